@@ -1,0 +1,189 @@
+// Bulk memory operations by virtual address: fill, copy, compare, transfers from and to host arrays, C strings.
+// They go page by page upwards, joining pages whose frames are neighbours; the scalar accesses are in memory.ts.
+import {
+  ACCESS_LOAD,
+  ACCESS_STORE,
+  OFFSET_MASK,
+  PAGE_MASK,
+  PAGE_SIZE,
+  PAGES_PER_BYTE,
+  PTE_FRAME_SHIFT,
+  PTE_READ,
+  PTE_WRITE,
+  TAG_UNIT,
+} from "./layout.ts";
+import { FAST_LOAD, FAST_STORE, type Memory } from "./memory.ts";
+
+/** Below this many bytes a loop over the bytes beats a typed-array call. */
+const SHORT = 32;
+
+/** @throws RangeError unless `length` is a whole number from 0. */
+export function checkRange(operation: string, length: number): void {
+  if (!Number.isSafeInteger(length) || length < 0) {
+    throw new RangeError(`${operation}: length ${length} is not a whole number of bytes from 0`);
+  }
+}
+
+/**
+ * How many bytes from `address`, at most `length`, lie in one stretch of RAM that the last translate() found: to the end
+ * of its page, and on through pages whose frames follow and which need neither fault nor check.
+ */
+function stretch(memory: Memory, address: number, length: number, access: number): number {
+  let found = PAGE_SIZE - (address & OFFSET_MASK);
+  if (found >= length) return length;
+  const entries = memory.pageTable.entries;
+  const mask = access === ACCESS_LOAD ? FAST_LOAD : FAST_STORE;
+  const wanted = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
+  let page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+  let frame = memory.frame;
+  while (found < length) {
+    const entry = entries[++page & PAGE_MASK];
+    if ((entry & mask) !== wanted || entry >>> PTE_FRAME_SHIFT !== ++frame) break;
+    found += PAGE_SIZE;
+  }
+  return Math.min(found, length);
+}
+
+/** Bytes of [address, address + length) that are in the first page. */
+function inPage(address: number, length: number): number {
+  return Math.min(length, PAGE_SIZE - (address & OFFSET_MASK));
+}
+
+export function fill(memory: Memory, address: number, byte: number, length: number): void {
+  checkRange("fill", length);
+  memory.counters.userBytesFilled += length;
+  while (length > 0) {
+    const position = memory.translate(address, inPage(address, length), ACCESS_STORE);
+    const bytes = stretch(memory, address, length, ACCESS_STORE);
+    const bank = memory.ram.banks[memory.bank];
+    if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = byte;
+    else bank.fill(byte, position, position + bytes);
+    address += bytes;
+    length -= bytes;
+  }
+}
+
+export function fillPattern(memory: Memory, address: number, length: number, pattern: Uint8Array): void {
+  checkRange("fillPattern", length);
+  if (pattern.length === 0) throw new RangeError("fillPattern: the pattern is empty");
+  if (pattern.length === 1) {
+    fill(memory, address, pattern[0], length);
+    return;
+  }
+  memory.counters.userBytesFilled += length;
+  let done = 0;
+  while (done < length) {
+    const position = memory.translate(address + done, inPage(address + done, length - done), ACCESS_STORE);
+    const bytes = inPage(address + done, length - done);
+    const bank = memory.ram.banks[memory.bank];
+    const period = Math.min(bytes, pattern.length);
+    for (let i = 0; i < period; i++) bank[position + i] = pattern[(done + i) % pattern.length];
+    for (let filled = period; filled < bytes; filled *= 2) {
+      bank.copyWithin(position + filled, position, position + Math.min(filled, bytes - filled));
+    }
+    done += bytes;
+  }
+}
+
+export function copy(memory: Memory, to: number, from: number, length: number): void {
+  checkRange("copy", length);
+  const plainTo = to % TAG_UNIT;
+  const plainFrom = from % TAG_UNIT;
+  if (plainTo > plainFrom && plainTo < plainFrom + length) copyDownwards(memory, to, from, length);
+  else copyUpwards(memory, to, from, length);
+}
+
+function copyUpwards(memory: Memory, to: number, from: number, length: number): void {
+  while (length > 0) {
+    const bytes = Math.min(inPage(from, length), inPage(to, length));
+    copyPiece(memory, to, from, bytes);
+    to += bytes;
+    from += bytes;
+    length -= bytes;
+  }
+}
+
+function copyDownwards(memory: Memory, to: number, from: number, length: number): void {
+  while (length > 0) {
+    const tail = Math.min(length, ((from + length - 1) & OFFSET_MASK) + 1, ((to + length - 1) & OFFSET_MASK) + 1);
+    copyPiece(memory, to + length - tail, from + length - tail, tail);
+    length -= tail;
+  }
+}
+
+/** Copies bytes that leave neither the source's page nor the target's. */
+function copyPiece(memory: Memory, to: number, from: number, bytes: number): void {
+  memory.translate(from, bytes, ACCESS_LOAD);
+  const target = memory.translate(to, bytes, ACCESS_STORE);
+  const targetBank = memory.ram.banks[memory.bank];
+  // Once more: the store's fault may have replaced the page that the first translation found.
+  const source = memory.translate(from, bytes, ACCESS_LOAD);
+  const sourceBank = memory.ram.banks[memory.bank];
+  if (sourceBank !== targetBank) targetBank.set(sourceBank.subarray(source, source + bytes), target);
+  else if (bytes < SHORT && target <= source)
+    for (let i = 0; i < bytes; i++) targetBank[target + i] = sourceBank[source + i];
+  else targetBank.copyWithin(target, source, source + bytes);
+}
+
+export function compare(memory: Memory, a: number, b: number, length: number): -1 | 0 | 1 {
+  checkRange("compare", length);
+  while (length > 0) {
+    const bytes = Math.min(inPage(a, length), inPage(b, length));
+    const left = memory.translate(a, bytes, ACCESS_LOAD);
+    const leftBank = memory.ram.banks[memory.bank];
+    const right = memory.translate(b, bytes, ACCESS_LOAD);
+    const rightBank = memory.ram.banks[memory.bank];
+    for (let i = 0; i < bytes; i++) {
+      const difference = leftBank[left + i] - rightBank[right + i];
+      if (difference !== 0) return difference < 0 ? -1 : 1;
+    }
+    a += bytes;
+    b += bytes;
+    length -= bytes;
+  }
+  return 0;
+}
+
+export function readInto(memory: Memory, address: number, target: Uint8Array): void {
+  for (let done = 0; done < target.length; ) {
+    const from = address + done;
+    const position = memory.translate(from, inPage(from, target.length - done), ACCESS_LOAD);
+    const bytes = stretch(memory, from, target.length - done, ACCESS_LOAD);
+    const bank = memory.ram.banks[memory.bank];
+    if (bytes < SHORT) for (let i = 0; i < bytes; i++) target[done + i] = bank[position + i];
+    else target.set(bank.subarray(position, position + bytes), done);
+    done += bytes;
+  }
+}
+
+export function write(memory: Memory, address: number, source: Uint8Array): void {
+  for (let done = 0; done < source.length; ) {
+    const to = address + done;
+    const position = memory.translate(to, inPage(to, source.length - done), ACCESS_STORE);
+    const bytes = stretch(memory, to, source.length - done, ACCESS_STORE);
+    const bank = memory.ram.banks[memory.bank];
+    if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = source[done + i];
+    else bank.set(source.subarray(done, done + bytes), position);
+    done += bytes;
+  }
+}
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+export function readString(memory: Memory, address: number, maxLength: number): string {
+  checkRange("readString", maxLength);
+  const bytes: number[] = [];
+  while (bytes.length < maxLength) {
+    const byte = memory.getUint8(address + bytes.length);
+    if (byte === 0) break;
+    bytes.push(byte);
+  }
+  return decoder.decode(Uint8Array.from(bytes));
+}
+
+export function writeString(memory: Memory, address: number, text: string): number {
+  const bytes = encoder.encode(`${text}\0`);
+  write(memory, address, bytes);
+  return bytes.length;
+}

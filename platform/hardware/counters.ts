@@ -1,0 +1,75 @@
+// The machine's event counters (a PMU): what the kernel and the programs did, for those who ask what it cost.
+// Plain numbers that slow paths increment; the load and store path never touches them.
+
+/** Counts since the machine was made. Units are in the names; `frames…` and `bytes…` count the kernel's own work. */
+export class Counters {
+  /** Faults that were resolved without input or output, all kinds together (Linux min_flt, summed over processes). */
+  minorFaults = 0;
+  /** Loads that mapped a clean page (the zero page or a reference page). */
+  cleanReadFaults = 0;
+  /** Stores to a page where nothing was mapped: a private page was made at once. */
+  anonymousWriteFaults = 0;
+  /** Stores to a present page that was write-protected: a copy, or a reuse. */
+  writeProtectFaults = 0;
+  /** Write-protect faults that reused the page since nobody else had it. */
+  reuseFaults = 0;
+  /** Faults that mapped a page of a file. */
+  fileFaults = 0;
+  /** Faults that found the page already usable. */
+  spuriousFaults = 0;
+
+  framesAllocated = 0;
+  framesFreed = 0;
+  /** Frames that left the page allocator zeroed, and the bytes written for that. */
+  framesZeroed = 0;
+  bytesZeroed = 0;
+  /** Frames that the kernel initialised with something other than zeroes: a pattern or a reference page. */
+  framesFilled = 0;
+  bytesFilled = 0;
+  /** Frames copied for copy-on-write between processes, or from a file page. */
+  framesCopied = 0;
+  bytesCopied = 0;
+  /** DC GZVA blocks that zeroed and tagged memory, the kernel's and the programs'. */
+  gzvaBlocks = 0;
+  /** Bytes that programs wrote by Memory.fill and fillPattern. */
+  userBytesFilled = 0;
+
+  ptesSet = 0;
+  ptesZapped = 0;
+  /** Signals for which a load or store gave up. */
+  segmentationFaults = 0;
+
+  /** System calls by name. */
+  readonly systemCalls = new Map<string, number>();
+
+  countSystemCall(name: string): void {
+    this.systemCalls.set(name, (this.systemCalls.get(name) ?? 0) + 1);
+  }
+
+  /** The numbers as a plain object, system calls under `systemCalls`. */
+  snapshot(): CounterSnapshot {
+    const numbers: Record<string, number> = {};
+    for (const [name, value] of Object.entries(this)) if (typeof value === "number") numbers[name] = value;
+    return { ...(numbers as unknown as CounterNumbers), systemCalls: Object.fromEntries(this.systemCalls) };
+  }
+
+  /** What was counted since `earlier`. */
+  since(earlier: CounterSnapshot): CounterSnapshot {
+    const now = this.snapshot();
+    const difference: Record<string, number> = {};
+    for (const [name, value] of Object.entries(now)) {
+      if (typeof value === "number") difference[name] = value - (earlier[name as keyof CounterNumbers] ?? 0);
+    }
+    const systemCalls: Record<string, number> = {};
+    for (const [name, count] of Object.entries(now.systemCalls)) {
+      const more = count - (earlier.systemCalls[name] ?? 0);
+      if (more > 0) systemCalls[name] = more;
+    }
+    return { ...(difference as unknown as CounterNumbers), systemCalls };
+  }
+}
+
+type NumericKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T];
+type CounterNumbers = { readonly [K in NumericKeys<Counters>]: number };
+/** One reading of all counters. */
+export type CounterSnapshot = CounterNumbers & { readonly systemCalls: Readonly<Record<string, number>> };

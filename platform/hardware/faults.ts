@@ -1,0 +1,69 @@
+// What a program gets instead of a load or a store: segmentation faults, bus errors, and the kill when memory is out.
+// Which access deserves which is decided by the MMU (memory.ts) and the kernel's fault path, not here.
+
+/** si_code of a SIGSEGV, by the names of Linux's siginfo.h. */
+export type SegmentationFaultCode = "SEGV_MAPERR" | "SEGV_ACCERR" | "SEGV_MTESERR" | "SEGV_MTEAERR";
+export type BusErrorCode = "BUS_ADRERR" | "BUS_ADRALN";
+export type Access = "load" | "store";
+
+function hexadecimal(address: number): string {
+  return `0x${address.toString(16)}`;
+}
+
+const segmentationReasons: Record<SegmentationFaultCode, string> = {
+  SEGV_MAPERR: "nothing is mapped there",
+  SEGV_ACCERR: "the mapping does not permit it",
+  SEGV_MTESERR: "the pointer's tag differs from the memory's",
+  SEGV_MTEAERR: "a tag mismatch was found earlier (asynchronous report)",
+};
+
+/** SIGSEGV: a load or store that the mapping, its protection or its tags refuse. The access did not happen (SEGV_MTEAERR: it did). */
+export class SegmentationFault extends Error {
+  override readonly name = "SegmentationFault";
+  readonly signal = "SIGSEGV";
+  readonly code: SegmentationFaultCode;
+  /** si_addr: the first byte that could not be accessed, without the pointer's tag; 0 for SEGV_MTEAERR. */
+  readonly address: number;
+  readonly access: Access;
+  /** The tag of the pointer that was used, 0 to 15. */
+  readonly tag: number;
+
+  constructor(code: SegmentationFaultCode, address: number, access: Access, tag = 0) {
+    const pointer = tag === 0 ? "" : ` through a pointer with tag ${tag}`;
+    super(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${segmentationReasons[code]}`);
+    this.code = code;
+    this.address = address;
+    this.access = access;
+    this.tag = tag;
+  }
+}
+
+/** SIGBUS: past the end of a mapped file (BUS_ADRERR), or a tag store at an unaligned address (BUS_ADRALN). */
+export class BusError extends Error {
+  override readonly name = "BusError";
+  readonly signal = "SIGBUS";
+  readonly code: BusErrorCode;
+  readonly address: number;
+  readonly access: Access;
+
+  constructor(code: BusErrorCode, address: number, access: Access) {
+    const reason = code === "BUS_ADRERR" ? "the file ends before this page" : "the address is not aligned to a granule";
+    super(`${code}: ${access} at ${hexadecimal(address)}: ${reason}`);
+    this.code = code;
+    this.address = address;
+    this.access = access;
+  }
+}
+
+/** SIGILL: an instruction that programs may not use (LDGM, STGM, STZGM outside the kernel). */
+export class IllegalInstruction extends Error {
+  override readonly name = "IllegalInstruction";
+  readonly signal = "SIGILL";
+  readonly code = "ILL_ILLOPC";
+  readonly instruction: string;
+
+  constructor(instruction: string) {
+    super(`ILL_ILLOPC: ${instruction} is undefined for programs`);
+    this.instruction = instruction;
+  }
+}

@@ -1,0 +1,50 @@
+// The numbers of the machine: page and address sizes, where a tag sits in an address, and the bits of a page-table entry.
+// Only constants live here; what uses them is beside it (page-table.ts, memory.ts, tags.ts).
+
+/** Bytes in a page and in a frame. */
+export const PAGE_SIZE = 4096;
+export const PAGE_SHIFT = 12;
+export const OFFSET_MASK = PAGE_SIZE - 1;
+/** A multiplication by this turns a byte address into a page number; exact, since it is a power of two. */
+export const PAGES_PER_BYTE = 1 / PAGE_SIZE;
+
+/** A process sees addresses of 38 bits: 256 GiB, 2^26 pages. */
+export const ADDRESS_BITS = 38;
+export const ADDRESS_LIMIT = 2 ** ADDRESS_BITS;
+export const PAGE_COUNT = 2 ** (ADDRESS_BITS - PAGE_SHIFT);
+export const PAGE_MASK = PAGE_COUNT - 1;
+
+/** Arm MTE: one tag of 4 bits for each granule of 16 bytes (DDI 0487, "The Memory Tagging Extension"). */
+export const GRANULE_SIZE = 16;
+export const GRANULE_SHIFT = 4;
+export const GRANULES_PER_PAGE = PAGE_SIZE / GRANULE_SIZE;
+export const TAG_COUNT = 16;
+/**
+ * The logical tag of an address counts in units of this. Hardware keeps it in bits 59:56; a JS number is exact only to
+ * 2^53, so here it sits in bits 51:48.
+ */
+export const TAG_UNIT = 2 ** 48;
+
+/** Page-table entry: bits 31:10 are the frame number, the rest are these flags. An entry of 0 is "nothing here". */
+export const PTE_FRAME_SHIFT = 10;
+export const PTE_FRAME_MASK = -(1 << PTE_FRAME_SHIFT);
+/** A load may go on without a fault. */
+export const PTE_READ = 1 << 0;
+/** A store may go on without a fault. */
+export const PTE_WRITE = 1 << 1;
+/** A frame is mapped here, perhaps without permission to use it (PROT_NONE keeps its pages). */
+export const PTE_PRESENT = 1 << 2;
+/** The clean page of the area: not counted in RSS, no reverse mapping (Linux pte_special). */
+export const PTE_SPECIAL = 1 << 3;
+/** A private anonymous page, as against a page of a file. */
+export const PTE_ANON = 1 << 4;
+/** Every access must pass the slower checks: tags, validity bits, or a frame beyond the first 4 GiB. */
+export const PTE_CHECKED = 1 << 5;
+/** No frame, but a guard marker (MADV_GUARD_INSTALL): every access is a fault that ends in SIGSEGV. */
+export const PTE_GUARD = 1 << 6;
+/** The page belongs to a PROT_MTE mapping: its tags are compared, and tag stores reach it. */
+export const PTE_MTE = 1 << 7;
+
+/** How an access touches memory. */
+export const ACCESS_LOAD = 0;
+export const ACCESS_STORE = 1;

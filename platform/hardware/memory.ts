@@ -1,0 +1,418 @@
+// Loads and stores by virtual address: the load/store unit of one thread, over the page table of its address space.
+// Here are the scalar accesses and the one slow path that they share; bulk operations are in bulk.ts, faults are the kernel's.
+
+import * as bulk from "./bulk.ts";
+import type { Counters } from "./counters.ts";
+import { SegmentationFault } from "./faults.ts";
+import {
+  ACCESS_LOAD,
+  ACCESS_STORE,
+  ADDRESS_LIMIT,
+  OFFSET_MASK,
+  PAGE_MASK,
+  PAGE_SIZE,
+  PAGES_PER_BYTE,
+  PTE_CHECKED,
+  PTE_FRAME_MASK,
+  PTE_FRAME_SHIFT,
+  PTE_MTE,
+  PTE_READ,
+  PTE_WRITE,
+  TAG_UNIT,
+} from "./layout.ts";
+import type { PageTable } from "./page-table.ts";
+import type { PhysicalMemory } from "./physical-memory.ts";
+import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
+
+/** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
+export interface FaultHandler {
+  handleFault(address: number, access: number): void;
+}
+
+/** An access may skip every check if these bits of its entry are exactly PTE_READ (loads) or PTE_WRITE (stores). */
+export const FAST_LOAD = PTE_READ | PTE_CHECKED;
+export const FAST_STORE = PTE_WRITE | PTE_CHECKED;
+
+const PAGES_PER_BANK_SHIFT = 20;
+const TAGS_PER_BYTE = 1 / TAG_UNIT;
+
+/**
+ * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
+ * numbers below 2^38, with an optional MTE tag at bits 48–51; an access may cross pages and need not be aligned.
+ *
+ * Every access throws {@link SegmentationFault} or {@link BusError} where a program would get the signal, and
+ * RangeError for an address that is no whole number. A store that throws has changed nothing.
+ */
+export class Memory {
+  readonly ram: PhysicalMemory;
+  readonly counters: Counters;
+  readonly pageTable: PageTable;
+  readonly faults: FaultHandler;
+  /** The page table's array and the first bank, one hop away for the fast path. */
+  private readonly entries: Int32Array;
+  private readonly bytes: Uint8Array;
+  private readonly view: DataView;
+
+  /** Tag checks of this thread (PSTATE.TCO suppresses them), and the flag that asynchronous mismatches set (TFSRE0_EL1). */
+  tagCheckMode: TagCheckMode = TAG_CHECK_NONE;
+  tagCheckOverride = false;
+  asyncTagFault = false;
+
+  /** Results of {@link translate}: the bank and the frame of the byte that was asked for. */
+  bank = 0;
+  frame = 0;
+  /** Results of {@link locate}: where in the returned view the value is, and whether that is the stage. */
+  private position = 0;
+  private staged = false;
+  /** An access over a page border is put together here. */
+  private readonly stage = new DataView(new ArrayBuffer(16));
+
+  constructor(ram: PhysicalMemory, counters: Counters, pageTable: PageTable, faults: FaultHandler) {
+    this.ram = ram;
+    this.counters = counters;
+    this.pageTable = pageTable;
+    this.faults = faults;
+    this.entries = pageTable.entries;
+    this.bytes = ram.banks[0];
+    this.view = ram.views[0];
+  }
+
+  getUint8(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 1, ACCESS_LOAD).getUint8(this.position);
+    }
+    return this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0];
+  }
+
+  setUint8(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 1, ACCESS_STORE).setUint8(this.position, value);
+      return;
+    }
+    this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0] = value;
+  }
+
+  getInt8(address: number): number {
+    return (this.getUint8(address) << 24) >> 24;
+  }
+
+  setInt8(address: number, value: number): void {
+    this.setUint8(address, value);
+  }
+
+  getUint16(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 2, ACCESS_LOAD).getUint16(this.position, true);
+    }
+    return this.view.getUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setUint16(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 2, ACCESS_STORE).setUint16(this.position, value, true);
+      if (this.staged) this.spill(address, 2);
+      return;
+    }
+    this.view.setUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getInt16(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 2, ACCESS_LOAD).getInt16(this.position, true);
+    }
+    return this.view.getInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setInt16(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 2, ACCESS_STORE).setInt16(this.position, value, true);
+      if (this.staged) this.spill(address, 2);
+      return;
+    }
+    this.view.setInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getUint32(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 4, ACCESS_LOAD).getUint32(this.position, true);
+    }
+    return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setUint32(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 4, ACCESS_STORE).setUint32(this.position, value, true);
+      if (this.staged) this.spill(address, 4);
+      return;
+    }
+    this.view.setUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getInt32(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 4, ACCESS_LOAD).getInt32(this.position, true);
+    }
+    return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setInt32(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 4, ACCESS_STORE).setInt32(this.position, value, true);
+      if (this.staged) this.spill(address, 4);
+      return;
+    }
+    this.view.setInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getFloat32(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 4, ACCESS_LOAD).getFloat32(this.position, true);
+    }
+    return this.view.getFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setFloat32(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 4, ACCESS_STORE).setFloat32(this.position, value, true);
+      if (this.staged) this.spill(address, 4);
+      return;
+    }
+    this.view.setFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getFloat64(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 8, ACCESS_LOAD).getFloat64(this.position, true);
+    }
+    return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setFloat64(address: number, value: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 8, ACCESS_STORE).setFloat64(this.position, value, true);
+      if (this.staged) this.spill(address, 8);
+      return;
+    }
+    this.view.setFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getBigUint64(address: number): bigint {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 8, ACCESS_LOAD).getBigUint64(this.position, true);
+    }
+    return this.view.getBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setBigUint64(address: number, value: bigint): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 8, ACCESS_STORE).setBigUint64(this.position, value, true);
+      if (this.staged) this.spill(address, 8);
+      return;
+    }
+    this.view.setBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+
+  getBigInt64(address: number): bigint {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+      return this.locate(address, 8, ACCESS_LOAD).getBigInt64(this.position, true);
+    }
+    return this.view.getBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+  }
+
+  setBigInt64(address: number, value: bigint): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+      this.locate(address, 8, ACCESS_STORE).setBigInt64(this.position, value, true);
+      if (this.staged) this.spill(address, 8);
+      return;
+    }
+    this.view.setBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+  }
+  /** Copies `length` bytes, page by page upwards; overlapping ranges are copied as if through a buffer (memmove). */
+  copy(to: number, from: number, length: number): void {
+    bulk.copy(this, to, from, length);
+  }
+
+  /** Sets `length` bytes to `byte`, upwards (memset); what precedes a fault has been stored. */
+  fill(address: number, byte: number, length: number): void {
+    bulk.fill(this, address, byte, length);
+  }
+
+  /** Repeats `pattern` over `length` bytes; the first byte of the range gets the first byte of the pattern. */
+  fillPattern(address: number, length: number, pattern: Uint8Array): void {
+    bulk.fillPattern(this, address, length, pattern);
+  }
+
+  /** As memcmp: the sign of the first difference of two ranges. */
+  compare(a: number, b: number, length: number): -1 | 0 | 1 {
+    return bulk.compare(this, a, b, length);
+  }
+
+  /** A host copy of `length` bytes. */
+  read(address: number, length: number): Uint8Array {
+    bulk.checkRange("read", length);
+    const target = new Uint8Array(length);
+    bulk.readInto(this, address, target);
+    return target;
+  }
+
+  /** Fills `target` from memory. */
+  readInto(address: number, target: Uint8Array): void {
+    bulk.readInto(this, address, target);
+  }
+
+  /** Stores the bytes of a host array. */
+  write(address: number, source: Uint8Array): void {
+    bulk.write(this, address, source);
+  }
+
+  /** The UTF-8 text up to a NUL, or up to `maxLength` bytes if none came before. */
+  readString(address: number, maxLength: number = Number.MAX_SAFE_INTEGER): string {
+    return bulk.readString(this, address, maxLength);
+  }
+
+  /** Stores `text` as UTF-8 with a NUL behind it. @returns bytes stored, the NUL included. */
+  writeString(address: number, text: string): number {
+    return bulk.writeString(this, address, text);
+  }
+
+  /**
+   * The byte position of `address` inside its bank, once its page permits the access and its tags match; sets `bank` and
+   * `frame`. The access must not leave the page. This is the slow path of every access: it strips the tag, takes the
+   * faults and makes the checks, in the architecture's order (DDI 0487: permission before tag).
+   */
+  translate(address: number, size: number, access: number): number {
+    const tag = (address * TAGS_PER_BYTE) | 0;
+    const plain = address - tag * TAG_UNIT;
+    if (!(plain >= 0 && plain < ADDRESS_LIMIT && tag < 16)) this.refuse(address, access);
+    const page = (plain * PAGES_PER_BYTE) | 0;
+    const offset = plain - page * PAGE_SIZE;
+    if (offset !== (offset | 0)) this.refuse(address, access);
+    const permission = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
+    let entry = this.entries[page];
+    while ((entry & permission) === 0) {
+      this.faults.handleFault(plain, access);
+      entry = this.entries[page];
+    }
+    if ((entry & PTE_MTE) !== 0 && this.tagCheckMode !== TAG_CHECK_NONE && !this.tagCheckOverride) {
+      this.checkTags(plain, tag, entry >>> PTE_FRAME_SHIFT, size, access);
+    }
+    this.bank = entry >>> (PTE_FRAME_SHIFT + PAGES_PER_BANK_SHIFT);
+    this.frame = entry >>> PTE_FRAME_SHIFT;
+    return (((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0;
+  }
+
+  private checkTags(address: number, tag: number, frame: number, size: number, access: number): void {
+    const offset = address & OFFSET_MASK;
+    const mismatch = findTagMismatch(this.ram, frame, offset, size, tag);
+    if (mismatch === PAGE_SIZE) return;
+    if (!faultsSynchronously(this.tagCheckMode, access)) {
+      this.asyncTagFault = true;
+      return;
+    }
+    this.counters.segmentationFaults++;
+    throw new SegmentationFault(
+      "SEGV_MTESERR",
+      address - offset + mismatch,
+      access === ACCESS_LOAD ? "load" : "store",
+      tag,
+    );
+  }
+
+  private refuse(address: number, access: number): never {
+    if (!Number.isInteger(address))
+      throw new RangeError(`address ${address} is not a whole number of bytes (0 to 2^38 − 1)`);
+    this.counters.segmentationFaults++;
+    throw new SegmentationFault("SEGV_MAPERR", address, access === ACCESS_LOAD ? "load" : "store");
+  }
+
+  /**
+   * A view that holds the value at `address`, at `this.position`: RAM itself, or the stage if the access crosses a page
+   * border. Both pages of such an access are made accessible before anything is stored.
+   */
+  private locate(address: number, size: number, access: number): DataView {
+    const room = PAGE_SIZE - (address & OFFSET_MASK);
+    if (size <= room) {
+      this.position = this.translate(address, size, access);
+      return this.ram.views[this.bank];
+    }
+    const next = address + room;
+    this.translate(address, room, access);
+    this.translate(next, size - room, access);
+    for (let i = 0; i < size; i++) this.stage.setUint8(i, this.byteUnchecked(address + i));
+    this.position = 0;
+    this.staged = access === ACCESS_STORE;
+    return this.stage;
+  }
+
+  /** Puts a staged store into its two pages. */
+  private spill(address: number, size: number): void {
+    this.staged = false;
+    for (let i = 0; i < size; i++) this.setByteUnchecked(address + i, this.stage.getUint8(i));
+  }
+
+  private byteUnchecked(address: number): number {
+    const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
+    const bank = this.ram.banks[entry >>> (PTE_FRAME_SHIFT + PAGES_PER_BANK_SHIFT)];
+    return bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0];
+  }
+
+  private setByteUnchecked(address: number, value: number): void {
+    const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
+    const bank = this.ram.banks[entry >>> (PTE_FRAME_SHIFT + PAGES_PER_BANK_SHIFT)];
+    bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0] = value;
+  }
+}

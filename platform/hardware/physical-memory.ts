@@ -1,0 +1,119 @@
+// RAM: frames of 4 KiB over ArrayBuffers, their allocation tags, and (on request) one validity bit a byte.
+// Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
+import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
+
+/** A bank is one ArrayBuffer: at most 4 GiB, the longest typed array of this JavaScript engine. */
+const BANK_BYTES = 2 ** 32;
+const FRAMES_PER_BANK = BANK_BYTES / PAGE_SIZE;
+/** Two tags a byte. */
+export const TAG_BYTES_PER_FRAME = GRANULES_PER_PAGE / 2;
+/** One bit a byte. */
+export const VALIDITY_BYTES_PER_FRAME = PAGE_SIZE / 8;
+
+export const SMALLEST_MEMORY_BYTES = 16 * 2 ** 20;
+export const LARGEST_MEMORY_BYTES = 16 * 2 ** 30;
+
+/** Where tags exist, and where validity bits do. */
+export interface PhysicalMemoryOptions {
+  readonly memoryBytes: number;
+  readonly mte: boolean;
+  readonly shadow: boolean;
+}
+
+export class PhysicalMemory {
+  readonly frameCount: number;
+  /** The frames, bank by bank; nearly always there is one. */
+  readonly banks: readonly Uint8Array[];
+  readonly views: readonly DataView[];
+  /** Allocation tags: granule g of frame f is nibble g & 1 of byte f * 128 + (g >> 1). Empty on a machine without MTE. */
+  readonly tags: Uint8Array;
+  /** One bit a byte, 1 = undefined. Empty unless the machine was made with `shadow`. */
+  readonly undefinedBits: Uint8Array;
+
+  constructor({ memoryBytes, mte, shadow }: PhysicalMemoryOptions) {
+    this.frameCount = memoryBytes / PAGE_SIZE;
+    const banks: Uint8Array[] = [];
+    for (let from = 0; from < memoryBytes; from += BANK_BYTES) {
+      banks.push(new Uint8Array(Math.min(BANK_BYTES, memoryBytes - from)));
+    }
+    this.banks = banks;
+    this.views = banks.map((bank) => new DataView(bank.buffer));
+    this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
+    this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
+  }
+
+  bankOf(frame: number): Uint8Array {
+    return this.banks[(frame / FRAMES_PER_BANK) | 0];
+  }
+
+  viewOf(frame: number): DataView {
+    return this.views[(frame / FRAMES_PER_BANK) | 0];
+  }
+
+  /** Byte position of a frame inside its bank. */
+  positionOf(frame: number): number {
+    return (frame % FRAMES_PER_BANK) * PAGE_SIZE;
+  }
+
+  /** Sets every byte of a frame. */
+  fillFrame(frame: number, byte: number): void {
+    const position = this.positionOf(frame);
+    this.bankOf(frame).fill(byte, position, position + PAGE_SIZE);
+  }
+
+  /** Copies the bytes of a frame; tags and validity bits are copied by copyTags and copyValidity. */
+  copyFrame(to: number, from: number): void {
+    const source = this.positionOf(from);
+    const target = this.bankOf(to);
+    const origin = this.bankOf(from);
+    if (target === origin) target.copyWithin(this.positionOf(to), source, source + PAGE_SIZE);
+    else target.set(origin.subarray(source, source + PAGE_SIZE), this.positionOf(to));
+  }
+
+  /** Repeats the first `size` bytes of a frame (a power of two below the page size) over all of it, by doubling. */
+  replicate(frame: number, size: number): void {
+    const bank = this.bankOf(frame);
+    const position = this.positionOf(frame);
+    for (let filled = size; filled < PAGE_SIZE; filled *= 2) {
+      bank.copyWithin(position + filled, position, position + filled);
+    }
+  }
+
+  /** Gives every granule of a frame one tag. Nothing happens on a machine without MTE. */
+  fillTags(frame: number, tag: number): void {
+    if (this.tags.length === 0) return;
+    const position = frame * TAG_BYTES_PER_FRAME;
+    this.tags.fill(tag * 0x11, position, position + TAG_BYTES_PER_FRAME);
+  }
+
+  copyTags(to: number, from: number): void {
+    if (this.tags.length === 0) return;
+    const source = from * TAG_BYTES_PER_FRAME;
+    this.tags.copyWithin(to * TAG_BYTES_PER_FRAME, source, source + TAG_BYTES_PER_FRAME);
+  }
+
+  getTag(frame: number, granule: number): number {
+    if (this.tags.length === 0) return 0;
+    return (this.tags[frame * TAG_BYTES_PER_FRAME + (granule >> 1)] >> ((granule & 1) * 4)) & 15;
+  }
+
+  setTag(frame: number, granule: number, tag: number): void {
+    if (this.tags.length === 0) return;
+    const index = frame * TAG_BYTES_PER_FRAME + (granule >> 1);
+    const shift = (granule & 1) * 4;
+    this.tags[index] = (this.tags[index] & (0xf0 >> shift)) | (tag << shift);
+  }
+
+  /** Marks every byte of a frame defined or undefined. Nothing happens on a machine without validity bits. */
+  fillValidity(frame: number, bits: 0 | 0xff): void {
+    if (this.undefinedBits.length === 0) return;
+    const position = frame * VALIDITY_BYTES_PER_FRAME;
+    this.undefinedBits.fill(bits, position, position + VALIDITY_BYTES_PER_FRAME);
+  }
+
+  copyValidity(to: number, from: number): void {
+    if (this.undefinedBits.length === 0) return;
+    const source = from * VALIDITY_BYTES_PER_FRAME;
+    this.undefinedBits.copyWithin(to * VALIDITY_BYTES_PER_FRAME, source, source + VALIDITY_BYTES_PER_FRAME);
+  }
+}
