@@ -1,10 +1,24 @@
 // Vitest: which files are tests, and how coverage is measured. Speed is measured in bench/, never here.
-import { defineConfig } from "vitest/config";
+// Two projects: most tests import the sources; those of the programs and of the package start what is in dist/, so it is built first.
+import { configDefaults, defineConfig } from "vitest/config";
+
+const programs = ["test/package.test.ts", "test/bench/**/*.test.ts"];
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      {
+        extends: true,
+        test: { name: "sources", include: ["test/**/*.test.ts"], exclude: [...configDefaults.exclude, ...programs] },
+      },
+      { extends: true, test: { name: "programs", include: programs, globalSetup: ["test/build.ts"] } },
+    ],
     testTimeout: 60_000,
-    coverage: { provider: "v8", include: ["platform/**", "refpage/**", "allocator/**", "bench/**"] },
+    hookTimeout: 120_000,
+    coverage: {
+      provider: "v8",
+      include: ["platform/**/*.ts", "refpage/**/*.ts", "allocator/**/*.ts"],
+      reporter: ["text-summary", "html"],
+    },
   },
 });

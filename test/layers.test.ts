@@ -1,0 +1,138 @@
+// The house rules that a machine can hold: imports only go down, no cycles, every file says what lives in it, small rooms,
+// no barrels but the package's entry points. What the files do is tested beside them, not here.
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+
+const root = resolve(fileURLToPath(import.meta.url), "../..");
+/** From the bottom up; a file may import from its own floor and those before it. */
+const floors = ["platform", "refpage", "allocator", "bench"] as const;
+/** platform/hardware is silicon: it knows nothing of the kernel on top of it. */
+const rooms = ["platform/hardware", "platform/kernel"] as const;
+/** The only files that may re-export: what package.json's `exports` names, and the start of each floor. */
+const entryPoints = new Set([
+  "platform/index.ts",
+  "refpage/index.ts",
+  "allocator/index.ts",
+  "allocator/vitest/index.ts",
+]);
+const longestFileLines = 450;
+
+const sources = floors.flatMap((floor) => typeScriptFiles(join(root, floor)));
+const tests = typeScriptFiles(join(root, "test"));
+
+function typeScriptFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => relative(root, join(folder, name)).split(sep).join("/"))
+    .sort();
+}
+
+function read(file: string): string {
+  return readFileSync(join(root, file), "utf8");
+}
+
+/** Project files that `file` imports or re-exports; with `types: false`, only what is there at run time. */
+function importsOf(file: string, { types }: { types: boolean }): string[] {
+  const statement = /^(?:import|export)\s+(type\s)?(?:[^"';]*?\sfrom\s+)?"(\.[^"]+)";?/gm;
+  return [...read(file).matchAll(statement)]
+    .filter((match) => types || match[1] === undefined)
+    .map((match) =>
+      relative(root, resolve(root, dirname(file), match[2]))
+        .split(sep)
+        .join("/"),
+    );
+}
+
+function floorOf(file: string): number {
+  return floors.findIndex((floor) => file.startsWith(`${floor}/`));
+}
+
+/** The files of the first import cycle found, or none. */
+function findCycle(): string[] {
+  const finished = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): string[] => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (finished.has(file)) return [];
+    path.push(file);
+    for (const target of importsOf(file, { types: false })) {
+      const cycle = visit(target);
+      if (cycle.length > 0) return cycle;
+    }
+    path.pop();
+    finished.add(file);
+    return [];
+  };
+  for (const file of sources) {
+    const cycle = visit(file);
+    if (cycle.length > 0) return cycle;
+  }
+  return [];
+}
+
+describe("the house", () => {
+  test("no file imports from a floor above its own", () => {
+    const upward = sources.flatMap((file) =>
+      importsOf(file, { types: true })
+        .filter((target) => floorOf(target) > floorOf(file) || floorOf(target) < 0)
+        .map((target) => `${file} imports ${target}`),
+    );
+    expect(upward).toEqual([]);
+  });
+
+  test("the hardware imports nothing of the kernel", () => {
+    const [hardware, kernel] = rooms;
+    const upward = sources
+      .filter((file) => file.startsWith(`${hardware}/`))
+      .filter((file) => importsOf(file, { types: true }).some((target) => target.startsWith(`${kernel}/`)));
+    expect(upward).toEqual([]);
+  });
+
+  test("no file imports itself through others (imports of types alone are free)", () => {
+    expect(findCycle()).toEqual([]);
+  });
+
+  test("every import names an existing file", () => {
+    const known = new Set(sources);
+    const broken = sources.flatMap((file) =>
+      importsOf(file, { types: true })
+        .filter((target) => !known.has(target))
+        .map((target) => `${file} imports ${target}`),
+    );
+    expect(broken).toEqual([]);
+  });
+});
+
+describe("the rooms", () => {
+  test("every file opens with a comment that says what lives in it", () => {
+    const silent = [...sources, ...tests].filter((file) => !/^(?:#!.*\n)?(?:\/\/ \S|\/\*\*? ?\S?)/.test(read(file)));
+    expect(silent).toEqual([]);
+  });
+
+  test(`no file is longer than ${longestFileLines} lines`, () => {
+    const long = [...sources, ...tests]
+      .map((file) => ({ file, lines: read(file).trimEnd().split("\n").length }))
+      .filter(({ lines }) => lines > longestFileLines);
+    expect(long).toEqual([]);
+  });
+
+  test("only the entry points of the package re-export from other files", () => {
+    const barrels = sources.filter((file) => !entryPoints.has(file) && /^export\s[^;]*?\sfrom\s+"\./m.test(read(file)));
+    expect(barrels).toEqual([]);
+  });
+
+  test("nothing is left for later: no skipped test, no unfinished mark", () => {
+    const marks = new RegExp(["TO", "DO|FIX", "ME|X", "XX"].join(""));
+    const skips = /\b(?:test|it|describe)\.(?:skip|todo|only)\b/;
+    const unfinished = [...sources, ...tests].filter((file) => marks.test(read(file)) || skips.test(read(file)));
+    expect(unfinished).toEqual([]);
+  });
+
+  test("no file of the library asks Node for anything", () => {
+    const library = sources.filter((file) => floorOf(file) < floorOf("bench/main.ts"));
+    const asking = library.filter((file) => /from "node:/.test(read(file)) && !file.startsWith("allocator/vitest/"));
+    expect(asking).toEqual([]);
+  });
+});
