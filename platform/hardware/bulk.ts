@@ -3,6 +3,8 @@
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
+  FAST_LOAD,
+  FAST_STORE,
   OFFSET_MASK,
   PAGE_MASK,
   PAGE_SIZE,
@@ -12,7 +14,7 @@ import {
   PTE_WRITE,
   TAG_UNIT,
 } from "./layout.ts";
-import { FAST_LOAD, FAST_STORE, type Memory } from "./memory.ts";
+import type { Mmu } from "./mmu.ts";
 
 /** Below this many bytes a loop over the bytes beats a typed-array call. */
 const SHORT = 32;
@@ -28,7 +30,7 @@ export function checkRange(operation: string, length: number): void {
  * How many bytes from `address`, at most `length`, lie in one stretch of RAM that the last translate() found: to the end
  * of its page, and on through pages whose frames follow and which need neither fault nor check.
  */
-function stretch(memory: Memory, address: number, length: number, access: number): number {
+function stretch(memory: Mmu, address: number, length: number, access: number): number {
   let found = PAGE_SIZE - (address & OFFSET_MASK);
   if (found >= length) return length;
   const entries = memory.pageTable.entries;
@@ -49,7 +51,7 @@ function inPage(address: number, length: number): number {
   return Math.min(length, PAGE_SIZE - (address & OFFSET_MASK));
 }
 
-export function fill(memory: Memory, address: number, byte: number, length: number): void {
+export function fill(memory: Mmu, address: number, byte: number, length: number): void {
   checkRange("fill", length);
   memory.counters.userBytesFilled += length;
   while (length > 0) {
@@ -63,7 +65,7 @@ export function fill(memory: Memory, address: number, byte: number, length: numb
   }
 }
 
-export function fillPattern(memory: Memory, address: number, length: number, pattern: Uint8Array): void {
+export function fillPattern(memory: Mmu, address: number, length: number, pattern: Uint8Array): void {
   checkRange("fillPattern", length);
   if (pattern.length === 0) throw new RangeError("fillPattern: the pattern is empty");
   if (pattern.length === 1) {
@@ -85,7 +87,7 @@ export function fillPattern(memory: Memory, address: number, length: number, pat
   }
 }
 
-export function copy(memory: Memory, to: number, from: number, length: number): void {
+export function copy(memory: Mmu, to: number, from: number, length: number): void {
   checkRange("copy", length);
   const plainTo = to % TAG_UNIT;
   const plainFrom = from % TAG_UNIT;
@@ -93,7 +95,7 @@ export function copy(memory: Memory, to: number, from: number, length: number): 
   else copyUpwards(memory, to, from, length);
 }
 
-function copyUpwards(memory: Memory, to: number, from: number, length: number): void {
+function copyUpwards(memory: Mmu, to: number, from: number, length: number): void {
   while (length > 0) {
     const bytes = Math.min(inPage(from, length), inPage(to, length));
     copyPiece(memory, to, from, bytes);
@@ -103,7 +105,7 @@ function copyUpwards(memory: Memory, to: number, from: number, length: number): 
   }
 }
 
-function copyDownwards(memory: Memory, to: number, from: number, length: number): void {
+function copyDownwards(memory: Mmu, to: number, from: number, length: number): void {
   while (length > 0) {
     const tail = Math.min(length, ((from + length - 1) & OFFSET_MASK) + 1, ((to + length - 1) & OFFSET_MASK) + 1);
     copyPiece(memory, to + length - tail, from + length - tail, tail);
@@ -112,7 +114,7 @@ function copyDownwards(memory: Memory, to: number, from: number, length: number)
 }
 
 /** Copies bytes that leave neither the source's page nor the target's. */
-function copyPiece(memory: Memory, to: number, from: number, bytes: number): void {
+function copyPiece(memory: Mmu, to: number, from: number, bytes: number): void {
   memory.translate(from, bytes, ACCESS_LOAD);
   const target = memory.translate(to, bytes, ACCESS_STORE);
   const targetBank = memory.ram.banks[memory.bank];
@@ -125,7 +127,7 @@ function copyPiece(memory: Memory, to: number, from: number, bytes: number): voi
   else targetBank.copyWithin(target, source, source + bytes);
 }
 
-export function compare(memory: Memory, a: number, b: number, length: number): -1 | 0 | 1 {
+export function compare(memory: Mmu, a: number, b: number, length: number): -1 | 0 | 1 {
   checkRange("compare", length);
   while (length > 0) {
     const bytes = Math.min(inPage(a, length), inPage(b, length));
@@ -144,7 +146,7 @@ export function compare(memory: Memory, a: number, b: number, length: number): -
   return 0;
 }
 
-export function readInto(memory: Memory, address: number, target: Uint8Array): void {
+export function readInto(memory: Mmu, address: number, target: Uint8Array): void {
   for (let done = 0; done < target.length; ) {
     const from = address + done;
     const position = memory.translate(from, inPage(from, target.length - done), ACCESS_LOAD);
@@ -156,7 +158,7 @@ export function readInto(memory: Memory, address: number, target: Uint8Array): v
   }
 }
 
-export function write(memory: Memory, address: number, source: Uint8Array): void {
+export function write(memory: Mmu, address: number, source: Uint8Array): void {
   for (let done = 0; done < source.length; ) {
     const to = address + done;
     const position = memory.translate(to, inPage(to, source.length - done), ACCESS_STORE);
@@ -171,18 +173,19 @@ export function write(memory: Memory, address: number, source: Uint8Array): void
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-export function readString(memory: Memory, address: number, maxLength: number): string {
+export function readString(memory: Mmu, address: number, maxLength: number): string {
   checkRange("readString", maxLength);
   const bytes: number[] = [];
   while (bytes.length < maxLength) {
-    const byte = memory.getUint8(address + bytes.length);
+    const position = memory.translate(address + bytes.length, 1, ACCESS_LOAD);
+    const byte = memory.ram.banks[memory.bank][position];
     if (byte === 0) break;
     bytes.push(byte);
   }
   return decoder.decode(Uint8Array.from(bytes));
 }
 
-export function writeString(memory: Memory, address: number, text: string): number {
+export function writeString(memory: Mmu, address: number, text: string): number {
   const bytes = encoder.encode(`${text}\0`);
   write(memory, address, bytes);
   return bytes.length;

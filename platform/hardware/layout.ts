@@ -45,6 +45,10 @@ export const PTE_GUARD = 1 << 6;
 /** The page belongs to a PROT_MTE mapping: its tags are compared, and tag stores reach it. */
 export const PTE_MTE = 1 << 7;
 
+/** An access may skip every check if these bits of its entry are exactly PTE_READ (loads) or PTE_WRITE (stores). */
+export const FAST_LOAD = PTE_READ | PTE_CHECKED;
+export const FAST_STORE = PTE_WRITE | PTE_CHECKED;
+
 /** How an access touches memory. */
 export const ACCESS_LOAD = 0;
 export const ACCESS_STORE = 1;

@@ -1,40 +1,25 @@
 // Loads and stores by virtual address: the load/store unit of one thread, over the page table of its address space.
-// Here are the scalar accesses and the one slow path that they share; bulk operations are in bulk.ts, faults are the kernel's.
+// Here are the scalar accesses with their fast paths; the shared slow path is in mmu.ts, bulk operations are in bulk.ts.
 
 import * as bulk from "./bulk.ts";
-import type { Counters } from "./counters.ts";
-import { SegmentationFault } from "./faults.ts";
+import * as bulk from "./bulk.ts";
+import type { Counters, Counters } from "./counters.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
-  ADDRESS_LIMIT,
+  FAST_LOAD,
+  FAST_STORE,
   OFFSET_MASK,
   PAGE_MASK,
   PAGE_SIZE,
   PAGES_PER_BYTE,
-  PTE_CHECKED,
   PTE_FRAME_MASK,
-  PTE_FRAME_SHIFT,
-  PTE_MTE,
   PTE_READ,
   PTE_WRITE,
-  TAG_UNIT,
 } from "./layout.ts";
+import { type FaultHandler, Mmu, PTE_BANK_SHIFT } from "./mmu.ts";
 import type { PageTable } from "./page-table.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
-import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
-
-/** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
-export interface FaultHandler {
-  handleFault(address: number, access: number): void;
-}
-
-/** An access may skip every check if these bits of its entry are exactly PTE_READ (loads) or PTE_WRITE (stores). */
-export const FAST_LOAD = PTE_READ | PTE_CHECKED;
-export const FAST_STORE = PTE_WRITE | PTE_CHECKED;
-
-const PAGES_PER_BANK_SHIFT = 20;
-const TAGS_PER_BYTE = 1 / TAG_UNIT;
 
 /**
  * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
@@ -43,36 +28,18 @@ const TAGS_PER_BYTE = 1 / TAG_UNIT;
  * Every access throws {@link SegmentationFault} or {@link BusError} where a program would get the signal, and
  * RangeError for an address that is no whole number. A store that throws has changed nothing.
  */
-export class Memory {
-  readonly ram: PhysicalMemory;
-  readonly counters: Counters;
-  readonly pageTable: PageTable;
-  readonly faults: FaultHandler;
-  /** The page table's array and the first bank, one hop away for the fast path. */
-  private readonly entries: Int32Array;
+export class Memory extends Mmu {
+  /** The first bank, one hop away for the fast path. */
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
-
-  /** Tag checks of this thread (PSTATE.TCO suppresses them), and the flag that asynchronous mismatches set (TFSRE0_EL1). */
-  tagCheckMode: TagCheckMode = TAG_CHECK_NONE;
-  tagCheckOverride = false;
-  asyncTagFault = false;
-
-  /** Results of {@link translate}: the bank and the frame of the byte that was asked for. */
-  bank = 0;
-  frame = 0;
-  /** Results of {@link locate}: where in the returned view the value is, and whether that is the stage. */
+  /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
   private position = 0;
   private staged = false;
   /** An access over a page border is put together here. */
   private readonly stage = new DataView(new ArrayBuffer(16));
 
   constructor(ram: PhysicalMemory, counters: Counters, pageTable: PageTable, faults: FaultHandler) {
-    this.ram = ram;
-    this.counters = counters;
-    this.pageTable = pageTable;
-    this.faults = faults;
-    this.entries = pageTable.entries;
+    super(ram, counters, pageTable, faults);
     this.bytes = ram.banks[0];
     this.view = ram.views[0];
   }
@@ -330,56 +297,6 @@ export class Memory {
   }
 
   /**
-   * The byte position of `address` inside its bank, once its page permits the access and its tags match; sets `bank` and
-   * `frame`. The access must not leave the page. This is the slow path of every access: it strips the tag, takes the
-   * faults and makes the checks, in the architecture's order (DDI 0487: permission before tag).
-   */
-  translate(address: number, size: number, access: number): number {
-    const tag = (address * TAGS_PER_BYTE) | 0;
-    const plain = address - tag * TAG_UNIT;
-    if (!(plain >= 0 && plain < ADDRESS_LIMIT && tag < 16)) this.refuse(address, access);
-    const page = (plain * PAGES_PER_BYTE) | 0;
-    const offset = plain - page * PAGE_SIZE;
-    if (offset !== (offset | 0)) this.refuse(address, access);
-    const permission = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
-    let entry = this.entries[page];
-    while ((entry & permission) === 0) {
-      this.faults.handleFault(plain, access);
-      entry = this.entries[page];
-    }
-    if ((entry & PTE_MTE) !== 0 && this.tagCheckMode !== TAG_CHECK_NONE && !this.tagCheckOverride) {
-      this.checkTags(plain, tag, entry >>> PTE_FRAME_SHIFT, size, access);
-    }
-    this.bank = entry >>> (PTE_FRAME_SHIFT + PAGES_PER_BANK_SHIFT);
-    this.frame = entry >>> PTE_FRAME_SHIFT;
-    return (((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0;
-  }
-
-  private checkTags(address: number, tag: number, frame: number, size: number, access: number): void {
-    const offset = address & OFFSET_MASK;
-    const mismatch = findTagMismatch(this.ram, frame, offset, size, tag);
-    if (mismatch === PAGE_SIZE) return;
-    if (!faultsSynchronously(this.tagCheckMode, access)) {
-      this.asyncTagFault = true;
-      return;
-    }
-    this.counters.segmentationFaults++;
-    throw new SegmentationFault(
-      "SEGV_MTESERR",
-      address - offset + mismatch,
-      access === ACCESS_LOAD ? "load" : "store",
-      tag,
-    );
-  }
-
-  private refuse(address: number, access: number): never {
-    if (!Number.isInteger(address))
-      throw new RangeError(`address ${address} is not a whole number of bytes (0 to 2^38 − 1)`);
-    this.counters.segmentationFaults++;
-    throw new SegmentationFault("SEGV_MAPERR", address, access === ACCESS_LOAD ? "load" : "store");
-  }
-
-  /**
    * A view that holds the value at `address`, at `this.position`: RAM itself, or the stage if the access crosses a page
    * border. Both pages of such an access are made accessible before anything is stored.
    */
@@ -406,13 +323,13 @@ export class Memory {
 
   private byteUnchecked(address: number): number {
     const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
-    const bank = this.ram.banks[entry >>> (PTE_FRAME_SHIFT + PAGES_PER_BANK_SHIFT)];
+    const bank = this.ram.banks[entry >>> PTE_BANK_SHIFT];
     return bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0];
   }
 
   private setByteUnchecked(address: number, value: number): void {
     const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
-    const bank = this.ram.banks[entry >>> (PTE_FRAME_SHIFT + PAGES_PER_BANK_SHIFT)];
+    const bank = this.ram.banks[entry >>> PTE_BANK_SHIFT];
     bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0] = value;
   }
 }
