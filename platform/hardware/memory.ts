@@ -1,9 +1,7 @@
 // Loads and stores by virtual address: the load/store unit of one thread, over the page table of its address space.
 // Here are the scalar accesses with their fast paths; the shared slow path is in mmu.ts, bulk operations are in bulk.ts.
-
 import * as bulk from "./bulk.ts";
-import * as bulk from "./bulk.ts";
-import type { Counters, Counters } from "./counters.ts";
+import type { Counters } from "./counters.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
