@@ -1,0 +1,84 @@
+// HeapError: what a heap throws where Scudo would write a report and abort. What lives here: the class, its kinds, number formats.
+// The texts themselves are in report.ts; option errors, which carry more, are in option-error.ts.
+
+/** One kind a report (S21); later versions' reports (S31) and the RSS limits have kinds of their own. */
+export type HeapErrorKind =
+  | "corrupted-header"
+  | "invalid-state"
+  | "misaligned"
+  | "type-mismatch"
+  | "size-mismatch"
+  | "alignment-mismatch"
+  | "alignment-too-big"
+  | "size-too-big"
+  | "out-of-memory"
+  | "batch-class-exhausted"
+  | "alignment-not-power-of-two"
+  | "calloc-overflow"
+  | "reallocarray-overflow"
+  | "posix-memalign-alignment"
+  | "aligned-alloc-alignment"
+  | "pvalloc-overflow"
+  | "invalid-option"
+  | "sanity-check"
+  | "check-failed"
+  | "map-failed"
+  | "unmap-failed"
+  | "protect-failed"
+  | "rss-limit"
+  | "deadlock"
+  | "tag-fault"
+  | "uninitialised-read"
+  | "leak";
+
+/** Host stack traces of a chunk, as text, one frame a line; null where none was kept (S24, `stacks: true`). */
+export interface ChunkStacks {
+  readonly allocation: string | null;
+  readonly free: string | null;
+}
+
+/**
+ * A misuse or failure that Scudo reports and dies of; here the heap stays usable.
+ * `report` is Scudo's text word for word, final newline included, followed by the stacks when they are kept.
+ */
+export class HeapError extends Error {
+  override readonly name: string = "HeapError";
+  readonly kind: HeapErrorKind;
+  /** The chunk's address as the report prints it (without a tag); null where the report is about no address. */
+  readonly address: number | null;
+  readonly report: string;
+  readonly stacks: ChunkStacks | null;
+
+  constructor(kind: HeapErrorKind, address: number | null, text: string, stacks: ChunkStacks | null = null) {
+    super(text);
+    this.kind = kind;
+    this.address = address;
+    this.stacks = stacks;
+    this.report = `${text}\n${formatStacks(stacks)}`;
+  }
+}
+
+function formatStacks(stacks: ChunkStacks | null): string {
+  if (stacks === null) return "";
+  const allocated = stacks.allocation === null ? "" : `allocated at:\n${stacks.allocation}\n`;
+  const freed = stacks.free === null ? "" : `freed at:\n${stacks.free}\n`;
+  return allocated + freed;
+}
+
+const MINIMUM_POINTER_DIGITS = 12;
+
+/** Scudo's %p: `0x` and at least 12 hexadecimal digits. @see S21.1 */
+export function formatPointer(address: number): string {
+  return `0x${BigInt(address).toString(16).padStart(MINIMUM_POINTER_DIGITS, "0")}`;
+}
+
+const SIZE_LIMIT = 2 ** 64;
+
+/**
+ * Scudo's %zu. A JavaScript number cannot hold SIZE_MAX = 2^64 − 1: the nearest is 2^64, which is no size_t;
+ * so 2^64 and above are printed as SIZE_MAX, and a negative number as the size_t it would be in C.
+ */
+export function formatSize(size: number): string {
+  if (size >= SIZE_LIMIT) return "18446744073709551615";
+  return BigInt.asUintN(64, BigInt(Math.trunc(size))).toString();
+}

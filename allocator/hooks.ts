@@ -1,0 +1,17 @@
+// Hooks on allocation and free (S26.1): what a program may ask to be told, and in which order.
+// The wrappers call them around the allocator; a heap without hooks pays one comparison a call.
+
+/**
+ * Functions that a heap calls, each optional.
+ * A hook may read the heap; what it throws goes to the caller of malloc or free.
+ */
+export interface HeapHooks {
+  /** After a successful allocation: the pointer and the size asked for (calloc: the product; pvalloc: rounded up). */
+  allocate?: (pointer: number, size: number) => void;
+  /** Before each free, free(0) included. */
+  deallocate?: (pointer: number) => void;
+  /** Before a realloc of a non-null pointer to a non-zero size; without it `deallocate` is called instead. */
+  reallocDeallocate?: (oldPointer: number) => void;
+  /** After such a realloc; without it `allocate` is called. On failure the old pointer is announced again with its old size. */
+  reallocAllocate?: (oldPointer: number, newPointer: number, newSize: number) => void;
+}
