@@ -18,48 +18,7 @@ import { nearestName, OptionError } from "./option-error.ts";
 import { PLAIN_REPORTS, reportCheckFailed } from "./report.ts";
 
 /** S7's configurations. */
-export type ConfigName = "default" | "android" | "fuchsia" | "trusty";
-/** S6's maps. */
-export type ClassMapName = "default" | "android" | "fuchsia" | "svelte" | "trusty";
-
-/** A map by the formula of S6.1, or an explicit ascending list of class sizes in bytes. */
-export type CustomClassMap =
-  | {
-      readonly numBits: number;
-      readonly minLog: number;
-      readonly midLog: number;
-      readonly maxLog: number;
-      readonly delta?: number;
-      readonly hint: number;
-      readonly bytesLog: number;
-    }
-  | { readonly sizes: readonly number[]; readonly delta?: number; readonly hint: number; readonly bytesLog: number };
-
-/** A configuration of one's own: what is left out is as in `base` (default: Scudo's Default). Fields are S7's rows. */
-export interface CustomConfig {
-  readonly base?: ConfigName;
-  readonly classMap?: ClassMapName | CustomClassMap;
-  readonly maySupportTagging?: boolean;
-  /** "exclusive", or a shared array of TSDs of which `initial` are in use. */
-  readonly registry?: "exclusive" | { readonly arraySize: number; readonly initial: number };
-  readonly regionSizeLog?: number;
-  readonly groupSizeLog?: number;
-  readonly randomRegionOffset?: boolean;
-  readonly mapIncrementBytes?: number;
-  readonly contiguousRegions?: boolean;
-  /** Range that the primary's release interval is clamped to, and its own default that beats the flag; milliseconds. */
-  readonly primaryReleaseInterval?: { readonly min: number; readonly max: number; readonly initial?: number };
-  readonly secondaryCache?: "none" | CustomCache;
-}
-
-/** S7's rows about the secondary cache. */
-export interface CustomCache {
-  readonly entries?: number;
-  readonly quarantineEntries?: number;
-  readonly maxEntries?: number;
-  readonly maxEntryBytes?: number;
-  readonly releaseInterval?: { readonly min: number; readonly max: number; readonly initial?: number };
-}
+export type ConfigName = keyof typeof configs;
 
 /** What fresh memory reads: Scudo's contents of the moment, zero, or a pattern (S14). */
 export type Fill = "none" | "zero" | "pattern";
@@ -75,7 +34,7 @@ export type Uninitialised = "off" | "page" | "byte";
 
 export interface HeapOptions {
   /** Which of Scudo's configurations, or one of your own. Default `"default"`. */
-  config?: ConfigName | CustomConfig;
+  config?: ConfigName | CustomConfig | HeapConfig;
   /** RAM of the machine that the heap makes for itself. Default 1 GiB. Not with `kernel` or `process`. */
   memoryBytes?: number;
   /** A kernel of your own: the heap makes itself a process on it. Not with `process`. */
@@ -140,7 +99,7 @@ export interface HeapOptions {
 /** The same, checked and with every default filled in. Flags are under Scudo's own names. */
 export interface ResolvedHeapOptions {
   readonly flags: Flags;
-  readonly config: ConfigName | CustomConfig;
+  readonly config: HeapConfig;
   readonly memoryBytes: number;
   readonly kernel: Kernel | null;
   readonly process: Process | null;
@@ -165,8 +124,6 @@ export interface ResolvedHeapOptions {
   readonly write: (text: string) => void;
   readonly onReport: (error: HeapError) => void;
 }
-
-export const CONFIG_NAMES: readonly ConfigName[] = ["default", "android", "fuchsia", "trusty"];
 
 const OPTION_NAMES: readonly (keyof HeapOptions)[] = [
   ...(["config", "memoryBytes", "kernel", "process", "seed", "fill", "pattern", "largeFill", "fillOnFree"] as const),
@@ -226,12 +183,10 @@ function conflict(first: string, second: string): never {
   throw new OptionError(first, undefined, second, "", explanation);
 }
 
-function resolveConfig(config: HeapOptions["config"]): ConfigName | CustomConfig {
-  if (config !== null && typeof config === "object") {
-    if (config.base !== undefined) oneOf("config.base", config.base, CONFIG_NAMES);
-    return config;
-  }
-  return oneOf("config", config ?? "default", CONFIG_NAMES);
+/** @throws RangeError for a configuration of the user's own with a field out of range */
+function resolveConfig(config: HeapOptions["config"]): HeapConfig {
+  if (config !== null && typeof config === "object") return customConfig(config);
+  return configs[oneOf("config", config ?? "default", Object.keys(configs) as ConfigName[])];
 }
 
 const STACKS_CAPACITY = 4096;
@@ -300,5 +255,6 @@ function checkQuarantine(flags: Flags, context: typeof PLAIN_REPORTS): void {
 
 /** The host's file descriptor 2 where there is one. */
 function writeToStandardError(text: string): void {
-  process.stderr.write(text);
+  if (typeof process === "undefined") console.error(text.trimEnd());
+  else process.stderr.write(text);
 }

@@ -3,9 +3,6 @@
 
 import { type ChunkStacks, formatPointer, formatSize, HeapError, type HeapErrorKind } from "./heap-error.ts";
 
-export type { ChunkStacks, HeapErrorKind } from "./heap-error.ts";
-export { formatPointer, formatSize, HeapError } from "./heap-error.ts";
-
 /** What was being done to a chunk when its state or alignment was found wrong (R-state, R-misaligned, R-type-mismatch). */
 export type ChunkAction = "recycling" | "deallocating" | "reallocating" | "sizing";
 
