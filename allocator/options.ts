@@ -3,6 +3,7 @@
 
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import type { Process } from "../platform/kernel/process.ts";
+import { type CustomConfig, configs, customConfig, type HeapConfig } from "./config.ts";
 import {
   DEFAULT_FLAGS,
   type Flags,
