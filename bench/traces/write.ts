@@ -1,0 +1,76 @@
+// Writing a trace file in one of our own formats (T5, T6), gzip'd if its name ends in .gz.
+// A file appears under its name only once it is whole.
+import { createWriteStream } from "node:fs";
+import { open, rename, rm } from "node:fs/promises";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { encodeBatch, encodeEnd, encodeHead, type TraceCounts } from "./binary-writer.ts";
+import { type EventBatch, MARK, THREAD_END, THREAD_START } from "./events.ts";
+import { STANDARD_INPUT } from "./open.ts";
+import { formatBatch, TEXT_HEAD } from "./text.ts";
+
+export const WRITABLE_FORMATS = ["binary", "text"] as const;
+export type WritableFormat = (typeof WRITABLE_FORMATS)[number];
+
+/** The bytes of a trace file, chunk by chunk; `counts` is filled on the way. */
+export async function* encodeTrace(
+  batches: AsyncIterable<EventBatch>,
+  format: WritableFormat,
+  counts: TraceCounts = { events: 0, ids: 0 },
+): AsyncGenerator<Uint8Array> {
+  yield format === "binary" ? encodeHead() : Buffer.from(`${TEXT_HEAD}\n`);
+  for await (const batch of batches) {
+    counts.events += batch.count;
+    counts.ids = Math.max(counts.ids, idCount(batch));
+    if (format === "binary") yield* encodeBatch(batch);
+    else yield Buffer.from(formatBatch(batch));
+  }
+  if (format === "binary") yield encodeEnd(counts.events);
+}
+
+/** Writes a trace to a file (`-`: standard output, then without counts in the head) and answers what was counted. */
+export async function writeTrace(
+  batches: AsyncIterable<EventBatch>,
+  file: string,
+  format: WritableFormat,
+): Promise<TraceCounts> {
+  const counts: TraceCounts = { events: 0, ids: 0 };
+  const source = Readable.from(encodeTrace(batches, format, counts), { objectMode: true });
+  if (file === STANDARD_INPUT) {
+    await pipeline(source, process.stdout, { end: false });
+    return counts;
+  }
+  const partial = `${file}.part`;
+  try {
+    const packed = file.endsWith(".gz");
+    if (packed) await pipeline(source, createGzip(), createWriteStream(partial));
+    else await pipeline(source, createWriteStream(partial));
+    if (format === "binary" && !packed) await patchHead(partial, counts);
+    await rename(partial, file);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  return counts;
+}
+
+async function patchHead(file: string, counts: TraceCounts): Promise<void> {
+  const handle = await open(file, "r+");
+  try {
+    await handle.write(encodeHead(counts), 0, undefined, 0);
+  } finally {
+    await handle.close();
+  }
+}
+
+function idCount(batch: EventBatch): number {
+  let count = 0;
+  for (let row = 0; row < batch.count; row++) {
+    const kind = batch.kind[row]!;
+    if (kind !== MARK && kind !== THREAD_START && kind !== THREAD_END && batch.id[row]! >= count) {
+      count = batch.id[row]! + 1;
+    }
+  }
+  return count;
+}
