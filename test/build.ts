@@ -17,7 +17,7 @@ function newestSource(): number {
 
 /** Vitest calls this once, in the project's folder. */
 export function setup(): void {
-  const built = statSync("dist/.tsbuildinfo", { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const built = statSync("dist/.built", { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (built >= newestSource()) return;
   execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit" });
 }

@@ -1,0 +1,83 @@
+// How a benchmark prints: an aligned table without lines between the rows, and numbers with their units.
+// What the rows mean is the benchmarks' business.
+import Table from "cli-table3";
+
+/** A column's heading and on which side its cells stand. */
+export interface Column {
+  readonly heading: string;
+  readonly align?: "left" | "right";
+}
+
+const noLines = {
+  top: "",
+  "top-mid": "",
+  "top-left": "",
+  "top-right": "",
+  bottom: "",
+  "bottom-mid": "",
+  "bottom-left": "",
+  "bottom-right": "",
+  left: "",
+  "left-mid": "",
+  mid: "",
+  "mid-mid": "",
+  right: "",
+  "right-mid": "",
+  middle: "  ",
+};
+
+/** The rows as text, aligned, with a line below the headings; columns stand right unless they say otherwise. */
+export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const table = new Table({
+    colAligns: columns.map((column) => column.align ?? "right"),
+    chars: noLines,
+    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
+  });
+  const widths = columns.map((column, i) =>
+    Math.max(column.heading.length, ...rows.map((row) => (row[i] ?? "").length)),
+  );
+  table.push(columns.map((column) => column.heading));
+  table.push(widths.map((width) => "─".repeat(width)));
+  for (const row of rows) table.push(columns.map((_, i) => row[i] ?? ""));
+  return table
+    .toString()
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .join("\n");
+}
+
+/** A time with three digits and a fitting unit. */
+export function formatNanoseconds(nanoseconds: number): string {
+  const units = ["ns", "µs", "ms", "s"];
+  let value = nanoseconds;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${formatSignificant(value)} ${units[unit]}`;
+}
+
+/** Three significant digits, never an exponent. */
+export function formatSignificant(value: number): string {
+  if (value === 0) return "0";
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toFixed(Math.min(digits, 9));
+}
+
+/** A spread as the share of the value: `± 3 %`. */
+export function formatSpread(value: number, halfWidth: number): string {
+  return value === 0 ? "" : `± ${formatSignificant((100 * halfWidth) / Math.abs(value))} %`;
+}
+
+/** A size in the largest binary unit that leaves a whole number, or one with a digit behind the point. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,56 @@
+#!/usr/bin/env node
+// `npm run bench`: chooses the benchmark by its name and hands it the other arguments. Without a name: the thread's own.
+// What each one measures is in the file of its name.
+import { distance } from "fastest-levenshtein";
+
+interface Benchmark {
+  run(argv: string[]): Promise<void>;
+}
+
+/** Loaded only when asked for, so that starting one costs nothing for the others. */
+const benchmarks: Readonly<Record<string, { readonly what: string; readonly load: () => Promise<Benchmark> }>> = {
+  microbench: {
+    what: "the thread's microbenchmark: memset against reference pages",
+    load: () => import("./microbench.ts"),
+  },
+  mmu: { what: "loads, stores, fills and copies against a typed array and a DataView", load: () => import("./mmu.ts") },
+  faults: { what: "page faults by kind, against the 4 KiB fill that they do", load: () => import("./faults.ts") },
+  scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
+};
+
+function usage(): string {
+  const width = Math.max(...Object.keys(benchmarks).map((name) => name.length));
+  const lines = Object.entries(benchmarks).map(([name, { what }]) => `  ${name.padEnd(width)}  ${what}`);
+  return [
+    "Usage: npm run bench -- [NAME] [options]",
+    "",
+    ...lines,
+    "",
+    "Without a name: microbench. Options of one benchmark: npm run bench -- NAME --help",
+  ].join("\n");
+}
+
+function nearestName(name: string): string {
+  const byDistance = Object.keys(benchmarks).map((known) => ({ known, steps: distance(name, known) }));
+  return byDistance.reduce((best, one) => (one.steps < best.steps ? one : best)).known;
+}
+
+async function main(argv: string[]): Promise<void> {
+  const named = argv.length > 0 && !argv[0].startsWith("-");
+  if (argv[0] === "help") {
+    process.stdout.write(`${usage()}\n`);
+    return;
+  }
+  const name = named ? argv[0] : "microbench";
+  if (!Object.hasOwn(benchmarks, name)) {
+    process.stderr.write(
+      `bench: there is no benchmark "${name}"; the nearest name is "${nearestName(name)}"\n\n${usage()}\n`,
+    );
+    process.exitCode = 2;
+    return;
+  }
+  const benchmark = await benchmarks[name].load();
+  await benchmark.run(named ? argv.slice(1) : argv);
+}
+
+await main(process.argv.slice(2));

@@ -1,0 +1,62 @@
+// The same program in C on the real kernel of this machine: compiled when there is a compiler, else a reason why not.
+// Only the anonymous and memset rows can run there.
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Effort } from "./measurement.ts";
+import type { Row } from "./rows.ts";
+
+export interface NativeMeasurement {
+  /** Seconds for 1000 iterations, one entry a run; each run is a process. */
+  readonly seconds: readonly number[];
+  readonly maxRssKib: number;
+}
+
+/** A compiled program, or why there is none. */
+export type NativeProgram =
+  | { readonly reason: string }
+  | { readonly compiler: string; measure(row: Row, effort: Effort): NativeMeasurement; remove(): void };
+
+// From dist/bench/microbench to the source, which is not compiled by tsc and stays where it is.
+const source = fileURLToPath(new URL("../../../bench/native/microbench.c", import.meta.url));
+
+export function compileNative(): NativeProgram {
+  if (process.platform !== "linux") return { reason: `needs Linux, this is ${process.platform}` };
+  const compiler = ["cc", "gcc", "clang"].find((name) => runs(name, ["--version"]));
+  if (compiler === undefined) return { reason: "no C compiler (cc, gcc or clang) is installed" };
+  const folder = mkdtempSync(join(tmpdir(), "refheap-"));
+  const program = join(folder, "microbench");
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  if (!runs(compiler, ["-O2", "-o", program, source])) {
+    remove();
+    return { reason: `${compiler} could not compile bench/native/microbench.c` };
+  }
+  return { compiler, remove, measure: (row, effort) => measure(program, row, effort) };
+}
+
+function measure(program: string, row: Row, { runs: runCount, iterations }: Effort): NativeMeasurement {
+  const seconds: number[] = [];
+  let maxRssKib = 0;
+  const programArguments = [row.mmapSize, row.touchSize, iterations].map(String);
+  if (row.fill === "memset") programArguments.push("memset");
+  for (let run = 0; run < runCount; run++) {
+    const [nanoseconds, rss] = execFileSync(program, programArguments, { encoding: "utf8" })
+      .trim()
+      .split(" ")
+      .map(Number);
+    seconds.push(nanoseconds / iterations / 1e6);
+    maxRssKib = Math.max(maxRssKib, rss);
+  }
+  return { seconds, maxRssKib };
+}
+
+function runs(program: string, programArguments: readonly string[]): boolean {
+  try {
+    execFileSync(program, programArguments, { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
