@@ -49,7 +49,7 @@ export class Machine {
     this.mte = mte;
     this.shadow = shadow;
     this.gzvaBlockBytes = gzvaBlockBytes;
-    this.ram = new PhysicalMemory({ memoryBytes, mte, shadow });
+    this.ram = new PhysicalMemory({ memoryBytes, mte, shadow, gzvaBlockBytes });
   }
 
   takePageTable(): PageTable {

@@ -12,12 +12,22 @@ import {
   PAGE_SIZE,
   PAGES_PER_BYTE,
   PTE_FRAME_MASK,
+  PTE_FRAME_SHIFT,
+  PTE_MTE,
   PTE_READ,
   PTE_WRITE,
+  TAG_UNIT,
 } from "./layout.ts";
 import { type FaultHandler, Mmu, PTE_BANK_SHIFT } from "./mmu.ts";
 import type { PageTable } from "./page-table.ts";
-import type { PhysicalMemory } from "./physical-memory.ts";
+import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
+
+const TAGS_PER_BYTE = 1 / TAG_UNIT;
+const PTE_BANK_MASK = -1 << PTE_BANK_SHIFT;
+/** Shifts an entry's frame bits to the frame's place in the tag storage. */
+const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
+/** No entry has all these bits: with validity bits every access takes the slow path. */
+const NEVER = -1;
 
 /**
  * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
@@ -30,6 +40,10 @@ export class Memory extends Mmu {
   /** The first bank, one hop away for the fast path. */
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
+  private readonly tags: Uint8Array;
+  /** What an entry must have for {@link taggedPosition}. */
+  private readonly taggedLoad: number;
+  private readonly taggedStore: number;
   /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
   private position = 0;
   private staged = false;
@@ -40,6 +54,9 @@ export class Memory extends Mmu {
     super(ram, counters, pageTable, faults);
     this.bytes = ram.banks[0];
     this.view = ram.views[0];
+    this.tags = ram.tags;
+    this.taggedLoad = ram.undefinedBits.length > 0 ? NEVER : PTE_READ | PTE_MTE;
+    this.taggedStore = ram.undefinedBits.length > 0 ? NEVER : PTE_WRITE | PTE_MTE;
   }
 
   getUint8(address: number): number {
@@ -299,6 +316,38 @@ export class Memory extends Mmu {
    * border. Both pages of such an access are made accessible before anything is stored.
    */
   private locate(address: number, size: number, access: number): DataView {
+    const position = this.taggedPosition(address, size, access === ACCESS_LOAD ? this.taggedLoad : this.taggedStore);
+    if (position >= 0) {
+      this.position = position;
+      return this.view;
+    }
+    return this.locateSlowly(address, size, access);
+  }
+
+  /**
+   * The second tier, for an access inside one page of a PROT_MTE area whose tags match: its position in the first bank, or
+   * −1 if anything is out of the ordinary. Comparing the address with the tag that memory has put back on checks the
+   * pointer's tag and the address's range in one step.
+   */
+  private taggedPosition(address: number, size: number, wanted: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const last = offset + size - 1;
+    const entry = this.entries[page];
+    if ((entry & (wanted | PTE_BANK_MASK)) !== wanted || last >= PAGE_SIZE) return -1;
+    let tag = 0;
+    if (this.checksTags) {
+      const start = (entry & PTE_FRAME_MASK) >>> TAG_POSITION_SHIFT;
+      tag = (this.tags[start + (offset >> 5)] >> ((offset >> 2) & 4)) & 15;
+      if ((offset ^ last) > 15 && ((this.tags[start + (last >> 5)] >> ((last >> 2) & 4)) & 15) !== tag) return -1;
+    } else {
+      tag = (address * TAGS_PER_BYTE) | 0;
+    }
+    if (page * PAGE_SIZE + offset + tag * TAG_UNIT !== address) return -1;
+    return ((entry & PTE_FRAME_MASK) << 2) | offset;
+  }
+
+  private locateSlowly(address: number, size: number, access: number): DataView {
     const room = PAGE_SIZE - (address & OFFSET_MASK);
     if (size <= room) {
       this.position = this.translate(address, size, access);

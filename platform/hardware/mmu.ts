@@ -36,14 +36,24 @@ export class Mmu {
   protected readonly entries: Int32Array;
   private readonly faults: FaultHandler;
 
-  /** Tag checks of this thread (PSTATE.TCO suppresses them), and the flag that asynchronous mismatches set (TFSRE0_EL1). */
-  tagCheckMode: TagCheckMode = TAG_CHECK_NONE;
-  tagCheckOverride = false;
+  /** TFSRE0_EL1.TF0: an asynchronous mismatch happened; the next kernel entry turns it into a signal. */
   asyncTagFault = false;
+  /** GCR_EL1.Exclude: tags that IRG, ADDG and SUBG pass over, one bit a tag. */
+  tagExclude = 0;
+  /** State of IRG's generator (RGSR_EL1), not 0; a kernel seeds it for each thread. */
+  randomTagState = 0x2545f491;
+  /** PSTATE.NZCV as the last SUBPS left it: N * 8 + Z * 4 + C * 2 + V. */
+  nzcv = 0;
 
-  /** Results of {@link translate}: the bank and the frame of the byte that was asked for. */
+  /** Results of {@link translate}: the bank and frame of the byte that was asked for, and whether its page has PROT_MTE. */
   bank = 0;
   frame = 0;
+  tagged = false;
+
+  private mode: TagCheckMode = TAG_CHECK_NONE;
+  private override = false;
+  /** Whether accesses compare tags now: a mode is set and TCO is not. */
+  protected checksTags = false;
 
   constructor(ram: PhysicalMemory, counters: Counters, pageTable: PageTable, faults: FaultHandler) {
     this.ram = ram;
@@ -53,12 +63,39 @@ export class Mmu {
     this.faults = faults;
   }
 
+  /** SCTLR_EL1.TCF0: what a tag mismatch does to this thread. */
+  get tagCheckMode(): TagCheckMode {
+    return this.mode;
+  }
+
+  set tagCheckMode(mode: TagCheckMode) {
+    this.mode = mode;
+    this.checksTags = mode !== TAG_CHECK_NONE && !this.override;
+  }
+
+  /** PSTATE.TCO: suppresses this thread's tag checks while set; tags are still stored and loaded. */
+  get tco(): boolean {
+    return this.override;
+  }
+
+  set tco(suppress: boolean) {
+    this.override = suppress;
+    this.checksTags = this.mode !== TAG_CHECK_NONE && !suppress;
+  }
+
   /**
-   * The byte position of `address` inside its bank, once its page permits the access and its tags match; sets `bank` and
-   * `frame`. The access must not leave the page. This is the slow path of every access: it strips the tag, takes the
-   * faults and makes the checks, in the architecture's order (DDI 0487: permission before tag).
+   * The byte position of `address` inside its bank, once its page permits the access and its tags match; sets `bank`,
+   * `frame` and `tagged`. The access must not leave the page. This is the slow path of every access: it strips the tag,
+   * takes the faults and makes the checks, in the architecture's order (DDI 0487: permission before tag).
    */
   translate(address: number, size: number, access: number): number {
+    const position = this.translateUnchecked(address, access);
+    if (this.tagged && this.checksTags) this.checkTags(address, size, access);
+    return position;
+  }
+
+  /** As {@link translate}, but tags are not compared: for tag stores and loads, and for what the kernel does itself. */
+  translateUnchecked(address: number, access: number): number {
     const tag = (address * TAGS_PER_BYTE) | 0;
     const plain = address - tag * TAG_UNIT;
     if (!(plain >= 0 && plain < ADDRESS_LIMIT && tag < 16)) this.refuse(address, access);
@@ -71,29 +108,33 @@ export class Mmu {
       this.faults.handleFault(plain, access);
       entry = this.entries[page];
     }
-    if ((entry & PTE_MTE) !== 0 && this.tagCheckMode !== TAG_CHECK_NONE && !this.tagCheckOverride) {
-      this.checkTags(plain, tag, entry >>> PTE_FRAME_SHIFT, size, access);
-    }
+    this.tagged = (entry & PTE_MTE) !== 0;
     this.bank = entry >>> PTE_BANK_SHIFT;
     this.frame = entry >>> PTE_FRAME_SHIFT;
     return (((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0;
   }
 
-  private checkTags(address: number, tag: number, frame: number, size: number, access: number): void {
+  /**
+   * How many of `size` bytes from `address`, all in the page of the last translation, may be accessed before a tag faults
+   * at once. Asynchronous mismatches only set the flag.
+   */
+  checkedBytes(address: number, size: number, access: number): number {
+    if (!this.tagged || !this.checksTags) return size;
     const offset = address & OFFSET_MASK;
-    const mismatch = findTagMismatch(this.ram, frame, offset, size, tag);
-    if (mismatch === PAGE_SIZE) return;
-    if (!faultsSynchronously(this.tagCheckMode, access)) {
-      this.asyncTagFault = true;
-      return;
-    }
+    const mismatch = findTagMismatch(this.ram, this.frame, offset, size, (address * TAGS_PER_BYTE) | 0);
+    if (mismatch === PAGE_SIZE) return size;
+    if (faultsSynchronously(this.mode, access)) return mismatch - offset;
+    this.asyncTagFault = true;
+    return size;
+  }
+
+  private checkTags(address: number, size: number, access: number): void {
+    const bytes = this.checkedBytes(address, size, access);
+    if (bytes === size) return;
+    const tag = (address * TAGS_PER_BYTE) | 0;
     this.counters.segmentationFaults++;
-    throw new SegmentationFault(
-      "SEGV_MTESERR",
-      address - offset + mismatch,
-      access === ACCESS_LOAD ? "load" : "store",
-      tag,
-    );
+    const first = address - tag * TAG_UNIT + bytes;
+    throw new SegmentationFault("SEGV_MTESERR", first, access === ACCESS_LOAD ? "load" : "store", tag);
   }
 
   private refuse(address: number, access: number): never {

@@ -18,10 +18,13 @@ export interface PhysicalMemoryOptions {
   readonly memoryBytes: number;
   readonly mte: boolean;
   readonly shadow: boolean;
+  /** DCZID_EL0.BS in bytes: what one DC GVA, DC GZVA or DC ZVA writes. */
+  readonly gzvaBlockBytes: number;
 }
 
 export class PhysicalMemory {
   readonly frameCount: number;
+  readonly gzvaBlockBytes: number;
   /** The frames, bank by bank; nearly always there is one. */
   readonly banks: readonly Uint8Array[];
   readonly views: readonly DataView[];
@@ -30,7 +33,8 @@ export class PhysicalMemory {
   /** One bit a byte, 1 = undefined. Empty unless the machine was made with `shadow`. */
   readonly undefinedBits: Uint8Array;
 
-  constructor({ memoryBytes, mte, shadow }: PhysicalMemoryOptions) {
+  constructor({ memoryBytes, mte, shadow, gzvaBlockBytes }: PhysicalMemoryOptions) {
+    this.gzvaBlockBytes = gzvaBlockBytes;
     this.frameCount = memoryBytes / PAGE_SIZE;
     const banks: Uint8Array[] = [];
     for (let from = 0; from < memoryBytes; from += BANK_BYTES) {
