@@ -28,10 +28,12 @@ export function checkRange(operation: string, length: number): void {
 
 /**
  * How many bytes from `address`, at most `length`, lie in one stretch of RAM that the last translate() found: to the end
- * of its page, and on through pages whose frames follow and which need neither fault nor check.
+ * of its page or the first granule whose tag faults, and on through pages whose frames follow and which need neither
+ * fault nor check. The first byte is in it, since translate() has checked that.
  */
 function stretch(memory: Mmu, address: number, length: number, access: number): number {
   let found = PAGE_SIZE - (address & OFFSET_MASK);
+  if (memory.tagged) return memory.checkedBytes(address, Math.min(found, length), access);
   if (found >= length) return length;
   const entries = memory.pageTable.entries;
   const mask = access === ACCESS_LOAD ? FAST_LOAD : FAST_STORE;
@@ -55,7 +57,7 @@ export function fill(memory: Mmu, address: number, byte: number, length: number)
   checkRange("fill", length);
   memory.counters.userBytesFilled += length;
   while (length > 0) {
-    const position = memory.translate(address, inPage(address, length), ACCESS_STORE);
+    const position = memory.translate(address, 1, ACCESS_STORE);
     const bytes = stretch(memory, address, length, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = byte;
@@ -75,8 +77,9 @@ export function fillPattern(memory: Mmu, address: number, length: number, patter
   memory.counters.userBytesFilled += length;
   let done = 0;
   while (done < length) {
-    const position = memory.translate(address + done, inPage(address + done, length - done), ACCESS_STORE);
-    const bytes = inPage(address + done, length - done);
+    const to = address + done;
+    const position = memory.translate(to, 1, ACCESS_STORE);
+    const bytes = memory.checkedBytes(to, inPage(to, length - done), ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     const period = Math.min(bytes, pattern.length);
     for (let i = 0; i < period; i++) bank[position + i] = pattern[(done + i) % pattern.length];
@@ -149,7 +152,7 @@ export function compare(memory: Mmu, a: number, b: number, length: number): -1 |
 export function readInto(memory: Mmu, address: number, target: Uint8Array): void {
   for (let done = 0; done < target.length; ) {
     const from = address + done;
-    const position = memory.translate(from, inPage(from, target.length - done), ACCESS_LOAD);
+    const position = memory.translate(from, 1, ACCESS_LOAD);
     const bytes = stretch(memory, from, target.length - done, ACCESS_LOAD);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) target[done + i] = bank[position + i];
@@ -161,7 +164,7 @@ export function readInto(memory: Mmu, address: number, target: Uint8Array): void
 export function write(memory: Mmu, address: number, source: Uint8Array): void {
   for (let done = 0; done < source.length; ) {
     const to = address + done;
-    const position = memory.translate(to, inPage(to, source.length - done), ACCESS_STORE);
+    const position = memory.translate(to, 1, ACCESS_STORE);
     const bytes = stretch(memory, to, source.length - done, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = source[done + i];

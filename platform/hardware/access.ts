@@ -1,0 +1,44 @@
+// Single accesses of 1 to 16 bytes, as LDP, STP and the SIMD registers make them: all of it or nothing.
+// The usual sizes have faster ways in memory.ts; ranges that may be done in part are in bulk.ts.
+import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
+import type { Mmu } from "./mmu.ts";
+
+const LARGEST_ACCESS = 16;
+
+/**
+ * Loads `target.length` bytes (1 to 16) in one access, which may cross granules and pages.
+ * @throws SegmentationFault with nothing loaded. RangeError for a size that no access has.
+ */
+export function loadBytes(memory: Mmu, address: number, target: Uint8Array): void {
+  const size = target.length;
+  const head = headBytes("loadBytes", address, size);
+  const first = memory.translate(address, head, ACCESS_LOAD);
+  const firstBank = memory.ram.banks[memory.bank];
+  const second = head < size ? memory.translate(address + head, size - head, ACCESS_LOAD) : 0;
+  const secondBank = memory.ram.banks[memory.bank];
+  for (let i = 0; i < head; i++) target[i] = firstBank[first + i];
+  for (let i = head; i < size; i++) target[i] = secondBank[second + i - head];
+}
+
+/**
+ * Stores `source` (1 to 16 bytes) in one access, which may cross granules and pages.
+ * @throws SegmentationFault with nothing stored. RangeError for a size that no access has.
+ */
+export function storeBytes(memory: Mmu, address: number, source: Uint8Array): void {
+  const size = source.length;
+  const head = headBytes("storeBytes", address, size);
+  const first = memory.translate(address, head, ACCESS_STORE);
+  const firstBank = memory.ram.banks[memory.bank];
+  const second = head < size ? memory.translate(address + head, size - head, ACCESS_STORE) : 0;
+  const secondBank = memory.ram.banks[memory.bank];
+  for (let i = 0; i < head; i++) firstBank[first + i] = source[i];
+  for (let i = head; i < size; i++) secondBank[second + i - head] = source[i];
+}
+
+/** How much of the access is on its first page. */
+function headBytes(operation: string, address: number, size: number): number {
+  if (size < 1 || size > LARGEST_ACCESS) {
+    throw new RangeError(`${operation}: ${size} bytes are not one access (1 to ${LARGEST_ACCESS})`);
+  }
+  return Math.min(size, PAGE_SIZE - (address & OFFSET_MASK));
+}

@@ -1,0 +1,213 @@
+// The instructions of the Memory Tagging Extension (DDI 0487) for one thread: tags chosen, loaded and stored.
+// Checks of ordinary accesses are in mmu.ts and tag-check.ts; what the kernel does to whole frames is in tag-store.ts.
+import { BusError, IllegalInstruction } from "./faults.ts";
+import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, TAG_UNIT } from "./layout.ts";
+import type { Mmu } from "./mmu.ts";
+import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
+import { chooseNonExcludedTag, countAllowedTags, nthAllowedTag, tagOf, withoutTag } from "./tags.ts";
+
+const ALL_TAGS = 0xffff;
+const LARGEST_IMMEDIATE = 1008;
+/** Addresses here have 48 bits below the tag, where hardware has 56; the highest of them is the sign. */
+const SIGN = TAG_UNIT / 2;
+
+/**
+ * IRG: `address` with a random tag outside GCR_EL1.Exclude and the low 16 bits of `exclude`, or with tag 0 if none is
+ * left. All tags that are left are equally likely; the sequence depends only on the thread's seed (`randomTagState`).
+ */
+export function irg(memory: Mmu, address: number, exclude = 0): number {
+  const plain = withoutTag(address);
+  const excluded = (memory.tagExclude | exclude) & ALL_TAGS;
+  if (excluded === ALL_TAGS) return plain;
+  const index = Math.floor(nextRandom(memory) * countAllowedTags(excluded));
+  return plain + nthAllowedTag(index, excluded) * TAG_UNIT;
+}
+
+/** A number in [0, 1): 32 random bits of a xorshift generator, of which 0 is no state. */
+function nextRandom(memory: Mmu): number {
+  let x = memory.randomTagState | 0 || 1;
+  x ^= x << 13;
+  x ^= x >>> 17;
+  x ^= x << 5;
+  memory.randomTagState = x;
+  return (Math.imul(x, 0x9e3779b1) >>> 0) / 2 ** 32;
+}
+
+/**
+ * ADDG: `offset` bytes (0 to 1008, a multiple of 16) further, and the tag `steps` (0 to 15) allowed tags upwards.
+ * @throws RangeError for what the instruction cannot encode.
+ */
+export function addg(memory: Mmu, address: number, offset: number, steps: number): number {
+  checkImmediates("addg", offset, steps);
+  return withTagSteps(memory, address, offset, steps);
+}
+
+/** SUBG: `offset` bytes back; the tag moves upwards as in {@link addg}. */
+export function subg(memory: Mmu, address: number, offset: number, steps: number): number {
+  checkImmediates("subg", offset, steps);
+  return withTagSteps(memory, address, -offset, steps);
+}
+
+function withTagSteps(memory: Mmu, address: number, offset: number, steps: number): number {
+  const tag = tagOf(address);
+  const moved = (address - tag * TAG_UNIT + offset + TAG_UNIT) % TAG_UNIT;
+  return moved + chooseNonExcludedTag(tag, steps, memory.tagExclude) * TAG_UNIT;
+}
+
+function checkImmediates(operation: string, offset: number, steps: number): void {
+  if (!Number.isInteger(offset / GRANULE_SIZE) || offset < 0 || offset > LARGEST_IMMEDIATE) {
+    throw new RangeError(`${operation}: offset ${offset} is not a multiple of 16 from 0 to ${LARGEST_IMMEDIATE}`);
+  }
+  if (!Number.isInteger(steps) || steps < 0 || steps > 15) {
+    throw new RangeError(`${operation}: ${steps} tag steps are not a whole number from 0 to 15`);
+  }
+}
+
+/** SUBP: the distance in bytes from `b` to `a`, tags ignored. */
+export function subp(a: number, b: number): number {
+  return signedAddress(a) - signedAddress(b);
+}
+
+/** SUBPS: as {@link subp}; `memory.nzcv` becomes the flags of that subtraction of 64-bit numbers. */
+export function subps(memory: Mmu, a: number, b: number): number {
+  const difference = subp(a, b);
+  // Of two signed numbers the negative one is the larger unsigned one; an overflow cannot happen so far from 2^63.
+  const sameSign = signedAddress(a) < 0 === signedAddress(b) < 0;
+  const noBorrow = sameSign ? difference >= 0 : difference < 0;
+  memory.nzcv = (difference < 0 ? 8 : 0) | (difference === 0 ? 4 : 0) | (noBorrow ? 2 : 0);
+  return difference;
+}
+
+function signedAddress(address: number): number {
+  const plain = withoutTag(address);
+  return plain >= SIGN ? plain - TAG_UNIT : plain;
+}
+
+/** GMI: `mask` with the bit of the address's tag set, for IRG to exclude. */
+export function gmi(address: number, mask: number): number {
+  const bit = 2 ** tagOf(address);
+  return Math.floor(mask / bit) % 2 === 1 ? mask : mask + bit;
+}
+
+/** LDG: `register` (by default the address itself) with the tag that memory has at `address`; 0 without PROT_MTE. */
+export function ldg(memory: Mmu, address: number, register: number = address): number {
+  const granule = address - (address % GRANULE_SIZE);
+  memory.translateUnchecked(granule, ACCESS_LOAD);
+  const tag = memory.tagged ? memory.ram.getTag(memory.frame, (granule & OFFSET_MASK) >> GRANULE_SHIFT) : 0;
+  return withoutTag(register) + tag * TAG_UNIT;
+}
+
+/**
+ * STG: gives the granule at `address` the tag of `register`. The address's own tag is not looked at.
+ * @throws BusError BUS_ADRALN unless the address is a multiple of 16. SegmentationFault where a store would fault.
+ */
+export function stg(memory: Mmu, address: number, register: number): void {
+  const tag = tagOf(register);
+  requireGranule(address);
+  memory.translateUnchecked(address, ACCESS_STORE);
+  storeTag(memory, address, tag);
+}
+
+/** STZG: as {@link stg}, and zeroes the granule. */
+export function stzg(memory: Mmu, address: number, register: number): void {
+  const tag = tagOf(register);
+  requireGranule(address);
+  zero(memory, memory.translateUnchecked(address, ACCESS_STORE), GRANULE_SIZE);
+  storeTag(memory, address, tag);
+}
+
+/** ST2G: as {@link stg} for two granules, which may lie on two pages: if either faults, nothing has changed. */
+export function st2g(memory: Mmu, address: number, register: number): void {
+  requireTwoGranules(memory, address);
+  stg(memory, address, register);
+  stg(memory, address + GRANULE_SIZE, register);
+}
+
+/** STZ2G: as {@link st2g}, and zeroes both granules. */
+export function stz2g(memory: Mmu, address: number, register: number): void {
+  requireTwoGranules(memory, address);
+  stzg(memory, address, register);
+  stzg(memory, address + GRANULE_SIZE, register);
+}
+
+/** STGP: stores two 64-bit registers, unchecked, and gives their granule the tag of `address`. */
+export function stgp(memory: Mmu, address: number, first: bigint, second: bigint): void {
+  requireGranule(address);
+  const position = memory.translateUnchecked(address, ACCESS_STORE);
+  const view = memory.ram.views[memory.bank];
+  view.setBigUint64(position, first, true);
+  view.setBigUint64(position + 8, second, true);
+  storeTag(memory, address, tagOf(address));
+}
+
+/** DC GVA: gives the aligned block (`gzvaBlockBytes`) around `address` the address's tag. */
+export function dcGva(memory: Mmu, address: number): void {
+  memory.translateUnchecked(address, ACCESS_STORE);
+  storeBlockTags(memory, address);
+}
+
+/** DC GZVA: as {@link dcGva}, and zeroes the block. */
+export function dcGzva(memory: Mmu, address: number): void {
+  const block = memory.ram.gzvaBlockBytes;
+  const position = memory.translateUnchecked(address, ACCESS_STORE);
+  zero(memory, position - (position % block), block);
+  storeBlockTags(memory, address);
+  memory.counters.gzvaBlocks++;
+}
+
+/** DC ZVA: zeroes the aligned block around `address`, as a store that is checked over the whole block. */
+export function dcZva(memory: Mmu, address: number): void {
+  const block = memory.ram.gzvaBlockBytes;
+  memory.translateUnchecked(address, ACCESS_STORE);
+  zero(memory, memory.translate(address - (address % block), block, ACCESS_STORE), block);
+}
+
+/** LDGM. @throws IllegalInstruction always: only a kernel may. */
+export function ldgm(_memory: Mmu, _address: number): never {
+  throw new IllegalInstruction("LDGM");
+}
+
+/** STGM. @throws IllegalInstruction always: only a kernel may. */
+export function stgm(_memory: Mmu, _address: number): never {
+  throw new IllegalInstruction("STGM");
+}
+
+/** STZGM. @throws IllegalInstruction always: only a kernel may. */
+export function stzgm(_memory: Mmu, _address: number): never {
+  throw new IllegalInstruction("STZGM");
+}
+
+/** Alignment faults come before all others. */
+function requireGranule(address: number): void {
+  if (address % GRANULE_SIZE !== 0) throw new BusError("BUS_ADRALN", withoutTag(address), "store");
+}
+
+function requireTwoGranules(memory: Mmu, address: number): void {
+  requireGranule(address);
+  memory.translateUnchecked(address, ACCESS_STORE);
+  memory.translateUnchecked(address + GRANULE_SIZE, ACCESS_STORE);
+}
+
+/** Writes the tag of one granule of the page just translated; without PROT_MTE there is no place for it. */
+function storeTag(memory: Mmu, address: number, tag: number): void {
+  if (memory.tagged) memory.ram.setTag(memory.frame, (address & OFFSET_MASK) >> GRANULE_SHIFT, tag);
+}
+
+function storeBlockTags(memory: Mmu, address: number): void {
+  if (!memory.tagged) return;
+  const block = memory.ram.gzvaBlockBytes;
+  const offset = address & OFFSET_MASK;
+  const first = (offset - (offset % block)) >> GRANULE_SHIFT;
+  const count = block >> GRANULE_SHIFT;
+  const tag = tagOf(address);
+  if (count === 1) {
+    memory.ram.setTag(memory.frame, first, tag);
+    return;
+  }
+  const start = memory.frame * TAG_BYTES_PER_FRAME + (first >> 1);
+  memory.ram.tags.fill(tag * 0x11, start, start + (count >> 1));
+}
+
+function zero(memory: Mmu, position: number, bytes: number): void {
+  memory.ram.banks[memory.bank].fill(0, position, position + bytes);
+}

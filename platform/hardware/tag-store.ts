@@ -1,0 +1,92 @@
+// Allocation tags in bulk: ranges that a program tags granule by granule, and the tags of whole frames (the kernel's LDGM,
+// STGM and STZGM). Single instructions are in mte.ts.
+
+import type { Counters } from "./counters.ts";
+import { ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE, TAG_UNIT } from "./layout.ts";
+import type { Mmu } from "./mmu.ts";
+import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
+
+/** Below this many bytes a loop beats a typed-array call. */
+const SHORT = 32;
+
+/** Gives granules [first, end) of a frame one tag. */
+export function fillTagRange(ram: PhysicalMemory, frame: number, first: number, end: number, tag: number): void {
+  if (ram.tags.length === 0 || first >= end) return;
+  if ((first & 1) === 1) ram.setTag(frame, first++, tag);
+  if ((end & 1) === 1) ram.setTag(frame, --end, tag);
+  const from = frame * TAG_BYTES_PER_FRAME + (first >> 1);
+  const to = frame * TAG_BYTES_PER_FRAME + (end >> 1);
+  if (to - from < SHORT) for (let i = from; i < to; i++) ram.tags[i] = tag * 0x11;
+  else ram.tags.fill(tag * 0x11, from, to);
+}
+
+/**
+ * STG over every granule of [address, address + lengthBytes), both multiples of 16: they get the address's tag, their
+ * bytes stay. Faults as the instruction does, page by page upwards.
+ * @returns granules written, one STG each.
+ */
+export function tagRange(memory: Mmu, address: number, lengthBytes: number): number {
+  return sweep(memory, address, lengthBytes, false);
+}
+
+/**
+ * As {@link tagRange}, and zeroes the bytes: STZG at the edges, DC GZVA for each whole block between (Scudo's storeTags).
+ * @returns the end of the range, with the tag.
+ */
+export function tagAndZeroRange(memory: Mmu, address: number, lengthBytes: number): number {
+  sweep(memory, address, lengthBytes, true);
+  return address + lengthBytes;
+}
+
+function sweep(memory: Mmu, address: number, lengthBytes: number, zero: boolean): number {
+  if (address % GRANULE_SIZE !== 0 || lengthBytes % GRANULE_SIZE !== 0 || !(lengthBytes >= 0)) {
+    throw new RangeError(`tagging ${lengthBytes} bytes at ${address}: both must be multiples of ${GRANULE_SIZE}`);
+  }
+  const tag = Math.floor(address / TAG_UNIT);
+  const end = address + lengthBytes;
+  for (let at = address; at < end; ) {
+    const offset = at & OFFSET_MASK;
+    const bytes = Math.min(PAGE_SIZE - offset, end - at);
+    const position = memory.translateUnchecked(at, ACCESS_STORE);
+    if (zero) zeroBytes(memory, position, offset, bytes);
+    if (memory.tagged) {
+      fillTagRange(memory.ram, memory.frame, offset >> GRANULE_SHIFT, (offset + bytes) >> GRANULE_SHIFT, tag);
+    }
+    at += bytes;
+  }
+  return lengthBytes >> GRANULE_SHIFT;
+}
+
+function zeroBytes(memory: Mmu, position: number, offset: number, bytes: number): void {
+  const bank = memory.ram.banks[memory.bank];
+  if (bytes <= SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = 0;
+  else bank.fill(0, position, position + bytes);
+  const block = memory.ram.gzvaBlockBytes;
+  const blocks = Math.floor((offset + bytes) / block) - Math.ceil(offset / block);
+  if (blocks > 0) memory.counters.gzvaBlocks += blocks;
+}
+
+/**
+ * Zeroes a frame and gives all its granules one tag, in one pass of DC GZVA as Linux's mte_zero_clear_page_tags and
+ * R6's MTE_TAGGED kind do; the blocks are counted.
+ */
+export function zeroAndTagFrame(ram: PhysicalMemory, counters: Counters, frame: number, tag: number): void {
+  ram.fillFrame(frame, 0);
+  ram.fillTags(frame, tag);
+  counters.gzvaBlocks += PAGE_SIZE / ram.gzvaBlockBytes;
+}
+
+/** The tag that all granules of a frame have, or −1 if they differ. */
+export function uniformTag(ram: PhysicalMemory, frame: number): number {
+  if (ram.tags.length === 0) return 0;
+  const start = frame * TAG_BYTES_PER_FRAME;
+  const pair = ram.tags[start];
+  if ((pair & 15) !== pair >> 4) return -1;
+  for (let i = 1; i < TAG_BYTES_PER_FRAME; i++) if (ram.tags[start + i] !== pair) return -1;
+  return pair & 15;
+}
+
+/** A copy of a frame's tags, two a byte, as swap and core dumps keep them (mte_save_tags). */
+export function saveFrameTags(ram: PhysicalMemory, frame: number): Uint8Array {
+  return ram.tags.slice(frame * TAG_BYTES_PER_FRAME, (frame + 1) * TAG_BYTES_PER_FRAME);
+}

@@ -1,0 +1,65 @@
+// Tagged pointers as numbers: the logical tag of an address, taken off, put on and chosen.
+// Nothing here touches memory; allocation tags are in mte.ts (instructions) and tag-store.ts (whole frames).
+import { TAG_COUNT, TAG_UNIT } from "./layout.ts";
+
+const TAGS_PER_BYTE = 1 / TAG_UNIT;
+const ALL_TAGS = 0xffff;
+
+/** @throws RangeError unless `tag` is 0 to 15. */
+export function checkTag(operation: string, tag: number): void {
+  if (!Number.isInteger(tag) || tag < 0 || tag >= TAG_COUNT) {
+    throw new RangeError(`${operation}: ${tag} is not a tag (0 to 15)`);
+  }
+}
+
+/**
+ * The logical tag of an address, 0 to 15 (bits 59:56 in hardware, 51:48 here).
+ * @throws RangeError for a number that is no address with a tag.
+ */
+export function tagOf(address: number): number {
+  const tag = Math.floor(address * TAGS_PER_BYTE);
+  if (!(Number.isInteger(address) && tag >= 0 && tag < TAG_COUNT)) {
+    throw new RangeError(`tagOf: ${address} is not an address with a tag from 0 to 15 (0 to 2^52 − 1)`);
+  }
+  return tag;
+}
+
+/** The address without its tag. */
+export function withoutTag(address: number): number {
+  return address - tagOf(address) * TAG_UNIT;
+}
+
+/** The address with another tag, 0 to 15. */
+export function withTag(address: number, tag: number): number {
+  checkTag("withTag", tag);
+  return withoutTag(address) + tag * TAG_UNIT;
+}
+
+/**
+ * `steps` tags upwards from `tag`, passing over those whose bit of `exclude` is set; 0 if all 16 are excluded. With no step
+ * to go it only leaves an excluded tag (DDI 0487, AArch64.ChooseNonExcludedTag).
+ */
+export function chooseNonExcludedTag(tag: number, steps: number, exclude: number): number {
+  if ((exclude & ALL_TAGS) === ALL_TAGS) return 0;
+  let chosen = tag;
+  if (steps === 0) while ((exclude >> chosen) & 1) chosen = (chosen + 1) & 15;
+  for (let step = 0; step < steps; step++) {
+    do chosen = (chosen + 1) & 15;
+    while ((exclude >> chosen) & 1);
+  }
+  return chosen;
+}
+
+/** The `index`-th tag, from 0, whose bit of `exclude` is clear. */
+export function nthAllowedTag(index: number, exclude: number): number {
+  let allowed = ~exclude & ALL_TAGS;
+  for (; index > 0; index--) allowed &= allowed - 1;
+  return 31 - Math.clz32(allowed & -allowed);
+}
+
+/** How many tags `exclude` leaves. */
+export function countAllowedTags(exclude: number): number {
+  let count = 0;
+  for (let allowed = ~exclude & ALL_TAGS; allowed !== 0; allowed &= allowed - 1) count++;
+  return count;
+}
