@@ -1,0 +1,63 @@
+// Page release: many chunks of one size, some freed in address order, then both purges; the class's line after each.
+import { compareFields, type Difference } from "./difference.ts";
+import type { Observation } from "./record.ts";
+import { chunkFields, createSubject, type Subject } from "./subject.ts";
+
+const M_PURGE = -101;
+const M_PURGE_ALL = -104;
+
+/** Which chunks, counted by address, are freed. */
+const freedBy: Readonly<Record<string, (index: number, count: number) => boolean>> = {
+  all: () => true,
+  "the lower half": (index, count) => index < Math.floor(count / 2),
+  "the upper half": (index, count) => index >= Math.floor(count / 2),
+  "all but every 64th": (index) => index % 64 !== 0,
+  "every second": (index) => index % 2 === 0,
+};
+
+/** What holds whatever the order in which blocks came (FORMAT.md): the rest depends on where the unused ones lie. */
+const ALWAYS = ["popped", "pushed", "inuse", "total"];
+
+export function replayRelease([recorded]: readonly Observation[]): Difference | undefined {
+  const subject = createSubject(recorded!.options);
+  const { heap, memory } = subject;
+  const count = Number(recorded!.count);
+  const freed = freedBy[String(recorded!.freed)];
+  if (freed === undefined) throw new RangeError(`freed: no such choice as ${recorded!.freed}`);
+  const pointers = new Float64Array(count);
+  for (let index = 0; index < count; index++) pointers[index] = heap.malloc(Number(recorded!.size));
+  pointers.sort();
+  const { classId } = chunkFields(memory, pointers[0]!);
+  if (classId !== recorded!.class) return { field: "class", expected: recorded!.class, got: classId };
+  for (let index = 0; index < count; index++) if (freed(index, count)) heap.free(pointers[index]!);
+  const exact = recorded!.stable === true && recorded!.blocks_contiguous === true;
+  const steps: readonly (readonly [string, () => void])[] = [
+    ["after_frees", () => {}],
+    ["after_purge", () => heap.mallopt(M_PURGE, 0)],
+    ["after_purge_all", () => heap.mallopt(M_PURGE_ALL, 0)],
+  ];
+  for (const [name, act] of steps) {
+    act();
+    const line = classLine(subject, classId);
+    const got = exact ? line : Object.fromEntries(ALWAYS.map((field) => [field, line[field]]));
+    const difference = compareFields(recorded![name] as Observation, got);
+    if (difference !== undefined) return { ...difference, field: `${name}.${difference.field}` };
+  }
+  return undefined;
+}
+
+/** The words of the class's line in the statistics. */
+function classLine({ heap }: Subject, classId: number): Record<string, number> {
+  const one = heap.stats().primary.classes.find((row) => row.classId === classId)!;
+  const kilobytes = (bytes: number): number => Math.floor(bytes / 1024);
+  return {
+    mapped_k: kilobytes(one.mappedBytes),
+    popped: one.poppedBlocks,
+    pushed: one.pushedBlocks,
+    inuse: one.inUseBlocks,
+    total: one.totalBlocks,
+    releases: one.releasedRanges,
+    last_released_k: kilobytes(one.lastReleasedBytes),
+    latest_pushed_k: kilobytes(one.latestPushedBytes),
+  };
+}
