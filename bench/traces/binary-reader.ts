@@ -88,8 +88,8 @@ function payloadLength(head: Uint8Array, little: boolean): number {
   if (rows > MAX_BLOCK_ROWS || labelBytes > MAX_LABEL_BYTES) return -1;
   let bytes = labelBytes;
   for (let column = 0; column < COLUMNS.length; column++) {
-    const width = head[BLOCK.widths + column]!;
-    if (![0, 1, 2, 4, 8].includes(width) || width > MAX_WIDTHS[column]!) return -1;
+    const width = head[BLOCK.widths + column];
+    if (![0, 1, 2, 4, 8].includes(width) || width > MAX_WIDTHS[column]) return -1;
     bytes += width * rows;
   }
   return bytes;
@@ -102,8 +102,8 @@ function unpack(block: Uint8Array, little: boolean, batch: EventBatch): string {
   const rows = view.getUint32(BLOCK.rows, little);
   let position = BLOCK_HEAD_BYTES;
   for (let index = 0; index < COLUMNS.length; index++) {
-    const width = block[BLOCK.widths + index]!;
-    getColumn(view, position, batch[COLUMNS[index]!], rows, width, little);
+    const width = block[BLOCK.widths + index];
+    getColumn(view, position, batch[COLUMNS[index]], rows, width, little);
     position += width * rows;
   }
   if (rows > 0 && !parseLabels(block, position, batch.labels)) return "labels that are no JSON array of strings";
@@ -143,10 +143,10 @@ function parseLabels(block: Uint8Array, position: number, labels: string[]): boo
 /** A checksum says that the bytes arrived, not that their writer was sound. */
 function checkRows(batch: EventBatch): string {
   for (let row = 0; row < batch.count; row++) {
-    const size = batch.size[row]!;
-    const offset = batch.offset[row]!;
-    if (batch.kind[row]! >= EVENT_WORDS.length) return `kind ${batch.kind[row]} in row ${row}`;
-    if (batch.id[row]! > MAX_BLOCK_ID) return `block id ${batch.id[row]} in row ${row}`;
+    const size = batch.size[row];
+    const offset = batch.offset[row];
+    if (batch.kind[row] >= EVENT_WORDS.length) return `kind ${batch.kind[row]} in row ${row}`;
+    if (batch.id[row] > MAX_BLOCK_ID) return `block id ${batch.id[row]} in row ${row}`;
     if (!isCount(size) || !isCount(offset)) return `size ${size}, offset ${offset} in row ${row}`;
     if (batch.kind[row] === MARK && size >= batch.labels.length) return `a mark without a label in row ${row}`;
   }

@@ -65,9 +65,9 @@ function encodeRows(batch: EventBatch, start: number, end: number, labels: reado
   view.setUint32(BLOCK.labelBytes, labelBytes.length, true);
   let position = BLOCK_HEAD_BYTES;
   for (let index = 0; index < columns.length; index++) {
-    const width = widths[index]!;
+    const width = widths[index];
     view.setUint8(BLOCK.widths + index, width);
-    putColumn(view, position, columns[index]!, width);
+    putColumn(view, position, columns[index], width);
     position += width * (end - start);
   }
   bytes.set(labelBytes, position);
@@ -79,7 +79,7 @@ type Column = Uint8Array | Uint32Array | Float64Array;
 function widthFor(column: Column): Width {
   let largest = 0;
   for (let row = 0; row < column.length; row++) {
-    if (column[row]! > largest) largest = column[row]!;
+    if (column[row] > largest) largest = column[row];
   }
   if (largest === 0) return 0;
   if (largest < 2 ** 8) return 1;
@@ -89,10 +89,10 @@ function widthFor(column: Column): Width {
 
 function putColumn(view: DataView, position: number, column: Column, width: Width): void {
   const { length } = column;
-  if (width === 1) for (let row = 0; row < length; row++) view.setUint8(position + row, column[row]!);
-  else if (width === 2) for (let row = 0; row < length; row++) view.setUint16(position + 2 * row, column[row]!, true);
-  else if (width === 4) for (let row = 0; row < length; row++) view.setUint32(position + 4 * row, column[row]!, true);
-  else if (width === 8) for (let row = 0; row < length; row++) view.setFloat64(position + 8 * row, column[row]!, true);
+  if (width === 1) for (let row = 0; row < length; row++) view.setUint8(position + row, column[row]);
+  else if (width === 2) for (let row = 0; row < length; row++) view.setUint16(position + 2 * row, column[row], true);
+  else if (width === 4) for (let row = 0; row < length; row++) view.setUint32(position + 4 * row, column[row], true);
+  else if (width === 8) for (let row = 0; row < length; row++) view.setFloat64(position + 8 * row, column[row], true);
 }
 
 function sealed(block: Uint8Array<ArrayBuffer>): Uint8Array {

@@ -21,12 +21,12 @@ export class BlockNames {
   /** The block's id, or −1. */
   find(low: number, high: number): number {
     const row = this.rowOf(low, high);
-    return row === NO_SLOT ? -1 : this.idPlusOne[row]! - 1;
+    return row === NO_SLOT ? -1 : this.idPlusOne[row] - 1;
   }
 
   /** Gives a name that has none an id: the one freed last, or a new one. */
   add(low: number, high: number): number {
-    const id = this.freeIdCount > 0 ? this.freeIds[--this.freeIdCount]! : this.nextId++;
+    const id = this.freeIdCount > 0 ? this.freeIds[--this.freeIdCount] : this.nextId++;
     this.insert(low, high, id);
     return id;
   }
@@ -42,7 +42,7 @@ export class BlockNames {
   detach(low: number, high: number): number {
     const row = this.rowOf(low, high);
     if (row === NO_SLOT) return -1;
-    const id = this.idPlusOne[row]! - 1;
+    const id = this.idPlusOne[row] - 1;
     this.deleteRow(row);
     return id;
   }
@@ -85,12 +85,12 @@ export class BlockNames {
     const mask = this.capacity - 1;
     let hole = row;
     for (let next = (row + 1) & mask; this.idPlusOne[next] !== 0; next = (next + 1) & mask) {
-      const home = hash(this.low[next]!, this.high[next]!) & mask;
+      const home = hash(this.low[next], this.high[next]) & mask;
       // The row may move into the hole unless its home lies after the hole, cyclically.
       if (((next - home) & mask) < ((next - hole) & mask)) continue;
-      this.low[hole] = this.low[next]!;
-      this.high[hole] = this.high[next]!;
-      this.idPlusOne[hole] = this.idPlusOne[next]!;
+      this.low[hole] = this.low[next];
+      this.high[hole] = this.high[next];
+      this.idPlusOne[hole] = this.idPlusOne[next];
       hole = next;
     }
     this.idPlusOne[hole] = 0;
@@ -104,7 +104,7 @@ export class BlockNames {
     this.high = new Uint32Array(this.capacity);
     this.idPlusOne = new Uint32Array(this.capacity);
     for (let row = 0; row < capacity; row++) {
-      if (idPlusOne[row] !== 0) this.place(low[row]!, high[row]!, idPlusOne[row]!);
+      if (idPlusOne[row] !== 0) this.place(low[row], high[row], idPlusOne[row]);
     }
   }
 }

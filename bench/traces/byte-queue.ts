@@ -49,7 +49,7 @@ export class ByteQueue {
 
   private async fill(length: number): Promise<boolean> {
     const parts = [this.chunk.subarray(this.position)];
-    let available = parts[0]!.length;
+    let available = parts[0].length;
     while (available < length && !this.ended) {
       const { value, done } = await this.source.next();
       if (done) {

@@ -36,7 +36,7 @@ export class LackeyParser implements LineParser {
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string {
     const scanner = this.scanner;
     scanner.setLine(bytes, start, end);
-    const first = scanner.atEnd ? EQUALS : bytes[scanner.position]!;
+    const first = scanner.atEnd ? EQUALS : bytes[scanner.position];
     // `==PID== text` and `--PID-- text` are Valgrind's own.
     if (first === EQUALS || first === MINUS) {
       this.tally.ignoredLines++;

@@ -36,8 +36,8 @@ export class MtraceParser implements LineParser {
   }
 
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string {
-    while (end > start && isBlank(bytes[end - 1]!)) end--;
-    while (start < end && isBlank(bytes[start]!)) start++;
+    while (end > start && isBlank(bytes[end - 1])) end--;
+    while (start < end && isBlank(bytes[start])) start++;
     if (start === end || bytes[start] === EQUALS) {
       this.tally.ignoredLines++;
       return start === end || isBanner(bytes, start, end) ? "" : EXPECTED;
@@ -83,7 +83,7 @@ export class MtraceParser implements LineParser {
     const index = Math.max(sameCaller, 0);
     const known = this.pendingIds.length > 0;
     if (!known) this.tally.unknownBlocks++;
-    const id = known ? this.pendingIds[index]! : -1;
+    const id = known ? this.pendingIds[index] : -1;
     this.pendingIds.splice(index, 1);
     this.pendingCallers.splice(index, 1);
     this.blocks.arrive(batch, 0, id, low, high, this.size);
@@ -106,26 +106,26 @@ export class MtraceParser implements LineParser {
 
   /** Before the sign stands nothing, or `@ CALLER`. */
   private callerIsRight(bytes: Uint8Array, start: number, signStart: number): boolean {
-    return signStart === start || (bytes[start] === AT && isBlank(bytes[start + 1]!));
+    return signStart === start || (bytes[start] === AT && isBlank(bytes[start + 1]));
   }
 }
 
 /** Where the last word of `[start, end)` begins; `end` is just after it. */
 function lastWord(bytes: Uint8Array, start: number, end: number): number {
   let position = end;
-  while (position > start && !isBlank(bytes[position - 1]!)) position--;
+  while (position > start && !isBlank(bytes[position - 1])) position--;
   return position;
 }
 
 function beforeBlanks(bytes: Uint8Array, start: number, end: number): number {
   let position = end;
-  while (position > start && isBlank(bytes[position - 1]!)) position--;
+  while (position > start && isBlank(bytes[position - 1])) position--;
   return position;
 }
 
 /** The byte of a word of one byte; 0 for any other word. */
 function signAt(bytes: Uint8Array, start: number, end: number): number {
-  return end - start === 1 ? bytes[start]! : 0;
+  return end - start === 1 ? bytes[start] : 0;
 }
 
 function callerOf(bytes: Uint8Array, start: number, end: number): string {

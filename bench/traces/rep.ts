@@ -38,8 +38,8 @@ export class RepParser implements LineParser {
 
   finish(): string {
     if (this.head.length === 0 && this.tally.lines === this.tally.ignoredLines) return "";
-    if (this.head.length < HEAD.length) return HEAD[this.head.length]!;
-    const promised = this.head[2]!;
+    if (this.head.length < HEAD.length) return HEAD[this.head.length];
+    const promised = this.head[2];
     return promised === this.operations ? "" : `${promised} operations, as the head says, not ${this.operations}`;
   }
 
@@ -78,7 +78,7 @@ export class RepParser implements LineParser {
   }
 
   private get idCount(): number {
-    return Math.min(this.head[1]!, MAX_BLOCK_ID + 1);
+    return Math.min(this.head[1], MAX_BLOCK_ID + 1);
   }
 
   private expected(form: string): string {

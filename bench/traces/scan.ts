@@ -22,8 +22,8 @@ export class Scanner {
 
   /** Points at a line, without blanks and a carriage return around it. */
   setLine(bytes: Uint8Array, start: number, end: number): void {
-    while (end > start && isBlank(bytes[end - 1]!)) end--;
-    while (start < end && isBlank(bytes[start]!)) start++;
+    while (end > start && isBlank(bytes[end - 1])) end--;
+    while (start < end && isBlank(bytes[start])) start++;
     this.bytes = bytes;
     this.position = start;
     this.end = end;
@@ -36,7 +36,7 @@ export class Scanner {
   /** Passes over blanks; false if there was none (the end counts as one). */
   blanks(): boolean {
     const start = this.position;
-    while (this.position < this.end && isBlank(this.bytes[this.position]!)) this.position++;
+    while (this.position < this.end && isBlank(this.bytes[this.position])) this.position++;
     return this.position > start || this.position >= this.end;
   }
 
@@ -50,7 +50,7 @@ export class Scanner {
   /** Passes over `word` if the bytes here are its letters and a blank or the end follows. */
   takeWord(word: Uint8Array): boolean {
     const after = this.position + word.length;
-    if (after > this.end || (after < this.end && !isBlank(this.bytes[after]!))) return false;
+    if (after > this.end || (after < this.end && !isBlank(this.bytes[after]))) return false;
     for (let index = 0; index < word.length; index++) {
       if (this.bytes[this.position + index] !== word[index]) return false;
     }
@@ -64,7 +64,7 @@ export class Scanner {
     let position = this.position;
     let value = 0;
     while (position < end) {
-      const digit = bytes[position]! - ZERO;
+      const digit = bytes[position] - ZERO;
       if (digit < 0 || digit > NINE - ZERO) break;
       value = value * 10 + digit;
       position++;
@@ -82,12 +82,12 @@ export class Scanner {
     const { bytes, end } = this;
     let position = this.position;
     if (bytes[position] === 40) return this.nil();
-    if (bytes[position] === ZERO && (bytes[position + 1]! | 32) === 120 && position + 2 < end) position += 2;
+    if (bytes[position] === ZERO && (bytes[position + 1] | 32) === 120 && position + 2 < end) position += 2;
     const start = position;
     let low = 0;
     let high = 0;
     for (; position < end; position++) {
-      const digit = HEX_VALUE[bytes[position]!]!;
+      const digit = HEX_VALUE[bytes[position]];
       if (digit === 255) break;
       if (high >>> 28 !== 0) return false;
       high = (high << 4) | (low >>> 28);

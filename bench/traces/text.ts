@@ -58,7 +58,7 @@ export class TextParser implements LineParser {
     const thread = scanner.decimal();
     if (thread < 0 || thread > MAX_THREAD || !scanner.blanks()) return 'a thread number, as in "0 malloc 0 100"';
     for (let kind = 0; kind < WORD_BYTES.length; kind++) {
-      if (scanner.takeWord(WORD_BYTES[kind]!)) {
+      if (scanner.takeWord(WORD_BYTES[kind])) {
         return this.event(kind, thread, batch) ? "" : `"THREAD ${EVENT_WORDS[kind]} ${OPERANDS[kind]}"`;
       }
     }
@@ -136,8 +136,8 @@ export function formatBatch(batch: EventBatch): string {
 }
 
 function formatRow(batch: EventBatch, row: number): string {
-  const kind = batch.kind[row]!;
-  const size = batch.size[row]!;
+  const kind = batch.kind[row];
+  const size = batch.size[row];
   const start = `${batch.thread[row]} ${EVENT_WORDS[kind]}`;
   if (kind === MARK) return `${start} ${JSON.stringify(batch.labels[size])}\n`;
   if (kind === THREAD_START || kind === THREAD_END) return `${start}\n`;

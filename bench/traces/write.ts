@@ -67,9 +67,9 @@ async function patchHead(file: string, counts: TraceCounts): Promise<void> {
 function idCount(batch: EventBatch): number {
   let count = 0;
   for (let row = 0; row < batch.count; row++) {
-    const kind = batch.kind[row]!;
-    if (kind !== MARK && kind !== THREAD_START && kind !== THREAD_END && batch.id[row]! >= count) {
-      count = batch.id[row]! + 1;
+    const kind = batch.kind[row];
+    if (kind !== MARK && kind !== THREAD_START && kind !== THREAD_END && batch.id[row] >= count) {
+      count = batch.id[row] + 1;
     }
   }
   return count;

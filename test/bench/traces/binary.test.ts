@@ -64,7 +64,7 @@ test("a changed byte anywhere is found", async () => {
   const whole = await binaryOf(mallocs(5));
   for (let index = 0; index < whole.length; index++) {
     const damaged = whole.slice();
-    damaged[index]! ^= 0x10;
+    damaged[index] ^= 0x10;
     if (index >= 36 && index < HEAD_BYTES) continue; // The head's last four bytes mean nothing.
     await expect(eventsOf(damaged, { format: "binary" })).rejects.toThrow("expected");
   }
@@ -72,7 +72,7 @@ test("a changed byte anywhere is found", async () => {
 
 test("a damaged block is passed over if asked, and the others are read", async () => {
   const whole = await binaryOf(mallocs(20_000));
-  whole[HEAD_BYTES + 100]! ^= 1;
+  whole[HEAD_BYTES + 100] ^= 1;
   const trace = await traceOf(whole, { skipBad: true });
   expect((await readAll(trace)).length).toBe(20_000 - 8192);
   expect(trace.tally).toMatchObject({ skipped: 1, firstSkipped: "a.trace: block 1: a wrong checksum" });

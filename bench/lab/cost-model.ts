@@ -1,0 +1,136 @@
+// From counted events to nanoseconds on a named machine: a sum of counts times constants, with an interval.
+// The constants of machines are data (machine-models.ts, or a file that `refheap calibrate` wrote); nothing is timed here.
+import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
+
+/** A constant: the best value and the range that it may lie in, in nanoseconds, and where it is from. */
+export interface Constant {
+  readonly ns: number;
+  readonly low: number;
+  readonly high: number;
+  readonly how: string;
+}
+
+/** Kinds of events that cost time. Those ending in Byte count bytes, the others occurrences. */
+export const COST_EVENTS = [
+  "systemCall",
+  "mapCall",
+  "writeFault",
+  "writeProtectFault",
+  "readFault",
+  "kernelByte",
+  "copiedByte",
+  "userByte",
+  "tagGranule",
+  "gzvaBlock",
+  "zappedPage",
+  "messageRoundTrip",
+  "coldByte",
+] as const;
+export type CostEvent = (typeof COST_EVENTS)[number];
+
+export interface MachineModel {
+  readonly name: string;
+  readonly description: string;
+  /** Last-level cache in bytes: a run whose resident set is larger writes to memory, not to the cache. */
+  readonly cacheBytes: number;
+  readonly constants: Readonly<Record<CostEvent, Constant>>;
+}
+
+export type CostCounts = Readonly<Record<CostEvent, number>>;
+
+/** What a program did that the machine's counters do not know. */
+export interface ProgramCounts {
+  /** Granules tagged by STG and its kin, one by one. */
+  readonly tagGranules: number;
+  /** Faults that another thread had to answer (userfaultfd). */
+  readonly faultMessages: number;
+  /** The largest resident set, in bytes. */
+  readonly peakRssBytes: number;
+}
+
+/** Time in nanoseconds. An estimate, always: `low` and `high` bound it as far as the constants are known. */
+export interface Estimate {
+  readonly ns: number;
+  readonly low: number;
+  readonly high: number;
+  readonly parts: readonly EstimatePart[];
+}
+
+export interface EstimatePart {
+  readonly event: CostEvent;
+  readonly count: number;
+  readonly ns: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+const MAP_CALLS: readonly string[] = ["mmap", "munmap", "mremap"];
+
+/** The events that cost time, from the machine's counters and what the program adds. */
+export function costCounts(counters: CounterSnapshot, program: ProgramCounts, cacheBytes: number): CostCounts {
+  let mapCall = 0;
+  let systemCall = 0;
+  for (const [name, count] of Object.entries(counters.systemCalls)) {
+    if (MAP_CALLS.includes(name)) mapCall += count;
+    else systemCall += count;
+  }
+  const kernelByte = counters.bytesZeroed + counters.bytesFilled;
+  const written = kernelByte + counters.bytesCopied;
+  return {
+    systemCall,
+    mapCall,
+    writeFault: counters.anonymousWriteFaults + counters.fileFaults,
+    writeProtectFault: counters.writeProtectFaults,
+    readFault: counters.cleanReadFaults + counters.spuriousFaults,
+    kernelByte,
+    copiedByte: counters.bytesCopied,
+    userByte: counters.userBytesFilled,
+    tagGranule: program.tagGranules,
+    gzvaBlock: counters.gzvaBlocks,
+    zappedPage: counters.ptesZapped,
+    messageRoundTrip: program.faultMessages,
+    coldByte: program.peakRssBytes > cacheBytes ? written : 0,
+  };
+}
+
+/** The interval adds the constants' ranges up as if all erred the same way: it errs on the wide side. */
+export function estimate(counts: CostCounts, machine: MachineModel): Estimate {
+  const parts = COST_EVENTS.map((event) => part(event, counts[event], machine.constants[event]));
+  const total = (key: "ns" | "low" | "high"): number => parts.reduce((sum, one) => sum + one[key], 0);
+  return { ns: total("ns"), low: total("low"), high: total("high"), parts };
+}
+
+function part(event: CostEvent, count: number, constant: Constant): EstimatePart {
+  return { event, count, ns: count * constant.ns, low: count * constant.low, high: count * constant.high };
+}
+
+/**
+ * How much less `other` takes than `base`, in percent, with the interval that the constants leave. Constants are shared:
+ * each event's uncertainty enters by the difference of the counts, not by both estimates.
+ */
+export function improvement(base: CostCounts, other: CostCounts, machine: MachineModel): Interval {
+  const baseNs = estimate(base, machine).ns;
+  if (baseNs === 0) return { value: 0, low: 0, high: 0 };
+  const at = (shift: (constant: Constant, more: number) => number): number => {
+    let difference = 0;
+    for (const event of COST_EVENTS) {
+      const more = base[event] - other[event];
+      difference += more * shift(machine.constants[event], more);
+    }
+    return (100 * difference) / baseNs;
+  };
+  return {
+    value: at((constant) => constant.ns),
+    low: at((constant, more) => (more > 0 ? constant.low : constant.high)),
+    high: Math.min(
+      100,
+      at((constant, more) => (more > 0 ? constant.high : constant.low)),
+    ),
+  };
+}
+
+export interface Interval {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
