@@ -11,8 +11,8 @@ export const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 /** A process sees addresses of 38 bits: 256 GiB, 2^26 pages. */
 export const ADDRESS_BITS = 38;
 export const ADDRESS_LIMIT = 2 ** ADDRESS_BITS;
-export const PAGE_COUNT = 2 ** (ADDRESS_BITS - PAGE_SHIFT);
-export const PAGE_MASK = PAGE_COUNT - 1;
+export const PAGE_COUNT = 2 ** 26;
+export const PAGE_MASK = 0x3ffffff;
 
 /** Arm MTE: one tag of 4 bits for each granule of 16 bytes (DDI 0487, "The Memory Tagging Extension"). */
 export const GRANULE_SIZE = 16;

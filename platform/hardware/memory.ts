@@ -59,21 +59,26 @@ export class Memory extends Mmu {
     this.taggedStore = ram.undefinedBits.length > 0 ? NEVER : PTE_WRITE | PTE_MTE;
   }
 
+  // Each fast path compares the address's place in its page, as a number and as bits: they differ for an address that has
+  // a fraction or a tag, or is negative, too large or NaN, which the slow path then sorts out.
+
   getUint8(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 1, ACCESS_LOAD).getUint8(this.position);
     }
     return this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0];
   }
 
   setUint8(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 1, ACCESS_STORE).setUint8(this.position, value);
       return;
     }
@@ -89,20 +94,22 @@ export class Memory extends Mmu {
   }
 
   getUint16(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 2, ACCESS_LOAD).getUint16(this.position, true);
     }
     return this.view.getUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setUint16(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 2, ACCESS_STORE).setUint16(this.position, value, true);
       if (this.staged) this.spill(address, 2);
       return;
@@ -111,20 +118,22 @@ export class Memory extends Mmu {
   }
 
   getInt16(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 2, ACCESS_LOAD).getInt16(this.position, true);
     }
     return this.view.getInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setInt16(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 2, ACCESS_STORE).setInt16(this.position, value, true);
       if (this.staged) this.spill(address, 2);
       return;
@@ -133,20 +142,22 @@ export class Memory extends Mmu {
   }
 
   getUint32(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 4, ACCESS_LOAD).getUint32(this.position, true);
     }
     return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setUint32(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 4, ACCESS_STORE).setUint32(this.position, value, true);
       if (this.staged) this.spill(address, 4);
       return;
@@ -155,20 +166,22 @@ export class Memory extends Mmu {
   }
 
   getInt32(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 4, ACCESS_LOAD).getInt32(this.position, true);
     }
     return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setInt32(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 4, ACCESS_STORE).setInt32(this.position, value, true);
       if (this.staged) this.spill(address, 4);
       return;
@@ -177,20 +190,22 @@ export class Memory extends Mmu {
   }
 
   getFloat32(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 4, ACCESS_LOAD).getFloat32(this.position, true);
     }
     return this.view.getFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setFloat32(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 4, ACCESS_STORE).setFloat32(this.position, value, true);
       if (this.staged) this.spill(address, 4);
       return;
@@ -199,20 +214,22 @@ export class Memory extends Mmu {
   }
 
   getFloat64(address: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 8, ACCESS_LOAD).getFloat64(this.position, true);
     }
     return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setFloat64(address: number, value: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 8, ACCESS_STORE).setFloat64(this.position, value, true);
       if (this.staged) this.spill(address, 8);
       return;
@@ -221,20 +238,22 @@ export class Memory extends Mmu {
   }
 
   getBigUint64(address: number): bigint {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 8, ACCESS_LOAD).getBigUint64(this.position, true);
     }
     return this.view.getBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setBigUint64(address: number, value: bigint): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 8, ACCESS_STORE).setBigUint64(this.position, value, true);
       if (this.staged) this.spill(address, 8);
       return;
@@ -243,20 +262,22 @@ export class Memory extends Mmu {
   }
 
   getBigInt64(address: number): bigint {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       return this.locate(address, 8, ACCESS_LOAD).getBigInt64(this.position, true);
     }
     return this.view.getBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 
   setBigInt64(address: number, value: bigint): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || page * PAGE_SIZE + offset !== address) {
+    if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       this.locate(address, 8, ACCESS_STORE).setBigInt64(this.position, value, true);
       if (this.staged) this.spill(address, 8);
       return;
