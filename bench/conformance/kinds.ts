@@ -6,4 +6,5 @@ export type RunKind = (files: readonly string[], options: RunOptions) => Promise
 export const kinds: Readonly<Record<string, () => Promise<RunKind>>> = {
   linux: async () => (await import("./linux.ts")).runLinux,
   refpage: async () => (await import("./refpage.ts")).runRefpage,
+  scudo: async () => (await import("./scudo.ts")).runScudo,
 };
