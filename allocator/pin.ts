@@ -1,0 +1,30 @@
+// Pinned chunks: the host's own Uint8Arrays over the frames that a range of simulated memory lies in.
+// Breaking copy-on-write and keeping the frames in place is the kernel's get_user_pages; here the views are cut to the range.
+
+import type { Process } from "../platform/kernel/process.ts";
+
+/** A pinned range. Its views are the bytes themselves: a store through one is seen by every load, and the other way round. */
+export interface PinnedRange extends Disposable {
+  /** One view for each page the range touches, in order, cut to the range; together they are `length` bytes. */
+  readonly views: readonly Uint8Array[];
+  readonly pointer: number;
+  readonly length: number;
+  /** Unpins. The views must not be used after it: their frames may be given to somebody else. May be called again. */
+  release(): void;
+}
+
+/**
+ * Pins `[pointer, pointer + length)`, first breaking copy-on-write, so that each page becomes one of the process's own.
+ * A chunk should be unpinned before it is freed.
+ * @throws SegmentationFault: a part of the range is not mapped, or not writable
+ */
+export function pinRange(process: Process, pointer: number, length: number): PinnedRange {
+  const pinned = process.pin(pointer, length, { write: true });
+  let isPinned = true;
+  const release = (): void => {
+    if (!isPinned) return;
+    isPinned = false;
+    pinned.release();
+  };
+  return { views: pinned.views, pointer, length, release, [Symbol.dispose]: release };
+}
