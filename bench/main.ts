@@ -15,6 +15,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
   },
   mmu: { what: "loads, stores, fills and copies against a typed array and a DataView", load: () => import("./mmu.ts") },
   faults: { what: "page faults by kind, against the 4 KiB fill that they do", load: () => import("./faults.ts") },
+  heap: {
+    what: "large fills by reference page and by memset, resident memory, small chunks",
+    load: () => import("./heap.ts"),
+  },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
 };
 
