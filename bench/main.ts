@@ -20,7 +20,6 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     load: () => import("./heap.ts"),
   },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
-  heap: { what: "the heap: fills, resident memory, small chunks", load: () => import("./heap.ts") },
 };
 
 function usage(): string {
