@@ -1,10 +1,10 @@
 // Gathers the figures of a heap from its components, a snapshot at the time of the call.
 // What the figures mean is in statistics.ts, what is printed of them in print-stats.ts.
 
-import type { Process } from "../platform/kernel/process.ts";
 import { type CacheShape, type LocalCache, STAT_ALLOCATED, STAT_FREE, STAT_MAPPED } from "./local-cache.ts";
 import type { Primary } from "./primary.ts";
 import type { PrimaryRelease } from "./primary-release.ts";
+import type { Program } from "./program.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { BATCH_CAPACITY } from "./quarantine-cache.ts";
 import type { Secondary } from "./secondary.ts";
@@ -21,15 +21,15 @@ import type {
 } from "./statistics.ts";
 import type { TsdRegistry } from "./tsd.ts";
 
-/** The components of one heap. */
+/** The components of one heap; the allocator has them under these names. */
 export interface StatisticsSources {
-  readonly process: Process;
+  readonly program: Program;
   readonly primary: Primary;
   readonly secondary: Secondary;
   readonly quarantine: Quarantine;
   readonly registry: TsdRegistry;
   /** Counters of caches that are no more (S10.4), indexed as a cache's own. */
-  readonly endedStats: Float64Array;
+  readonly departedStats: Float64Array;
 }
 
 /** Sums of local statistics; a negative sum reads 0 (S19.1). */
@@ -40,8 +40,8 @@ export interface Counters {
 }
 
 /** Scudo's three counters, over all caches, the secondary, and threads that ended. */
-export function gatherCounters({ registry, secondary, endedStats }: StatisticsSources): Counters {
-  const parts = [endedStats, secondary.stats, ...registry.all().map((tsd) => tsd.cache.stats)];
+export function gatherCounters({ registry, secondary, departedStats }: StatisticsSources): Counters {
+  const parts = [departedStats, secondary.stats, ...registry.all().map((tsd) => tsd.cache.stats)];
   const sum = (index: number): number =>
     Math.max(
       0,
@@ -52,10 +52,10 @@ export function gatherCounters({ registry, secondary, endedStats }: StatisticsSo
 
 /** Everything that heap.stats() answers. */
 export function gatherStatistics(sources: StatisticsSources): HeapStatistics {
-  const { process, primary, secondary, quarantine, registry } = sources;
+  const { program, primary, secondary, quarantine, registry } = sources;
   return {
     ...gatherCounters(sources),
-    rssBytes: process.rssBytes,
+    rssBytes: program.process.rssBytes,
     primary: gatherPrimary(primary),
     secondary: {
       allocations: secondary.allocations,

@@ -214,6 +214,11 @@ export function reportProtectError(
   die(context, "protect-failed", address, `internal protect failure (error desc=${reason}) ${where}`);
 }
 
+/** A heap call between malloc_disable and malloc_enable: in C it waits for ever (S25.2), which nobody here could end. */
+export function reportDeadlock(context = PLAIN_REPORTS): never {
+  die(context, "deadlock", null, "deadlock: the heap is disabled, this call would wait for malloc_enable for ever");
+}
+
 /** The hard limit on RSS was passed; refheap's own report, since the reference version has none (S15.1, S21.3). */
 export function reportRssLimit(rssBytes: number, limitBytes: number, context = PLAIN_REPORTS): never {
   const text = `hard RSS limit exhausted (${toMegabytes(limitBytes)}Mb vs ${toMegabytes(rssBytes)}Mb)`;

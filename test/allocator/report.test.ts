@@ -113,6 +113,12 @@ const rows: [HeapErrorKind, () => never, string][] = [
     () => reports.reportProtectError("Invalid argument", 0x1000, 55, 3),
     "internal protect failure (error desc=Invalid argument) Addr 0x1000 Size 55 Prot 3",
   ],
+  ["rss-limit", () => reports.reportRssLimit(3 * 2 ** 20, 2 ** 20), "hard RSS limit exhausted (1Mb vs 3Mb)"],
+  [
+    "deadlock",
+    () => reports.reportDeadlock(),
+    "deadlock: the heap is disabled, this call would wait for malloc_enable for ever",
+  ],
 ];
 
 describe("each report is Scudo's, word for word", () => {
