@@ -1,6 +1,15 @@
 // The machine's event counters (a PMU): what the kernel and the programs did, for those who ask what it cost.
 // Plain numbers that slow paths increment; the load and store path never touches them.
 
+const FIRST_CAPACITY = 64;
+const systemCallNames: string[] = [];
+
+/** A small number for a system call's name, the same for all machines: counting then needs no string. */
+export function systemCallId(name: string): number {
+  const known = systemCallNames.indexOf(name);
+  return known !== -1 ? known : systemCallNames.push(name) - 1;
+}
+
 /** Counts since the machine was made. Units are in the names; `frames…` and `bytes…` count the kernel's own work. */
 export class Counters {
   /** Faults that were resolved without input or output, all kinds together (Linux min_flt, summed over processes). */
@@ -39,11 +48,25 @@ export class Counters {
   /** Signals for which a load or store gave up. */
   segmentationFaults = 0;
 
-  /** System calls by name. */
-  readonly systemCalls = new Map<string, number>();
+  private systemCallCounts = new Float64Array(FIRST_CAPACITY);
 
-  countSystemCall(name: string): void {
-    this.systemCalls.set(name, (this.systemCalls.get(name) ?? 0) + 1);
+  /** Counts a system call; `id` comes from systemCallId, once for each name. */
+  countSystemCall(id: number): void {
+    if (id >= this.systemCallCounts.length) {
+      const larger = new Float64Array(Math.max(systemCallNames.length, id + 1) * 2);
+      larger.set(this.systemCallCounts);
+      this.systemCallCounts = larger;
+    }
+    this.systemCallCounts[id]++;
+  }
+
+  /** System calls by name, those that were made. */
+  get systemCalls(): Map<string, number> {
+    const calls = new Map<string, number>();
+    this.systemCallCounts.forEach((count, id) => {
+      if (count > 0) calls.set(systemCallNames[id], count);
+    });
+    return calls;
   }
 
   /** The numbers as a plain object, system calls under `systemCalls`. */

@@ -2,7 +2,7 @@
 // This is the slow path that all accesses share; the fast paths are in memory.ts, what a fault does is the kernel's.
 
 import type { Counters } from "./counters.ts";
-import { SegmentationFault } from "./faults.ts";
+import { type BusError, type IllegalInstruction, SegmentationFault } from "./faults.ts";
 import {
   ACCESS_LOAD,
   ADDRESS_LIMIT,
@@ -23,6 +23,8 @@ import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode
 /** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
 export interface FaultHandler {
   handleFault(address: number, access: number): void;
+  /** Told of a fault that the CPU itself found (tag check, alignment, illegal instruction) before it is thrown. */
+  raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
 
 /** An entry's bank of 4 GiB is in its top bits. */
@@ -49,6 +51,9 @@ export class Mmu {
   bank = 0;
   frame = 0;
   tagged = false;
+
+  /** The tag of the pointer whose access faults, while handleFault() runs. */
+  faultTag = 0;
 
   private mode: TagCheckMode = TAG_CHECK_NONE;
   private override = false;
@@ -105,6 +110,7 @@ export class Mmu {
     const permission = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
     let entry = this.entries[page];
     while ((entry & permission) === 0) {
+      this.faultTag = tag;
       this.faults.handleFault(plain, access);
       entry = this.entries[page];
     }
@@ -134,7 +140,13 @@ export class Mmu {
     const tag = (address * TAGS_PER_BYTE) | 0;
     this.counters.segmentationFaults++;
     const first = address - tag * TAG_UNIT + bytes;
-    throw new SegmentationFault("SEGV_MTESERR", first, access === ACCESS_LOAD ? "load" : "store", tag);
+    this.raise(new SegmentationFault("SEGV_MTESERR", first, access === ACCESS_LOAD ? "load" : "store", tag));
+  }
+
+  /** Ends an access or instruction that the CPU itself refuses. */
+  raise(fault: SegmentationFault | BusError | IllegalInstruction): never {
+    this.faults.raise?.(fault);
+    throw fault;
   }
 
   private refuse(address: number, access: number): never {

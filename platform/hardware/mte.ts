@@ -103,7 +103,7 @@ export function ldg(memory: Mmu, address: number, register: number = address): n
  */
 export function stg(memory: Mmu, address: number, register: number): void {
   const tag = tagOf(register);
-  requireGranule(address);
+  requireGranule(memory, address);
   memory.translateUnchecked(address, ACCESS_STORE);
   storeTag(memory, address, tag);
 }
@@ -111,7 +111,7 @@ export function stg(memory: Mmu, address: number, register: number): void {
 /** STZG: as {@link stg}, and zeroes the granule. */
 export function stzg(memory: Mmu, address: number, register: number): void {
   const tag = tagOf(register);
-  requireGranule(address);
+  requireGranule(memory, address);
   zero(memory, memory.translateUnchecked(address, ACCESS_STORE), GRANULE_SIZE);
   storeTag(memory, address, tag);
 }
@@ -132,7 +132,7 @@ export function stz2g(memory: Mmu, address: number, register: number): void {
 
 /** STGP: stores two 64-bit registers, unchecked, and gives their granule the tag of `address`. */
 export function stgp(memory: Mmu, address: number, first: bigint, second: bigint): void {
-  requireGranule(address);
+  requireGranule(memory, address);
   const position = memory.translateUnchecked(address, ACCESS_STORE);
   const view = memory.ram.views[memory.bank];
   view.setBigUint64(position, first, true);
@@ -163,27 +163,27 @@ export function dcZva(memory: Mmu, address: number): void {
 }
 
 /** LDGM. @throws IllegalInstruction always: only a kernel may. */
-export function ldgm(_memory: Mmu, _address: number): never {
-  throw new IllegalInstruction("LDGM");
+export function ldgm(memory: Mmu, _address: number): never {
+  memory.raise(new IllegalInstruction("LDGM"));
 }
 
 /** STGM. @throws IllegalInstruction always: only a kernel may. */
-export function stgm(_memory: Mmu, _address: number): never {
-  throw new IllegalInstruction("STGM");
+export function stgm(memory: Mmu, _address: number): never {
+  memory.raise(new IllegalInstruction("STGM"));
 }
 
 /** STZGM. @throws IllegalInstruction always: only a kernel may. */
-export function stzgm(_memory: Mmu, _address: number): never {
-  throw new IllegalInstruction("STZGM");
+export function stzgm(memory: Mmu, _address: number): never {
+  memory.raise(new IllegalInstruction("STZGM"));
 }
 
 /** Alignment faults come before all others. */
-function requireGranule(address: number): void {
-  if (address % GRANULE_SIZE !== 0) throw new BusError("BUS_ADRALN", withoutTag(address), "store");
+function requireGranule(memory: Mmu, address: number): void {
+  if (address % GRANULE_SIZE !== 0) memory.raise(new BusError("BUS_ADRALN", withoutTag(address), "store"));
 }
 
 function requireTwoGranules(memory: Mmu, address: number): void {
-  requireGranule(address);
+  requireGranule(memory, address);
   memory.translateUnchecked(address, ACCESS_STORE);
   memory.translateUnchecked(address + GRANULE_SIZE, ACCESS_STORE);
 }

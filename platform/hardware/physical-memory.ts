@@ -30,6 +30,8 @@ export class PhysicalMemory {
   readonly views: readonly DataView[];
   /** Allocation tags: granule g of frame f is nibble g & 1 of byte f * 128 + (g >> 1). Empty on a machine without MTE. */
   readonly tags: Uint8Array;
+  /** A byte a frame: 0 only if all its tags are 0, as they are of nearly all frames, so that clearing them costs nothing. */
+  readonly mayHaveTags: Uint8Array;
   /** One bit a byte, 1 = undefined. Empty unless the machine was made with `shadow`. */
   readonly undefinedBits: Uint8Array;
 
@@ -43,6 +45,7 @@ export class PhysicalMemory {
     this.banks = banks;
     this.views = banks.map((bank) => new DataView(bank.buffer));
     this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
+    this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
     this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
   }
 
@@ -85,13 +88,15 @@ export class PhysicalMemory {
 
   /** Gives every granule of a frame one tag. Nothing happens on a machine without MTE. */
   fillTags(frame: number, tag: number): void {
-    if (this.tags.length === 0) return;
+    if (this.tags.length === 0 || (tag === 0 && this.mayHaveTags[frame] === 0)) return;
+    this.mayHaveTags[frame] = tag;
     const position = frame * TAG_BYTES_PER_FRAME;
     this.tags.fill(tag * 0x11, position, position + TAG_BYTES_PER_FRAME);
   }
 
   copyTags(to: number, from: number): void {
-    if (this.tags.length === 0) return;
+    if (this.tags.length === 0 || (this.mayHaveTags[to] | this.mayHaveTags[from]) === 0) return;
+    this.mayHaveTags[to] = this.mayHaveTags[from];
     const source = from * TAG_BYTES_PER_FRAME;
     this.tags.copyWithin(to * TAG_BYTES_PER_FRAME, source, source + TAG_BYTES_PER_FRAME);
   }
@@ -103,6 +108,7 @@ export class PhysicalMemory {
 
   setTag(frame: number, granule: number, tag: number): void {
     if (this.tags.length === 0) return;
+    this.mayHaveTags[frame] = 1;
     const index = frame * TAG_BYTES_PER_FRAME + (granule >> 1);
     const shift = (granule & 1) * 4;
     this.tags[index] = (this.tags[index] & (0xf0 >> shift)) | (tag << shift);

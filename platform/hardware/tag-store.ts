@@ -12,6 +12,7 @@ const SHORT = 32;
 /** Gives granules [first, end) of a frame one tag. */
 export function fillTagRange(ram: PhysicalMemory, frame: number, first: number, end: number, tag: number): void {
   if (ram.tags.length === 0 || first >= end) return;
+  ram.mayHaveTags[frame] = 1;
   if ((first & 1) === 1) ram.setTag(frame, first++, tag);
   if ((end & 1) === 1) ram.setTag(frame, --end, tag);
   const from = frame * TAG_BYTES_PER_FRAME + (first >> 1);
