@@ -3,7 +3,7 @@
 import { BusError, IllegalInstruction } from "./faults.ts";
 import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, TAG_UNIT } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
-import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
+import { fillTagRange } from "./tag-store.ts";
 import { chooseNonExcludedTag, countAllowedTags, nthAllowedTag, tagOf, withoutTag } from "./tags.ts";
 
 const ALL_TAGS = 0xffff;
@@ -198,14 +198,7 @@ function storeBlockTags(memory: Mmu, address: number): void {
   const block = memory.ram.gzvaBlockBytes;
   const offset = address & OFFSET_MASK;
   const first = (offset - (offset % block)) >> GRANULE_SHIFT;
-  const count = block >> GRANULE_SHIFT;
-  const tag = tagOf(address);
-  if (count === 1) {
-    memory.ram.setTag(memory.frame, first, tag);
-    return;
-  }
-  const start = memory.frame * TAG_BYTES_PER_FRAME + (first >> 1);
-  memory.ram.tags.fill(tag * 0x11, start, start + (count >> 1));
+  fillTagRange(memory.ram, memory.frame, first, first + (block >> GRANULE_SHIFT), tagOf(address));
 }
 
 function zero(memory: Mmu, position: number, bytes: number): void {
