@@ -1,0 +1,177 @@
+// The page-fault path (mm/memory.c): what a load or store to a page without a usable entry makes of it.
+// Every area has a clean page, zero page or other, so reference pages need no case of their own. Signals are raised by thread.ts.
+import {
+  ACCESS_STORE,
+  PTE_ANON,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_MTE,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { NO_FRAME } from "./frames.ts";
+import type { Process } from "./process.ts";
+import { installEntry, makeEntry } from "./pte.ts";
+import { growStack } from "./stack.ts";
+import { VM_ACCESS_FLAGS, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
+import { prepareAnonVma } from "./vma-merge.ts";
+
+/** Outcomes of a fault, numbers so that none is allocated. */
+export const FAULT_DONE = 0;
+/** No area there: SEGV_MAPERR. */
+export const FAULT_NOT_MAPPED = 1;
+/** The area forbids it: SEGV_ACCERR. */
+export const FAULT_FORBIDDEN = 2;
+/** Past the end of the file: SIGBUS. */
+export const FAULT_PAST_END = 3;
+/** No frame. */
+export const FAULT_OUT_OF_MEMORY = 4;
+/** A guard marker: SIGSEGV as for memory that is not mapped. */
+export const FAULT_GUARD = 5;
+export type FaultResult = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** Aligned pages of a file that one load fault maps if they are cached (fault_around_bytes = 64 KiB). */
+const FAULT_AROUND_PAGES = 16;
+
+/**
+ * Resolves a fault at `page`, counting it to `charged` (the process that runs, not always the one whose memory it is).
+ * With FAULT_DONE the entry permits the access; with any other result nothing has changed.
+ */
+export function handlePageFault(space: AddressSpace, charged: Process, page: number, access: number): FaultResult {
+  const { vmas } = space;
+  let id = vmas.find(page);
+  if (id === -1 || vmas.startPage[id] > page) {
+    id = growStack(space, page);
+    if (id === -1) return FAULT_NOT_MAPPED;
+  }
+  const flags = vmas.flags[id];
+  if (access === ACCESS_STORE ? (flags & VM_WRITE) === 0 : (flags & VM_ACCESS_FLAGS) === 0) return FAULT_FORBIDDEN;
+  return faultIn(space, charged, id, page, access);
+}
+
+/** The part behind the permission check: also get_user_pages' way in, which may look at what the program may not (FOLL_FORCE). */
+export function faultIn(space: AddressSpace, charged: Process, id: number, page: number, access: number): FaultResult {
+  const entry = space.pageTable.entries[page];
+  let result: FaultResult;
+  if ((entry & PTE_GUARD) !== 0) return FAULT_GUARD;
+  if ((entry & PTE_PRESENT) !== 0) {
+    result = access === ACCESS_STORE ? writeProtectFault(space, id, page, entry) : spuriousFault(space);
+  } else if (space.vmas.anonymous[id] === 1) {
+    if ((space.vmas.flags[id] & VM_UFFD_MISSING) !== 0) space.kernel.missingPage?.(space, page);
+    result = access === ACCESS_STORE ? anonymousWriteFault(space, id, page) : cleanReadFault(space, id, page);
+  } else {
+    result = fileFault(space, id, page, access);
+  }
+  if (result === FAULT_DONE) {
+    charged.minorFaults++;
+    space.kernel.counters.minorFaults++;
+  }
+  return result;
+}
+
+function spuriousFault(space: AddressSpace): FaultResult {
+  space.kernel.counters.spuriousFaults++;
+  return FAULT_DONE;
+}
+
+/** A load of an untouched page: the area's clean page, read-only and special (do_anonymous_page, R4). */
+function cleanReadFault(space: AddressSpace, id: number, page: number): FaultResult {
+  const { vmas } = space;
+  installEntry(space, page, makeEntry(space, vmas.cleanPages[id].frame, vmas.flags[id], PTE_SPECIAL, false));
+  space.kernel.counters.cleanReadFaults++;
+  return FAULT_DONE;
+}
+
+/** A store to an untouched page: a private page that starts as the clean page (do_anonymous_page, R5). */
+function anonymousWriteFault(space: AddressSpace, id: number, page: number): FaultResult {
+  const { vmas, kernel } = space;
+  const frame = kernel.frames.allocate(vmas.cleanPages[id], space.cgroup);
+  if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  kernel.frames.exclusive[frame] = 1;
+  installEntry(space, page, makeEntry(space, frame, vmas.flags[id], PTE_ANON, true));
+  kernel.counters.anonymousWriteFaults++;
+  return FAULT_DONE;
+}
+
+/** A store to a present page without write permission: copy it, or take it over if nobody else has it (do_wp_page). */
+function writeProtectFault(space: AddressSpace, id: number, page: number, entry: number): FaultResult {
+  if ((entry & PTE_WRITE) !== 0) return spuriousFault(space);
+  const { vmas, kernel } = space;
+  const { frames } = kernel;
+  const flags = vmas.flags[id];
+  kernel.counters.writeProtectFaults++;
+  if ((flags & VM_SHARED) !== 0) {
+    space.pageTable.entries[page] = entry | PTE_READ | PTE_WRITE;
+    return FAULT_DONE;
+  }
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.references[frame] === 1)) {
+    frames.exclusive[frame] = 1;
+    kernel.counters.reuseFaults++;
+    space.pageTable.entries[page] = entry | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
+    return FAULT_DONE;
+  }
+  const special = (entry & PTE_SPECIAL) !== 0;
+  const copy = special ? frames.allocate(vmas.cleanPages[id], space.cgroup) : frames.allocateCopy(frame, space.cgroup);
+  if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  if (!special) {
+    // The page that the program loses here is counted out before its copy is counted in.
+    frames.mapCounts[frame]--;
+    if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
+    else space.rssFile--;
+    frames.put(frame);
+  }
+  frames.exclusive[copy] = 1;
+  installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true) | (entry & PTE_MTE));
+  return FAULT_DONE;
+}
+
+/** A page of a file that is not mapped yet (do_read_fault, do_cow_fault, do_shared_fault). */
+function fileFault(space: AddressSpace, id: number, page: number, access: number): FaultResult {
+  const { vmas, kernel } = space;
+  const { frames } = kernel;
+  const inode = vmas.files[id]?.inode;
+  const flags = vmas.flags[id];
+  const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
+  if (inode === null || inode === undefined || index >= inode.pageCount) return FAULT_PAST_END;
+  const frame = inode.page(index, space.cgroup);
+  if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  const isShared = (flags & VM_SHARED) !== 0;
+  if (access === ACCESS_STORE && !isShared) {
+    const copy = frames.allocateCopy(frame, space.cgroup);
+    if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+    if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+    frames.exclusive[copy] = 1;
+    installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
+  } else {
+    if (access !== ACCESS_STORE) mapCachedNeighbours(space, id, page);
+    frames.get(frame);
+    installEntry(space, page, makeEntry(space, frame, flags, 0, isShared));
+  }
+  kernel.counters.fileFaults++;
+  return FAULT_DONE;
+}
+
+/** Maps what the page cache has near `page`, within area, block of the page table and aligned window (do_fault_around). */
+function mapCachedNeighbours(space: AddressSpace, id: number, page: number): void {
+  const { vmas, pageTable, kernel } = space;
+  const inode = vmas.files[id]?.inode;
+  if (inode === null || inode === undefined) return;
+  const flags = vmas.flags[id];
+  const windowStart = page - (page % FAULT_AROUND_PAGES);
+  const from = Math.max(windowStart, vmas.startPage[id]);
+  const to = Math.min(windowStart + FAULT_AROUND_PAGES, vmas.endPage[id]);
+  for (let near = from; near < to; near++) {
+    if (near === page || pageTable.entries[near] !== 0) continue;
+    const index = vmas.pageOffset[id] + (near - vmas.startPage[id]);
+    const frame = index < inode.pageCount ? inode.pages.get(index) : undefined;
+    if (frame === undefined) continue;
+    kernel.frames.get(frame);
+    installEntry(space, near, makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0));
+  }
+}

@@ -1,0 +1,91 @@
+// get_user_pages: the kernel takes hold of a program's pages (mm/gup.c), for process_vm_readv and for host views of memory.
+// Faulting them in is populate.ts. A write pin breaks copy-on-write first, and a fork copies pinned pages at once.
+import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE } from "../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { SystemError } from "./errors.ts";
+import { NO_FRAME } from "./frames.ts";
+import type { Process } from "./process.ts";
+import { accessOk, userFrame } from "./uaccess.ts";
+
+/** Frames that cannot go away or be copied from under their holder until released. */
+export class PinnedPages {
+  readonly address: number;
+  readonly length: number;
+  private readonly space: AddressSpace;
+  private pinned: number[];
+
+  constructor(space: AddressSpace, address: number, length: number, pinned: number[]) {
+    this.space = space;
+    this.address = address;
+    this.length = length;
+    this.pinned = pinned;
+  }
+
+  /** The frames, in order of address; empty after release. */
+  get frames(): readonly number[] {
+    return this.pinned;
+  }
+
+  /** The bytes themselves: one view for each stretch of neighbouring frames. They must not be used after release. */
+  views(): Uint8Array[] {
+    const { ram } = this.space.kernel.machine;
+    const views: Uint8Array[] = [];
+    let start = this.address % PAGE_SIZE;
+    let left = this.length;
+    for (let i = 0; i < this.pinned.length; ) {
+      let count = 1;
+      while (
+        i + count < this.pinned.length &&
+        this.pinned[i + count] === this.pinned[i] + count &&
+        ram.bankOf(this.pinned[i + count]) === ram.bankOf(this.pinned[i])
+      ) {
+        count++;
+      }
+      const position = ram.positionOf(this.pinned[i]) + start;
+      const bytes = Math.min(left, count * PAGE_SIZE - start);
+      views.push(ram.bankOf(this.pinned[i]).subarray(position, position + bytes));
+      left -= bytes;
+      start = 0;
+      i += count;
+    }
+    return views;
+  }
+
+  /** Lets go of the pages; a second call does nothing. */
+  release(): void {
+    const { frames } = this.space.kernel;
+    for (const frame of this.pinned) {
+      frames.pins[frame]--;
+      frames.put(frame);
+    }
+    this.pinned = [];
+  }
+}
+
+/**
+ * Pins the pages of [address, address + length), faulting them in as a load or a store would.
+ * @throws SystemError EFAULT: the program could not make that access itself; nothing stays pinned. RangeError: length 0.
+ */
+export function pinUserPages(
+  space: AddressSpace,
+  charged: Process,
+  address: number,
+  length: number,
+  { write }: { readonly write: boolean },
+): PinnedPages {
+  if (!accessOk(address, length)) throw new SystemError("EFAULT", "get_user_pages");
+  const { frames } = space.kernel;
+  const pinned: number[] = [];
+  const end = Math.ceil((address + length) / PAGE_SIZE);
+  for (let page = Math.floor(address / PAGE_SIZE); page < end; page++) {
+    const frame = userFrame(space, charged, page, write ? ACCESS_STORE : ACCESS_LOAD);
+    if (frame === NO_FRAME) {
+      new PinnedPages(space, address, length, pinned).release();
+      throw new SystemError("EFAULT", "get_user_pages", `page ${page}`);
+    }
+    frames.get(frame);
+    frames.pins[frame]++;
+    pinned.push(frame);
+  }
+  return new PinnedPages(space, address, length, pinned);
+}

@@ -1,0 +1,121 @@
+// What must hold between areas, page tables, frames, cgroups and counts, checked after operations in tests.
+// Each broken rule is named with its numbers; nothing is mended here.
+import {
+  PTE_ANON,
+  PTE_CHECKED,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Process } from "./process.ts";
+import { isDataMapping, VM_ACCOUNT, VM_WRITE } from "./vm-flags.ts";
+
+/** @throws Error naming the first broken rule. */
+export function checkKernelInvariants(kernel: Kernel): void {
+  kernel.frames.checkInvariants();
+  const mapCounts = new Int32Array(kernel.frames.frameCount);
+  let accounted = 0;
+  for (const process of kernel.processes.values()) {
+    checkSpace(process, mapCounts);
+    accounted += accountedPages(process.addressSpace);
+  }
+  if (accounted !== kernel.committedPages) {
+    throw new Error(`areas promise ${accounted} pages but ${kernel.committedPages} are committed`);
+  }
+  for (let frame = 0; frame < mapCounts.length; frame++) {
+    if (mapCounts[frame] !== kernel.frames.mapCounts[frame]) {
+      throw new Error(
+        `frame ${frame} is mapped ${mapCounts[frame]} times but has map count ${kernel.frames.mapCounts[frame]}`,
+      );
+    }
+    if (mapCounts[frame] > kernel.frames.references[frame]) {
+      throw new Error(
+        `frame ${frame} is mapped ${mapCounts[frame]} times but has reference count ${kernel.frames.references[frame]}`,
+      );
+    }
+    if (kernel.frames.exclusive[frame] === 1 && mapCounts[frame] > 1) {
+      throw new Error(`frame ${frame} is exclusive but mapped ${mapCounts[frame]} times`);
+    }
+  }
+}
+
+function accountedPages(space: AddressSpace): number {
+  const { vmas } = space;
+  let pages = 0;
+  for (let index = 0; index < vmas.count; index++) {
+    const id = vmas.at(index);
+    if ((vmas.flags[id] & VM_ACCOUNT) !== 0) pages += vmas.endPage[id] - vmas.startPage[id];
+  }
+  return pages;
+}
+
+function checkSpace(process: Process, mapCounts: Int32Array): void {
+  const space = process.addressSpace;
+  const { vmas, pageTable } = space;
+  const who = `process ${process.pid}`;
+  vmas.checkInvariants();
+  pageTable.checkInvariants();
+  let total = 0;
+  let data = 0;
+  let anonymous = 0;
+  let file = 0;
+  let covered = 0;
+  for (let index = 0; index < vmas.count; index++) {
+    const id = vmas.at(index);
+    const start = vmas.startPage[id];
+    const end = vmas.endPage[id];
+    total += end - start;
+    if (isDataMapping(vmas.flags[id])) data += end - start;
+    for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
+      const entry = pageTable.entries[page];
+      covered++;
+      checkEntry(space, id, page, entry, who);
+      if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) continue;
+      mapCounts[entry >>> PTE_FRAME_SHIFT]++;
+      if ((entry & PTE_ANON) !== 0) anonymous++;
+      else file++;
+    }
+  }
+  const entries = pageTable.count(0, pageTable.entries.length);
+  if (entries !== covered) throw new Error(`${who}: ${entries} page-table entries but ${covered} lie inside areas`);
+  const counts: readonly (readonly [string, number, number])[] = [
+    ["total pages", total, space.totalPages],
+    ["data pages", data, space.dataPages],
+    ["anonymous RSS", anonymous, space.rssAnonymous],
+    ["file RSS", file, space.rssFile],
+  ];
+  for (const [name, found, counted] of counts) {
+    if (found !== counted) throw new Error(`${who}: ${name} is ${found} but counted as ${counted}`);
+  }
+}
+
+function checkEntry(space: AddressSpace, id: number, page: number, entry: number, who: string): void {
+  const { vmas } = space;
+  if ((entry & PTE_GUARD) !== 0) {
+    if ((entry & ~PTE_GUARD) !== 0)
+      throw new Error(`${who}: page ${page} has a guard marker with other bits: ${entry}`);
+    return;
+  }
+  if ((entry & PTE_PRESENT) === 0)
+    throw new Error(`${who}: page ${page} has an entry ${entry} that is neither present nor a guard`);
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  if ((entry & PTE_WRITE) !== 0 && (vmas.flags[id] & VM_WRITE) === 0) {
+    throw new Error(`${who}: page ${page} is writable but its area is not`);
+  }
+  if ((entry & PTE_SPECIAL) !== 0 && frame !== vmas.cleanPages[id].frame) {
+    throw new Error(
+      `${who}: page ${page} is special with frame ${frame}, but the clean page is ${vmas.cleanPages[id].frame}`,
+    );
+  }
+  if ((entry & (PTE_SPECIAL | PTE_WRITE)) === (PTE_SPECIAL | PTE_WRITE))
+    throw new Error(`${who}: clean page ${page} is writable`);
+  if ((entry & (PTE_ANON | PTE_WRITE)) === (PTE_ANON | PTE_WRITE) && space.kernel.frames.exclusive[frame] === 0) {
+    throw new Error(`${who}: page ${page} is writable but frame ${frame} is not exclusive`);
+  }
+  if (space.kernel.machine.shadow && (entry & PTE_CHECKED) === 0)
+    throw new Error(`${who}: page ${page} escapes the validity checks`);
+}

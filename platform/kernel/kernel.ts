@@ -1,0 +1,167 @@
+// The kernel: one machine's frames, processes, files and settings. What each system call does is in the file of the call;
+// modules above this floor add calls of their own by registerSystemCall.
+import type { Counters } from "../hardware/counters.ts";
+import { Machine, type MachineOptions } from "../hardware/machine.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { type CgroupOptions, MemoryCgroup } from "./cgroup.ts";
+import { SystemError } from "./errors.ts";
+import { type FileOperations, OpenFile } from "./file.ts";
+import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./frames.ts";
+import type { Inode } from "./inode.ts";
+import { checkKernelInvariants } from "./invariants.ts";
+import { Process, type ProcessOptions } from "./process.ts";
+import { type SystemCall, SystemCallTable } from "./syscall-table.ts";
+
+export interface KernelOptions {
+  /** How frames that will be filled are initialised (R8). Default "plumbed". */
+  readonly initialisation?: InitialisationPolicy;
+  /** vm.overcommit_memory: 0 heuristic, 1 always (Android's setting, and the default here), 2 never. */
+  readonly overcommit?: 0 | 1 | 2;
+  /** vm.overcommit_ratio in percent, for mode 2. Default 50. */
+  readonly overcommitRatio?: number;
+  /** vm.max_map_count. Default 65530. */
+  readonly maxMapCount?: number;
+  /** fs.file-max: open files in the whole system. Default 65536. */
+  readonly fileMax?: number;
+  /** Monotonic time in nanoseconds. Default the host's clock; give one of your own for results that repeat. */
+  readonly clock?: () => number;
+  /** Seed of the kernel's randomness (getrandom, tags). Default 1. */
+  readonly seed?: number;
+  /** Whether processes may lock memory without limit (CAP_IPC_LOCK). Default false. */
+  readonly ipcLock?: boolean;
+}
+
+const NANOSECONDS_PER_MILLISECOND = 1e6;
+
+export class Kernel {
+  readonly machine: Machine;
+  readonly counters: Counters;
+  readonly frames: FrameAllocator;
+  readonly processes = new Map<number, Process>();
+  readonly maxMapCount: number;
+  readonly fileMax: number;
+  readonly overcommit: 0 | 1 | 2;
+  readonly overcommitRatio: number;
+  readonly capabilities: { readonly ipcLock: boolean };
+  readonly systemCalls = new SystemCallTable();
+  /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */
+  committedPages = 0;
+  /** Open file descriptions in the system. */
+  openFiles = 0;
+  /** Told of a missing page of an area with a userfaultfd before it is made; set by that module. */
+  missingPage: ((space: AddressSpace, page: number) => void) | null = null;
+  private readonly clock: () => number;
+  private randomState: number;
+  private lastPid = 0;
+  private lastInode = 0;
+  private lastAnonVma = 0;
+
+  /** @throws RangeError for an option outside its range. */
+  constructor(machine: Machine | MachineOptions = {}, options: KernelOptions = {}) {
+    const {
+      initialisation = "plumbed",
+      overcommit = 1,
+      overcommitRatio = 50,
+      maxMapCount = 65530,
+      fileMax = 65536,
+    } = options;
+    if (!INITIALISATION_POLICIES.includes(initialisation)) {
+      throw new RangeError(`initialisation: "${initialisation}" is none of ${INITIALISATION_POLICIES.join(", ")}`);
+    }
+    if (![0, 1, 2].includes(overcommit)) throw new RangeError(`overcommit: ${overcommit} is none of 0, 1, 2`);
+    for (const [name, value] of Object.entries({ maxMapCount, fileMax, overcommitRatio })) {
+      if (!Number.isSafeInteger(value) || value < 0)
+        throw new RangeError(`${name}: ${value} is not a whole number from 0`);
+    }
+    this.machine = machine instanceof Machine ? machine : new Machine(machine);
+    this.counters = this.machine.counters;
+    this.frames = new FrameAllocator(this.machine, initialisation);
+    this.overcommit = overcommit;
+    this.overcommitRatio = overcommitRatio;
+    this.maxMapCount = maxMapCount;
+    this.fileMax = fileMax;
+    this.capabilities = { ipcLock: options.ipcLock ?? false };
+    this.clock = options.clock ?? (() => performance.now() * NANOSECONDS_PER_MILLISECOND);
+    this.randomState = (options.seed ?? 1) | 0 || 1;
+  }
+
+  /** A process with an empty address space and descriptors 0, 1 and 2 open. */
+  createProcess(options: ProcessOptions = {}): Process {
+    const process = new Process(this, this.nextPid(), options);
+    this.processes.set(process.pid, process);
+    return process;
+  }
+
+  createCgroup(options: CgroupOptions): MemoryCgroup {
+    const cgroup = new MemoryCgroup(this.frames.cgroups.length, options);
+    this.frames.cgroups.push(cgroup);
+    return cgroup;
+  }
+
+  /** Adds a system call under a number and a name, as a module does. @throws Error if either is taken. */
+  registerSystemCall(number: number, name: string, call: SystemCall): void {
+    this.systemCalls.register(number, name, call);
+  }
+
+  monotonicNanoseconds(): number {
+    return this.clock();
+  }
+
+  /** 32 random bits from the kernel's seeded generator (xorshift32). */
+  random(): number {
+    let x = this.randomState;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.randomState = x;
+    return x >>> 0;
+  }
+
+  /** An open file with one reference. @throws SystemError ENFILE: the system has fileMax open files. */
+  openFile(operations: FileOperations, inode: Inode | null, flags: number): OpenFile {
+    if (this.openFiles >= this.fileMax) {
+      inode?.put();
+      throw new SystemError("ENFILE", "open");
+    }
+    this.openFiles++;
+    return new OpenFile(operations, inode, flags, () => {
+      this.openFiles--;
+    });
+  }
+
+  /** Promises `pages` to an area, by the overcommit mode (__vm_enough_memory). @returns whether it may be. */
+  commit(pages: number): boolean {
+    const { frameCount } = this.machine;
+    if (this.overcommit === 0 && pages > frameCount) return false;
+    if (this.overcommit === 2 && pages > 0) {
+      const limit = Math.floor((frameCount * this.overcommitRatio) / 100);
+      if (this.committedPages + pages > limit) return false;
+    }
+    this.committedPages += pages;
+    return true;
+  }
+
+  uncommit(pages: number): void {
+    this.committedPages -= pages;
+  }
+
+  nextPid(): number {
+    return ++this.lastPid;
+  }
+
+  nextInodeNumber(): number {
+    return ++this.lastInode;
+  }
+
+  nextAnonVma(): number {
+    return ++this.lastAnonVma;
+  }
+
+  /**
+   * Checks all that must hold between areas, page tables, frames and counts.
+   * @throws Error naming the rule that is broken and the numbers.
+   */
+  checkInvariants(): void {
+    checkKernelInvariants(this);
+  }
+}

@@ -1,0 +1,127 @@
+// Files in RAM: memfd_create, shared anonymous memory, and what can be done to their length and pages (mm/shmem.c).
+// Their page cache is inode.ts; mapping them is mmap.ts and fault.ts.
+import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { SystemError } from "./errors.ts";
+import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./file.ts";
+import { NO_FRAME } from "./frames.ts";
+import { Inode, pageIndexOf } from "./inode.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Thread } from "./thread.ts";
+import { copyFromUser, copyToUser } from "./uaccess.ts";
+import { VM_MTE_ALLOWED } from "./vm-flags.ts";
+import { unmapFilePages } from "./zap.ts";
+
+/** fallocate(2) modes. */
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+
+/** Operations of a file in RAM under the path that maps shows. */
+function shmemOperations(path: string): FileOperations {
+  return {
+    path,
+    seekable: true,
+    read: readFile,
+    write: writeFile,
+    mmap(_file: OpenFile, request: MapRequest): void {
+      request.flags |= VM_MTE_ALLOWED;
+    },
+    release(file: OpenFile): void {
+      file.inode?.put();
+    },
+  };
+}
+
+/** A second open of the same file, with its own access mode and position. */
+export function openInode(kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile {
+  inode.get();
+  return kernel.openFile(shmemOperations(path), inode, flags);
+}
+
+/** A new file of `size` bytes, open for reading and writing. @throws SystemError ENFILE */
+export function createMemfd(kernel: Kernel, name: string, flags: number): OpenFile {
+  return openInode(
+    kernel,
+    new Inode(kernel.frames, kernel.nextInodeNumber(), 0),
+    `/memfd:${name} (deleted)`,
+    O_RDWR | flags,
+  );
+}
+
+/** The object behind a MAP_SHARED | MAP_ANONYMOUS area (shmem_zero_setup). */
+export function createSharedAnonymous(kernel: Kernel, size: number): OpenFile {
+  const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), size);
+  return openInode(kernel, inode, "/dev/zero (deleted)", O_RDWR);
+}
+
+function readFile(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number {
+  const inode = file.inode as Inode;
+  const { ram } = thread.process.kernel.machine;
+  const end = Math.min(offset + length, inode.size);
+  let position = offset;
+  while (position < end) {
+    const index = pageIndexOf(position);
+    const bytes = Math.min(end, (index + 1) * PAGE_SIZE) - position;
+    const frame = inode.pages.get(index);
+    // A hole reads as zeroes and stays a hole.
+    let chunk: Uint8Array = new Uint8Array(bytes);
+    if (frame !== undefined) {
+      const start = ram.positionOf(frame) + (position & OFFSET_MASK);
+      chunk = ram.bankOf(frame).slice(start, start + bytes);
+    }
+    const copied = copyToUser(thread, address + (position - offset), chunk);
+    position += copied;
+    if (copied < bytes) break;
+  }
+  if (position === offset && end > offset) throw new SystemError("EFAULT", "read");
+  return position - offset;
+}
+
+function writeFile(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number {
+  const inode = file.inode as Inode;
+  const { process } = thread;
+  const { ram } = process.kernel.machine;
+  let done = 0;
+  while (done < length) {
+    const position = offset + done;
+    const index = pageIndexOf(position);
+    const bytes = Math.min(length - done, PAGE_SIZE - (position & OFFSET_MASK));
+    const chunk = new Uint8Array(bytes);
+    const copied = copyFromUser(thread, address + done, chunk);
+    if (copied === 0) break;
+    const frame = inode.page(index, process.addressSpace.cgroup);
+    if (frame === NO_FRAME) {
+      if (done === 0) throw new SystemError("ENOSPC", "write");
+      break;
+    }
+    ram.bankOf(frame).set(chunk.subarray(0, copied), ram.positionOf(frame) + (position & OFFSET_MASK));
+    ram.fillValidity(frame, 0);
+    done += copied;
+    if (position + copied > inode.size) inode.size = position + copied;
+    if (copied < bytes) break;
+  }
+  if (done === 0 && length > 0) throw new SystemError("EFAULT", "write");
+  return done;
+}
+
+/** Sets the length of a file; pages beyond it leave every mapping, private copies included (shmem_setattr, truncate_pagecache). */
+export function truncate(inode: Inode, length: number): void {
+  if (length < inode.size) {
+    const firstGone = Math.ceil(length / PAGE_SIZE);
+    unmapFilePages(inode, firstGone, Number.MAX_SAFE_INTEGER, { privateCopies: "drop" });
+    inode.dropPages(firstGone, Number.POSITIVE_INFINITY);
+    inode.zeroRange(length, firstGone * PAGE_SIZE);
+  }
+  inode.size = length;
+}
+
+/** Makes [from, to) bytes of a file read as zeroes: whole pages are dropped, the rest is cleared (FALLOC_FL_PUNCH_HOLE). */
+export function punchHole(inode: Inode, from: number, to: number): void {
+  const first = Math.ceil(from / PAGE_SIZE);
+  const end = Math.floor(to / PAGE_SIZE);
+  if (first < end) {
+    unmapFilePages(inode, first, end, { privateCopies: "keep" });
+    inode.dropPages(first, end);
+  }
+  inode.zeroRange(from, Math.min(to, first * PAGE_SIZE));
+  if (end >= first) inode.zeroRange(Math.max(from, end * PAGE_SIZE), to);
+}

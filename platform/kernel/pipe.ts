@@ -1,0 +1,89 @@
+// Pipes: 16 buffers of one page, filled and drained by whole copies (fs/pipe.c). Their bytes are the host's, not frames.
+import { PAGE_SIZE } from "../hardware/layout.ts";
+import { SystemError } from "./errors.ts";
+import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./file.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Thread } from "./thread.ts";
+import { copyFromUser, copyToUser } from "./uaccess.ts";
+
+/** PIPE_DEF_BUFFERS. */
+const PIPE_BUFFERS = 16;
+
+interface PipeBuffer {
+  readonly bytes: Uint8Array;
+  start: number;
+  end: number;
+}
+
+class Pipe {
+  readonly buffers: PipeBuffer[] = [];
+  readers = 1;
+  writers = 1;
+}
+
+/** Both ends of a new pipe. Nothing ever blocks here: where a real program would sleep, the call fails with EAGAIN. */
+export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; writer: OpenFile } {
+  const pipe = new Pipe();
+  const path = `pipe:[${kernel.nextInodeNumber()}]`;
+  const readEnd: FileOperations = {
+    path,
+    seekable: false,
+    read: (thread, _file, address, length) => readPipe(pipe, thread, address, length),
+    release: () => {
+      pipe.readers--;
+    },
+  };
+  const writeEnd: FileOperations = {
+    path,
+    seekable: false,
+    write: (thread, _file, address, length) => writePipe(pipe, thread, address, length),
+    release: () => {
+      pipe.writers--;
+    },
+  };
+  const reader = kernel.openFile(readEnd, null, O_RDONLY | flags);
+  try {
+    return { reader, writer: kernel.openFile(writeEnd, null, O_WRONLY | flags) };
+  } catch (error) {
+    reader.put();
+    throw error;
+  }
+}
+
+function readPipe(pipe: Pipe, thread: Thread, address: number, length: number): number {
+  let done = 0;
+  while (done < length && pipe.buffers.length > 0) {
+    const buffer = pipe.buffers[0];
+    const bytes = Math.min(length - done, buffer.end - buffer.start);
+    const copied = copyToUser(thread, address + done, buffer.bytes.subarray(buffer.start, buffer.start + bytes));
+    if (copied < bytes) {
+      if (done === 0) throw new SystemError("EFAULT", "read");
+      return done;
+    }
+    buffer.start += bytes;
+    done += bytes;
+    if (buffer.start === buffer.end) pipe.buffers.shift();
+  }
+  if (done === 0 && length > 0 && pipe.writers > 0) throw new SystemError("EAGAIN", "read", "the pipe is empty");
+  return done;
+}
+
+function writePipe(pipe: Pipe, thread: Thread, address: number, length: number): number {
+  if (pipe.readers === 0) throw new SystemError("EPIPE", "write");
+  let done = 0;
+  while (done < length) {
+    if (pipe.buffers.length === PIPE_BUFFERS) {
+      if (done === 0) throw new SystemError("EAGAIN", "write", "the pipe is full");
+      return done;
+    }
+    const bytes = new Uint8Array(Math.min(PAGE_SIZE, length - done));
+    if (copyFromUser(thread, address + done, bytes) < bytes.length) {
+      // A buffer that could not be filled is dropped whole.
+      if (done === 0) throw new SystemError("EFAULT", "write");
+      return done;
+    }
+    pipe.buffers.push({ bytes, start: 0, end: bytes.length });
+    done += bytes.length;
+  }
+  return done;
+}

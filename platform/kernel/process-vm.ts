@@ -1,0 +1,127 @@
+// process_vm_readv(2) and process_vm_writev(2): copying between the memories of two processes (mm/process_vm_access.c).
+// Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
+import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { SystemError } from "./errors.ts";
+import { NO_FRAME } from "./frames.ts";
+import type { Process } from "./process.ts";
+import type { Thread } from "./thread.ts";
+import { accessOk, copyFromUser, copyToUser, userFrame } from "./uaccess.ts";
+
+/** A piece of memory: address and length in bytes. */
+export type IoVector = readonly [address: number, length: number];
+
+/** Remote pages taken hold of at once (PVM_MAX_KMALLOC_PAGES * PAGE_SIZE / 8). */
+const PAGES_AT_ONCE = 1024;
+
+/** Walks the local vectors as one buffer. */
+class LocalCursor {
+  private index = 0;
+  private offset = 0;
+  private readonly vectors: readonly IoVector[];
+
+  constructor(vectors: readonly IoVector[]) {
+    this.vectors = vectors;
+  }
+
+  /** Copies `bytes` in the direction of `write`; @returns how many were moved before a bad address or the end. */
+  move(thread: Thread, bytes: Uint8Array, write: boolean): number {
+    let done = 0;
+    while (done < bytes.length && !this.finished) {
+      const [address, length] = this.vectors[this.index];
+      const piece = bytes.subarray(done, done + Math.min(bytes.length - done, length - this.offset));
+      const at = address + this.offset;
+      const moved = write ? copyFromUser(thread, at, piece) : copyToUser(thread, at, piece);
+      done += moved;
+      this.offset += moved;
+      if (moved < piece.length) break;
+    }
+    return done;
+  }
+
+  get finished(): boolean {
+    while (this.index < this.vectors.length && this.offset === this.vectors[this.index][1]) {
+      this.index++;
+      this.offset = 0;
+    }
+    return this.index === this.vectors.length;
+  }
+}
+
+/**
+ * Copies between `local` vectors of the caller and `remote` ones of `target`, in order, until either ends.
+ * @returns bytes copied. @throws SystemError EFAULT: nothing could be copied, or a vector lies outside user space.
+ */
+export function processVmCopy(
+  thread: Thread,
+  target: Process,
+  local: readonly IoVector[],
+  remote: readonly IoVector[],
+  { write }: { readonly write: boolean },
+): number {
+  const syscall = write ? "process_vm_writev" : "process_vm_readv";
+  for (const [address, length] of local) if (!accessOk(address, length)) throw new SystemError("EFAULT", syscall);
+  const cursor = new LocalCursor(local);
+  let total = 0;
+  for (const [address, length] of remote) {
+    if (length === 0) continue;
+    if (cursor.finished) break;
+    const moved = copyVector(thread, target, cursor, address, length, write);
+    total += moved;
+    if (moved < length) break;
+  }
+  const wanted = remote.some(([, length]) => length > 0) && local.some(([, length]) => length > 0);
+  if (total === 0 && wanted) throw new SystemError("EFAULT", syscall);
+  return total;
+}
+
+function copyVector(
+  thread: Thread,
+  target: Process,
+  cursor: LocalCursor,
+  address: number,
+  length: number,
+  write: boolean,
+): number {
+  const { kernel } = thread.process;
+  let done = 0;
+  while (done < length && !cursor.finished) {
+    const first = Math.floor((address + done) / PAGE_SIZE);
+    const end = Math.min(Math.ceil((address + length) / PAGE_SIZE), first + PAGES_AT_ONCE);
+    const frames: number[] = [];
+    for (let page = first; page < end; page++) {
+      const frame = accessOk(page * PAGE_SIZE, 1)
+        ? userFrame(target.addressSpace, thread.process, page, write ? ACCESS_STORE : ACCESS_LOAD)
+        : NO_FRAME;
+      if (frame === NO_FRAME) break;
+      kernel.frames.get(frame);
+      frames.push(frame);
+    }
+    const moved = copyFrames(thread, cursor, frames, address + done, length - done, write);
+    for (const frame of frames) kernel.frames.put(frame);
+    done += moved;
+    const reached = Math.min(length, end * PAGE_SIZE - address);
+    if (frames.length < end - first || done < reached) break;
+  }
+  return done;
+}
+
+function copyFrames(
+  thread: Thread,
+  cursor: LocalCursor,
+  frames: readonly number[],
+  address: number,
+  length: number,
+  write: boolean,
+): number {
+  const { ram } = thread.process.kernel.machine;
+  let done = 0;
+  for (const frame of frames) {
+    const offset = (address + done) & OFFSET_MASK;
+    const bytes = Math.min(length - done, PAGE_SIZE - offset);
+    const position = ram.positionOf(frame) + offset;
+    const moved = cursor.move(thread, ram.bankOf(frame).subarray(position, position + bytes), write);
+    done += moved;
+    if (moved < bytes) break;
+  }
+  return done;
+}

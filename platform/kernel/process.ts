@@ -1,0 +1,419 @@
+// A process: its address space, descriptors and threads, and the system calls as its program makes them, by Linux's names.
+// Each call here only checks its arguments, counts itself and hands over; the work is in the file of the call.
+import { systemCallId } from "../hardware/counters.ts";
+import { PAGE_SIZE } from "../hardware/layout.ts";
+import type { Memory } from "../hardware/memory.ts";
+import { AddressSpace } from "./address-space.ts";
+import { int, word } from "./arguments.ts";
+import { brk, INITIAL_BRK } from "./brk.ts";
+import type { MemoryCgroup } from "./cgroup.ts";
+import { SystemError } from "./errors.ts";
+import { exitMmap } from "./exit-mmap.ts";
+import { FdTable } from "./fd-table.ts";
+import { O_RDWR } from "./file.ts";
+import * as fileCalls from "./file-calls.ts";
+import { forkAddressSpace } from "./fork.ts";
+import { type PinnedPages, pinUserPages } from "./gup.ts";
+import type { Kernel } from "./kernel.ts";
+import { madvise } from "./madvise.ts";
+import { mlock, mlockall, munlock, munlockall } from "./mlock.ts";
+import { MAP_ANONYMOUS } from "./mman.ts";
+import { mmap } from "./mmap.ts";
+import { mprotect } from "./mprotect.ts";
+import { mremap } from "./mremap.ts";
+import { munmap } from "./munmap.ts";
+import { prctl } from "./prctl.ts";
+import { type IoVector, processVmCopy } from "./process-vm.ts";
+import { type ProcFile, pagemap, procFile } from "./procfs.ts";
+import { mincore, msync } from "./residency.ts";
+import { type Limit, ResourceLimits } from "./rlimit.ts";
+import { Thread } from "./thread.ts";
+import { untagged } from "./uaccess.ts";
+
+export interface ProcessOptions {
+  /** Name in /proc/PID/status. Default "program". */
+  readonly name?: string;
+  readonly cgroup?: MemoryCgroup;
+}
+
+/** Numbers of the calls' names, so that counting a call needs no string. */
+const calls = {
+  mmap: systemCallId("mmap"),
+  munmap: systemCallId("munmap"),
+  mprotect: systemCallId("mprotect"),
+  madvise: systemCallId("madvise"),
+  mremap: systemCallId("mremap"),
+  mincore: systemCallId("mincore"),
+  msync: systemCallId("msync"),
+  mlock: systemCallId("mlock"),
+  mlock2: systemCallId("mlock2"),
+  munlock: systemCallId("munlock"),
+  mlockall: systemCallId("mlockall"),
+  munlockall: systemCallId("munlockall"),
+  brk: systemCallId("brk"),
+  fork: systemCallId("fork"),
+  exit: systemCallId("exit"),
+  wait4: systemCallId("wait4"),
+  process_vm_readv: systemCallId("process_vm_readv"),
+  process_vm_writev: systemCallId("process_vm_writev"),
+  prlimit64: systemCallId("prlimit64"),
+  prctl: systemCallId("prctl"),
+} as const;
+
+export class Process {
+  readonly pid: number;
+  readonly parent: Process | null;
+  readonly kernel: Kernel;
+  readonly name: string;
+  readonly addressSpace: AddressSpace;
+  readonly fds: FdTable;
+  readonly mainThread: Thread;
+  readonly threads: Thread[] = [];
+  /** The thread that makes system calls now. */
+  currentThread: Thread;
+  /** Faults resolved for this process (ru_minflt): its own, and those the kernel took for it. */
+  minorFaults = 0;
+  exitStatus: number | null = null;
+  private readonly children = new Set<Process>();
+
+  /** Use Kernel.createProcess or fork. */
+  constructor(
+    kernel: Kernel,
+    pid: number,
+    options: ProcessOptions,
+    parent: Process | null = null,
+    space?: AddressSpace,
+  ) {
+    this.kernel = kernel;
+    this.pid = pid;
+    this.parent = parent;
+    this.name = options.name ?? "program";
+    this.addressSpace = space ?? new AddressSpace(kernel, new ResourceLimits(), options.cgroup ?? null);
+    const { limits } = this.addressSpace;
+    this.fds = parent !== null ? parent.fds.fork(limits) : new FdTable(limits);
+    if (parent === null) {
+      this.addressSpace.startBrk = INITIAL_BRK;
+      this.addressSpace.brk = INITIAL_BRK;
+      for (let fd = 0; fd < 3; fd++) {
+        const terminal = kernel.openFile({ path: "/dev/pts/0", seekable: false }, null, O_RDWR);
+        this.fds.install(terminal, { closeOnExec: false }, "open");
+      }
+    }
+    this.mainThread = new Thread(this, pid);
+    this.threads.push(this.mainThread);
+    this.currentThread = this.mainThread;
+  }
+
+  /** Memory as the main thread loads and stores it. */
+  get memory(): Memory {
+    return this.mainThread.memory;
+  }
+
+  get limits(): ResourceLimits {
+    return this.addressSpace.limits;
+  }
+
+  get rssBytes(): number {
+    return this.addressSpace.rssPages * PAGE_SIZE;
+  }
+
+  /** What happens at every entry to the kernel. @throws SystemError ESRCH: the process has ended. */
+  private enter(id: number, syscall: string): void {
+    if (this.exitStatus !== null) throw new SystemError("ESRCH", syscall, "the process has ended");
+    this.kernel.counters.countSystemCall(id);
+  }
+
+  /** mmap(2). Addresses and lengths in bytes; `fd` −1 with MAP_ANONYMOUS. @returns the address. @throws SystemError */
+  mmap(address: number, length: number, prot: number, flags: number, fd = -1, offset = 0): number {
+    this.enter(calls.mmap, "mmap");
+    word(offset, "offset", "mmap");
+    const start = word(address, "address", "mmap");
+    const bytes = word(length, "length", "mmap");
+    const bits = int(flags, "flags", "mmap");
+    if (offset % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "mmap", "unaligned offset");
+    const file = (bits & MAP_ANONYMOUS) !== 0 ? null : this.fds.get(fd, "mmap");
+    return mmap(this.addressSpace, this, start, bytes, int(prot, "prot", "mmap"), bits, file, offset);
+  }
+
+  /** munmap(2): unmaps [address, address + length); holes are no error. @throws SystemError EINVAL, ENOMEM */
+  munmap(address: number, length: number): 0 {
+    this.enter(calls.munmap, "munmap");
+    munmap(this.addressSpace, untagged(word(address, "address", "munmap")), word(length, "length", "munmap"), "munmap");
+    return 0;
+  }
+
+  /** mprotect(2). @throws SystemError EINVAL, EACCES, ENOMEM */
+  mprotect(address: number, length: number, prot: number): 0 {
+    this.enter(calls.mprotect, "mprotect");
+    const start = untagged(word(address, "address", "mprotect"));
+    mprotect(this.addressSpace, this, start, word(length, "length", "mprotect"), int(prot, "prot", "mprotect"));
+    return 0;
+  }
+
+  /** madvise(2). @throws SystemError EINVAL, ENOMEM, EACCES, EFAULT */
+  madvise(address: number, length: number, advice: number): 0 {
+    this.enter(calls.madvise, "madvise");
+    const start = untagged(word(address, "address", "madvise"));
+    madvise(this.addressSpace, this, start, word(length, "length", "madvise"), int(advice, "advice", "madvise"));
+    return 0;
+  }
+
+  /** mremap(2). `newAddress` counts with MREMAP_FIXED, and as a hint with MREMAP_DONTUNMAP. @returns the new address. */
+  mremap(oldAddress: number, oldLength: number, newLength: number, flags: number, newAddress = 0): number {
+    this.enter(calls.mremap, "mremap");
+    return mremap(
+      this.addressSpace,
+      this,
+      untagged(word(oldAddress, "oldAddress", "mremap")),
+      word(oldLength, "oldLength", "mremap"),
+      word(newLength, "newLength", "mremap"),
+      int(flags, "flags", "mremap"),
+      word(newAddress, "newAddress", "mremap"),
+    );
+  }
+
+  /** mincore(2). @returns one byte a page, 1 = resident. @throws SystemError EINVAL, ENOMEM */
+  mincore(address: number, length: number): Uint8Array {
+    this.enter(calls.mincore, "mincore");
+    return mincore(this.addressSpace, untagged(word(address, "address", "mincore")), word(length, "length", "mincore"));
+  }
+
+  /** msync(2). @throws SystemError EINVAL, ENOMEM, EBUSY */
+  msync(address: number, length: number, flags: number): 0 {
+    this.enter(calls.msync, "msync");
+    const start = untagged(word(address, "address", "msync"));
+    msync(this.addressSpace, start, word(length, "length", "msync"), int(flags, "flags", "msync"));
+    return 0;
+  }
+
+  /** mlock(2). @throws SystemError ENOMEM, EPERM, EAGAIN, EINVAL */
+  mlock(address: number, length: number): 0 {
+    this.enter(calls.mlock, "mlock");
+    const start = untagged(word(address, "address", "mlock"));
+    mlock(this.addressSpace, this, start, word(length, "length", "mlock"), 0, "mlock");
+    return 0;
+  }
+
+  /** mlock2(2): MLOCK_ONFAULT locks without faulting in. @throws SystemError as mlock */
+  mlock2(address: number, length: number, flags: number): 0 {
+    this.enter(calls.mlock2, "mlock2");
+    const start = untagged(word(address, "address", "mlock2"));
+    const bits = int(flags, "flags", "mlock2");
+    mlock(this.addressSpace, this, start, word(length, "length", "mlock2"), bits, "mlock2");
+    return 0;
+  }
+
+  /** munlock(2). @throws SystemError ENOMEM, EINVAL */
+  munlock(address: number, length: number): 0 {
+    this.enter(calls.munlock, "munlock");
+    munlock(this.addressSpace, untagged(word(address, "address", "munlock")), word(length, "length", "munlock"));
+    return 0;
+  }
+
+  mlockall(flags: number): 0 {
+    this.enter(calls.mlockall, "mlockall");
+    mlockall(this.addressSpace, this, int(flags, "flags", "mlockall"));
+    return 0;
+  }
+
+  munlockall(): 0 {
+    this.enter(calls.munlockall, "munlockall");
+    munlockall(this.addressSpace);
+    return 0;
+  }
+
+  /** The kernel's brk: @returns the break after the call, moved to `address` if that was possible. */
+  brk(address: number): number {
+    this.enter(calls.brk, "brk");
+    return brk(this.addressSpace, this, word(address, "address", "brk"));
+  }
+
+  /** fork(2). @returns the child, which has a copy of the memory and the same open files. @throws SystemError ENOMEM */
+  fork(): Process {
+    this.enter(calls.fork, "fork");
+    const space = forkAddressSpace(this.addressSpace);
+    const child = new Process(this.kernel, this.kernel.nextPid(), { name: this.name }, this, space);
+    this.kernel.processes.set(child.pid, child);
+    this.children.add(child);
+    child.mainThread.inherit(this.currentThread);
+    return child;
+  }
+
+  /** _exit(2): memory and descriptors are given back at once; the status waits for the parent. */
+  exit(status = 0): 0 {
+    this.enter(calls.exit, "exit");
+    this.fds.closeAll();
+    exitMmap(this.addressSpace);
+    this.exitStatus = int(status, "status", "exit");
+    this.kernel.processes.delete(this.pid);
+    return 0;
+  }
+
+  /** wait4(2) with WNOHANG for child `pid`, or any with −1. @returns null while none has ended. @throws SystemError ECHILD */
+  wait4(pid = -1): { readonly pid: number; readonly status: number } | null {
+    this.enter(calls.wait4, "wait4");
+    const candidates = [...this.children].filter((child) => pid === -1 || child.pid === pid);
+    if (candidates.length === 0) throw new SystemError("ECHILD", "wait4");
+    const ended = candidates.find((child) => child.exitStatus !== null);
+    if (ended === undefined) return null;
+    this.children.delete(ended);
+    return { pid: ended.pid, status: ended.exitStatus ?? 0 };
+  }
+
+  /** process_vm_readv(2): from `pid`'s remote vectors into our local ones. @returns bytes. @throws SystemError ESRCH, EINVAL, EFAULT */
+  process_vm_readv(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
+    this.enter(calls.process_vm_readv, "process_vm_readv");
+    return this.copyWith("process_vm_readv", pid, local, remote, flags);
+  }
+
+  /** process_vm_writev(2): from our local vectors into `pid`'s remote ones. */
+  process_vm_writev(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
+    this.enter(calls.process_vm_writev, "process_vm_writev");
+    return this.copyWith("process_vm_writev", pid, local, remote, flags);
+  }
+
+  private copyWith(
+    syscall: "process_vm_readv" | "process_vm_writev",
+    pid: number,
+    local: readonly IoVector[],
+    remote: readonly IoVector[],
+    flags: number,
+  ): number {
+    if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+    for (const [address, length] of [...local, ...remote]) {
+      word(address, "iov_base", syscall);
+      word(length, "iov_len", syscall);
+    }
+    if (!local.some(([, length]) => length > 0)) return 0;
+    const target = this.kernel.processes.get(pid);
+    if (target === undefined) throw new SystemError("ESRCH", syscall, `process ${pid}`);
+    return processVmCopy(this.currentThread, target, local, remote, { write: syscall === "process_vm_writev" });
+  }
+
+  /** getrlimit(2), by RLIMIT_… number. @throws SystemError EINVAL */
+  getrlimit(resource: number): Limit {
+    this.enter(calls.prlimit64, "getrlimit");
+    return this.limits.get(resource, "getrlimit");
+  }
+
+  /** setrlimit(2). `hard` stays as it is if not given. @throws SystemError EINVAL */
+  setrlimit(resource: number, soft: number, hard?: number): 0 {
+    this.enter(calls.prlimit64, "setrlimit");
+    const limit = { soft, hard: hard ?? this.limits.get(resource, "setrlimit").hard };
+    this.limits.set(resource, limit, "setrlimit");
+    return 0;
+  }
+
+  /** prctl(2), for the options that are simulated. @throws SystemError EINVAL */
+  prctl(option: number, arg2 = 0, arg3 = 0, arg4 = 0, arg5 = 0): number {
+    this.enter(calls.prctl, "prctl");
+    return prctl(this.currentThread, option, arg2, arg3, arg4, arg5);
+  }
+
+  /**
+   * syscall(2): by number (x86-64's) or name, for calls that are registered, such as refpage_create.
+   * @throws SystemError ENOSYS: this kernel has no such call.
+   */
+  syscall(numberOrName: number | string, ...args: number[]): number {
+    const entry = this.kernel.systemCalls.find(numberOrName);
+    if (!this.kernel.systemCalls.isBuiltIn(entry.name)) this.enter(entry.id, entry.name);
+    return entry.call(this.currentThread, ...args);
+  }
+
+  memfd_create(name: string, flags = 0): number {
+    return fileCalls.memfd_create(this, name, flags);
+  }
+
+  ftruncate(fd: number, length: number): 0 {
+    return fileCalls.ftruncate(this, fd, length);
+  }
+
+  fallocate(fd: number, mode: number, offset: number, length: number): 0 {
+    return fileCalls.fallocate(this, fd, mode, offset, length);
+  }
+
+  /** pipe2(2). @returns the read end's descriptor, then the write end's. */
+  pipe2(flags = 0): [number, number] {
+    return fileCalls.pipe2(this, flags);
+  }
+
+  /** open(2) of what exists here: /proc/self/fd/N. */
+  open(path: string, flags = 0): number {
+    return fileCalls.open(this, path, flags);
+  }
+
+  close(fd: number): 0 {
+    return fileCalls.close(this, fd);
+  }
+
+  dup(fd: number): number {
+    return fileCalls.dup(this, fd);
+  }
+
+  dup3(oldFd: number, newFd: number, flags = 0): number {
+    return fileCalls.dup3(this, oldFd, newFd, flags);
+  }
+
+  fcntl(fd: number, command: number, argument = 0): number {
+    return fileCalls.fcntl(this, fd, command, argument);
+  }
+
+  fstat(fd: number): fileCalls.FileStatus {
+    return fileCalls.fstat(this, fd);
+  }
+
+  lseek(fd: number, offset: number, whence: number): number {
+    return fileCalls.lseek(this, fd, offset, whence);
+  }
+
+  read(fd: number, address: number, length: number): number {
+    return fileCalls.read(this, fd, address, length);
+  }
+
+  write(fd: number, address: number, length: number): number {
+    return fileCalls.write(this, fd, address, length);
+  }
+
+  pread64(fd: number, address: number, length: number, offset: number): number {
+    return fileCalls.pread64(this, fd, address, length, offset);
+  }
+
+  pwrite64(fd: number, address: number, length: number, offset: number): number {
+    return fileCalls.pwrite64(this, fd, address, length, offset);
+  }
+
+  /** A new thread of this process, with tag-check state of its own (inherited, as clone does). */
+  createThread(): Thread {
+    const thread = new Thread(this, this.kernel.nextPid());
+    thread.inherit(this.currentThread);
+    this.threads.push(thread);
+    return thread;
+  }
+
+  removeThread(thread: Thread): void {
+    const index = this.threads.indexOf(thread);
+    if (index !== -1) this.threads.splice(index, 1);
+    if (this.currentThread === thread) this.currentThread = this.mainThread;
+  }
+
+  /** Pins pages as a driver would (get_user_pages); `write` breaks copy-on-write first. @throws SystemError EFAULT */
+  pin(address: number, length: number, options: { readonly write: boolean }): PinnedPages {
+    return pinUserPages(
+      this.addressSpace,
+      this,
+      untagged(word(address, "address", "pin")),
+      word(length, "length", "pin"),
+      options,
+    );
+  }
+
+  /** The text of /proc/PID/<file>, with Linux's layout. */
+  procfs(file: ProcFile): string {
+    return procFile(this, file);
+  }
+
+  /** /proc/PID/pagemap for [address, address + length): one 64-bit word a page (Documentation/admin-guide/mm/pagemap.rst). */
+  pagemap(address: number, length: number): BigUint64Array {
+    return pagemap(this.addressSpace, address, length);
+  }
+}

@@ -1,0 +1,56 @@
+// Resource limits of a process, by Linux's numbers (asm-generic/resource.h); Infinity stands for RLIM_INFINITY.
+// Who checks a limit is the call that it bounds.
+import { SystemError } from "./errors.ts";
+
+export const RLIMIT_DATA = 2;
+export const RLIMIT_STACK = 3;
+export const RLIMIT_NOFILE = 7;
+export const RLIMIT_MEMLOCK = 8;
+export const RLIMIT_AS = 9;
+
+export interface Limit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+const MIB = 2 ** 20;
+/** Linux's defaults: include/asm-generic/resource.h, fs/file.c. Bytes, but NOFILE in descriptors. */
+const defaults: ReadonlyMap<number, Limit> = new Map([
+  [RLIMIT_DATA, { soft: Number.POSITIVE_INFINITY, hard: Number.POSITIVE_INFINITY }],
+  [RLIMIT_STACK, { soft: 8 * MIB, hard: Number.POSITIVE_INFINITY }],
+  [RLIMIT_NOFILE, { soft: 1024, hard: 4096 }],
+  [RLIMIT_MEMLOCK, { soft: 8 * MIB, hard: 8 * MIB }],
+  [RLIMIT_AS, { soft: Number.POSITIVE_INFINITY, hard: Number.POSITIVE_INFINITY }],
+]);
+
+export class ResourceLimits {
+  private readonly limits: Map<number, Limit>;
+
+  constructor(parent?: ResourceLimits) {
+    this.limits = new Map(parent === undefined ? defaults : parent.limits);
+  }
+
+  soft(resource: number): number {
+    return this.limits.get(resource)?.soft ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** @throws SystemError EINVAL: a resource that is not simulated. */
+  get(resource: number, syscall: string): Limit {
+    const limit = this.limits.get(resource);
+    if (limit === undefined) throw new SystemError("EINVAL", syscall, `resource ${resource}`);
+    return limit;
+  }
+
+  /** @throws SystemError EINVAL: unknown resource, soft above hard, or not a whole number from 0. */
+  set(resource: number, limit: Limit, syscall: string): void {
+    this.get(resource, syscall);
+    for (const value of [limit.soft, limit.hard]) {
+      if (!(value >= 0) || (Number.isFinite(value) && !Number.isSafeInteger(value))) {
+        throw new SystemError("EINVAL", syscall, `limit ${value}`);
+      }
+    }
+    if (limit.soft > limit.hard)
+      throw new SystemError("EINVAL", syscall, `soft ${limit.soft} above hard ${limit.hard}`);
+    this.limits.set(resource, { soft: limit.soft, hard: limit.hard });
+  }
+}

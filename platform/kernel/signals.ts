@@ -1,0 +1,168 @@
+// Signals as far as memory needs them: what a process does with SIGSEGV and SIGBUS, which are blocked, and which wait.
+// Faults come from thread.ts and the MMU; the asynchronous tag report is found at kernel entry (tagged-address.ts).
+import { BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
+import { TAG_UNIT } from "../hardware/layout.ts";
+import { SystemError } from "./errors.ts";
+import type { Thread } from "./thread.ts";
+
+export const SIGILL = 4;
+export const SIGBUS = 7;
+export const SIGKILL = 9;
+export const SIGUSR1 = 10;
+export const SIGSEGV = 11;
+export const SIGSTOP = 19;
+const LAST_SIGNAL = 64;
+
+/** The handler gets a siginfo; without effect here, since handlers always do. */
+export const SA_SIGINFO = 4;
+/** si_addr keeps the pointer's tag (arm64, tagged-pointers.rst). */
+export const SA_EXPOSE_TAGBITS = 0x800;
+
+export const SIG_BLOCK = 0;
+export const SIG_UNBLOCK = 1;
+export const SIG_SETMASK = 2;
+
+/** siginfo_t, as far as it is filled in. */
+export interface SignalInfo {
+  readonly signal: number;
+  /** si_code by name (SEGV_MAPERR, …), or SI_USER for a signal that was sent. */
+  readonly code: string;
+  /** si_addr. The tag is in it only for handlers with SA_EXPOSE_TAGBITS. */
+  readonly address: number;
+}
+
+/** A disposition. A handler that throws takes the place of the fault's own error in the program. */
+export interface SignalAction {
+  readonly flags: number;
+  readonly handler: (info: SignalInfo) => void;
+}
+
+/** What to do with a signal: SIG_DFL, SIG_IGN or a handler. */
+export type SignalDisposition = SignalAction | "default" | "ignore";
+
+/** A fault of a load or store, as the error that the program gets. */
+export type FaultError = SegmentationFault | BusError | IllegalInstruction;
+
+/** The dispositions of a process; fork copies them, execve keeps only those that ignore. */
+export class SignalActions {
+  private readonly actions = new Map<number, SignalAction | "ignore">();
+
+  constructor(parent?: SignalActions) {
+    for (const [signal, action] of parent?.actions ?? []) this.actions.set(signal, action);
+  }
+
+  get(signal: number): SignalDisposition {
+    return this.actions.get(signal) ?? "default";
+  }
+
+  /** @returns the disposition before. @throws SystemError EINVAL: no such signal, or one that cannot be caught. */
+  set(signal: number, action: SignalDisposition): SignalDisposition {
+    requireSignal(signal, "rt_sigaction");
+    if (signal === SIGKILL || signal === SIGSTOP) throw new SystemError("EINVAL", "rt_sigaction", `signal ${signal}`);
+    const before = this.get(signal);
+    if (action === "default") this.actions.delete(signal);
+    else this.actions.set(signal, action);
+    return before;
+  }
+
+  /** execve: what had a handler is back to the default. */
+  reset(): void {
+    for (const [signal, action] of this.actions) if (action !== "ignore") this.actions.delete(signal);
+  }
+}
+
+/** Blocked and waiting signals of one thread. Of each signal at most one waits (as for all below SIGRTMIN). */
+export class SignalMask {
+  private readonly blocked = new Set<number>();
+  private readonly waiting = new Map<number, SignalInfo>();
+
+  constructor(parent?: SignalMask) {
+    for (const signal of parent?.blocked ?? []) this.blocked.add(signal);
+  }
+
+  isBlocked(signal: number): boolean {
+    return this.blocked.has(signal);
+  }
+
+  /** Blocked signals that arrived meanwhile (sigpending). */
+  get pending(): readonly number[] {
+    return [...this.waiting.keys()];
+  }
+
+  hold(info: SignalInfo): void {
+    if (!this.waiting.has(info.signal)) this.waiting.set(info.signal, info);
+  }
+
+  /** Changes the set of blocked signals. @returns those that waited and may be delivered now. */
+  change(how: number, signals: readonly number[]): SignalInfo[] {
+    for (const signal of signals) requireSignal(signal, "rt_sigprocmask");
+    if (how !== SIG_BLOCK && how !== SIG_UNBLOCK && how !== SIG_SETMASK) {
+      throw new SystemError("EINVAL", "rt_sigprocmask", `how ${how}`);
+    }
+    if (how === SIG_SETMASK) this.blocked.clear();
+    for (const signal of signals) {
+      if (how === SIG_UNBLOCK) this.blocked.delete(signal);
+      else if (signal !== SIGKILL && signal !== SIGSTOP) this.blocked.add(signal);
+    }
+    const freed = [...this.waiting.values()].filter(({ signal }) => !this.blocked.has(signal));
+    for (const { signal } of freed) this.waiting.delete(signal);
+    return freed;
+  }
+}
+
+function requireSignal(signal: number, syscall: string): void {
+  if (!Number.isInteger(signal) || signal < 1 || signal > LAST_SIGNAL) {
+    throw new SystemError("EINVAL", syscall, `signal ${signal}`);
+  }
+}
+
+/**
+ * A signal that was sent, not forced: it waits while blocked and is dropped if ignored. Without a handler, `fault` is
+ * thrown where there is one, and otherwise the process ends.
+ */
+export function sendSignal(thread: Thread, info: SignalInfo, fault?: FaultError): void {
+  if (thread.signalMask.isBlocked(info.signal)) {
+    thread.signalMask.hold(info);
+    return;
+  }
+  const action = thread.process.signalActions.get(info.signal);
+  if (action === "ignore") return;
+  if (action !== "default") {
+    runHandler(thread, action, info);
+    return;
+  }
+  if (fault !== undefined) throw fault;
+  thread.process.kill_(info.signal);
+}
+
+/**
+ * A fault of the program's own access, which is forced (force_sig_fault): blocked or ignored, it ends the process. A
+ * handler runs; if it returns, the access still has not happened, and the caller throws `fault` into the program.
+ */
+export function forceFault(thread: Thread, fault: FaultError, tag: number): void {
+  const { process } = thread;
+  const signal = fault instanceof SegmentationFault ? SIGSEGV : fault instanceof BusError ? SIGBUS : SIGILL;
+  const action = process.signalActions.get(signal);
+  if (thread.signalMask.isBlocked(signal) || action === "ignore") {
+    process.kill_(signal);
+    return;
+  }
+  if (action === "default") return;
+  const plain = fault instanceof IllegalInstruction ? 0 : fault.address;
+  const address = (action.flags & SA_EXPOSE_TAGBITS) !== 0 ? plain + tag * TAG_UNIT : plain;
+  runHandler(thread, action, { signal, code: fault.code, address });
+}
+
+/** Handlers begin with TCO 0 and the signal blocked; their return restores both (memory-tagging-extension.rst). */
+function runHandler(thread: Thread, action: SignalAction, info: SignalInfo): void {
+  const { memory, signalMask } = thread;
+  const tco = memory.tco;
+  memory.tco = false;
+  signalMask.change(SIG_BLOCK, [info.signal]);
+  try {
+    action.handler(info);
+  } finally {
+    memory.tco = tco;
+    for (const waiting of signalMask.change(SIG_UNBLOCK, [info.signal])) sendSignal(thread, waiting);
+  }
+}

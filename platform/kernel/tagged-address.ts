@@ -1,0 +1,86 @@
+// The tagged address ABI and what prctl says about tags: a thread's control word, its check mode, and the asynchronous
+// report at kernel entry (arch/arm64/kernel/mte.c). Which pointers a call takes with a tag is the call's own business.
+import { SegmentationFault } from "../hardware/faults.ts";
+import { TAG_UNIT } from "../hardware/layout.ts";
+import {
+  TAG_CHECK_ASYMM,
+  TAG_CHECK_ASYNC,
+  TAG_CHECK_NONE,
+  TAG_CHECK_SYNC,
+  type TagCheckMode,
+} from "../hardware/tag-check.ts";
+import { SystemError } from "./errors.ts";
+import {
+  PR_MTE_TAG_MASK,
+  PR_MTE_TAG_SHIFT,
+  PR_MTE_TCF_ASYNC,
+  PR_MTE_TCF_MASK,
+  PR_MTE_TCF_SYNC,
+  PR_TAGGED_ADDR_ENABLE,
+} from "./prctl.ts";
+import { SIGSEGV, sendSignal } from "./signals.ts";
+import type { Thread } from "./thread.ts";
+
+const ALL_TAGS = 0xffff;
+
+/** What the CPU would rather do if a thread asks for both modes (sysfs mte_tcf_preferred). */
+export type PreferredTagCheckMode = "sync" | "async" | "asymm";
+
+/**
+ * PR_SET_TAGGED_ADDR_CTRL: `control` is the word of prctl's second argument. It takes effect at once.
+ * @throws SystemError EINVAL: bits that this CPU does not know; nothing has changed.
+ */
+export function setTaggedAddressControl(thread: Thread, control: number): void {
+  const known = thread.process.kernel.machine.mte
+    ? PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_MASK | PR_MTE_TAG_MASK
+    : PR_TAGGED_ADDR_ENABLE;
+  if (!Number.isInteger(control) || control < 0 || control > known || (control & ~known) !== 0) {
+    throw new SystemError("EINVAL", "prctl", `tagged address control ${control}`);
+  }
+  thread.taggedAddressControl = control;
+  applyControl(thread);
+}
+
+/** Brings the thread's registers (SCTLR_EL1.TCF0, GCR_EL1.Exclude) in line with its control word. */
+export function applyControl(thread: Thread): void {
+  const { memory, taggedAddressControl } = thread;
+  memory.tagExclude = ~(taggedAddressControl >> PR_MTE_TAG_SHIFT) & ALL_TAGS;
+  memory.tagCheckMode = resolveMode(taggedAddressControl, thread.process.kernel.preferredTagCheckMode);
+}
+
+/** Asymmetric mode can only be had by asking for both (mte_update_sctlr_user). */
+function resolveMode(control: number, preferred: PreferredTagCheckMode): TagCheckMode {
+  const sync = (control & PR_MTE_TCF_SYNC) !== 0;
+  const async = (control & PR_MTE_TCF_ASYNC) !== 0;
+  if (sync && async) {
+    if (preferred === "asymm") return TAG_CHECK_ASYMM;
+    return preferred === "sync" ? TAG_CHECK_SYNC : TAG_CHECK_ASYNC;
+  }
+  if (sync) return TAG_CHECK_SYNC;
+  return async ? TAG_CHECK_ASYNC : TAG_CHECK_NONE;
+}
+
+/**
+ * What the kernel does first at every entry: an asynchronous mismatch since the last one becomes one SIGSEGV, before the
+ * call runs (mte_check_tfsr_entry). Without a handler the report is thrown, and the call has not run.
+ */
+export function reportAsyncTagFault(thread: Thread): void {
+  thread.memory.asyncTagFault = false;
+  const fault = new SegmentationFault("SEGV_MTEAERR", 0, "store");
+  thread.process.kernel.counters.segmentationFaults++;
+  sendSignal(thread, { signal: SIGSEGV, code: fault.code, address: 0 }, fault);
+}
+
+/**
+ * The address that a system call's pointer means: without its tag if the thread has the tagged address ABI, as it is
+ * otherwise, so that access_ok refuses it (untagged_addr, tagged-address-abi.rst).
+ */
+export function userAddress(thread: Thread, address: number): number {
+  if (address < TAG_UNIT || (thread.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
+  return untagged(address);
+}
+
+/** The address without an MTE tag, for calls that only manage address space and take one either way. */
+export function untagged(address: number): number {
+  return address >= TAG_UNIT && address < 16 * TAG_UNIT ? address % TAG_UNIT : address;
+}

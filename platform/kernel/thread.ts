@@ -1,0 +1,50 @@
+// A thread: a context that runs in a process, with its own load/store unit and so its own tag-check state.
+// Here a fault that cannot be resolved becomes the signal's error; resolving is fault.ts.
+
+import { BusError, SegmentationFault } from "../hardware/faults.ts";
+import { ACCESS_STORE, PAGE_SIZE } from "../hardware/layout.ts";
+import { Memory } from "../hardware/memory.ts";
+import type { FaultHandler } from "../hardware/mmu.ts";
+import { OutOfMemoryError } from "./errors.ts";
+import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./fault.ts";
+import type { Process } from "./process.ts";
+
+export class Thread implements FaultHandler {
+  /** Thread id; the main thread's is the pid. */
+  readonly tid: number;
+  readonly process: Process;
+  /** Memory as this thread loads and stores it. */
+  readonly memory: Memory;
+  ended = false;
+
+  constructor(process: Process, tid: number) {
+    this.process = process;
+    this.tid = tid;
+    const { machine } = process.kernel;
+    this.memory = new Memory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
+  }
+
+  /** The MMU's way into the kernel. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
+  handleFault(address: number, access: number): void {
+    const { process } = this;
+    const result = handlePageFault(process.addressSpace, process, Math.floor(address / PAGE_SIZE), access);
+    if (result === FAULT_DONE) return;
+    if (result === FAULT_OUT_OF_MEMORY) throw new OutOfMemoryError(process.pid, address);
+    process.kernel.counters.segmentationFaults++;
+    const kind = access === ACCESS_STORE ? "store" : "load";
+    if (result === FAULT_PAST_END) throw new BusError("BUS_ADRERR", address, kind);
+    throw new SegmentationFault(result === FAULT_FORBIDDEN ? "SEGV_ACCERR" : "SEGV_MAPERR", address, kind);
+  }
+
+  /** Takes over what a new thread or child has from the one that made it: the tag-check state. */
+  inherit(parent: Thread): void {
+    this.memory.tagCheckMode = parent.memory.tagCheckMode;
+    this.memory.tco = parent.memory.tco;
+  }
+
+  /** Ends the thread; the process goes on. */
+  exit(): void {
+    this.ended = true;
+    this.process.removeThread(this);
+  }
+}

@@ -1,0 +1,95 @@
+// Where a new mapping goes: hints, fixed addresses, and the search for a gap from the top down (get_unmapped_area).
+// Only chooses; what happens to mappings that are there already is mmap.ts.
+import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { type AddressSpace, MMAP_BASE_PAGE, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
+import { SystemError } from "./errors.ts";
+import { MAP_FIXED } from "./mman.ts";
+import { STACK_GUARD_GAP_PAGES } from "./stack.ts";
+import { VM_GROWSDOWN } from "./vm-flags.ts";
+
+/** Start of an area with the gap that must stay free below it if it grows (vm_start_gap). */
+function startWithGap(space: AddressSpace, id: number): number {
+  const { vmas } = space;
+  const gap = (vmas.flags[id] & VM_GROWSDOWN) !== 0 ? STACK_GUARD_GAP_PAGES : 0;
+  return Math.max(0, vmas.startPage[id] - gap);
+}
+
+/**
+ * The page at which `pages` pages go. A hint is rounded down to a page and taken if nothing is in the way.
+ * @throws SystemError ENOMEM: no room, or beyond the address space. EINVAL: an unaligned fixed address.
+ */
+export function getUnmappedArea(
+  space: AddressSpace,
+  address: number,
+  pages: number,
+  mapFlags: number,
+  syscall: string,
+): number {
+  if (pages > TASK_SIZE_PAGES) throw new SystemError("ENOMEM", syscall, `${pages} pages exceed the address space`);
+  if ((mapFlags & MAP_FIXED) !== 0) {
+    if (address > TASK_SIZE_PAGES * PAGE_SIZE - pages * PAGE_SIZE)
+      throw new SystemError("ENOMEM", syscall, "beyond the address space");
+    if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", syscall, "unaligned fixed address");
+    return address / PAGE_SIZE;
+  }
+  if (address !== 0) {
+    const hint = Math.floor(address / PAGE_SIZE);
+    if (hint >= MMAP_MIN_PAGE && hint + pages <= TASK_SIZE_PAGES) {
+      const id = space.vmas.find(hint);
+      if (id === -1 || hint + pages <= startWithGap(space, id)) return hint;
+    }
+  }
+  const found = findGapTopDown(space, pages);
+  if (found === -1) throw new SystemError("ENOMEM", syscall, `no gap of ${pages} pages`);
+  return found;
+}
+
+/**
+ * The highest gap below the mmap base that holds `pages` pages, or −1. `gapCeiling` remembers how far down earlier
+ * searches came and `gapLargest` the widest gap that they passed over, so that most searches end at once.
+ */
+function findGapTopDown(space: AddressSpace, pages: number): number {
+  const { vmas } = space;
+  if (pages <= space.gapLargest) {
+    space.gapCeiling = MMAP_BASE_PAGE;
+    space.gapLargest = 0;
+  }
+  let ceiling = space.gapCeiling;
+  for (let index = vmas.findIndex(ceiling - 1); index >= -1; index--) {
+    const id = vmas.at(index);
+    // The first area looked at may lie above the ceiling, or reach over it.
+    if (id !== -1 && vmas.startPage[id] >= ceiling) continue;
+    const floor = id === -1 ? MMAP_MIN_PAGE : vmas.endPage[id];
+    if (ceiling - floor >= pages) {
+      space.gapCeiling = ceiling;
+      return ceiling - pages;
+    }
+    if (id === -1) break;
+    space.gapLargest = Math.max(space.gapLargest, ceiling - floor);
+    ceiling = Math.min(ceiling, startWithGap(space, id));
+  }
+  return -1;
+}
+
+/** To be told of every gap that opens at [start, end): later searches must look there again. */
+export function noteGap(space: AddressSpace, end: number): void {
+  if (end <= space.gapCeiling) return;
+  const next = space.vmas.find(end);
+  space.gapCeiling = next === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, space.vmas.startPage[next]);
+}
+
+/** Whether `value` is a whole number of bytes that fits 64 bits; what C's types would have guaranteed. */
+export function isByteCount(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < 2 ** 64;
+}
+
+/** Rounds a length up to whole pages (PAGE_ALIGN); lengths near 2^64 wrap to 0 as in C. */
+export function pagesOf(length: number): number {
+  const pages = Math.ceil(length / PAGE_SIZE);
+  return pages >= 2 ** 52 ? 0 : pages;
+}
+
+/** Whether an address is at a page border. */
+export function isPageAligned(address: number): boolean {
+  return address < 2 ** 31 ? (address & OFFSET_MASK) === 0 : address % PAGE_SIZE === 0;
+}

@@ -1,0 +1,44 @@
+// Flags of a virtual memory area, by Linux's names and, where they fit in 31 bits, its values (include/linux/mm.h).
+// The rules that set and clear them are in the files of the calls.
+
+export const VM_READ = 0x1;
+export const VM_WRITE = 0x2;
+export const VM_EXEC = 0x4;
+export const VM_SHARED = 0x8;
+export const VM_MAYREAD = 0x10;
+export const VM_MAYWRITE = 0x20;
+export const VM_MAYEXEC = 0x40;
+export const VM_MAYSHARE = 0x80;
+export const VM_GROWSDOWN = 0x100;
+/** Missing pages are handed to a userfaultfd. */
+export const VM_UFFD_MISSING = 0x200;
+/** The area may hold guard markers (smaps "gu"). */
+export const VM_MAYBE_GUARD = 0x800;
+export const VM_LOCKED = 0x2000;
+export const VM_SEQ_READ = 0x8000;
+export const VM_RAND_READ = 0x10000;
+export const VM_DONTCOPY = 0x20000;
+export const VM_LOCKONFAULT = 0x80000;
+export const VM_ACCOUNT = 0x100000;
+export const VM_NORESERVE = 0x200000;
+/** arm64 VM_MTE_ALLOWED: the area may be given PROT_MTE (Linux keeps it in a high bit). */
+export const VM_MTE_ALLOWED = 0x1000000;
+export const VM_WIPEONFORK = 0x2000000;
+export const VM_DONTDUMP = 0x4000000;
+/** arm64 VM_MTE: the area's memory has tags (Linux keeps it in a high bit). */
+export const VM_MTE = 0x10000000;
+
+export const VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC;
+export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
+/** Flags in which two areas may differ and still become one; the merged area has them if either had (Linux VM_STICKY). */
+export const VM_STICKY = VM_MAYBE_GUARD;
+
+/** Whether a store to the area copies pages (is_cow_mapping in mm/internal.h). */
+export function isCowMapping(flags: number): boolean {
+  return (flags & (VM_SHARED | VM_MAYWRITE)) === VM_MAYWRITE;
+}
+
+/** Whether the area counts against RLIMIT_DATA (is_data_mapping in mm/vma.h). */
+export function isDataMapping(flags: number): boolean {
+  return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) === VM_WRITE;
+}

@@ -1,0 +1,49 @@
+// Taking page-table entries away: for munmap, MADV_DONTNEED, truncation and exit (zap_page_range, unmap_mapping_range).
+// Cost: the pages that were touched, never the range's length. Areas stay as they are; that is munmap.ts.
+import { PTE_ANON, PTE_GUARD } from "../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
+import type { Inode } from "./inode.ts";
+import { removeEntry } from "./pte.ts";
+
+/** Clears every entry in [page, endPage), guard markers too. */
+export function zapPages(space: AddressSpace, page: number, endPage: number): void {
+  space.noteRss();
+  const { pageTable } = space;
+  for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
+    removeEntry(space, page);
+  }
+}
+
+/** As zapPages, but guard markers stay: what MADV_DONTNEED and MADV_FREE leave in place. */
+export function zapPagesKeepingGuards(space: AddressSpace, page: number, endPage: number): void {
+  space.noteRss();
+  const { pageTable } = space;
+  for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
+    if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page);
+  }
+}
+
+/** Which pages of a file's mappings go: all, or only those that are the file's own and not private copies. */
+export interface UnmapFileOptions {
+  readonly privateCopies: "drop" | "keep";
+}
+
+/** Clears the entries of all mappings of the inode's pages [first, end), in every address space (unmap_mapping_range). */
+export function unmapFilePages(inode: Inode, first: number, end: number, { privateCopies }: UnmapFileOptions): void {
+  for (const space of inode.mappers.keys()) {
+    const { vmas, pageTable } = space;
+    for (let index = 0; index < vmas.count; index++) {
+      const id = vmas.at(index);
+      if (vmas.anonymous[id] === 1 || vmas.files[id]?.inode !== inode) continue;
+      const shift = vmas.startPage[id] - vmas.pageOffset[id];
+      const from = Math.max(vmas.startPage[id], first + shift);
+      const to = Math.min(vmas.endPage[id], end + shift);
+      space.noteRss();
+      for (let page = pageTable.next(from, to); page < to; page = pageTable.next(page + 1, to)) {
+        const entry = pageTable.entries[page];
+        if ((entry & PTE_GUARD) !== 0) continue;
+        if (privateCopies === "drop" || (entry & PTE_ANON) === 0) removeEntry(space, page);
+      }
+    }
+  }
+}
