@@ -22,7 +22,7 @@ function entries(files, folder) {
   return Object.fromEntries(files.map((file) => [file.slice(folder === "" ? 0 : folder.length + 1, -3), file]));
 }
 
-/** A file that is not there is tsc's to report; here it must not stop the build of the programs that don't need it. */
+/** A file or export that is not there is tsc's to report; here it must not stop the programs that don't need it. */
 function isMissing(name, importer) {
   return importer !== undefined && name.startsWith(".") && !existsSync(resolve(dirname(importer), name));
 }
@@ -30,8 +30,9 @@ function isMissing(name, importer) {
 const shared = {
   platform: "node",
   treeshake: false,
+  shimMissingExports: true,
   optimization: { inlineConst: { mode: "all", pass: 3 } },
-  logLevel: "warn",
+  logLevel: "silent",
 };
 
 const library = await rolldown({

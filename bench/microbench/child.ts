@@ -7,6 +7,8 @@ import type { Effort, Measurement } from "./measurement.ts";
 import { main } from "./program.ts";
 import type { Row } from "./rows.ts";
 
+const WARM_UP_MILLISECONDS = 200;
+
 function simulatedRssKib(process: Process): number {
   return Number(/^Rss:\s+(\d+) kB$/m.exec(process.procfs("smaps_rollup"))?.[1] ?? 0);
 }
