@@ -5,7 +5,7 @@ import type { Process } from "../platform/kernel/process.ts";
 
 /** A pinned range. Its views are the bytes themselves: a store through one is seen by every load, and the other way round. */
 export interface PinnedRange extends Disposable {
-  /** One view for each page the range touches, in order, cut to the range; together they are `length` bytes. */
+  /** In order of address, one view for each stretch of neighbouring frames; together they are `length` bytes. */
   readonly views: readonly Uint8Array[];
   readonly pointer: number;
   readonly length: number;
@@ -16,15 +16,10 @@ export interface PinnedRange extends Disposable {
 /**
  * Pins `[pointer, pointer + length)`, first breaking copy-on-write, so that each page becomes one of the process's own.
  * A chunk should be unpinned before it is freed.
- * @throws SegmentationFault: a part of the range is not mapped, or not writable
+ * @throws SystemError EFAULT: a part of the range is not mapped, or not writable
  */
 export function pinRange(process: Process, pointer: number, length: number): PinnedRange {
   const pinned = process.pin(pointer, length, { write: true });
-  let isPinned = true;
-  const release = (): void => {
-    if (!isPinned) return;
-    isPinned = false;
-    pinned.release();
-  };
-  return { views: pinned.views, pointer, length, release, [Symbol.dispose]: release };
+  const release = (): void => pinned.release();
+  return { views: pinned.views(), pointer, length, release, [Symbol.dispose]: release };
 }
