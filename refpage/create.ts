@@ -1,0 +1,130 @@
+// refpage_create itself: from a user's page or pattern to a file descriptor (R1, R2). On every failure nothing stays allocated.
+// What the content then means for faults is content.ts.
+import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
+import { int, word } from "../platform/kernel/arguments.ts";
+import { SystemError } from "../platform/kernel/errors.ts";
+import { O_RDONLY } from "../platform/kernel/file.ts";
+import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
+import type { Thread } from "../platform/kernel/thread.ts";
+import { accessOk, copyFromUser, untagged, userFrame } from "../platform/kernel/uaccess.ts";
+import { type Content, declaredContent, deduceContent } from "./content.ts";
+import { referencePageFile } from "./file.ts";
+import type { ReferencePageStore } from "./store.ts";
+
+/**
+ * refpage_create(content, flags), as in v4: copies data and tags of the page at `content` once.
+ * @returns a read-only, close-on-exec descriptor.
+ * @throws SystemError EINVAL: flags not 0. EFAULT: content not page-aligned or not readable. ENOMEM: no frame. EMFILE, ENFILE:
+ * no descriptor, no file. @see R1
+ */
+export function createFromPage(store: ReferencePageStore, thread: Thread, content: number, flags: number): number {
+  const syscall = "refpage_create";
+  if (int(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+  const address = untagged(word(content, "content", syscall));
+  if (address % PAGE_SIZE !== 0) throw new SystemError("EFAULT", syscall, "content is not page-aligned");
+  const { kernel } = store;
+  const source = sourceFrame(thread, address, syscall);
+  // The program's page must not go away between here and the copy, as under memory pressure it could.
+  kernel.frames.get(source);
+  try {
+    const frame = allocateFrame(store, thread, syscall);
+    const { ram } = kernel.machine;
+    ram.copyFrame(frame, source);
+    ram.copyTags(frame, source);
+    ram.copyValidity(frame, source);
+    return openPage(store, thread, frame, deduceContent(ram, frame), syscall);
+  } finally {
+    kernel.frames.put(source);
+  }
+}
+
+/**
+ * refpage_create(content, size, flags), as the thread agreed: repeats the `size` bytes at `content` over the page. With a
+ * size of 16 bytes or more the content's tags come along, granule by granule.
+ * @throws SystemError EINVAL: flags not 0, size not a power of two from 1 to the page size. EFAULT: content not aligned to size,
+ * or not readable. ENOMEM, EMFILE, ENFILE as above. @see R2
+ */
+export function createFromPattern(
+  store: ReferencePageStore,
+  thread: Thread,
+  content: number,
+  size: number,
+  flags: number,
+): number {
+  const syscall = "refpage_create2";
+  if (int(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+  const bytes = word(size, "size", syscall);
+  if (bytes < 1 || bytes > PAGE_SIZE || (bytes & (bytes - 1)) !== 0)
+    throw new SystemError("EINVAL", syscall, `size ${size}`);
+  const address = untagged(word(content, "content", syscall));
+  if (address % bytes !== 0) throw new SystemError("EFAULT", syscall, "content is not aligned to size");
+  const pattern = new Uint8Array(bytes);
+  if (copyFromUser(thread, content, pattern) < bytes)
+    throw new SystemError("EFAULT", syscall, "content is not readable");
+  const { kernel } = store;
+  const { ram } = kernel.machine;
+  const source = sourceFrame(thread, address - (address % PAGE_SIZE), syscall);
+  kernel.frames.get(source);
+  try {
+    const frame = allocateFrame(store, thread, syscall);
+    ram.bankOf(frame).set(pattern, ram.positionOf(frame));
+    ram.replicate(frame, bytes);
+    replicateTags(store, source, frame, address & OFFSET_MASK, bytes);
+    return openPage(store, thread, frame, declaredContent(ram, frame, bytes), syscall);
+  } finally {
+    kernel.frames.put(source);
+  }
+}
+
+/** The frame behind the content, as get_user_pages finds it (R10): a clean page counts as what it reads as. */
+function sourceFrame(thread: Thread, address: number, syscall: string): number {
+  const { process } = thread;
+  const frame = accessOk(address, PAGE_SIZE)
+    ? userFrame(process.addressSpace, process, address / PAGE_SIZE, ACCESS_LOAD)
+    : NO_FRAME;
+  if (frame === NO_FRAME) throw new SystemError("EFAULT", syscall, "content is not readable");
+  return frame;
+}
+
+/** A frame charged to the caller's cgroup (R11), zeroed as the allocator gives it. */
+function allocateFrame({ kernel }: ReferencePageStore, thread: Thread, syscall: string): number {
+  const frame = kernel.frames.allocate(zeroPage, thread.process.addressSpace.cgroup);
+  if (frame === NO_FRAME) throw new SystemError("ENOMEM", syscall, "no frame for the reference page");
+  return frame;
+}
+
+/** Gives each granule of the page the tag of the content's granule that it repeats; below one granule there are none to take. */
+function replicateTags(
+  { kernel }: ReferencePageStore,
+  source: number,
+  frame: number,
+  offset: number,
+  size: number,
+): void {
+  if (size < GRANULE_SIZE || source === ZERO_FRAME) return;
+  const { ram } = kernel.machine;
+  const period = size >> GRANULE_SHIFT;
+  const first = offset >> GRANULE_SHIFT;
+  for (let granule = 0; granule < PAGE_SIZE / GRANULE_SIZE; granule++) {
+    ram.setTag(frame, granule, ram.getTag(source, first + (granule % period)));
+  }
+}
+
+/** The file and its descriptor; gives the frame back if either cannot be had. */
+function openPage(store: ReferencePageStore, thread: Thread, frame: number, content: Content, syscall: string): number {
+  const { fds } = thread.process;
+  const page = store.adopt(frame, content);
+  try {
+    fds.requireRoom(syscall);
+    if (store.kernel.openFiles >= store.kernel.fileMax) throw new SystemError("ENFILE", syscall);
+  } catch (error) {
+    store.release(page);
+    throw error;
+  }
+  const file = store.kernel.openFile(
+    referencePageFile(page, (released) => store.release(released)),
+    null,
+    O_RDONLY,
+  );
+  return fds.install(file, { closeOnExec: true }, syscall);
+}

@@ -1,0 +1,41 @@
+// The file around a reference page: [refpage], whose only operations are mmap and release (R3, R4).
+// It hands its page to the kernel as the clean page of the mapping; the fault path does the rest.
+import type { Counters } from "../platform/hardware/counters.ts";
+import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
+import type { FileOperations, MapRequest, OpenFile } from "../platform/kernel/file.ts";
+import type { CleanPage } from "../platform/kernel/frames.ts";
+import { VM_MTE_ALLOWED } from "../platform/kernel/vm-flags.ts";
+import { type Content, copyContent } from "./content.ts";
+
+/** A reference page as the clean page of areas. Equal contents may share one of these (R12). */
+export class ReferencePage implements CleanPage {
+  readonly frame: number;
+  readonly content: Content;
+  /** Files that hold the page. */
+  holders = 1;
+  private readonly gzvaBlockBytes: number;
+
+  constructor(frame: number, content: Content, gzvaBlockBytes: number) {
+    this.frame = frame;
+    this.content = content;
+    this.gzvaBlockBytes = gzvaBlockBytes;
+  }
+
+  initialise(ram: PhysicalMemory, counters: Counters, frame: number): void {
+    copyContent(ram, counters, this.content, this.frame, frame, this.gzvaBlockBytes);
+  }
+}
+
+/** The operations of one [refpage] file; `release` gives its page back when the last descriptor and mapping are gone. */
+export function referencePageFile(page: ReferencePage, release: (page: ReferencePage) => void): FileOperations {
+  return {
+    path: "[refpage]",
+    seekable: false,
+    mmap(_file: OpenFile, request: MapRequest): void {
+      request.anonymous = true;
+      request.cleanPage = page;
+      request.flags |= VM_MTE_ALLOWED;
+    },
+    release: () => release(page),
+  };
+}

@@ -1,0 +1,52 @@
+// The reference pages of one kernel: their frames, charges and, on request, one frame for equal contents (R11, R12).
+import { PAGE_SIZE } from "../platform/hardware/layout.ts";
+import type { Kernel } from "../platform/kernel/kernel.ts";
+import { type Content, uniformTag } from "./content.ts";
+import { ReferencePage } from "./file.ts";
+
+export class ReferencePageStore {
+  readonly kernel: Kernel;
+  private readonly share: boolean;
+  /** Pages by content, when equal contents share one; the key holds data, tags and kind. */
+  private readonly shared = new Map<string, ReferencePage>();
+  /** Reference pages that exist. */
+  count = 0;
+
+  constructor(kernel: Kernel, { share }: { readonly share: boolean }) {
+    this.kernel = kernel;
+    this.share = share;
+  }
+
+  /** The page for `frame`'s content; takes the caller's reference to the frame over, or gives it back for an equal page's. */
+  adopt(frame: number, content: Content): ReferencePage {
+    const key = this.share ? this.keyOf(frame, content) : "";
+    const equal = this.share ? this.shared.get(key) : undefined;
+    if (equal !== undefined) {
+      equal.holders++;
+      this.kernel.frames.put(frame);
+      return equal;
+    }
+    const page = new ReferencePage(frame, content, this.kernel.machine.gzvaBlockBytes);
+    if (this.share) this.shared.set(key, page);
+    this.count++;
+    return page;
+  }
+
+  /** One holder less; the last gives the frame back and uncharges it. */
+  release(page: ReferencePage): void {
+    if (--page.holders > 0) return;
+    if (this.share) this.shared.delete(this.keyOf(page.frame, page.content));
+    this.count--;
+    this.kernel.frames.put(page.frame);
+  }
+
+  private keyOf(frame: number, { kind, period }: Content): string {
+    const { ram } = this.kernel.machine;
+    const start = ram.positionOf(frame);
+    const data = Buffer.from(ram.bankOf(frame).subarray(start, start + PAGE_SIZE)).toString("latin1");
+    const tag = uniformTag(ram, frame);
+    let tags = String(tag);
+    if (tag === -1) for (let granule = 0; granule < PAGE_SIZE / 16; granule++) tags += `,${ram.getTag(frame, granule)}`;
+    return `${kind}:${period}:${tags}:${data}`;
+  }
+}
