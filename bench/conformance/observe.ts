@@ -16,7 +16,7 @@ export function observe(world: World, participant: Participant): Answer {
   const areas = areasOf(process);
   const { counters } = world.kernel;
   return {
-    vmas: areas.map((area) => rowOf(world, area)),
+    vmas: areas.map((area) => rowOf(world, process, area)),
     pages: pictureOf(areas, (start, end) => pageKinds(process, start, end)),
     mincore: pictureOf(areas, (start, end) => residency(process.mincore(start, end - start))),
     lck: statusKib(process, "VmLck") / KIB_PER_PAGE,
@@ -35,13 +35,11 @@ interface Area {
   readonly end: number;
   readonly perm: string;
   readonly offset: number;
-  readonly inode: number;
-  readonly path: string;
   readonly kib: ReadonlyMap<string, number>;
   readonly vmFlags: string;
 }
 
-const headLine = /^([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][sp]) ([0-9a-f]+) [0-9a-f]+:[0-9a-f]+ (\d+) *(.*)$/;
+const headLine = /^([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][sp]) ([0-9a-f]+) [0-9a-f]+:[0-9a-f]+ \d+ /;
 
 /** The areas of smaps inside the window. */
 function areasOf(process: Process): Area[] {
@@ -49,14 +47,12 @@ function areasOf(process: Process): Area[] {
   for (const line of process.procfs("smaps").split("\n")) {
     const head = headLine.exec(line);
     if (head !== null) {
-      const [, start, end, perm, offset, inode, path] = head;
+      const [, start, end, perm, offset] = head;
       areas.push({
         start: Number.parseInt(start, 16),
         end: Number.parseInt(end, 16),
         perm,
         offset: Number.parseInt(offset, 16),
-        inode: Number(inode),
-        path,
         kib: new Map(),
         vmFlags: "",
       });
@@ -71,7 +67,7 @@ function areasOf(process: Process): Area[] {
   return areas.filter(({ start }) => start >= WINDOW_BASE && start < WINDOW_BASE + WINDOW_BYTES);
 }
 
-function rowOf(world: World, area: Area): VmaRow {
+function rowOf(world: World, { addressSpace: { vmas } }: Process, area: Area): VmaRow {
   const kib = (name: string): number => {
     const value = area.kib.get(name);
     if (value === undefined) throw new Error(`smaps has no line ${name}`);
@@ -82,7 +78,7 @@ function rowOf(world: World, area: Area): VmaRow {
     (area.start - WINDOW_BASE) / PAGE_SIZE,
     (area.end - WINDOW_BASE) / PAGE_SIZE,
     area.perm,
-    objectOf(world, area),
+    world.objectName(vmas.files[vmas.lookup(area.start / PAGE_SIZE)]),
     area.offset / PAGE_SIZE,
     pages("Rss"),
     kib("Pss"),
@@ -94,12 +90,6 @@ function rowOf(world: World, area: Area): VmaRow {
     kib("Locked"),
     area.vmFlags,
   ];
-}
-
-/** `""` for private anonymous memory, the name of a file with a handle, `s` and the inode for a shared anonymous object. */
-function objectOf(world: World, area: Area): string {
-  if (area.inode === 0) return "";
-  return world.objectNames.get(area.inode) ?? `s${area.inode}`;
 }
 
 /** The window up to the end of the last area: `-` where nothing is mapped, and what `draw` says of each area. */

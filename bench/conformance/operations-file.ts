@@ -1,6 +1,7 @@
 // Steps on files and pipes; buffers that a script does not name are the runner's own, outside the window.
 
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDONLY, O_RDWR, O_WRONLY } from "../../platform/kernel/fcntl.ts";
+import { O_RDONLY, O_RDWR, O_WRONLY } from "../../platform/kernel/file.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../platform/kernel/memfd.ts";
 import { runsOf } from "./runs.ts";
 import { type Answer, numberOf, ScriptError, type Step } from "./script.ts";
 import type { Participant, World } from "./world.ts";
@@ -15,7 +16,7 @@ export function memfd(world: World, participant: Participant, step: Step): Answe
     throw error;
   }
   const handle = world.addHandle(participant, descriptor);
-  world.objectNames.set(process.fstat(descriptor).ino, `m${handle}`);
+  world.nameObject(process, descriptor, `m${handle}`);
   return { ret: handle };
 }
 

@@ -1,6 +1,6 @@
 // Steps that change or ask about mappings: mmap and its relatives, and the limits that bind them.
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
-import { F_GETFD } from "../../platform/kernel/fcntl.ts";
+import { F_GETFD } from "../../platform/kernel/file-calls.ts";
 import { MAP_FIXED, MREMAP_FIXED } from "../../platform/kernel/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";

@@ -19,7 +19,7 @@ function refpage_create(world: World, participant: Participant, step: Step): Ans
   else if (step.abi === 2) descriptor = process.syscall(REFPAGE_CREATE2, content, numberOf(step, "size"), flags);
   else throw new ScriptError(`refpage_create: abi ${JSON.stringify(step.abi)} is neither 1 nor 2`);
   const handle = world.addHandle(participant, descriptor);
-  world.objectNames.set(process.fstat(descriptor).ino, `r${handle}`);
+  world.nameObject(process, descriptor, `r${handle}`);
   return { ret: handle };
 }
 

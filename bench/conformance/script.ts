@@ -84,12 +84,16 @@ export function parseScript(text: string): Script {
   return value as unknown as Script;
 }
 
+/** The largest 64-bit value that a number holds exactly; 2^64 − 1 lies in the same page. */
+const LARGEST_WORD = 2 ** 64 - 2048;
+
 /** A numeric argument. Lengths may exceed 2^53: they stand for 64-bit values. @throws ScriptError */
 export function numberOf(step: Step, key: string, fallback?: number): number {
   const value = step[key] ?? fallback;
   if (typeof value !== "number")
     throw new ScriptError(`${step.op} needs a number \`${key}\`, not ${JSON.stringify(value)}`);
-  return value;
+  // JSON.parse has rounded 2^64 − 1 up to 2^64.
+  return Math.min(value, LARGEST_WORD);
 }
 
 /** A vector of `[address, length]` pairs. @throws ScriptError */

@@ -4,6 +4,8 @@ import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import { BusError, SegmentationFault } from "../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { SystemError } from "../../platform/kernel/errors.ts";
+import { O_NONBLOCK, type OpenFile } from "../../platform/kernel/file.ts";
+import type { Inode } from "../../platform/kernel/inode.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import {
   MAP_ANONYMOUS,
@@ -45,8 +47,8 @@ export class World {
   private handleCount = 0;
   /** Addresses of mappings that a script keeps under a name. */
   private readonly kept = new Map<string, number>();
-  /** Object name by inode number: `m0`, `r1`. */
-  readonly objectNames = new Map<number, string>();
+  /** `m0`, `r1`, by the inode, or by the open file if it has none of its own. */
+  private readonly objectNames = new Map<Inode | OpenFile, string>();
   /** Page-table pages of process 0, and the machine's counts, when the script started. */
   readonly startingTables: number;
   readonly startingCounters: CounterSnapshot;
@@ -101,6 +103,18 @@ export class World {
     const handle = this.handleCount++;
     participant.handles.set(handle, descriptor);
     return handle;
+  }
+
+  /** Gives what a descriptor maps its name in observations, however it is opened or duplicated later. */
+  nameObject(process: Process, descriptor: number, name: string): void {
+    const file = process.fds.get(descriptor, "mmap");
+    this.objectNames.set(file.inode ?? file, name);
+  }
+
+  /** The name of what an area maps: `""` for none, `s` and the inode's number for a shared anonymous object. */
+  objectName(file: OpenFile | null): string {
+    if (file === null) return "";
+    return this.objectNames.get(file.inode ?? file) ?? `s${file.inode?.number}`;
   }
 
   /** The handle that `"h2"` names, or undefined for what is no handle. */
