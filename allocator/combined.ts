@@ -1,0 +1,467 @@
+// The combined allocator: puts primary, secondary, quarantine and thread caches together behind allocate, deallocate and
+// reallocate (S3–S5). C's names, errno and hooks are c-interface.ts; walks over all chunks are chunk-walk.ts.
+
+import { SegmentationFault } from "../platform/hardware/faults.ts";
+import type { Memory } from "../platform/hardware/memory.ts";
+import {
+  ChunkHeaders,
+  CORRUPTED_HEADER,
+  classIdOf,
+  HEADER_SIZE,
+  ORIGIN_MALLOC,
+  ORIGIN_MEMALIGN,
+  originOf,
+  packLow,
+  STATE_ALLOCATED,
+  STATE_QUARANTINED,
+  sizeOrUnusedOf,
+  stateOf,
+} from "./chunk-header.ts";
+import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "./fill.ts";
+import { ReferencePages } from "./large-fill.ts";
+import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "./local-cache.ts";
+import type { ResolvedHeapOptions } from "./options.ts";
+import { Primary } from "./primary.ts";
+import { PrimaryRelease, type ReleaseKind } from "./primary-release.ts";
+import type { Program } from "./program.ts";
+import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
+import { BATCH_SIZE } from "./quarantine-cache.ts";
+import * as reports from "./report.ts";
+import { isBelowRssLimit } from "./rss-limit.ts";
+import { Secondary } from "./secondary.ts";
+import { type Tsd, TsdRegistry } from "./tsd.ts";
+
+/** S3.4 */
+export const MAX_ALIGNMENT = 2 ** 24;
+export const MAX_SIZE = 2 ** 40;
+const MIN_ALIGNMENT = 16;
+const PAGE_SIZE = 4096;
+/** What begins a block whose chunk is not at its begin (S1.4); the distance follows. */
+export const BLOCK_MARKER = 0x44554353;
+/** Bits of the header's low word that a free clears: state and origin. */
+const KEPT_WHEN_FREED = ~0xf00;
+const FREED_QUARANTINED = STATE_QUARANTINED << 8;
+/** Added to every secondary request when slack is on (S20.2). */
+const LARGE_SLACK = 16;
+/** Stands for a size that is negative in a flag, and so huge as C's unsigned type. */
+const UNBOUNDED = 2 ** 40;
+
+export interface AllocatorOptions {
+  readonly program: Program;
+  readonly options: ResolvedHeapOptions;
+  readonly reports: reports.ReportContext;
+  /** 32 random bits each. */
+  readonly cookie: number;
+  readonly seed: number;
+  /** What print_stats writes, when a heap that may not return null runs out of memory (S3.1 step 9). */
+  readonly printStatistics: () => void;
+}
+
+export class Allocator implements QuarantineOwner {
+  readonly program: Program;
+  readonly headers: ChunkHeaders;
+  readonly primary: Primary;
+  readonly primaryRelease: PrimaryRelease;
+  readonly secondary: Secondary;
+  readonly quarantine: Quarantine;
+  readonly registry: TsdRegistry;
+  readonly options: ResolvedHeapOptions;
+  /** Switches that can change at run time (S15.4). */
+  fillMode: number;
+  addLargeAllocationSlack = false;
+  readonly mayReturnNull: boolean;
+  readonly pattern: Uint8Array;
+  /** Statistics of TSDs that are gone (S10.4). */
+  readonly departedStats = new Float64Array(3);
+  readonly reports: reports.ReportContext;
+  private readonly printStatistics: () => void;
+  private readonly quarantineMaxChunk: number;
+  /** Sizes up to this with alignment 16 take the fast path; −1 while every allocation needs a closer look. */
+  private readonly fastLimit: number;
+  private readonly hasRssLimit: boolean;
+  private readonly classBySize16: Uint8Array;
+  private readonly stride: number;
+
+  constructor(given: AllocatorOptions, inherited?: Allocator) {
+    const { options, program } = given;
+    const { config, flags } = options;
+    const map = config.primary.sizeClassMap;
+    this.program = program;
+    this.options = options;
+    this.reports = given.reports;
+    this.printStatistics = given.printStatistics;
+    checkHeaderFits(map.maxSize, map.largestClass, given.reports);
+    this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum });
+    this.mayReturnNull = flags.may_return_null;
+    this.pattern = options.pattern;
+    this.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[options.fill];
+    const primaryOptions = {
+      program,
+      config: config.primary,
+      seed: given.seed,
+      reports: given.reports,
+      write: options.write,
+    };
+    this.primary = new Primary(primaryOptions, inherited?.primary.regions.copy());
+    this.primaryRelease = new PrimaryRelease(this.primary);
+    this.primary.setReleaseInterval(config.primary.defaultReleaseIntervalMs ?? flags.release_to_os_interval_ms);
+    this.secondary = new Secondary({
+      program,
+      cache: config.secondaryCache,
+      releaseIntervalMs: flags.release_to_os_interval_ms,
+      largeFill: options.largeFill,
+      referencePages: new ReferencePages(program, options.pattern),
+      commitFailure: options.commitFailure,
+      reports: given.reports,
+    });
+    this.quarantine = new Quarantine(this, {
+      maxBytes: unsignedFlag(flags.quarantine_size_kb) * 1024,
+      threadMaxBytes: unsignedFlag(flags.thread_local_quarantine_size_kb) * 1024,
+    });
+    this.quarantineMaxChunk = this.quarantine.threadMaxBytes === 0 ? 0 : unsignedFlag(flags.quarantine_max_chunk_size);
+    if (this.quarantineMaxChunk > 0 && map.maxSize < BATCH_SIZE + HEADER_SIZE) {
+      throw new RangeError(
+        `a quarantine needs blocks of ${BATCH_SIZE + HEADER_SIZE} bytes; this map's largest is ${map.maxSize}`,
+      );
+    }
+    this.registry = new TsdRegistry(program.process.mainThread, {
+      config: config.tsd,
+      shape: this.primary.shape,
+      now: () => program.now(),
+      cpuCount: 0,
+      drain: (tsd) => this.retire(tsd),
+      reportDeadlock: () => reports.reportDeadlock(this.reports),
+    });
+    this.hasRssLimit = options.softRssLimitBytes > 0 || options.hardRssLimitBytes > 0;
+    this.classBySize16 = map.classBySize16;
+    this.fastLimit = this.hasRssLimit ? -1 : (this.classBySize16.length - 1) * 16 - HEADER_SIZE;
+    this.stride = this.primary.shape.stride;
+    if (inherited !== undefined) this.inherit(inherited);
+  }
+
+  /** The running thread's loads and stores. */
+  get memory(): Memory {
+    return this.program.memory;
+  }
+
+  /**
+   * A chunk of `size` bytes whose address is a multiple of `alignment`, a power of two (S3).
+   * @returns the user pointer, or 0 if there is no memory or the request is too large, and `mayReturnNull`
+   */
+  allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    if (size > this.fastLimit || alignment > MIN_ALIGNMENT)
+      return this.allocateSlowly(size, origin, alignment, zeroContents);
+    const classId = this.classBySize16[(size + 31) >>> 4];
+    const { registry } = this;
+    const tsd = registry.current ?? registry.acquire();
+    const { cache } = tsd;
+    if (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
+      return this.allocateSlowly(size, origin, alignment, zeroContents);
+    }
+    const { memory } = this.program;
+    const top = cache.counts[classId] - 1;
+    const block = this.primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const fill = zeroContents ? FILL_ZERO : registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
+    const blockSize = this.primary.blockSizes[classId];
+    if (fill !== FILL_NONE) fillMemory(memory, block, blockSize, fill, this.pattern);
+    this.headers.store(memory, block + HEADER_SIZE, packLow(classId, STATE_ALLOCATED, origin, size), 0);
+    // Only now: a store that found no frame has changed nothing.
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    cache.stats[STAT_FREE] -= blockSize;
+    return block + HEADER_SIZE;
+  }
+
+  /** Frees the chunk at `pointer` (S4). `deleteSize` 0: not given. */
+  deallocate(pointer: number, origin: number, deleteSize: number): void {
+    if ((pointer & (MIN_ALIGNMENT - 1)) !== 0) reports.reportMisalignedPointer("deallocating", pointer, this.reports);
+    const { memory } = this.program;
+    const low = this.headers.load(memory, pointer);
+    if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
+    const { flags } = this.options;
+    if (flags.dealloc_type_mismatch) this.checkOrigin(pointer, low, origin);
+    if (deleteSize !== 0 && flags.delete_size_mismatch) this.checkSize(pointer, low, deleteSize);
+    this.quarantineOrDeallocate(pointer, low, this.headers.offset);
+  }
+
+  /** Ends an allocated chunk whose header was just loaded (S4.2). */
+  quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
+    const classId = classIdOf(low);
+    if (this.options.fillOnFree) this.fillFreed(pointer, low);
+    if (classId === 0) {
+      if (this.registry.disabled) reports.reportDeadlock(this.reports);
+      this.deallocateLarge(pointer, low, offset);
+      return;
+    }
+    const size = sizeOrUnusedOf(low);
+    const tsd = this.registry.current ?? this.registry.acquireMinimal();
+    if (size !== 0 && size <= this.quarantineMaxChunk) {
+      this.quarantineChunk(tsd, pointer, low, offset);
+      return;
+    }
+    const { cache } = tsd;
+    const isDrained = cache.counts[classId] === this.primary.shape.maxCounts[classId];
+    if (isDrained) this.primary.drain(cache, classId);
+    this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    this.pushBlock(cache, classId, pointer - HEADER_SIZE - offset * 16);
+    if (isDrained) this.primaryRelease.release(classId, "normal");
+  }
+
+  /** Puts a block on its cache's stack, which has room. */
+  private pushBlock(cache: LocalCache, classId: number, block: number): void {
+    const count = cache.counts[classId];
+    const blockSize = this.primary.blockSizes[classId];
+    cache.blocks[classId * this.stride + count] = (block - this.primary.regions.begin[classId]) / 16;
+    cache.counts[classId] = count + 1;
+    cache.stats[STAT_ALLOCATED] -= blockSize;
+    cache.stats[STAT_FREE] += blockSize;
+  }
+
+  private deallocateLarge(pointer: number, low: number, offset: number): void {
+    this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    this.secondary.deallocate(pointer - HEADER_SIZE);
+  }
+
+  private quarantineChunk(tsd: Tsd, pointer: number, low: number, offset: number): void {
+    this.quarantine.prepare(tsd);
+    this.program.touch(pointer - HEADER_SIZE);
+    this.quarantine.put(tsd, pointer, sizeOrUnusedOf(low));
+    this.headers.store(this.program.memory, pointer, (low & KEPT_WHEN_FREED) | FREED_QUARANTINED, offset);
+    this.quarantine.settle(tsd);
+  }
+
+  /** Bytes that the user may use: exactly those asked for (S18.1), or all the room if `exactUsableSize` is off. */
+  usableSize(pointer: number): number {
+    const low = this.headers.load(this.program.memory, pointer);
+    if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
+    if (this.options.exactUsableSize) return this.sizeOf(pointer, low);
+    return this.blockEnd(pointer, low, this.headers.offset) - pointer;
+  }
+
+  /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
+  isOwned(pointer: number): boolean {
+    if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
+    try {
+      return stateOf(this.headers.load(this.program.memory, pointer)) === STATE_ALLOCATED;
+    } catch (error) {
+      if (error instanceof SegmentationFault) return false;
+      throw error;
+    }
+  }
+
+  /** The requested size of a chunk, from its header. */
+  sizeOf(pointer: number, low: number): number {
+    if (classIdOf(low) !== 0) return sizeOrUnusedOf(low);
+    return this.secondary.blockEnd(pointer - HEADER_SIZE) - pointer - sizeOrUnusedOf(low);
+  }
+
+  /** End of the block of a chunk, from its header. */
+  blockEnd(pointer: number, low: number, offset: number): number {
+    const classId = classIdOf(low);
+    if (classId === 0) return this.secondary.blockEnd(pointer - HEADER_SIZE);
+    return pointer - HEADER_SIZE - offset * 16 + this.primary.blockSizes[classId];
+  }
+
+  /** All of an allocation that the fast path leaves out, in the order of S3.1. */
+  private allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    if (alignment > MAX_ALIGNMENT) {
+      if (this.mayReturnNull) return 0;
+      reports.reportAlignmentTooBig(alignment, MAX_ALIGNMENT, this.reports);
+    }
+    const isAligned = alignment > MIN_ALIGNMENT;
+    const needed = roundUp16(size) + (isAligned ? alignment : HEADER_SIZE);
+    if (size >= MAX_SIZE) {
+      if (this.mayReturnNull) return 0;
+      reports.reportAllocationSizeTooBig(size, needed, MAX_SIZE, this.reports);
+    }
+    if (this.hasRssLimit && !isBelowRssLimit(this.program.process, this.options, this.reports)) return 0;
+    const { registry } = this;
+    const tsd = registry.current ?? registry.acquire();
+    const fill = zeroContents ? FILL_ZERO : this.currentFill;
+    const realAlignment = isAligned ? alignment : MIN_ALIGNMENT;
+    const user =
+      this.allocateSmall(tsd.cache, size, needed, origin, realAlignment, fill) ||
+      this.allocateLarge(size, origin, realAlignment, fill);
+    if (user === 0 && !this.mayReturnNull) {
+      this.printStatistics();
+      reports.reportOutOfMemory(needed, this.reports);
+    }
+    return user;
+  }
+
+  /** Tries the class for `needed` bytes, then every larger one. */
+  private allocateSmall(
+    cache: LocalCache,
+    size: number,
+    needed: number,
+    origin: number,
+    alignment: number,
+    fill: number,
+  ): number {
+    const map = this.primary.config.sizeClassMap;
+    if (needed > map.maxSize) return 0;
+    let classId = map.classOf(needed);
+    while (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
+      if (++classId > map.largestClass) return 0;
+    }
+    const { memory } = this.program;
+    const blockSize = this.primary.blockSizes[classId];
+    const top = cache.counts[classId] - 1;
+    const block = this.primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const user = Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
+    const distance = user - block - HEADER_SIZE;
+    if (fill !== FILL_NONE) fillMemory(memory, block, blockSize, fill, this.pattern);
+    if (distance > 0) {
+      memory.setInt32(block, BLOCK_MARKER);
+      memory.setInt32(block + 4, distance);
+    }
+    this.headers.store(memory, user, packLow(classId, STATE_ALLOCATED, origin, size), distance / 16);
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    cache.stats[STAT_FREE] -= blockSize;
+    return user;
+  }
+
+  /** Bytes added to every secondary request. */
+  get largeSlack(): number {
+    return this.addLargeAllocationSlack ? LARGE_SLACK : 0;
+  }
+
+  /** The fill of an allocation by the running thread. */
+  get currentFill(): number {
+    return this.registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
+  }
+
+  private allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
+    const block = this.secondary.allocate(size + this.largeSlack, alignment, fill);
+    if (block === 0) return 0;
+    const user = Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
+    const unused = this.secondary.blockEnd(block) - (user + size);
+    try {
+      this.headers.store(this.program.memory, user, packLow(0, STATE_ALLOCATED, origin, unused), 0);
+    } catch (error) {
+      this.secondary.deallocate(block);
+      throw error;
+    }
+    return user;
+  }
+
+  private fillFreed(pointer: number, low: number): void {
+    const mode = this.fillMode === FILL_NONE ? FILL_ZERO : this.fillMode;
+    const size = this.sizeOf(pointer, low);
+    // Pages that read right when clean are given back instead of being filled.
+    if (classIdOf(low) === 0 && this.secondary.scrub(pointer - HEADER_SIZE, pointer, size, mode)) return;
+    fillMemory(this.program.memory, pointer, size, mode, this.pattern);
+  }
+
+  /** A quarantine batch is a chunk of its own, of origin malloc, from the running thread's cache (S13.3). */
+  allocateBatch(tsd: Tsd): number {
+    const map = this.primary.config.sizeClassMap;
+    const needed = BATCH_SIZE + HEADER_SIZE;
+    const batch = this.allocateSmall(tsd.cache, BATCH_SIZE, needed, ORIGIN_MALLOC, MIN_ALIGNMENT, FILL_NONE);
+    if (batch === 0) reports.reportOutOfMemory(map.sizeOf(map.classOf(needed)), this.reports);
+    return batch;
+  }
+
+  deallocateBatch(tsd: Tsd, batch: number): void {
+    this.endChunk(tsd, batch, STATE_ALLOCATED, "deallocating");
+  }
+
+  recycleChunk(tsd: Tsd, pointer: number): void {
+    this.endChunk(tsd, pointer, STATE_QUARANTINED, "recycling");
+  }
+
+  /** Makes a chunk that is in the state `expected` available, and caches its block. */
+  private endChunk(tsd: Tsd, pointer: number, expected: number, action: "deallocating" | "recycling"): void {
+    const low = this.headers.load(this.program.memory, pointer);
+    const offset = this.headers.offset;
+    if (stateOf(low) !== expected) this.reportState(action, pointer, low);
+    const classId = classIdOf(low);
+    if (tsd.cache.counts[classId] === this.primary.shape.maxCounts[classId]) this.primary.drain(tsd.cache, classId);
+    this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    this.pushBlock(tsd.cache, classId, pointer - HEADER_SIZE - offset * 16);
+  }
+
+  /** S9.8. @returns bytes given back by the primary */
+  releaseToOs(kind: ReleaseKind): number {
+    if (this.registry.disabled) reports.reportDeadlock(this.reports);
+    if (kind === "force-all") this.drainCaches();
+    const bytes = this.primaryRelease.releaseAll(kind);
+    this.secondary.cache?.releaseToOs();
+    return bytes;
+  }
+
+  private drainCaches(): void {
+    for (const tsd of this.registry.drainable()) {
+      this.quarantine.drainAndRecycle(tsd);
+      this.primary.drainAll(tsd.cache);
+    }
+  }
+
+  /** The end of a TSD: what it holds goes where other threads find it, its statistics to the departed (S10.4). */
+  private retire(tsd: Tsd): void {
+    this.quarantine.drain(tsd);
+    this.primary.drainAll(tsd.cache);
+    for (let i = 0; i < this.departedStats.length; i++) this.departedStats[i] += tsd.cache.stats[i];
+    tsd.cache.stats.fill(0);
+  }
+
+  /** One of the three global counters (S19.1); a sum below 0 reads 0. */
+  statistic(index: number): number {
+    let sum = this.departedStats[index] + this.secondary.stats[index];
+    for (const tsd of this.registry.all()) sum += tsd.cache.stats[index];
+    return Math.max(0, sum);
+  }
+
+  /** A header that was loaded is in the wrong state, or corrupted. */
+  reportState(action: reports.ChunkAction, pointer: number, low: number): never {
+    if (low !== CORRUPTED_HEADER) reports.reportInvalidChunkState(action, pointer, this.reports);
+    const { memory } = this.program;
+    const headerIsZero =
+      memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;
+    reports.reportHeaderCorruption(pointer, { headerIsZero }, this.reports);
+  }
+
+  private checkOrigin(pointer: number, low: number, origin: number): void {
+    const recorded = originOf(low);
+    if (recorded === origin || (recorded === ORIGIN_MEMALIGN && origin === ORIGIN_MALLOC)) return;
+    reports.reportDeallocTypeMismatch("deallocating", pointer, recorded, origin, this.reports);
+  }
+
+  private checkSize(pointer: number, low: number, deleteSize: number): void {
+    const size = this.sizeOf(pointer, low);
+    if (deleteSize !== size) reports.reportDeleteSizeMismatch(pointer, deleteSize, size, this.reports);
+  }
+
+  /** Unmaps everything, for a heap that ends before its process. */
+  unmapAll(): void {
+    this.secondary.unmapAll();
+    this.primary.unmapAll();
+  }
+
+  private inherit(other: Allocator): void {
+    this.fillMode = other.fillMode;
+    this.addLargeAllocationSlack = other.addLargeAllocationSlack;
+    this.primary.copyFrom(other.primary);
+    this.secondary.copyFrom(other.secondary);
+    this.quarantine.copyFrom(other.quarantine);
+    this.registry.copyFrom(other.registry);
+    this.departedStats.set(other.departedStats);
+  }
+}
+
+function unsignedFlag(value: number): number {
+  return value < 0 ? UNBOUNDED : value;
+}
+
+function roundUp16(size: number): number {
+  return Math.ceil(size / 16) * 16;
+}
+
+/** S1.6: offset, size and class id of every chunk must fit the header. */
+function checkHeaderFits(maxSize: number, largestClass: number, context: reports.ReportContext): void {
+  const largestOffset = (2 ** Math.floor(Math.log2(maxSize - HEADER_SIZE)) - HEADER_SIZE) / 16;
+  if (largestOffset >= 2 ** 16) reports.reportSanityCheckError("offset", context);
+  if (maxSize - 1 >= 2 ** 20) reports.reportSanityCheckError("size (or unused bytes)", context);
+  if (largestClass >= 2 ** 8) reports.reportSanityCheckError("class ID", context);
+}

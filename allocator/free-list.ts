@@ -1,0 +1,279 @@
+// The primary's free lists: for each class a list of groups by address, each with a list of transfer batches (S8.6–S8.9).
+// Group and batch records stand for blocks of class 0, so that class 0 is used up exactly as in Scudo. No mapping here.
+
+import type { LocalCache } from "./local-cache.ts";
+
+/** Where group and batch records come from: blocks of class 0, through the thread's cache. */
+export interface RecordSource {
+  /** A free record; its block counts as in use from now on. */
+  takeRecord(cache: LocalCache): number;
+  returnRecord(cache: LocalCache, record: number): void;
+}
+
+const NONE = -1;
+
+/**
+ * Free lists of all classes. Scudo writes a record into its class-0 block; here record `r` is row `r` of these arrays and
+ * stands for the `r`-th block of class 0. A row is a group or a batch.
+ * Invariants: groups of a class ascend by `groupId`; no group is empty, but class 0's may have no batch left; only the first
+ * batch of a group may hold fewer than its capacity; a class-0 batch's first entry is its own block.
+ */
+export class FreeLists {
+  /** First group of each class, or −1. */
+  readonly firstGroup: Int32Array;
+  /** Group: the next group. Batch: the next batch of its group. −1 at the end. */
+  next = new Int32Array(0);
+  /** Batch: blocks in it. */
+  count = new Int32Array(0);
+  /** Batch: `capacity` compact pointers a row. */
+  entries = new Int32Array(0);
+  /** Group: compact pointers of its blocks, shifted right by `groupShift`. */
+  groupId = new Int32Array(0);
+  /** Group: its first batch (the only one that may be partly full), or −1. */
+  firstBatch = new Int32Array(0);
+  batchCount = new Int32Array(0);
+  /** Group: free bytes when its release was last considered (S9.3). */
+  bytesAtCheckpoint = new Float64Array(0);
+  /** Blocks that a batch holds; a class-0 batch holds `batchClassCapacity`. */
+  readonly capacity: number;
+  readonly batchClassCapacity: number;
+  /** A group's blocks have compact pointers that agree above these bits. */
+  readonly groupShift: number;
+  /** Compact pointers (16-byte units) from one class-0 block to the next. */
+  readonly recordUnits: number;
+
+  constructor(shape: {
+    classCount: number;
+    capacity: number;
+    batchClassCapacity: number;
+    groupSizeLog: number;
+    recordBytes: number;
+  }) {
+    this.firstGroup = new Int32Array(shape.classCount).fill(NONE);
+    this.capacity = shape.capacity;
+    this.batchClassCapacity = shape.batchClassCapacity;
+    this.groupShift = shape.groupSizeLog - 4;
+    this.recordUnits = shape.recordBytes / 16;
+  }
+
+  /** Makes room for records below `count`. */
+  growRecords(count: number): void {
+    if (count <= this.next.length) return;
+    const length = Math.max(count, 2 * this.next.length, 64);
+    this.next = grown(this.next, length);
+    this.count = grown(this.count, length);
+    this.entries = grown(this.entries, length * this.capacity);
+    this.groupId = grown(this.groupId, length);
+    this.firstBatch = grown(this.firstBatch, length);
+    this.batchCount = grown(this.batchCount, length);
+    const checkpoints = new Float64Array(length);
+    checkpoints.set(this.bytesAtCheckpoint);
+    this.bytesAtCheckpoint = checkpoints;
+  }
+
+  /** Free blocks of a group: all batches but the first are full. */
+  blocksInGroup(group: number, capacity: number): number {
+    const batch = this.firstBatch[group];
+    return batch === NONE ? 0 : (this.batchCount[group] - 1) * capacity + this.count[batch];
+  }
+
+  /**
+   * Moves up to `limit` blocks from the end of the first group's first batch to `target` (S8.7): at most one batch's worth.
+   * @returns the number of blocks; 0 if the class has none
+   */
+  pop(
+    cache: LocalCache,
+    classId: number,
+    target: Int32Array,
+    begin: number,
+    limit: number,
+    source: RecordSource,
+  ): number {
+    const group = this.firstGroup[classId];
+    if (group === NONE) return 0;
+    const batch = this.firstBatch[group];
+    if (batch === NONE) {
+      // Class 0 only: the group's own record is the last free block.
+      this.firstGroup[0] = NONE;
+      target[begin] = group * this.recordUnits;
+      return 1;
+    }
+    const held = this.count[batch];
+    const taken = classId === 0 || held < limit ? held : limit;
+    const from = batch * this.capacity + held - taken;
+    for (let i = 0; i < taken; i++) target[begin + i] = this.entries[from + i];
+    this.count[batch] = held - taken;
+    if (taken === held) this.unlinkFirstBatch(cache, classId, group, batch, source);
+    return taken;
+  }
+
+  private unlinkFirstBatch(
+    cache: LocalCache,
+    classId: number,
+    group: number,
+    batch: number,
+    source: RecordSource,
+  ): void {
+    this.firstBatch[group] = this.next[batch];
+    this.batchCount[group]--;
+    // A class-0 batch was itself among the blocks just taken.
+    if (classId === 0) return;
+    const groupIsEmpty = this.firstBatch[group] === NONE;
+    if (groupIsEmpty) this.firstGroup[classId] = this.next[group];
+    source.returnRecord(cache, batch);
+    if (groupIsEmpty) source.returnRecord(cache, group);
+  }
+
+  /** Adds `count` blocks of any groups: sorts them by group, stably and in place, and adds each run (S8.8). Not for class 0. */
+  push(
+    cache: LocalCache,
+    classId: number,
+    blocks: Int32Array,
+    begin: number,
+    count: number,
+    source: RecordSource,
+  ): void {
+    this.sortByGroup(blocks, begin, count);
+    const end = begin + count;
+    let runBegin = begin;
+    while (runBegin < end) {
+      const id = blocks[runBegin] >>> this.groupShift;
+      let runEnd = runBegin + 1;
+      while (runEnd < end && blocks[runEnd] >>> this.groupShift === id) runEnd++;
+      this.pushRun(cache, classId, blocks, runBegin, runEnd - runBegin, source);
+      runBegin = runEnd;
+    }
+  }
+
+  private sortByGroup(blocks: Int32Array, begin: number, count: number): void {
+    const shift = this.groupShift;
+    for (let i = begin + 1; i < begin + count; i++) {
+      const block = blocks[i];
+      const id = block >>> shift;
+      let j = i;
+      while (j > begin && id < blocks[j - 1] >>> shift) {
+        blocks[j] = blocks[j - 1];
+        j--;
+      }
+      blocks[j] = block;
+    }
+  }
+
+  /** Adds blocks of one group. */
+  pushRun(
+    cache: LocalCache,
+    classId: number,
+    blocks: Int32Array,
+    begin: number,
+    count: number,
+    source: RecordSource,
+  ): void {
+    const group = this.findOrCreateGroup(cache, classId, blocks[begin] >>> this.groupShift, source);
+    let batch = this.firstBatch[group];
+    for (let done = 0; done < count; ) {
+      let room = this.capacity - this.count[batch];
+      if (room === 0) {
+        batch = this.newBatch(group, source.takeRecord(cache));
+        room = this.capacity;
+      }
+      done += this.append(batch, blocks, begin + done, Math.min(room, count - done));
+    }
+  }
+
+  private append(batch: number, blocks: Int32Array, begin: number, count: number): number {
+    const at = batch * this.capacity + this.count[batch];
+    for (let i = 0; i < count; i++) this.entries[at + i] = blocks[begin + i];
+    this.count[batch] += count;
+    return count;
+  }
+
+  private newBatch(group: number, record: number): number {
+    this.count[record] = 0;
+    this.next[record] = this.firstBatch[group];
+    this.firstBatch[group] = record;
+    this.batchCount[group]++;
+    return record;
+  }
+
+  private findOrCreateGroup(cache: LocalCache, classId: number, id: number, source: RecordSource): number {
+    let previous = NONE;
+    let group = this.firstGroup[classId];
+    while (group !== NONE && this.groupId[group] < id) {
+      previous = group;
+      group = this.next[group];
+    }
+    if (group !== NONE && this.groupId[group] === id) return group;
+    const created = source.takeRecord(cache);
+    const batch = source.takeRecord(cache);
+    this.groupId[created] = id;
+    this.startGroup(created);
+    this.newBatch(created, batch);
+    this.next[created] = group;
+    if (previous === NONE) this.firstGroup[classId] = created;
+    else this.next[previous] = created;
+    return created;
+  }
+
+  private startGroup(group: number): void {
+    this.firstBatch[group] = NONE;
+    this.batchCount[group] = 0;
+    this.bytesAtCheckpoint[group] = 0;
+  }
+
+  /**
+   * Adds blocks of class 0, which keep their own records: the last block becomes the group's record if there is none, the
+   * one before it the first batch, and every further batch is its own first entry (S8.9).
+   */
+  pushBatchClass(blocks: Int32Array, begin: number, count: number): void {
+    let left = count;
+    let group = this.firstGroup[0];
+    if (group === NONE) {
+      group = this.recordOf(blocks[begin + --left]);
+      this.groupId[group] = 0;
+      this.next[group] = NONE;
+      this.startGroup(group);
+      this.firstGroup[0] = group;
+    }
+    if (left === 0) return;
+    let batch = this.firstBatch[group];
+    if (batch === NONE) {
+      const own = blocks[begin + --left];
+      batch = this.newBatch(group, this.recordOf(own));
+      this.entries[batch * this.capacity] = own;
+      this.entries[batch * this.capacity + 1] = group * this.recordUnits;
+      this.count[batch] = 2;
+    }
+    for (let done = 0; done < left; ) {
+      let room = this.batchClassCapacity - this.count[batch];
+      if (room === 0) {
+        batch = this.newBatch(group, this.recordOf(blocks[begin + done]));
+        done += this.append(batch, blocks, begin + done, 1);
+        room = this.batchClassCapacity - 1;
+      }
+      done += this.append(batch, blocks, begin + done, Math.min(room, left - done));
+    }
+  }
+
+  /** The record whose class-0 block has this compact pointer. */
+  recordOf(block: number): number {
+    return block / this.recordUnits;
+  }
+
+  /** A copy for a forked process's heap. */
+  copyFrom(other: FreeLists): void {
+    this.firstGroup.set(other.firstGroup);
+    this.next = other.next.slice();
+    this.count = other.count.slice();
+    this.entries = other.entries.slice();
+    this.groupId = other.groupId.slice();
+    this.firstBatch = other.firstBatch.slice();
+    this.batchCount = other.batchCount.slice();
+    this.bytesAtCheckpoint = other.bytesAtCheckpoint.slice();
+  }
+}
+
+function grown(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length);
+  larger.set(array);
+  return larger;
+}

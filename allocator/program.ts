@@ -1,0 +1,122 @@
+// The heap as a user program: its process, the memory of the thread that runs now, and the mapping calls that it makes.
+// Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
+
+import type { Memory } from "../platform/hardware/memory.ts";
+import { SystemError } from "../platform/kernel/errors.ts";
+import {
+  MADV_DONTNEED,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MREMAP_FIXED,
+  MREMAP_MAYMOVE,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from "../platform/kernel/mman.ts";
+import type { Process } from "../platform/kernel/process.ts";
+
+/** What a mapping call answers when memory, address space or the map count is exhausted (ENOMEM). */
+export const NO_MEMORY = -1;
+
+const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS;
+const READ_WRITE = PROT_READ | PROT_WRITE;
+
+/** The process that a heap lives in, and its calls. Lengths are whole pages; failures but ENOMEM are the caller's errors. */
+export class Program {
+  readonly process: Process;
+  /** Loads and stores of the thread that runs now; heap.ts changes it with the thread. */
+  memory: Memory;
+  /** Address space that could not be unmapped, see {@link discard}. */
+  leakedBytes = 0;
+
+  constructor(process: Process) {
+    this.process = process;
+    this.memory = process.memory;
+  }
+
+  /** Reserves address space without memory. @returns its address, or {@link NO_MEMORY} */
+  reserve(length: number): number {
+    return this.attempt(() => this.process.mmap(0, length, PROT_NONE, ANONYMOUS | MAP_NORESERVE));
+  }
+
+  /** Makes `[address, address + length)` fresh read/write memory that reads zero, over whatever was there. */
+  commit(address: number, length: number, extraProtection = 0): boolean {
+    const flags = ANONYMOUS | MAP_FIXED;
+    return this.attempt(() => this.process.mmap(address, length, READ_WRITE | extraProtection, flags)) !== NO_MEMORY;
+  }
+
+  /** As {@link commit}, but reads as the file `fd` does: a reference page's contents, privately. */
+  commitFile(address: number, length: number, fd: number, extraProtection = 0): boolean {
+    const flags = MAP_PRIVATE | MAP_FIXED;
+    return (
+      this.attempt(() => this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd)) !== NO_MEMORY
+    );
+  }
+
+  /**
+   * Moves pages over a place in a reservation and lets them grow to `newLength`.
+   * @returns whether it could be done: the pages may also lie in several areas now, which mremap refuses
+   */
+  move(oldAddress: number, oldLength: number, newLength: number, newAddress: number): boolean {
+    try {
+      this.process.mremap(oldAddress, oldLength, newLength, MREMAP_MAYMOVE | MREMAP_FIXED, newAddress);
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sure that a store to the word at `address` will not fault: it gets its frame, or its own copy after a fork, now.
+   * What must not stop half-way touches its words first.
+   */
+  touch(address: number): void {
+    this.memory.setInt32(address, this.memory.getInt32(address));
+  }
+
+  /**
+   * Gives the pages back; the next load reads zero, or what the mapping's file says.
+   * @returns whether the kernel did so; after a failure the contents are as before
+   */
+  releasePages(address: number, length: number): boolean {
+    return this.attempt(() => this.process.madvise(address, length, MADV_DONTNEED)) !== NO_MEMORY;
+  }
+
+  /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
+  protect(address: number, length: number, protection: number): boolean {
+    return this.attempt(() => this.process.mprotect(address, length, protection)) !== NO_MEMORY;
+  }
+
+  /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
+  unmap(address: number, length: number): boolean {
+    return this.attempt(() => this.process.munmap(address, length)) !== NO_MEMORY;
+  }
+
+  /**
+   * Gives a whole mapping back for good. Where the map count forbids to unmap it, its pages are given back and the address
+   * space is left (Scudo would die of R-unmap).
+   */
+  discard(address: number, length: number): void {
+    if (this.unmap(address, length)) return;
+    this.leakedBytes += length;
+    this.releasePages(address, length);
+  }
+
+  /** The coarse monotonic clock, in nanoseconds. */
+  now(): number {
+    return this.process.kernel.monotonicNanoseconds();
+  }
+
+  /** One call: ENOMEM is an answer, everything else is thrown on. System calls are rare, so the closure is affordable. */
+  private attempt(call: () => number | undefined): number {
+    try {
+      return call() ?? 0;
+    } catch (error) {
+      if (error instanceof SystemError && error.code === "ENOMEM") return NO_MEMORY;
+      throw error;
+    }
+  }
+}

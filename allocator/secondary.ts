@@ -1,0 +1,397 @@
+// The secondary allocator: one mapping for each large block, between two guard pages, with a header in simulated memory (S11).
+// Which freed mappings are kept is secondary-cache.ts; what a fresh page reads is large-fill.ts.
+
+import type { SecondaryCacheConfig } from "./config.ts";
+import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "./fill.ts";
+import { NO_DESCRIPTOR, type ReferencePages } from "./large-fill.ts";
+import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "./local-cache.ts";
+import type { LargeFill } from "./options.ts";
+import { NO_MEMORY, type Program } from "./program.ts";
+import { HeapError, type ReportContext, reportMapError } from "./report.ts";
+import { SecondaryCache } from "./secondary-cache.ts";
+import { loadWord, storeWord } from "./words.ts";
+
+const PAGE_SIZE = 4096;
+/** The large-block header: six words right below the block, no checksum (S11.2). */
+export const LARGE_HEADER_SIZE = 48;
+const PREVIOUS = 0;
+const NEXT = 8;
+const COMMIT_BASE = 16;
+const COMMIT_SIZE = 24;
+const MAP_BASE = 32;
+const MAP_SIZE = 40;
+/** The clean page's id shares the `next` word, above every address. */
+const CLEAN_ID_UNIT = 2 ** 40;
+/** Both headers together: from the large-block header to the user pointer. */
+export const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + 16;
+/** Unused bytes behind a chunk must fit the chunk header's 20 bits (S11.7). */
+const TAIL_LIMIT = 2 ** 20;
+
+/** What pages of a mapping read before any store: zero, or the reference page of the pattern. */
+export const CLEAN_ZERO = 0;
+export const CLEAN_PATTERN = 1;
+
+export interface SecondaryOptions {
+  readonly program: Program;
+  /** Absent: nothing is cached. */
+  readonly cache?: SecondaryCacheConfig;
+  readonly releaseIntervalMs: number;
+  readonly largeFill: LargeFill;
+  readonly referencePages: ReferencePages;
+  readonly commitFailure: "null" | "fatal";
+  readonly reports: ReportContext;
+}
+
+/**
+ * Blocks in use form a doubly linked list through their headers, in order of allocation. `first` and `last` are blocks, i.e.
+ * addresses right behind a large-block header, or 0.
+ */
+export class Secondary {
+  private readonly program: Program;
+  readonly cache: SecondaryCache | null;
+  readonly referencePages: ReferencePages;
+  private readonly largeFill: LargeFill;
+  private readonly commitFailure: "null" | "fatal";
+  private readonly reports: ReportContext;
+  first = 0;
+  last = 0;
+  blocksInUse = 0;
+  /** S11.6; bytes of committed memory, but `fragmentedBytes` is what mappings have beyond it. */
+  allocations = 0;
+  frees = 0;
+  allocatedBytes = 0;
+  freedBytes = 0;
+  fragmentedBytes = 0;
+  largestBytes = 0;
+  readonly stats = new Float64Array(STAT_COUNT);
+  /** How often a large block got its contents from a reference page, and from a pass over its bytes. */
+  refpageMappings = 0;
+  memsetFills = 0;
+  /** Mappings moved by realloc instead of being copied. */
+  moves = 0;
+
+  constructor(options: SecondaryOptions) {
+    this.program = options.program;
+    this.largeFill = options.largeFill;
+    this.commitFailure = options.commitFailure;
+    this.reports = options.reports;
+    this.referencePages = options.referencePages;
+    this.cache =
+      options.cache === undefined
+        ? null
+        : new SecondaryCache(options.program, options.cache, {
+            headersSize: LARGE_HEADERS_SIZE,
+            releaseIntervalMs: options.releaseIntervalMs,
+          });
+  }
+
+  /**
+   * A block for `size` bytes; the user pointer is `roundUp(block + 16, alignment)`.
+   * @param fill what the user's bytes must read: S14.3 for `largeFill: "none"`, else exactly the fill
+   * @returns the block, or 0 if there is no memory
+   */
+  allocate(size: number, alignment: number, fill: number): number {
+    const needed = roundUp(size + LARGE_HEADERS_SIZE, PAGE_SIZE);
+    if (this.cache !== null && alignment < PAGE_SIZE && this.cache.canCache(needed)) {
+      const slot = this.cache.find(size, alignment);
+      if (slot >= 0) return this.takeCached(slot, size, alignment, fill);
+    }
+    return this.map(size, alignment, fill);
+  }
+
+  /** End of the committed area of a block in use. */
+  blockEnd(block: number): number {
+    const { memory } = this.program;
+    const header = block - LARGE_HEADER_SIZE;
+    return loadWord(memory, header + COMMIT_BASE) + loadWord(memory, header + COMMIT_SIZE);
+  }
+
+  commitBase(block: number): number {
+    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + COMMIT_BASE);
+  }
+
+  nextBlock(block: number): number {
+    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) % CLEAN_ID_UNIT;
+  }
+
+  cleanIdOf(block: number): number {
+    return Math.floor(loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) / CLEAN_ID_UNIT);
+  }
+
+  private takeCached(slot: number, size: number, alignment: number, fill: number): number {
+    const cache = this.cache as SecondaryCache;
+    const commitBase = cache.commitBase[slot];
+    const commitSize = cache.commitSize[slot];
+    const mapBase = cache.mapBase[slot];
+    const mapSize = cache.mapSize[slot];
+    const block = roundDown(commitBase + commitSize - size, alignment) - 16;
+    const cleanId = this.cleanCached(slot, block, fill);
+    if (cleanId === NO_MEMORY) {
+      cache.take(slot);
+      this.program.discard(mapBase, mapSize);
+      return this.map(size, alignment, fill);
+    }
+    this.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+    cache.take(slot);
+    this.countAllocation(commitSize, mapSize);
+    return block;
+  }
+
+  /**
+   * Makes a cached mapping read as `fill` asks. With reference pages that is never a pass over the bytes: its pages are given
+   * back, or another clean page is mapped over them.
+   * @returns the clean page's id, or NO_MEMORY if the mapping was lost in the attempt
+   */
+  private cleanCached(slot: number, block: number, fill: number): number {
+    const cache = this.cache as SecondaryCache;
+    const cleanId = cache.cleanId[slot];
+    if (fill === FILL_NONE) return cleanId;
+    const isReleased = cache.time[slot] === 0;
+    const commitBase = cache.commitBase[slot];
+    const commitSize = cache.commitSize[slot];
+    if (this.largeFill === "refpage") {
+      const wanted = fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO;
+      if (cleanId === wanted) {
+        if (isReleased || this.program.releasePages(commitBase, commitSize)) return cleanId;
+      } else {
+        const mapped = this.commit(commitBase, commitSize, fill);
+        if (mapped === wanted || mapped === NO_MEMORY) return mapped;
+        cache.cleanId[slot] = mapped;
+      }
+    } else if (isReleased && (fill === FILL_ZERO || this.largeFill === "none")) {
+      return cleanId;
+    }
+    this.fillBlock(block, commitBase + commitSize, fill);
+    return cache.cleanId[slot];
+  }
+
+  private fillBlock(block: number, end: number, fill: number): void {
+    fillMemory(this.program.memory, block, end - block, fill, this.referencePages.pattern);
+    this.memsetFills++;
+  }
+
+  /** S11.3: reserve with guard pages, commit, place the chunk at the end. */
+  private map(size: number, alignment: number, fill: number): number {
+    let reserved = roundUp(roundUp(size, alignment) + LARGE_HEADERS_SIZE, PAGE_SIZE);
+    if (alignment > PAGE_SIZE) reserved += alignment - PAGE_SIZE;
+    const mapSize = reserved + 2 * PAGE_SIZE;
+    const mapBase = this.program.reserve(mapSize);
+    if (mapBase === NO_MEMORY) return 0;
+    let commitBase = mapBase + PAGE_SIZE;
+    // The chunk begins on the alignment, its headers in the page before.
+    if (alignment >= PAGE_SIZE) commitBase = roundUp(commitBase + 1, alignment) - PAGE_SIZE;
+    let commitEnd = mapBase + mapSize - PAGE_SIZE;
+    const user = roundDown(commitEnd - size, alignment);
+    // Scudo would truncate a longer tail (S11.7); here the pages behind the chunk stay reserved.
+    if (commitEnd - (user + size) >= TAIL_LIMIT) commitEnd = roundUp(user + Math.max(size, 1), PAGE_SIZE);
+    const commitSize = commitEnd - commitBase;
+    const block = user - 16;
+    try {
+      const cleanId = this.commit(commitBase, commitSize, fill);
+      if (cleanId === NO_MEMORY) {
+        this.program.discard(mapBase, mapSize);
+        if (this.commitFailure === "fatal") {
+          reportMapError("Cannot allocate memory", { sizeBytes: commitSize }, this.reports);
+        }
+        return 0;
+      }
+      this.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+      if (fill === FILL_PATTERN && cleanId === CLEAN_ZERO && this.largeFill !== "none") {
+        this.fillBlock(block, commitEnd, fill);
+      }
+    } catch (error) {
+      // A report has nothing left to undo.
+      if (error instanceof HeapError) throw error;
+      if (this.last === block) this.unlink(block);
+      this.program.discard(mapBase, mapSize);
+      throw error;
+    }
+    this.countAllocation(commitSize, mapSize);
+    this.largestBytes = Math.max(this.largestBytes, commitSize);
+    return block;
+  }
+
+  /** Maps fresh pages that read as `fill` where a reference page can do that. @returns the clean page's id, or NO_MEMORY */
+  private commit(address: number, length: number, fill: number): number {
+    if (fill === FILL_PATTERN && this.largeFill === "refpage") {
+      const descriptor = this.referencePages.descriptor(FILL_PATTERN);
+      if (descriptor !== NO_DESCRIPTOR && this.program.commitFile(address, length, descriptor)) {
+        this.refpageMappings++;
+        return CLEAN_PATTERN;
+      }
+    }
+    return this.program.commit(address, length) ? CLEAN_ZERO : NO_MEMORY;
+  }
+
+  /** Writes the header and appends the block to the list. A store that throws has linked nothing. */
+  private link(
+    block: number,
+    commitBase: number,
+    commitSize: number,
+    mapBase: number,
+    mapSize: number,
+    cleanId: number,
+  ): void {
+    const { memory } = this.program;
+    const header = block - LARGE_HEADER_SIZE;
+    storeWord(memory, header + PREVIOUS, this.last);
+    storeWord(memory, header + COMMIT_BASE, commitBase);
+    storeWord(memory, header + COMMIT_SIZE, commitSize);
+    storeWord(memory, header + MAP_BASE, mapBase);
+    storeWord(memory, header + MAP_SIZE, mapSize);
+    storeWord(memory, header + NEXT, cleanId * CLEAN_ID_UNIT);
+    if (this.last === 0) this.first = block;
+    else this.setNext(this.last, block);
+    this.last = block;
+    this.blocksInUse++;
+  }
+
+  private setNext(block: number, next: number): void {
+    storeWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT, this.cleanIdOf(block) * CLEAN_ID_UNIT + next);
+  }
+
+  private unlink(block: number): void {
+    const { memory } = this.program;
+    const previous = loadWord(memory, block - LARGE_HEADER_SIZE + PREVIOUS);
+    const next = this.nextBlock(block);
+    if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
+    if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
+    if (previous !== 0) this.setNext(previous, next);
+    if (next !== 0) storeWord(memory, next - LARGE_HEADER_SIZE + PREVIOUS, previous);
+    if (previous === 0) this.first = next;
+    if (next === 0) this.last = previous;
+    this.blocksInUse--;
+  }
+
+  private countAllocation(commitSize: number, mapSize: number): void {
+    this.allocations++;
+    this.allocatedBytes += commitSize;
+    this.fragmentedBytes += mapSize - commitSize;
+    this.stats[STAT_ALLOCATED] += commitSize;
+    this.stats[STAT_MAPPED] += mapSize;
+  }
+
+  private countFree(commitSize: number, mapSize: number): void {
+    this.frees++;
+    this.freedBytes += commitSize;
+    this.fragmentedBytes -= mapSize - commitSize;
+    this.stats[STAT_ALLOCATED] -= commitSize;
+    this.stats[STAT_MAPPED] -= mapSize;
+  }
+
+  /** Gives a block back: to the cache, or unmapped (S11.5). */
+  deallocate(block: number): void {
+    const { memory } = this.program;
+    const header = block - LARGE_HEADER_SIZE;
+    const commitBase = loadWord(memory, header + COMMIT_BASE);
+    const commitSize = loadWord(memory, header + COMMIT_SIZE);
+    const mapBase = loadWord(memory, header + MAP_BASE);
+    const mapSize = loadWord(memory, header + MAP_SIZE);
+    const cleanId = this.cleanIdOf(block);
+    this.unlink(block);
+    this.countFree(commitSize, mapSize);
+    if (this.cache === null) this.program.discard(mapBase, mapSize);
+    else this.cache.store(commitBase, commitSize, mapBase, mapSize, block, cleanId);
+  }
+
+  /**
+   * Moves a block's pages to a mapping that holds `newSize` bytes, without copying them; the chunk keeps its place in its
+   * pages. Bytes between the old and the new end read as the mapping's clean page does.
+   * @param user the chunk's user pointer in `block`
+   * @returns the new block, or 0 if there is no memory; then nothing has changed
+   */
+  move(block: number, user: number, newSize: number): number {
+    const { memory } = this.program;
+    const header = block - LARGE_HEADER_SIZE;
+    const oldCommitBase = loadWord(memory, header + COMMIT_BASE);
+    const oldCommitSize = loadWord(memory, header + COMMIT_SIZE);
+    const oldMapBase = loadWord(memory, header + MAP_BASE);
+    const oldMapSize = loadWord(memory, header + MAP_SIZE);
+    const cleanId = this.cleanIdOf(block);
+    const commitSize = roundUp(user - oldCommitBase + newSize, PAGE_SIZE);
+    const mapSize = commitSize + 2 * PAGE_SIZE;
+    const mapBase = this.program.reserve(mapSize);
+    if (mapBase === NO_MEMORY) return 0;
+    const commitBase = mapBase + PAGE_SIZE;
+    if (this.last !== block) this.program.touch(this.last - LARGE_HEADER_SIZE);
+    this.unlink(block);
+    // Only what is kept is moved: the kernel would cut a longer range before it knows that it can move the rest.
+    const moving = Math.min(oldCommitSize, commitSize);
+    if (!this.program.move(oldCommitBase, moving, commitSize, commitBase)) {
+      this.link(block, oldCommitBase, oldCommitSize, oldMapBase, oldMapSize, cleanId);
+      this.program.discard(mapBase, mapSize);
+      return 0;
+    }
+    this.program.discard(oldMapBase, oldMapSize);
+    const moved = block - oldCommitBase + commitBase;
+    this.link(moved, commitBase, commitSize, mapBase, mapSize, cleanId);
+    this.countFree(oldCommitSize, oldMapSize);
+    this.countAllocation(commitSize, mapSize);
+    this.largestBytes = Math.max(this.largestBytes, commitSize);
+    this.moves++;
+    return moved;
+  }
+
+  /**
+   * Makes the user's bytes of a block that is being freed read as `fill` does, by giving its pages back. Whole pages of the
+   * user's only: the first, which has the headers, is filled.
+   * @returns false: its clean pages read otherwise
+   */
+  scrub(block: number, user: number, size: number, fill: number): boolean {
+    if (this.cleanIdOf(block) !== (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO)) return false;
+    const firstPage = roundUp(user, PAGE_SIZE);
+    const head = Math.min(size, firstPage - user);
+    fillMemory(this.program.memory, user, head, fill, this.referencePages.pattern);
+    const end = roundUp(user + size, PAGE_SIZE);
+    return end <= firstPage || this.program.releasePages(firstPage, end - firstPage);
+  }
+
+  /** Whether pages grown or given back in this block read as `fill` asks. */
+  readsAs(block: number, fill: number): boolean {
+    if (fill === FILL_NONE) return true;
+    const cleanId = this.cleanIdOf(block);
+    if (fill === FILL_PATTERN && this.largeFill === "none") return cleanId === CLEAN_ZERO;
+    return cleanId === (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO);
+  }
+
+  /** Unmaps every block, in use or cached, and closes the reference pages. */
+  unmapAll(): void {
+    const { memory } = this.program;
+    for (let block = this.first; block !== 0; ) {
+      const header = block - LARGE_HEADER_SIZE;
+      const mapBase = loadWord(memory, header + MAP_BASE);
+      const mapSize = loadWord(memory, header + MAP_SIZE);
+      block = this.nextBlock(block);
+      this.program.discard(mapBase, mapSize);
+    }
+    this.cache?.empty();
+    this.referencePages.close();
+  }
+
+  /** The state of the forked process's secondary; the list itself is in memory, which fork copied. */
+  copyFrom(other: Secondary): void {
+    this.first = other.first;
+    this.last = other.last;
+    this.blocksInUse = other.blocksInUse;
+    this.allocations = other.allocations;
+    this.frees = other.frees;
+    this.allocatedBytes = other.allocatedBytes;
+    this.freedBytes = other.freedBytes;
+    this.fragmentedBytes = other.fragmentedBytes;
+    this.largestBytes = other.largestBytes;
+    this.stats.set(other.stats);
+    this.refpageMappings = other.refpageMappings;
+    this.memsetFills = other.memsetFills;
+    this.moves = other.moves;
+    this.referencePages.copyFrom(other.referencePages);
+    if (this.cache !== null && other.cache !== null) this.cache.copyFrom(other.cache);
+  }
+}
+
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
+function roundDown(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit;
+}
