@@ -60,8 +60,10 @@ export function faultIn(space: AddressSpace, charged: Process, id: number, page:
   if ((entry & PTE_PRESENT) !== 0) {
     result = access === ACCESS_STORE ? writeProtectFault(space, id, page, entry) : spuriousFault(space);
   } else if (space.vmas.anonymous[id] === 1) {
-    if ((space.vmas.flags[id] & VM_UFFD_MISSING) !== 0) space.kernel.missingPage?.(space, page);
-    result = access === ACCESS_STORE ? anonymousWriteFault(space, id, page) : cleanReadFault(space, id, page);
+    const supplied = (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0 && space.kernel.missingPage?.(space, page) === true;
+    if (supplied) result = suppliedFault(space, page, access);
+    else if (access === ACCESS_STORE) result = anonymousWriteFault(space, id, page);
+    else result = cleanReadFault(space, id, page);
   } else {
     result = fileFault(space, id, page, access);
   }
@@ -70,6 +72,13 @@ export function faultIn(space: AddressSpace, charged: Process, id: number, page:
     space.kernel.counters.minorFaults++;
   }
   return result;
+}
+
+/** A userfaultfd's handler supplied the page, and may have changed the areas: the access is tried again. */
+function suppliedFault(space: AddressSpace, page: number, access: number): FaultResult {
+  const entry = space.pageTable.entries[page];
+  if (access !== ACCESS_STORE || (entry & PTE_WRITE) !== 0) return FAULT_DONE;
+  return writeProtectFault(space, space.vmas.lookup(page), page, entry);
 }
 
 function spuriousFault(space: AddressSpace): FaultResult {

@@ -11,6 +11,7 @@ import type { Inode } from "./inode.ts";
 import { checkKernelInvariants } from "./invariants.ts";
 import { Process, type ProcessOptions } from "./process.ts";
 import { type SystemCall, SystemCallTable } from "./syscall-table.ts";
+import type { PreferredTagCheckMode } from "./tagged-address.ts";
 
 export interface KernelOptions {
   /** How frames that will be filled are initialised (R8). Default "plumbed". */
@@ -44,12 +45,14 @@ export class Kernel {
   readonly overcommitRatio: number;
   readonly capabilities: { readonly ipcLock: boolean };
   readonly systemCalls = new SystemCallTable();
+  /** What the CPU does for threads that ask for both tag-check modes (sysfs mte_tcf_preferred). */
+  preferredTagCheckMode: PreferredTagCheckMode = "async";
   /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */
   committedPages = 0;
   /** Open file descriptions in the system. */
   openFiles = 0;
-  /** Told of a missing page of an area with a userfaultfd before it is made; set by that module. */
-  missingPage: ((space: AddressSpace, page: number) => void) | null = null;
+  /** Asked for a missing page of an area with a userfaultfd before it is made, answers whether it supplied it; set by that module. */
+  missingPage: ((space: AddressSpace, page: number) => boolean) | null = null;
   private readonly clock: () => number;
   private randomState: number;
   private lastPid = 0;

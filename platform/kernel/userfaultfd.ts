@@ -1,0 +1,315 @@
+// userfaultfd(2), MISSING mode only (R13): a file through which a handler thread of the program supplies missing pages.
+// A module: nobody has it who does not install it. Handling itself is the program's, see onUserfault.
+import { PAGE_SIZE, PTE_ANON, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
+import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
+import { SystemError } from "./errors.ts";
+import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./file.ts";
+import { type CleanPage, NO_FRAME, zeroPage } from "./frames.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Process } from "./process.ts";
+import { installEntry, makeEntry } from "./pte.ts";
+import type { Thread } from "./thread.ts";
+import { copyFromUser, copyToUser, untagged } from "./uaccess.ts";
+import { VM_MAYWRITE, VM_UFFD_MISSING } from "./vm-flags.ts";
+import { modifyFlags, prepareAnonVma } from "./vma-merge.ts";
+
+/** Numbers of the calls and requests on x86-64 (include/uapi/linux/userfaultfd.h). */
+const SYS_IOCTL = 16;
+const SYS_USERFAULTFD = 323;
+export const UFFD_API = 0xaa;
+export const UFFD_USER_MODE_ONLY = 1;
+export const UFFD_FEATURE_EVENT_FORK = 1 << 1;
+export const UFFDIO_API = 0xc018aa3f;
+export const UFFDIO_REGISTER = 0xc020aa00;
+export const UFFDIO_UNREGISTER = 0x8010aa01;
+export const UFFDIO_COPY = 0xc028aa03;
+export const UFFDIO_ZEROPAGE = 0xc020aa04;
+export const UFFDIO_REGISTER_MODE_MISSING = 1;
+/** Message: event (1 byte), at 8 the fault's flags, at 16 its address; 32 bytes in all. */
+export const UFFD_MESSAGE_BYTES = 32;
+export const UFFD_EVENT_PAGEFAULT = 0x12;
+/** Registered areas may be resolved by these (bits of _UFFDIO_…): COPY, ZEROPAGE. */
+const RANGE_IOCTLS = (1n << 3n) | (1n << 4n);
+const API_IOCTLS = (1n << 63n) | 1n | 2n;
+
+/** One userfaultfd: the address space that it watches, and faults that nobody has read yet. */
+class Userfaultfd {
+  readonly space: AddressSpace;
+  readonly file: OpenFile;
+  /** UFFDIO_API was called. */
+  isReady = false;
+  /** It has, or had, areas registered. */
+  isWatching = false;
+  readonly pending: number[] = [];
+  handler: (() => void) | null = null;
+
+  constructor(space: AddressSpace, openFile: (operations: FileOperations) => OpenFile, closed: () => void) {
+    this.space = space;
+    this.file = openFile({
+      path: "anon_inode:[userfaultfd]",
+      seekable: false,
+      read: (thread, _file, address, length) => readMessage(this, thread, address, length),
+      release: () => {
+        setMissing(this.space, 0, TASK_SIZE_PAGES, 0);
+        closed();
+      },
+    });
+  }
+}
+
+/** The userfaultfds of one kernel. */
+class UserfaultfdModule {
+  readonly byFile = new Map<OpenFile, Userfaultfd>();
+  private readonly kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+  }
+
+  create(thread: Thread, flags: number): number {
+    if ((flags & ~(O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)) !== 0) {
+      throw new SystemError("EINVAL", "userfaultfd", `flags ${flags}`);
+    }
+    const { process } = thread;
+    process.fds.requireRoom("userfaultfd");
+    const uffd: Userfaultfd = new Userfaultfd(
+      process.addressSpace,
+      (operations) => this.kernel.openFile(operations, null, O_RDWR | (flags & O_NONBLOCK)),
+      () => this.byFile.delete(uffd.file),
+    );
+    this.byFile.set(uffd.file, uffd);
+    return process.fds.install(uffd.file, { closeOnExec: (flags & O_CLOEXEC) !== 0 }, "userfaultfd");
+  }
+
+  ioctl(thread: Thread, fd: number, request: number, argument: number): number {
+    const uffd = this.byFile.get(thread.process.fds.get(fd, "ioctl"));
+    if (uffd === undefined) throw new SystemError("ENOTTY", "ioctl");
+    if (request === UFFDIO_API) return handshake(uffd, thread, argument);
+    if (!uffd.isReady) throw new SystemError("EINVAL", "ioctl", "UFFDIO_API comes first");
+    if (request === UFFDIO_REGISTER) {
+      // One watcher an address space is enough here; Linux allows one an area.
+      const others = [...this.byFile.values()].filter((other) => other !== uffd && other.space === uffd.space);
+      if (others.some((other) => other.isWatching)) throw new SystemError("EBUSY", "ioctl", "another userfaultfd");
+      return register(uffd, thread, argument);
+    }
+    if (request === UFFDIO_UNREGISTER) return unregister(uffd, thread, argument);
+    if (request === UFFDIO_COPY) return copyPages(uffd, thread, argument);
+    if (request === UFFDIO_ZEROPAGE) return zeroPages(uffd, thread, argument);
+    throw new SystemError("EINVAL", "ioctl", `request 0x${request.toString(16)}`);
+  }
+
+  /** The faulting thread waits; the handler thread runs. @returns whether the page is there now. */
+  missing(space: AddressSpace, page: number): boolean {
+    for (const uffd of this.byFile.values()) {
+      if (uffd.space !== space || !uffd.isWatching) continue;
+      uffd.pending.push(page);
+      uffd.handler?.();
+      if ((space.pageTable.entries[page] & PTE_PRESENT) !== 0) return true;
+      const address = `0x${(page * PAGE_SIZE).toString(16)}`;
+      throw new Error(`userfaultfd: nobody supplies the page at ${address}; the thread would sleep for ever`);
+    }
+    return false;
+  }
+}
+
+const modules = new WeakMap<Kernel, UserfaultfdModule>();
+
+/** Adds userfaultfd(2), and ioctl(2) for it, to a kernel; once. */
+export function installUserfaultfd(kernel: Kernel): void {
+  const module = new UserfaultfdModule(kernel);
+  modules.set(kernel, module);
+  kernel.registerSystemCall(SYS_USERFAULTFD, "userfaultfd", (thread, flags) => module.create(thread, flags));
+  kernel.registerSystemCall(SYS_IOCTL, "ioctl", (thread, fd, request, argument) =>
+    module.ioctl(thread, fd, request, argument),
+  );
+  kernel.missingPage = (space, page) => module.missing(space, page);
+}
+
+/**
+ * What the program's handler thread does when the descriptor becomes readable. There is no scheduler here: at a missing
+ * page the handler runs to its end while the faulting thread waits. It should read(2) the message and resolve the fault.
+ * @throws SystemError EBADF: not a userfaultfd.
+ */
+export function onUserfault(process: Process, fd: number, handler: () => void): void {
+  const uffd = modules.get(process.kernel)?.byFile.get(process.fds.get(fd, "read"));
+  if (uffd === undefined) throw new SystemError("EBADF", "read", "not a userfaultfd");
+  uffd.handler = handler;
+}
+
+/** struct uffdio_api: api, features, ioctls. */
+function handshake(uffd: Userfaultfd, thread: Thread, argument: number): number {
+  const [api, features] = fields(thread, argument, 2);
+  if (api !== UFFD_API || uffd.isReady) throw new SystemError("EINVAL", "ioctl", "UFFDIO_API");
+  // Commit 3c1c24d91ffd: following a fork takes CAP_SYS_PTRACE, which no program here has.
+  if (features === UFFD_FEATURE_EVENT_FORK) throw new SystemError("EPERM", "ioctl", "UFFD_FEATURE_EVENT_FORK");
+  if (features !== 0) throw new SystemError("EINVAL", "ioctl", `features ${features}`);
+  uffd.isReady = true;
+  putField(thread, argument + 16, API_IOCTLS);
+  return 0;
+}
+
+/** struct uffdio_register: start, length, mode, ioctls. Areas must be private anonymous memory (vma_can_userfault). */
+function register(uffd: Userfaultfd, thread: Thread, argument: number): number {
+  const [start, length, mode] = fields(thread, argument, 3);
+  const [page, endPage] = pageRange(start, length);
+  if (mode !== UFFDIO_REGISTER_MODE_MISSING) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
+  const { space } = uffd;
+  const { vmas } = space;
+  const ids = areasIn(space, page, endPage);
+  if (ids.length === 0) throw new SystemError("EINVAL", "ioctl", "nothing is mapped there");
+  for (const id of ids) {
+    if ((vmas.flags[id] & VM_MAYWRITE) === 0) throw new SystemError("EPERM", "ioctl", "a read-only file");
+    const isPlain = vmas.anonymous[id] === 1 && vmas.cleanPages[id] === zeroPage;
+    if (!isPlain) throw new SystemError("EINVAL", "ioctl", "not anonymous memory");
+  }
+  setMissing(space, page, endPage, VM_UFFD_MISSING);
+  uffd.isWatching = true;
+  putField(thread, argument + 24, RANGE_IOCTLS);
+  return 0;
+}
+
+/** struct uffdio_range: start, length. */
+function unregister(uffd: Userfaultfd, thread: Thread, argument: number): number {
+  const [start, length] = fields(thread, argument, 2);
+  const [page, endPage] = pageRange(start, length);
+  setMissing(uffd.space, page, endPage, 0);
+  return 0;
+}
+
+/** struct uffdio_copy: destination, source, length, mode, result (bytes copied or a negative errno). */
+function copyPages(uffd: Userfaultfd, thread: Thread, argument: number): number {
+  const [destination, source, length, mode] = fields(thread, argument, 4);
+  const [page, endPage] = pageRange(destination, length);
+  if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
+  const bytes = new Uint8Array(PAGE_SIZE);
+  return supply(uffd, thread, page, endPage, argument + 32, (id, at) => {
+    if (copyFromUser(thread, source + (at - page) * PAGE_SIZE, bytes) < PAGE_SIZE)
+      throw new SystemError("EFAULT", "ioctl");
+    installPrivate(uffd.space, id, at, pageOf(bytes));
+  });
+}
+
+/** struct uffdio_zeropage: start, length, mode, result. Maps the zero page; a store makes a private one. */
+function zeroPages(uffd: Userfaultfd, thread: Thread, argument: number): number {
+  const [start, length, mode] = fields(thread, argument, 3);
+  const [page, endPage] = pageRange(start, length);
+  if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
+  const { space } = uffd;
+  return supply(uffd, thread, page, endPage, argument + 24, (id, at) =>
+    installEntry(space, at, makeEntry(space, zeroPage.frame, space.vmas.flags[id], PTE_SPECIAL, false)),
+  );
+}
+
+/**
+ * Supplies missing pages one by one; the result field gets the bytes that were.
+ * @throws SystemError of the first page if it fails; EAGAIN if a later one does, as Linux.
+ */
+function supply(
+  { space }: Userfaultfd,
+  thread: Thread,
+  page: number,
+  endPage: number,
+  resultAddress: number,
+  install: (id: number, page: number) => void,
+): number {
+  let at = page;
+  try {
+    for (; at < endPage; at++) {
+      const id = space.vmas.lookup(at);
+      const isWatched = id !== -1 && (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0;
+      if (!isWatched) throw new SystemError("ENOENT", "ioctl", "not registered");
+      if (space.pageTable.entries[at] !== 0) throw new SystemError("EEXIST", "ioctl", "the page is there already");
+      install(id, at);
+    }
+  } catch (error) {
+    if (!(error instanceof SystemError)) throw error;
+    putField(thread, resultAddress, BigInt(at > page ? (at - page) * PAGE_SIZE : -error.errno));
+    if (at > page) throw new SystemError("EAGAIN", "ioctl", "some pages were supplied");
+    throw error;
+  }
+  putField(thread, resultAddress, BigInt((at - page) * PAGE_SIZE));
+  return 0;
+}
+
+function installPrivate(space: AddressSpace, id: number, page: number, content: CleanPage): void {
+  const { kernel, vmas } = space;
+  const frame = kernel.frames.allocate(content, space.cgroup);
+  if (frame === NO_FRAME) throw new SystemError("ENOMEM", "ioctl");
+  if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  kernel.frames.exclusive[frame] = 1;
+  installEntry(space, page, makeEntry(space, frame, vmas.flags[id], PTE_ANON, true));
+}
+
+/** A frame's first contents: these bytes, tags 0; counted as a copy. */
+function pageOf(bytes: Uint8Array): CleanPage {
+  return {
+    frame: zeroPage.frame,
+    initialise(ram, counters, frame) {
+      ram.bankOf(frame).set(bytes, ram.positionOf(frame));
+      ram.fillTags(frame, 0);
+      ram.fillValidity(frame, 0);
+      counters.framesCopied++;
+      counters.bytesCopied += PAGE_SIZE;
+    },
+  };
+}
+
+/** read(2): one message, or EAGAIN where a real thread would sleep. */
+function readMessage(uffd: Userfaultfd, thread: Thread, address: number, length: number): number {
+  if (!uffd.isReady || length < UFFD_MESSAGE_BYTES) throw new SystemError("EINVAL", "read");
+  const page = uffd.pending.shift();
+  if (page === undefined) throw new SystemError("EAGAIN", "read");
+  const message = new Uint8Array(UFFD_MESSAGE_BYTES);
+  message[0] = UFFD_EVENT_PAGEFAULT;
+  new DataView(message.buffer).setBigUint64(16, BigInt(page) * BigInt(PAGE_SIZE), true);
+  if (copyToUser(thread, address, message) < UFFD_MESSAGE_BYTES) throw new SystemError("EFAULT", "read");
+  return UFFD_MESSAGE_BYTES;
+}
+
+/** Sets or clears VM_UFFD_MISSING in all areas of [page, endPage); areas split and merge on the way. */
+function setMissing(space: AddressSpace, page: number, endPage: number, bit: number): void {
+  const { vmas } = space;
+  for (let at = page; ; ) {
+    const id = vmas.findIntersection(at, endPage);
+    if (id === -1) return;
+    const start = Math.max(at, vmas.startPage[id]);
+    at = Math.min(endPage, vmas.endPage[id]);
+    if ((vmas.flags[id] & VM_UFFD_MISSING) === bit) continue;
+    const area = modifyFlags(space, id, start, at, (vmas.flags[id] & ~VM_UFFD_MISSING) | bit, "ioctl");
+    vmas.flags[area] = (vmas.flags[area] & ~VM_UFFD_MISSING) | bit;
+  }
+}
+
+/** Ids of the areas that meet [page, endPage). */
+function areasIn({ vmas }: AddressSpace, page: number, endPage: number): number[] {
+  const ids: number[] = [];
+  let id = vmas.findIntersection(page, endPage);
+  while (id !== -1 && vmas.startPage[id] < endPage) {
+    ids.push(id);
+    id = vmas.next(id);
+  }
+  return ids;
+}
+
+/** @throws SystemError EINVAL: an empty or unaligned range (validate_range). */
+function pageRange(start: number, length: number): [number, number] {
+  const plain = untagged(start);
+  if (plain % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0 || length === 0) {
+    throw new SystemError("EINVAL", "ioctl", `range ${start}, ${length}`);
+  }
+  return [plain / PAGE_SIZE, (plain + length) / PAGE_SIZE];
+}
+
+/** The first `count` 64-bit fields of a structure in user memory. @throws SystemError EFAULT */
+function fields(thread: Thread, address: number, count: number): number[] {
+  const bytes = new Uint8Array(count * 8);
+  if (copyFromUser(thread, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
+  const view = new DataView(bytes.buffer);
+  return Array.from({ length: count }, (_, index) => Number(view.getBigUint64(index * 8, true)));
+}
+
+function putField(thread: Thread, address: number, value: bigint): void {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigInt64(0, BigInt.asIntN(64, value), true);
+  if (copyToUser(thread, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
+}
