@@ -64,6 +64,9 @@ export interface EstimatePart {
   readonly high: number;
 }
 
+const PAGE_BYTES = 4096;
+/** read(2) of the message and UFFDIO_COPY. */
+const CALLS_PER_MESSAGE = 2;
 const MAP_CALLS: readonly string[] = ["mmap", "munmap", "mremap"];
 
 /** The events that cost time, from the machine's counters and what the program adds. */
@@ -74,21 +77,23 @@ export function costCounts(counters: CounterSnapshot, program: ProgramCounts, ca
     if (MAP_CALLS.includes(name)) mapCall += count;
     else systemCall += count;
   }
-  const kernelByte = counters.bytesZeroed + counters.bytesFilled;
-  const written = kernelByte + counters.bytesCopied;
+  // A message's constant holds its read and its ioctl, and a page copied in instead of zeroed.
+  const messages = program.faultMessages;
+  const written = counters.bytesZeroed + counters.bytesFilled + counters.bytesCopied;
+  const copiedByte = counters.bytesCopied - messages * PAGE_BYTES;
   return {
-    systemCall,
+    systemCall: systemCall - messages * CALLS_PER_MESSAGE,
     mapCall,
-    writeFault: counters.anonymousWriteFaults + counters.fileFaults,
+    writeFault: counters.anonymousWriteFaults + counters.fileFaults + messages,
     writeProtectFault: counters.writeProtectFaults,
     readFault: counters.cleanReadFaults + counters.spuriousFaults,
-    kernelByte,
-    copiedByte: counters.bytesCopied,
+    kernelByte: written - copiedByte,
+    copiedByte,
     userByte: counters.userBytesFilled,
     tagGranule: program.tagGranules,
     gzvaBlock: counters.gzvaBlocks,
     zappedPage: counters.ptesZapped,
-    messageRoundTrip: program.faultMessages,
+    messageRoundTrip: messages,
     coldByte: program.peakRssBytes > cacheBytes ? written : 0,
   };
 }

@@ -1,0 +1,88 @@
+// `refheap calibrate`: cost constants of the machine at hand, or the built-in ones with their residuals.
+import { Command } from "commander";
+import { formatBytes, formatSignificant, formatTable } from "../harness/table.ts";
+import { calibrate, findCompiler } from "../lab/calibration.ts";
+import { COST_EVENTS, type MachineModel } from "../lab/cost-model.ts";
+import { DRAGONBOARD, machineModel } from "../lab/machine-models.ts";
+import { residuals } from "../lab/thread-table.ts";
+import { writeWhole } from "./result-files.ts";
+import { jsonOption, machineOption } from "./values.ts";
+
+interface CalibrateOptions {
+  readonly out?: string;
+  readonly name?: string;
+  readonly show?: boolean;
+  readonly residuals?: boolean;
+  readonly machine: string;
+  readonly json?: boolean;
+}
+
+export function calibrateCommand(): Command {
+  return new Command("calibrate")
+    .summary("measure what memory costs on this machine")
+    .description(
+      "Compiles a small C program with the compiler found here (cc, gcc, clang, or $CC), runs it for some seconds, and " +
+        "writes a machine for --machine. With --show or --residuals nothing is measured.",
+    )
+    .option("-o, --out <file>", "write the machine to this file")
+    .option("--name <name>", "the machine's name; default: the host's")
+    .option("--show", "print the constants of --machine, and how each was found")
+    .option("--residuals", "hold --machine against the review thread's nine figures")
+    .addOption(machineOption())
+    .addOption(jsonOption())
+    .action(run);
+}
+
+async function run(options: CalibrateOptions): Promise<void> {
+  if (options.residuals) return showResiduals(options);
+  const model = options.show ? machineModel(options.machine) : measure(options.name);
+  if (options.out !== undefined) await writeWhole(options.out, `${JSON.stringify(model, null, 2)}\n`);
+  process.stdout.write(options.json ? `${JSON.stringify(model, null, 2)}\n` : `${describe(model)}\n`);
+}
+
+function measure(name?: string): MachineModel {
+  const compiler = findCompiler();
+  if (compiler === null) {
+    throw new Error(
+      "calibrate: no C compiler answers (tried $CC, cc, gcc, clang); install one, " +
+        `or use the built-in machine ${DRAGONBOARD.name}`,
+    );
+  }
+  return calibrate(compiler, name);
+}
+
+function describe(model: MachineModel): string {
+  const rows = COST_EVENTS.map((event) => {
+    const { ns, low, high, how } = model.constants[event];
+    return [event, formatSignificant(ns), `${formatSignificant(low)} to ${formatSignificant(high)}`, how];
+  });
+  const columns = [
+    { heading: "event", align: "left" as const },
+    { heading: "ns" },
+    { heading: "range" },
+    { heading: "how", align: "left" as const },
+  ];
+  return `${model.name}: ${model.description}; last-level cache ${formatBytes(model.cacheBytes)}\n${formatTable(columns, rows)}`;
+}
+
+function showResiduals(options: CalibrateOptions): void {
+  const model = machineModel(options.machine);
+  const all = residuals(model);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(all, null, 2)}\n`);
+    return;
+  }
+  const rows = all.map(({ figure, unit, thread, model: own, relative }) => [
+    figure,
+    `${formatSignificant(thread)} ${unit}`,
+    `${formatSignificant(own)} ${unit}`,
+    `${relative < 0 ? "−" : "+"}${Math.abs(100 * relative).toFixed(1)} %`,
+  ]);
+  const columns = [
+    { heading: "touch/mmap bytes", align: "left" as const },
+    { heading: "thread" },
+    { heading: "model (estimate)" },
+    { heading: "residual" },
+  ];
+  process.stdout.write(`${model.name} against the thread's table\n${formatTable(columns, rows)}\n`);
+}

@@ -1,0 +1,34 @@
+// Files of results: reading them by name, writing them whole or not at all.
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { parseResultFile, type ReplayResult, type ResultFile } from "../lab/result.ts";
+
+/** All results of the files, in their order. */
+export async function readResults(files: readonly string[]): Promise<ReplayResult[]> {
+  const parsed = await readResultFiles(files);
+  return parsed.flatMap((file) => file.results);
+}
+
+export async function readResultFiles(files: readonly string[]): Promise<ResultFile[]> {
+  return Promise.all(files.map(async (file) => parseResultFile(await readFile(file, "utf8"), file)));
+}
+
+/** The file appears under its name only once it is whole. */
+export async function writeWhole(file: string, text: string): Promise<void> {
+  const partial = `${file}.part`;
+  try {
+    await writeFile(partial, text);
+    await rename(partial, file);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}
+
+/** The command as it was typed, for results and reports. */
+export function typedCommand(): string {
+  return ["refheap", ...process.argv.slice(2).map(shellWord)].join(" ");
+}
+
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

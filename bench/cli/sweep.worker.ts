@@ -1,0 +1,15 @@
+// The program of a sweep's worker thread: one replay after another, as the main thread asks for them.
+// Who gets which task is decided in bench/lab/sweep.ts.
+import { parentPort } from "node:worker_threads";
+import { runTask, type WorkerAnswer, type WorkerRequest } from "../lab/sweep.ts";
+
+parentPort?.on("message", ({ task, options }: WorkerRequest) => {
+  runTask(task, options).then(
+    (result) => answer({ result }),
+    (error: Error) => answer({ error: { name: error.name, message: error.message } }),
+  );
+});
+
+function answer(message: WorkerAnswer): void {
+  parentPort?.postMessage(message);
+}

@@ -1,0 +1,110 @@
+// Many replays: policies × traces × seeds, on all cores by worker threads, or one shard of them.
+// Each task is independent and seeded, so the results do not depend on how they were spread.
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { Policy } from "./policy.ts";
+import type { ReplayResult, ReplayTask } from "./result.ts";
+import { type ReplayOptions, runReplay } from "./run-replay.ts";
+
+export type SharedOptions = Pick<ReplayOptions, "touches" | "memoryBytes" | "verify" | "skipBad" | "format">;
+
+export interface SweepOptions extends SharedOptions {
+  /** Worker threads; 1: in this thread. Default: the host's cores. */
+  readonly jobs?: number;
+  /** Called after each task, in the order of finishing. */
+  readonly onDone?: (done: number, task: ReplayTask) => void;
+}
+
+/** What a worker is asked for, and answers. */
+export interface WorkerRequest {
+  readonly task: ReplayTask;
+  readonly options: SharedOptions;
+}
+export type WorkerAnswer = { readonly result: ReplayResult } | { readonly error: { name: string; message: string } };
+
+/** Every trace under every policy with every seed; the order that results have. */
+export function sweepTasks(
+  traces: readonly string[],
+  policies: readonly Policy[],
+  seeds: readonly number[],
+): ReplayTask[] {
+  return traces.flatMap((trace) => policies.flatMap((policy) => seeds.map((seed) => ({ trace, policy, seed }))));
+}
+
+/** The tasks of shard `index` of `of` (from 1): every `of`-th one, so that traces of different length spread evenly. */
+export function shardTasks<T>(tasks: readonly T[], { index, of }: { index: number; of: number }): T[] {
+  return tasks.filter((_, position) => position % of === index - 1);
+}
+
+/**
+ * Runs the tasks; results are in their order.
+ * @throws what the first failing task threw; the others are given up.
+ */
+export async function runSweep(tasks: readonly ReplayTask[], options: SweepOptions = {}): Promise<ReplayResult[]> {
+  const { jobs = availableParallelism(), onDone, ...shared } = options;
+  const run = Math.min(jobs, tasks.length) > 1 ? runOnWorkers : runHere;
+  return run(tasks, shared, jobs, onDone);
+}
+
+type Run = (
+  tasks: readonly ReplayTask[],
+  shared: SharedOptions,
+  jobs: number,
+  onDone: SweepOptions["onDone"],
+) => Promise<ReplayResult[]>;
+
+const runHere: Run = async (tasks, shared, _jobs, onDone) => {
+  const results: ReplayResult[] = [];
+  for (const task of tasks) {
+    results.push(await runTask(task, shared));
+    onDone?.(results.length, task);
+  }
+  return results;
+};
+
+export function runTask(task: ReplayTask, shared: SharedOptions): Promise<ReplayResult> {
+  return runReplay(task.trace, { ...shared, policy: task.policy, seed: task.seed });
+}
+
+const runOnWorkers: Run = async (tasks, shared, jobs, onDone) => {
+  const results = new Array<ReplayResult>(tasks.length);
+  let next = 0;
+  let done = 0;
+  const workers = Array.from({ length: Math.min(jobs, tasks.length) }, startWorker);
+  const drive = async (worker: Worker): Promise<void> => {
+    while (next < tasks.length) {
+      const index = next++;
+      results[index] = await ask(worker, { task: tasks[index], options: shared });
+      onDone?.(++done, tasks[index]);
+    }
+  };
+  try {
+    await Promise.all(workers.map(drive));
+  } finally {
+    await Promise.all(workers.map((worker) => worker.terminate()));
+  }
+  return results;
+};
+
+/** The worker's program is a file of its own, beside the command's, in the bundle as in the plain build. */
+function startWorker(): Worker {
+  return new Worker(new URL("../cli/sweep.worker.js", import.meta.url));
+}
+
+function ask(worker: Worker, request: WorkerRequest): Promise<ReplayResult> {
+  return new Promise((resolve, reject) => {
+    const settle = (action: () => void): void => {
+      worker.removeAllListeners();
+      action();
+    };
+    worker.once("message", (answer: WorkerAnswer) => {
+      settle(() => {
+        if ("result" in answer) resolve(answer.result);
+        else reject(Object.assign(new Error(answer.error.message), { name: answer.error.name }));
+      });
+    });
+    worker.once("error", (error) => settle(() => reject(error)));
+    worker.once("exit", (code) => settle(() => reject(new Error(`a worker thread stopped with code ${code}`))));
+    worker.postMessage(request);
+  });
+}

@@ -1,0 +1,25 @@
+// What a replay drives: the calls of a heap, and what it must be able to see of the process around it.
+// The heap of the project behind this interface is made in heap-target.ts.
+import type { Memory } from "../../platform/hardware/memory.ts";
+import type { Process } from "../../platform/kernel/process.ts";
+
+/** Addresses are those that free and realloc take; null (0) is a failed call, as in C. Sizes in bytes. */
+export interface ReplayTarget {
+  malloc(size: number): number;
+  calloc(count: number, size: number): number;
+  /** On failure null, and the old block lives on. */
+  realloc(address: number, size: number): number;
+  memalign(alignment: number, size: number): number;
+  free(address: number): void;
+  /** The address through which the program uses the block, which may carry a tag that free does not want. */
+  userAddress(address: number): number;
+  /** Loads and stores of the program. */
+  readonly memory: Memory;
+  readonly process: Process;
+  /** Called once an event, before it: simulated time goes on. */
+  tick(): void;
+  /** Granules that the program tagged one by one so far. */
+  readonly taggedGranules: number;
+  /** Faults that a userfaultfd handler answered so far. */
+  readonly faultMessages: number;
+}
