@@ -4,7 +4,9 @@ import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
 
 /** A bank is one ArrayBuffer: at most 4 GiB, the longest typed array of this JavaScript engine. */
 const BANK_BYTES = 2 ** 32;
-const FRAMES_PER_BANK = BANK_BYTES / PAGE_SIZE;
+/** A frame number is the number of its bank and its place there; whole numbers, since this is in the fault path. */
+const FRAME_BITS_IN_BANK = 20;
+const FRAME_IN_BANK_MASK = 0xfffff;
 /** Two tags a byte. */
 export const TAG_BYTES_PER_FRAME = GRANULES_PER_PAGE / 2;
 /** One bit a byte. */
@@ -50,16 +52,16 @@ export class PhysicalMemory {
   }
 
   bankOf(frame: number): Uint8Array {
-    return this.banks[(frame / FRAMES_PER_BANK) | 0];
+    return this.banks[frame >>> FRAME_BITS_IN_BANK];
   }
 
   viewOf(frame: number): DataView {
-    return this.views[(frame / FRAMES_PER_BANK) | 0];
+    return this.views[frame >>> FRAME_BITS_IN_BANK];
   }
 
   /** Byte position of a frame inside its bank. */
   positionOf(frame: number): number {
-    return (frame % FRAMES_PER_BANK) * PAGE_SIZE;
+    return (frame & FRAME_IN_BANK_MASK) * PAGE_SIZE;
   }
 
   /** Sets every byte of a frame. */
