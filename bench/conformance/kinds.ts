@@ -5,6 +5,7 @@ export type RunKind = (files: readonly string[], options: RunOptions) => Promise
 
 export const kinds: Readonly<Record<string, () => Promise<RunKind>>> = {
   linux: async () => (await import("./linux.ts")).runLinux,
+  mte: async () => (await import("./mte.ts")).runMte,
   refpage: async () => (await import("./refpage.ts")).runRefpage,
   scudo: async () => (await import("./scudo.ts")).runScudo,
 };

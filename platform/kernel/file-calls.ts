@@ -7,6 +7,7 @@ import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, type OpenFile } from "./file.ts";
 import { createMemfd, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, openInode, punchHole, truncate } from "./memfd.ts";
 import { createPipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
+import { reportAsyncTagFault } from "./tagged-address.ts";
 
 /** memfd_create(2) flags. */
 export const MFD_CLOEXEC = 1;
@@ -46,6 +47,7 @@ function enter(process: Process, syscall: string): void {
     ids.set(syscall, id);
   }
   process.kernel.counters.countSystemCall(id);
+  if (process.currentThread.memory.asyncTagFault) reportAsyncTagFault(process.currentThread);
 }
 
 /** memfd_create(2). @throws SystemError EINVAL: unknown flags or a long name; EMFILE, ENFILE */

@@ -49,7 +49,7 @@ export function munlock(space: AddressSpace, address: number, length: number): v
 }
 
 /** mlockall(2). @throws SystemError EINVAL: flags; EPERM and ENOMEM: RLIMIT_MEMLOCK. */
-export function mlockall(space: AddressSpace, charged: Process, flags: number): void {
+export function mlockall(space: AddressSpace, charged: Process, flags: number): 0 {
   if (flags === 0 || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) !== 0 || flags === MCL_ONFAULT) {
     throw new SystemError("EINVAL", "mlockall", `flags ${flags}`);
   }
@@ -60,15 +60,17 @@ export function mlockall(space: AddressSpace, charged: Process, flags: number): 
   }
   const locked = VM_LOCKED | ((flags & MCL_ONFAULT) !== 0 ? VM_LOCKONFAULT : 0);
   space.defaultFlags = (flags & MCL_FUTURE) !== 0 ? locked : 0;
-  if ((flags & MCL_CURRENT) === 0) return;
+  if ((flags & MCL_CURRENT) === 0) return 0;
   relockAll(space, locked);
   populateRange(space, charged, 0, TASK_SIZE_PAGES, { errors: "ignore" });
+  return 0;
 }
 
 /** munlockall(2). */
-export function munlockall(space: AddressSpace): void {
+export function munlockall(space: AddressSpace): 0 {
   space.defaultFlags = 0;
   relockAll(space, 0);
+  return 0;
 }
 
 function relockAll(space: AddressSpace, locked: number): void {

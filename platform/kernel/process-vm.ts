@@ -1,11 +1,13 @@
 // process_vm_readv(2) and process_vm_writev(2): copying between the memories of two processes (mm/process_vm_access.c).
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { word } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import { NO_FRAME } from "./frames.ts";
 import type { Process } from "./process.ts";
+import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, copyFromUser, copyToUser, userFrame } from "./uaccess.ts";
+import { accessOk, copyFromUser, copyToUser, untagged, userFrame } from "./uaccess.ts";
 
 /** A piece of memory: address and length in bytes. */
 export type IoVector = readonly [address: number, length: number];
@@ -48,10 +50,33 @@ class LocalCursor {
 }
 
 /**
+ * process_vm_readv and process_vm_writev from their arguments on. @returns bytes copied.
+ * @throws SystemError EINVAL: flags. ESRCH: no such process. EFAULT: as below.
+ */
+export function processVmCall(
+  thread: Thread,
+  syscall: "process_vm_readv" | "process_vm_writev",
+  pid: number,
+  local: readonly IoVector[],
+  remote: readonly IoVector[],
+  flags: number,
+): number {
+  if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+  for (const [address, length] of [...local, ...remote]) {
+    word(address, "iov_base", syscall);
+    word(length, "iov_len", syscall);
+  }
+  if (!local.some(([, length]) => length > 0)) return 0;
+  const target = thread.process.kernel.processes.get(pid);
+  if (target === undefined) throw new SystemError("ESRCH", syscall, `process ${pid}`);
+  return processVmCopy(thread, target, local, remote, { write: syscall === "process_vm_writev" });
+}
+
+/**
  * Copies between `local` vectors of the caller and `remote` ones of `target`, in order, until either ends.
  * @returns bytes copied. @throws SystemError EFAULT: nothing could be copied, or a vector lies outside user space.
  */
-export function processVmCopy(
+function processVmCopy(
   thread: Thread,
   target: Process,
   local: readonly IoVector[],
@@ -59,13 +84,15 @@ export function processVmCopy(
   { write }: { readonly write: boolean },
 ): number {
   const syscall = write ? "process_vm_writev" : "process_vm_readv";
-  for (const [address, length] of local) if (!accessOk(address, length)) throw new SystemError("EFAULT", syscall);
+  for (const [address, length] of local)
+    if (!accessOk(userAddress(thread, address), length)) throw new SystemError("EFAULT", syscall);
   const cursor = new LocalCursor(local);
   let total = 0;
   for (const [address, length] of remote) {
     if (length === 0) continue;
     if (cursor.finished) break;
-    const moved = copyVector(thread, target, cursor, address, length, write);
+    // Remote addresses belong to another program: they are taken with a tag whatever the ABI of either (untagged_addr_remote).
+    const moved = copyVector(thread, target, cursor, untagged(address), length, write);
     total += moved;
     if (moved < length) break;
   }

@@ -8,6 +8,7 @@ import { int, word } from "./arguments.ts";
 import { brk, INITIAL_BRK } from "./brk.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import { SystemError } from "./errors.ts";
+import { execve } from "./exec.ts";
 import { exitMmap } from "./exit-mmap.ts";
 import { FdTable } from "./fd-table.ts";
 import { O_RDWR } from "./file.ts";
@@ -23,10 +24,13 @@ import { mprotect } from "./mprotect.ts";
 import { mremap } from "./mremap.ts";
 import { munmap } from "./munmap.ts";
 import { prctl } from "./prctl.ts";
-import { type IoVector, processVmCopy } from "./process-vm.ts";
+import { type IoVector, processVmCall } from "./process-vm.ts";
 import { type ProcFile, pagemap, procFile } from "./procfs.ts";
+import { ptraceTags, type TagVector } from "./ptrace-tags.ts";
 import { mincore, msync } from "./residency.ts";
 import { type Limit, ResourceLimits } from "./rlimit.ts";
+import { changeSignalMask, kill, SignalActions, type SignalDisposition } from "./signals.ts";
+import { reportAsyncTagFault } from "./tagged-address.ts";
 import { Thread } from "./thread.ts";
 import { untagged } from "./uaccess.ts";
 
@@ -58,6 +62,11 @@ const calls = {
   process_vm_writev: systemCallId("process_vm_writev"),
   prlimit64: systemCallId("prlimit64"),
   prctl: systemCallId("prctl"),
+  execve: systemCallId("execve"),
+  rt_sigaction: systemCallId("rt_sigaction"),
+  rt_sigprocmask: systemCallId("rt_sigprocmask"),
+  kill: systemCallId("kill"),
+  ptrace: systemCallId("ptrace"),
 } as const;
 
 export class Process {
@@ -74,6 +83,9 @@ export class Process {
   /** Faults resolved for this process (ru_minflt): its own, and those the kernel took for it. */
   minorFaults = 0;
   exitStatus: number | null = null;
+  /** The signal that ended the process, if one did. */
+  exitSignal: number | null = null;
+  readonly signalActions: SignalActions;
   private readonly children = new Set<Process>();
 
   /** Use Kernel.createProcess or fork. */
@@ -89,6 +101,7 @@ export class Process {
     this.parent = parent;
     this.name = options.name ?? "program";
     this.addressSpace = space ?? new AddressSpace(kernel, new ResourceLimits(), options.cgroup ?? null);
+    this.signalActions = new SignalActions(parent?.signalActions);
     const { limits } = this.addressSpace;
     this.fds = parent !== null ? parent.fds.fork(limits) : new FdTable(limits);
     if (parent === null) {
@@ -121,6 +134,7 @@ export class Process {
   private enter(id: number, syscall: string): void {
     if (this.exitStatus !== null) throw new SystemError("ESRCH", syscall, "the process has ended");
     this.kernel.counters.countSystemCall(id);
+    if (this.currentThread.memory.asyncTagFault) reportAsyncTagFault(this.currentThread);
   }
 
   /** mmap(2). Addresses and lengths in bytes; `fd` −1 with MAP_ANONYMOUS. @returns the address. @throws SystemError */
@@ -212,14 +226,12 @@ export class Process {
 
   mlockall(flags: number): 0 {
     this.enter(calls.mlockall, "mlockall");
-    mlockall(this.addressSpace, this, int(flags, "flags", "mlockall"));
-    return 0;
+    return mlockall(this.addressSpace, this, int(flags, "flags", "mlockall"));
   }
 
   munlockall(): 0 {
     this.enter(calls.munlockall, "munlockall");
-    munlockall(this.addressSpace);
-    return 0;
+    return munlockall(this.addressSpace);
   }
 
   /** The kernel's brk: @returns the break after the call, moved to `address` if that was possible. */
@@ -249,45 +261,64 @@ export class Process {
     return 0;
   }
 
+  /** The end by a signal: as exit, with the signal for the parent. */
+  terminate(signal: number): void {
+    this.currentThread.memory.asyncTagFault = false;
+    this.exitSignal = signal;
+    this.exit();
+  }
+
+  /** execve(2), as far as memory is concerned: a new image with nothing mapped, and no tag checks. */
+  execve(name: string): 0 {
+    this.enter(calls.execve, "execve");
+    return execve(this, name);
+  }
+
+  /** rt_sigaction(2). @returns the disposition before. @throws SystemError EINVAL */
+  sigaction(signal: number, action: SignalDisposition): SignalDisposition {
+    this.enter(calls.rt_sigaction, "rt_sigaction");
+    return this.signalActions.set(signal, action);
+  }
+
+  /** rt_sigprocmask(2) of the running thread; signals that waited are delivered before it returns. @throws SystemError EINVAL */
+  sigprocmask(how: number, signals: readonly number[]): 0 {
+    this.enter(calls.rt_sigprocmask, "rt_sigprocmask");
+    return changeSignalMask(this.currentThread, how, signals);
+  }
+
+  /** kill(2): signal 0 only asks whether the process exists. @throws SystemError ESRCH, EINVAL */
+  kill(pid: number, signal: number): 0 {
+    this.enter(calls.kill, "kill");
+    return kill(this.kernel, pid, signal);
+  }
+
+  /** ptrace(2): PTRACE_PEEKMTETAGS, PTRACE_POKEMTETAGS. @returns tags moved. @throws SystemError EPERM, EIO, EFAULT, ESRCH */
+  ptrace(request: number, pid: number, address: number, vector: TagVector): number {
+    this.enter(calls.ptrace, "ptrace");
+    return ptraceTags(this.currentThread, request, pid, word(address, "address", "ptrace"), vector);
+  }
+
   /** wait4(2) with WNOHANG for child `pid`, or any with −1. @returns null while none has ended. @throws SystemError ECHILD */
-  wait4(pid = -1): { readonly pid: number; readonly status: number } | null {
+  wait4(pid = -1): { readonly pid: number; readonly status: number; readonly signal: number | null } | null {
     this.enter(calls.wait4, "wait4");
     const candidates = [...this.children].filter((child) => pid === -1 || child.pid === pid);
     if (candidates.length === 0) throw new SystemError("ECHILD", "wait4");
     const ended = candidates.find((child) => child.exitStatus !== null);
     if (ended === undefined) return null;
     this.children.delete(ended);
-    return { pid: ended.pid, status: ended.exitStatus ?? 0 };
+    return { pid: ended.pid, status: ended.exitStatus ?? 0, signal: ended.exitSignal };
   }
 
   /** process_vm_readv(2): from `pid`'s remote vectors into our local ones. @returns bytes. @throws SystemError ESRCH, EINVAL, EFAULT */
   process_vm_readv(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
     this.enter(calls.process_vm_readv, "process_vm_readv");
-    return this.copyWith("process_vm_readv", pid, local, remote, flags);
+    return processVmCall(this.currentThread, "process_vm_readv", pid, local, remote, flags);
   }
 
   /** process_vm_writev(2): from our local vectors into `pid`'s remote ones. */
   process_vm_writev(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
     this.enter(calls.process_vm_writev, "process_vm_writev");
-    return this.copyWith("process_vm_writev", pid, local, remote, flags);
-  }
-
-  private copyWith(
-    syscall: "process_vm_readv" | "process_vm_writev",
-    pid: number,
-    local: readonly IoVector[],
-    remote: readonly IoVector[],
-    flags: number,
-  ): number {
-    if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
-    for (const [address, length] of [...local, ...remote]) {
-      word(address, "iov_base", syscall);
-      word(length, "iov_len", syscall);
-    }
-    if (!local.some(([, length]) => length > 0)) return 0;
-    const target = this.kernel.processes.get(pid);
-    if (target === undefined) throw new SystemError("ESRCH", syscall, `process ${pid}`);
-    return processVmCopy(this.currentThread, target, local, remote, { write: syscall === "process_vm_writev" });
+    return processVmCall(this.currentThread, "process_vm_writev", pid, local, remote, flags);
   }
 
   /** getrlimit(2), by RLIMIT_… number. @throws SystemError EINVAL */

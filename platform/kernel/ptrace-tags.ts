@@ -1,14 +1,21 @@
 // ptrace's access to another process's allocation tags: PTRACE_PEEKMTETAGS and PTRACE_POKEMTETAGS (arch/arm64/kernel/mte.c).
 // One tag a byte, through an iovec of the tracer's memory. The rest of ptrace is not simulated.
-import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE, PTE_FRAME_SHIFT } from "../hardware/layout.ts";
+import {
+  ACCESS_LOAD,
+  ACCESS_STORE,
+  GRANULE_SHIFT,
+  GRANULE_SIZE,
+  OFFSET_MASK,
+  PAGE_SIZE,
+  PTE_FRAME_SHIFT,
+} from "../hardware/layout.ts";
 import { TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { FAULT_DONE } from "./fault.ts";
 import { ensurePage } from "./populate.ts";
 import type { Process } from "./process.ts";
-import { untagged } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { copyFromUser, copyToUser } from "./uaccess.ts";
+import { copyFromUser, copyToUser, untagged } from "./uaccess.ts";
 import { VM_MTE } from "./vm-flags.ts";
 
 export const PTRACE_PEEKMTETAGS = 33;
@@ -22,14 +29,17 @@ export interface TagVector {
 }
 
 /**
- * Moves up to `vector.length` tags between the tracer's buffer and the granules of `target` from `address` on, which is
+ * Moves up to `vector.length` tags between the tracer's buffer and the granules of process `pid` from `address` on, which is
  * aligned down to a granule.
  * @returns how many were moved (iov_len afterwards), fewer at the end of what has tags or can be copied.
- * @throws SystemError EPERM: `target` is neither the tracer nor a descendant of it. EIO: an unknown request, or nothing
+ * @throws SystemError ESRCH: no such process. EPERM: `target` is neither the tracer nor a descendant of it. EIO: an unknown request, or nothing
  * there that has PROT_MTE. EFAULT: the tracer's buffer is bad.
  */
-export function ptraceTags(thread: Thread, request: number, target: Process, address: number, vector: TagVector): number {
-  if (request !== PTRACE_PEEKMTETAGS && request !== PTRACE_POKEMTETAGS) throw new SystemError("EIO", "ptrace", `request ${request}`);
+export function ptraceTags(thread: Thread, request: number, pid: number, address: number, vector: TagVector): number {
+  if (request !== PTRACE_PEEKMTETAGS && request !== PTRACE_POKEMTETAGS)
+    throw new SystemError("EIO", "ptrace", `request ${request}`);
+  const target = thread.process.kernel.processes.get(pid);
+  if (target === undefined) throw new SystemError("ESRCH", "ptrace", `process ${pid}`);
   if (!mayTrace(thread.process, target)) throw new SystemError("EPERM", "ptrace", `process ${target.pid}`);
   const write = request === PTRACE_POKEMTETAGS;
   const plain = untagged(address);
@@ -70,7 +80,14 @@ function taggedFrame(thread: Thread, target: Process, page: number, write: boole
   return result === FAULT_DONE ? space.pageTable.entries[page] >>> PTE_FRAME_SHIFT : -1;
 }
 
-function moveTags(thread: Thread, frame: number, granule: number, buffer: number, count: number, write: boolean): number {
+function moveTags(
+  thread: Thread,
+  frame: number,
+  granule: number,
+  buffer: number,
+  count: number,
+  write: boolean,
+): number {
   const { ram } = thread.process.kernel.machine;
   const bytes = new Uint8Array(count);
   if (!write) {

@@ -3,6 +3,7 @@
 import { BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
 import { SystemError } from "./errors.ts";
+import type { Kernel } from "./kernel.ts";
 import type { Thread } from "./thread.ts";
 
 export const SIGILL = 4;
@@ -132,7 +133,7 @@ export function sendSignal(thread: Thread, info: SignalInfo, fault?: FaultError)
     return;
   }
   if (fault !== undefined) throw fault;
-  thread.process.kill_(info.signal);
+  thread.process.terminate(info.signal);
 }
 
 /**
@@ -144,13 +145,34 @@ export function forceFault(thread: Thread, fault: FaultError, tag: number): void
   const signal = fault instanceof SegmentationFault ? SIGSEGV : fault instanceof BusError ? SIGBUS : SIGILL;
   const action = process.signalActions.get(signal);
   if (thread.signalMask.isBlocked(signal) || action === "ignore") {
-    process.kill_(signal);
+    process.terminate(signal);
     return;
   }
   if (action === "default") return;
   const plain = fault instanceof IllegalInstruction ? 0 : fault.address;
   const address = (action.flags & SA_EXPOSE_TAGBITS) !== 0 ? plain + tag * TAG_UNIT : plain;
   runHandler(thread, action, { signal, code: fault.code, address });
+}
+
+/** rt_sigprocmask: what waited and is blocked no more is delivered before the call returns. */
+export function changeSignalMask(thread: Thread, how: number, signals: readonly number[]): 0 {
+  for (const info of thread.signalMask.change(how, signals)) sendSignal(thread, info, waitingFault(info));
+  return 0;
+}
+
+/** A report that waited is still thrown if nobody handles it. */
+function waitingFault(info: SignalInfo): FaultError | undefined {
+  return info.code === "SEGV_MTEAERR" ? new SegmentationFault("SEGV_MTEAERR", 0, "store") : undefined;
+}
+
+/** kill(2), to the main thread of a process. */
+export function kill(kernel: Kernel, pid: number, signal: number): 0 {
+  const target = kernel.processes.get(pid);
+  if (target === undefined) throw new SystemError("ESRCH", "kill", `process ${pid}`);
+  if (signal === 0) return 0;
+  requireSignal(signal, "kill");
+  sendSignal(target.mainThread, { signal, code: "SI_USER", address: 0 });
+  return 0;
 }
 
 /** Handlers begin with TCO 0 and the signal blocked; their return restores both (memory-tagging-extension.rst). */

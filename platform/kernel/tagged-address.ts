@@ -10,18 +10,20 @@ import {
   type TagCheckMode,
 } from "../hardware/tag-check.ts";
 import { SystemError } from "./errors.ts";
-import {
-  PR_MTE_TAG_MASK,
-  PR_MTE_TAG_SHIFT,
-  PR_MTE_TCF_ASYNC,
-  PR_MTE_TCF_MASK,
-  PR_MTE_TCF_SYNC,
-  PR_TAGGED_ADDR_ENABLE,
-} from "./prctl.ts";
 import { SIGSEGV, sendSignal } from "./signals.ts";
 import type { Thread } from "./thread.ts";
+import { untagged } from "./uaccess.ts";
 
+/** Bits of the control word (include/uapi/linux/prctl.h). */
+export const PR_TAGGED_ADDR_ENABLE = 1;
+/** Tag-check modes; both together leave the choice to the CPU's preference. */
+export const PR_MTE_TCF_SYNC = 2;
+export const PR_MTE_TCF_ASYNC = 4;
+/** The include mask of IRG: one bit a tag, from this bit on. */
+export const PR_MTE_TAG_SHIFT = 3;
 const ALL_TAGS = 0xffff;
+const PR_MTE_TCF_MASK = PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC;
+const PR_MTE_TAG_MASK = ALL_TAGS << PR_MTE_TAG_SHIFT;
 
 /** What the CPU would rather do if a thread asks for both modes (sysfs mte_tcf_preferred). */
 export type PreferredTagCheckMode = "sync" | "async" | "asymm";
@@ -78,9 +80,4 @@ export function reportAsyncTagFault(thread: Thread): void {
 export function userAddress(thread: Thread, address: number): number {
   if (address < TAG_UNIT || (thread.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
   return untagged(address);
-}
-
-/** The address without an MTE tag, for calls that only manage address space and take one either way. */
-export function untagged(address: number): number {
-  return address >= TAG_UNIT && address < 16 * TAG_UNIT ? address % TAG_UNIT : address;
 }

@@ -8,6 +8,8 @@ import type { FaultHandler } from "../hardware/mmu.ts";
 import { OutOfMemoryError } from "./errors.ts";
 import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./fault.ts";
 import type { Process } from "./process.ts";
+import { type FaultError, forceFault, SignalMask } from "./signals.ts";
+import { applyControl } from "./tagged-address.ts";
 
 export class Thread implements FaultHandler {
   /** Thread id; the main thread's is the pid. */
@@ -15,6 +17,9 @@ export class Thread implements FaultHandler {
   readonly process: Process;
   /** Memory as this thread loads and stores it. */
   readonly memory: Memory;
+  /** The word of PR_SET_TAGGED_ADDR_CTRL. */
+  taggedAddressControl = 0;
+  signalMask = new SignalMask();
   ended = false;
 
   constructor(process: Process, tid: number) {
@@ -22,6 +27,8 @@ export class Thread implements FaultHandler {
     this.tid = tid;
     const { machine } = process.kernel;
     this.memory = new Memory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
+    this.memory.randomTagState = process.kernel.random();
+    applyControl(this);
   }
 
   /** The MMU's way into the kernel. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
@@ -32,13 +39,26 @@ export class Thread implements FaultHandler {
     if (result === FAULT_OUT_OF_MEMORY) throw new OutOfMemoryError(process.pid, address);
     process.kernel.counters.segmentationFaults++;
     const kind = access === ACCESS_STORE ? "store" : "load";
-    if (result === FAULT_PAST_END) throw new BusError("BUS_ADRERR", address, kind);
-    throw new SegmentationFault(result === FAULT_FORBIDDEN ? "SEGV_ACCERR" : "SEGV_MAPERR", address, kind);
+    const tag = this.memory.faultTag;
+    const fault =
+      result === FAULT_PAST_END
+        ? new BusError("BUS_ADRERR", address, kind)
+        : new SegmentationFault(result === FAULT_FORBIDDEN ? "SEGV_ACCERR" : "SEGV_MAPERR", address, kind, tag);
+    forceFault(this, fault, tag);
+    throw fault;
   }
 
-  /** Takes over what a new thread or child has from the one that made it: the tag-check state. */
+  /** The MMU tells of a tag mismatch or alignment fault, before it throws it. */
+  raise(fault: FaultError): void {
+    forceFault(this, fault, fault instanceof SegmentationFault ? fault.tag : 0);
+  }
+
+  /** Takes over what a new thread or child has from the one that made it: tag-check state and blocked signals. */
   inherit(parent: Thread): void {
+    this.taggedAddressControl = parent.taggedAddressControl;
+    applyControl(this);
     this.memory.tagCheckMode = parent.memory.tagCheckMode;
+    this.signalMask = new SignalMask(parent.signalMask);
     this.memory.tco = parent.memory.tco;
   }
 

@@ -7,13 +7,16 @@ import {
   OFFSET_MASK,
   PAGE_SIZE,
   PTE_FRAME_SHIFT,
+  PTE_MTE,
   TAG_UNIT,
 } from "../hardware/layout.ts";
+import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { FAULT_DONE, handlePageFault } from "./fault.ts";
 import { NO_FRAME } from "./frames.ts";
 import { isAccessible } from "./populate.ts";
 import type { Process } from "./process.ts";
+import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
 
 /** The address without an MTE tag at bits 48–51; anything beyond those bits stays and will be refused. */
@@ -49,20 +52,36 @@ export function copyToUser(thread: Thread, address: number, source: Uint8Array):
 function transfer(thread: Thread, address: number, buffer: Uint8Array, access: number): number {
   const { process } = thread;
   const space = process.addressSpace;
-  const plain = untagged(address);
+  const plain = userAddress(thread, address);
   if (!accessOk(plain, buffer.length)) return 0;
+  const tag = Math.floor(address / TAG_UNIT);
   let done = 0;
   while (done < buffer.length) {
     const at = plain + done;
-    const bytes = Math.min(buffer.length - done, PAGE_SIZE - (at & OFFSET_MASK));
+    const room = Math.min(buffer.length - done, PAGE_SIZE - (at & OFFSET_MASK));
     const frame = userFrame(space, process, Math.floor(at / PAGE_SIZE), access);
     if (frame === NO_FRAME) break;
+    const bytes = checkedBytes(thread, at, room, tag, access);
     const { ram } = process.kernel.machine;
     const position = ram.positionOf(frame) + (at & OFFSET_MASK);
     const bank = ram.bankOf(frame);
     if (access === ACCESS_LOAD) buffer.set(bank.subarray(position, position + bytes), done);
     else bank.set(buffer.subarray(done, done + bytes), position);
     done += bytes;
+    if (bytes < room) break;
   }
   return done;
+}
+
+/**
+ * How many of `bytes` at `address`, all on one page that is there, the thread's own tag checks would allow: the kernel checks
+ * its copies where a mismatch would be synchronous, whatever TCO is, and never raises a signal for it.
+ */
+function checkedBytes(thread: Thread, address: number, bytes: number, tag: number, access: number): number {
+  const { memory, process } = thread;
+  const entry = memory.pageTable.entries[Math.floor(address / PAGE_SIZE)];
+  if ((entry & PTE_MTE) === 0 || !faultsSynchronously(memory.tagCheckMode, access)) return bytes;
+  const offset = address & OFFSET_MASK;
+  const mismatch = findTagMismatch(process.kernel.machine.ram, entry >>> PTE_FRAME_SHIFT, offset, bytes, tag);
+  return Math.min(bytes, mismatch - offset);
 }
