@@ -78,18 +78,18 @@ export abstract class CInterface {
   }
 
   /** C23 free_sized: `size` must be the size asked for. */
-  freeSized(pointer: number, size: number): void {
-    checkPointer("freeSized", pointer);
-    checkSize("freeSized", "size", size);
+  free_sized(pointer: number, size: number): void {
+    checkPointer("free_sized", pointer);
+    checkSize("free_sized", "size", size);
     if (this.isObserved) this.noteFree(pointer);
     if (pointer !== 0) this.allocator.deallocate(pointer, ORIGIN_MALLOC, size);
   }
 
-  /** C23 free_aligned_sized: as {@link freeSized}, and the chunk must lie at a multiple of `alignment`. */
-  freeAlignedSized(pointer: number, alignment: number, size: number): void {
-    checkPointer("freeAlignedSized", pointer);
-    checkSize("freeAlignedSized", "alignment", alignment);
-    checkSize("freeAlignedSized", "size", size);
+  /** C23 free_aligned_sized: as {@link free_sized}, and the chunk must lie at a multiple of `alignment`. */
+  free_aligned_sized(pointer: number, alignment: number, size: number): void {
+    checkPointer("free_aligned_sized", pointer);
+    checkSize("free_aligned_sized", "alignment", alignment);
+    checkSize("free_aligned_sized", "size", size);
     if (this.isObserved) this.noteFree(pointer);
     if (pointer === 0) return;
     if (alignment !== 0 && pointer % alignment !== 0) {
@@ -148,10 +148,10 @@ export abstract class CInterface {
    * posix_memalign(3): stores the chunk's address in the word at `target`.
    * @returns 0, EINVAL (22) or ENOMEM (12); then `*target` and errno are untouched
    */
-  posixMemalign(target: number, alignment: number, size: number): number {
-    checkPointer("posixMemalign", target);
-    checkSize("posixMemalign", "alignment", alignment);
-    checkSize("posixMemalign", "size", size);
+  posix_memalign(target: number, alignment: number, size: number): number {
+    checkPointer("posix_memalign", target);
+    checkSize("posix_memalign", "alignment", alignment);
+    checkSize("posix_memalign", "size", size);
     if (!isPowerOfTwo(alignment) || alignment % POINTER_SIZE !== 0) {
       if (!this.allocator.mayReturnNull) reports.reportInvalidPosixMemalignAlignment(alignment, this.allocator.reports);
       return EINVAL;
@@ -169,9 +169,9 @@ export abstract class CInterface {
   }
 
   /** aligned_alloc(3): `size` must be a multiple of `alignment`, a power of two; else 0 with EINVAL. */
-  alignedAlloc(alignment: number, size: number): number {
-    checkSize("alignedAlloc", "alignment", alignment);
-    checkSize("alignedAlloc", "size", size);
+  aligned_alloc(alignment: number, size: number): number {
+    checkSize("aligned_alloc", "alignment", alignment);
+    checkSize("aligned_alloc", "size", size);
     if (!isPowerOfTwo(alignment) || size % alignment !== 0) {
       if (!this.allocator.mayReturnNull) {
         reports.reportInvalidAlignedAllocAlignment(alignment, size, this.allocator.reports);
@@ -199,8 +199,8 @@ export abstract class CInterface {
   }
 
   /** malloc_usable_size(3): the bytes asked for, exactly (S18.1); 0 for 0. */
-  usableSize(pointer: number): number {
-    checkPointer("usableSize", pointer);
+  malloc_usable_size(pointer: number): number {
+    checkPointer("malloc_usable_size", pointer);
     return pointer === 0 ? 0 : this.allocator.usableSize(pointer);
   }
 

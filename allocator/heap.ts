@@ -1,17 +1,17 @@
 // class Heap: a Scudo on a process of the simulated kernel. Making one, its threads, fork, release, walks, and its end.
-// The allocation functions are in c-interface.ts, the allocator itself in combined.ts.
+// The allocation functions are in c-interface.ts, statistics and the like in introspection.ts, the allocator in combined.ts.
 
 import type { Memory } from "../platform/hardware/memory.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import type { Process } from "../platform/kernel/process.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 import { createKernel } from "../refpage/kernel.ts";
-import { CInterface } from "./c-interface.ts";
 import { iterateChunks } from "./chunk-walk.ts";
 import { Allocator } from "./combined.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "./fill.ts";
 import { gatherStatistics } from "./gather-statistics.ts";
 import type { HeapHooks } from "./hooks.ts";
+import { Introspection } from "./introspection.ts";
 import { checkHeapInvariants, type HeapCensus } from "./invariants.ts";
 import { type Fill, type HeapOptions, type ResolvedHeapOptions, resolveOptions } from "./options.ts";
 import type { ReleaseKind } from "./primary-release.ts";
@@ -37,7 +37,7 @@ interface Inheritance {
  * heap.free(p);
  * ```
  */
-export class Heap extends CInterface {
+export class Heap extends Introspection {
   readonly process: Process;
   readonly options: ResolvedHeapOptions;
   protected readonly allocator: Allocator;
@@ -128,20 +128,20 @@ export class Heap extends CInterface {
   }
 
   /**
-   * malloc_iterate: calls back with every allocated chunk whose block begins in `[begin, end)`. The heap must be disabled, so
+   * malloc_iterate(3): calls back with every allocated chunk whose block begins in `[base, base + size)`. The heap must be disabled, so
    * that it cannot change meanwhile.
    */
-  iterate(begin: number, end: number, callback: (pointer: number, size: number) => void): void {
-    if (!this.allocator.registry.disabled) throw new Error("iterate: disable the heap first, as malloc_iterate asks");
-    iterateChunks(this.allocator, begin, end - begin, callback);
+  malloc_iterate(base: number, size: number, callback: (pointer: number, size: number) => void): void {
+    if (!this.allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
+    iterateChunks(this.allocator, base, size, callback);
   }
 
-  /** malloc_disable: any allocation until {@link enable} is a report, where C's would wait for ever (S25.2). */
-  disable(): void {
+  /** malloc_disable: any allocation until {@link malloc_enable} is a report, where C's would wait for ever (S25.2). */
+  malloc_disable(): void {
     this.allocator.registry.disable();
   }
 
-  enable(): void {
+  malloc_enable(): void {
     if (this.isDisposed) throw new Error("the heap was disposed of");
     this.allocator.registry.enable();
   }

@@ -3,11 +3,12 @@
 
 import type { SecondaryCacheConfig } from "./config.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "./fill.ts";
+import { HeapError } from "./heap-error.ts";
 import { NO_DESCRIPTOR, type ReferencePages } from "./large-fill.ts";
 import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "./local-cache.ts";
 import type { LargeFill } from "./options.ts";
 import { NO_MEMORY, type Program } from "./program.ts";
-import { HeapError, type ReportContext, reportMapError } from "./report.ts";
+import { type ReportContext, reportMapError } from "./report.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 import { loadWord, storeWord } from "./words.ts";
 

@@ -70,7 +70,7 @@ export function perform({ heap, memory }: Subject, call: Call): Outcome {
     case "new":
       return { pointer: heap.operatorNew(number(0)) };
     case "new[]":
-      return { pointer: heap.operatorNewArray(number(0)) };
+      return { pointer: heap.operatorNew(number(0), { array: true }) };
     case "posix_memalign": {
       const place = heap.malloc(8);
       memory.setBigUint64(place, BigInt(UNTOUCHED));

@@ -84,7 +84,7 @@ export function replaySetters(recorded: readonly Observation[]): Difference | un
 function applySetter({ heap }: Subject, setter: string): void {
   for (const part of setter.split(",").map((text) => text.trim())) {
     const [, name, value] = /^(pattern|zero|slack) ([01])$/.exec(part) ?? [];
-    const isOn = value === "1";
+    const isOn = value === "1" ? 1 : 0;
     if (name === "pattern") heap.malloc_set_pattern_fill_contents(isOn);
     else if (name === "zero") heap.malloc_set_zero_contents(isOn);
     else if (name === "slack") heap.malloc_set_add_large_allocation_slack(isOn);

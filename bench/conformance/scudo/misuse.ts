@@ -104,16 +104,16 @@ const allocators: Readonly<Record<string, (heap: Subject["heap"], size: number) 
   memalign: (heap, size) => heap.memalign(64, size),
   aligned_alloc: (heap) => heap.aligned_alloc(64, 64),
   new: (heap, size) => heap.operatorNew(size),
-  "new[]": (heap, size) => heap.operatorNewArray(size),
+  "new[]": (heap, size) => heap.operatorNew(size, { array: true }),
 };
 
 const releases: Readonly<Record<string, (heap: Subject["heap"], pointer: number, size?: number) => unknown>> = {
   free: (heap, pointer) => heap.free(pointer),
   realloc: (heap, pointer) => heap.realloc(pointer, SMALL * 2),
   delete: (heap, pointer) => heap.operatorDelete(pointer),
-  "delete[]": (heap, pointer) => heap.operatorDeleteArray(pointer),
+  "delete[]": (heap, pointer) => heap.operatorDelete(pointer, { array: true }),
   "sized delete": (heap, pointer, size) => heap.operatorDelete(pointer, { size }),
-  "sized delete[]": (heap, pointer, size) => heap.operatorDeleteArray(pointer, { size }),
+  "sized delete[]": (heap, pointer, size) => heap.operatorDelete(pointer, { array: true, size }),
 };
 
 /** "new(10) / sized delete 11", "malloc / free", "free pointer+8", "realloc pointer+1", or a call. */

@@ -91,7 +91,7 @@ const ORIGIN_CALLS: Readonly<Record<string, (subject: Subject) => number>> = {
   memalign: ({ heap }) => heap.memalign(64, 10),
   posix_memalign: (subject) => perform(subject, { name: "posix_memalign", arguments: [64, 10] }).pointer,
   "new(align)": ({ heap }) => heap.operatorNew(10, { alignment: 64 }),
-  "new[](align)": ({ heap }) => heap.operatorNewArray(10, { alignment: 64 }),
+  "new[](align)": ({ heap }) => heap.operatorNew(10, { array: true, alignment: 64 }),
   "realloc moved": ({ heap }) => heap.realloc(heap.malloc(10), 5000),
   "realloc in place of aligned_alloc": ({ heap }) => heap.realloc(heap.aligned_alloc(64, 128), 70),
 };
