@@ -4,7 +4,7 @@ import { faultTasks, plainFill, READ_ANONYMOUS, READ_REFPAGE, WRITE_ANONYMOUS, W
 import { benchmarkCommand, writeJson } from "./harness/command.ts";
 import { describeHost, formatHost } from "./harness/machine.ts";
 import { startProgress } from "./harness/progress.ts";
-import { type Samples, sampleInTurn } from "./harness/sample.ts";
+import { ratioOf, type Samples, sampleInTurn } from "./harness/sample.ts";
 import { type Column, formatNanoseconds, formatSpread, formatTable } from "./harness/table.ts";
 import { formatTargets, type Target } from "./harness/target.ts";
 
@@ -33,7 +33,7 @@ function measure(rounds: number): Line[] {
   const progress = startProgress(tasks.length);
   const lines = tasks.map((task) => {
     progress.step(task.name);
-    const samples = sampleInTurn([task, fill], { rounds, warmUp: 20 });
+    const samples = sampleInTurn([task, fill], { rounds });
     return { name: task.name, samples: get(samples, task.name), fill: get(samples, fill.name) };
   });
   progress.done();
@@ -47,7 +47,7 @@ function get(samples: Map<string, Samples>, name: string): Samples {
 }
 
 function timesFill({ samples, fill }: Line): number {
-  return samples.summary.median / fill.summary.median;
+  return ratioOf(samples, fill);
 }
 
 function listTargets(lines: readonly Line[]): Target[] {
@@ -72,7 +72,7 @@ function listTargets(lines: readonly Line[]): Target[] {
 export async function run(argv: string[]): Promise<void> {
   const command = benchmarkCommand("faults", "Page faults by kind, against the 4 KiB fill that they do.");
   const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string }>();
-  const rounds = options.quick ? 51 : 301;
+  const rounds = options.quick ? 101 : 501;
   const lines = measure(rounds);
   const fill = lines[0].fill.summary;
   const targets = listTargets(lines);

@@ -12,7 +12,7 @@ import {
 import { benchmarkCommand, writeJson } from "./harness/command.ts";
 import { describeHost, formatHost } from "./harness/machine.ts";
 import { startProgress } from "./harness/progress.ts";
-import { keep, type Samples, sampleInTurn } from "./harness/sample.ts";
+import { keep, ratioOf, type Samples, sampleInTurn } from "./harness/sample.ts";
 import { type Column, formatBytes, formatNanoseconds, formatSpread, formatTable } from "./harness/table.ts";
 import { formatTargets, type Target } from "./harness/target.ts";
 import { arrayBlocks, arrayLoops, memoryBlocks, memoryLoops, viewLoops } from "./mmu/accesses.ts";
@@ -120,10 +120,6 @@ const columns: readonly Column[] = [
   { heading: "to DataView" },
 ];
 
-function ratio(a: Samples, b: Samples): number {
-  return a.summary.median / b.summary.median;
-}
-
 function tableRow({ operation, bytes, memory, array, view }: Line): string[] {
   return [
     operation,
@@ -132,21 +128,21 @@ function tableRow({ operation, bytes, memory, array, view }: Line): string[] {
     formatSpread(memory.summary.mean, memory.summary.halfWidth),
     formatNanoseconds(array.summary.median),
     view === undefined ? "" : formatNanoseconds(view.summary.median),
-    `${ratio(memory, array).toFixed(2)} ×`,
-    view === undefined ? "" : `${ratio(memory, view).toFixed(2)} ×`,
+    `${ratioOf(memory, array).toFixed(2)} ×`,
+    view === undefined ? "" : `${ratioOf(memory, view).toFixed(2)} ×`,
   ];
 }
 
 function listTargets(accesses: readonly Line[]): Target[] {
   const worst = (word: string) => {
     const lines = accesses.filter(({ operation }) => operation.startsWith(word));
-    return lines.reduce((a, b) => (ratio(b.memory, b.array) > ratio(a.memory, a.array) ? b : a));
+    return lines.reduce((a, b) => (ratioOf(b.memory, b.array) > ratioOf(a.memory, a.array) ? b : a));
   };
   return ["load", "store"].map((word) => {
     const line = worst(word);
     return {
       what: `a ${word} of 4 bytes, at worst (${line.operation}, ${formatBytes(line.bytes)}), costs a typed array's`,
-      measured: ratio(line.memory, line.array),
+      measured: ratioOf(line.memory, line.array),
       unit: " times",
       atMost: ACCESS_RATIO,
     };

@@ -18,23 +18,51 @@ export interface Samples {
   readonly summary: Summary;
 }
 
-/** Times every task `rounds` times after `warmUp` rounds, one batch of each in turn. */
+/** How long to go on. A round is one batch of each task. */
+export interface Sampling {
+  readonly rounds: number;
+  /** Time before the first sample that counts, for the engine to compile what the tasks do. Default 100 ms. */
+  readonly warmUpMilliseconds?: number;
+  /** No new round begins after this much time, once there are {@link FEWEST_ROUNDS}. Default 5 s. */
+  readonly budgetMilliseconds?: number;
+}
+
+/** Below this a median says little. */
+const FEWEST_ROUNDS = 3;
+
+/** Times every task once a round, one batch of each in turn. */
 export function sampleInTurn(
   tasks: readonly BatchTask[],
-  { rounds, warmUp = 2 }: { readonly rounds: number; readonly warmUp?: number },
+  { rounds, warmUpMilliseconds = 100, budgetMilliseconds = 5000 }: Sampling,
 ): Map<string, Samples> {
   const times = new Map<string, number[]>(tasks.map((task) => [task.name, []]));
-  for (let round = -warmUp; round < rounds; round++) {
-    for (const task of tasks) {
-      task.prepare?.();
-      const start = process.hrtime.bigint();
-      const operations = task.batch();
-      const elapsed = Number(process.hrtime.bigint() - start);
-      task.restore?.();
-      if (round >= 0) times.get(task.name)?.push(elapsed / operations);
-    }
+  const round = () => {
+    for (const task of tasks) times.get(task.name)?.push(timeBatch(task));
+  };
+  const start = performance.now();
+  do round();
+  while (performance.now() - start < warmUpMilliseconds);
+  for (const samples of times.values()) samples.length = 0;
+  for (let done = 0; done < rounds; done++) {
+    if (done >= FEWEST_ROUNDS && performance.now() - start > budgetMilliseconds) break;
+    round();
   }
   return new Map([...times].map(([name, nanoseconds]) => [name, { nanoseconds, summary: summarise(nanoseconds) }]));
+}
+
+/** Nanoseconds an operation of one batch. */
+function timeBatch(task: BatchTask): number {
+  task.prepare?.();
+  const start = process.hrtime.bigint();
+  const operations = task.batch();
+  const elapsed = Number(process.hrtime.bigint() - start);
+  task.restore?.();
+  return elapsed / operations;
+}
+
+/** How many times dearer `a` is than `b`: the median over the rounds, since the two of one round met the same machine. */
+export function ratioOf(a: Samples, b: Samples): number {
+  return summarise(a.nanoseconds.map((nanoseconds, round) => nanoseconds / b.nanoseconds[round])).median;
 }
 
 let kept = 0;
