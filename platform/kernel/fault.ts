@@ -11,6 +11,7 @@ import {
   PTE_SPECIAL,
   PTE_WRITE,
 } from "../hardware/layout.ts";
+import { ENTRIES_PER_BLOCK } from "../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { NO_FRAME } from "./frames.ts";
 import type { Process } from "./process.ts";
@@ -33,7 +34,7 @@ export const FAULT_OUT_OF_MEMORY = 4;
 export const FAULT_GUARD = 5;
 export type FaultResult = 0 | 1 | 2 | 3 | 4 | 5;
 
-/** Aligned pages of a file that one load fault maps if they are cached (fault_around_bytes = 64 KiB). */
+/** Pages of a file that one load fault maps if they are cached (fault_around_bytes = 64 KiB). */
 const FAULT_AROUND_PAGES = 16;
 
 /**
@@ -172,9 +173,10 @@ function mapCachedNeighbours(space: AddressSpace, id: number, page: number): voi
   const inode = vmas.files[id]?.inode;
   if (inode === null || inode === undefined) return;
   const flags = vmas.flags[id];
-  const windowStart = page - (page % FAULT_AROUND_PAGES);
-  const from = Math.max(windowStart, vmas.startPage[id]);
-  const to = Math.min(windowStart + FAULT_AROUND_PAGES, vmas.endPage[id]);
+  // The window is aligned unless the area starts inside it: then it begins there, and is as long all the same.
+  const from = Math.max(page - (page % FAULT_AROUND_PAGES), vmas.startPage[id]);
+  const blockEnd = page - (page % ENTRIES_PER_BLOCK) + ENTRIES_PER_BLOCK;
+  const to = Math.min(from + FAULT_AROUND_PAGES, blockEnd, vmas.endPage[id]);
   for (let near = from; near < to; near++) {
     if (near === page || pageTable.entries[near] !== 0) continue;
     const index = vmas.pageOffset[id] + (near - vmas.startPage[id]);

@@ -45,6 +45,7 @@ import {
   VM_NORESERVE,
   VM_READ,
   VM_SHARED,
+  VM_SYNC,
   VM_WRITE,
 } from "./vm-flags.ts";
 import { holdFile, mergeNewRange } from "./vma-merge.ts";
@@ -112,6 +113,7 @@ export function mmap(
     protectionFlags(space, prot) |
     ((mapFlags & MAP_GROWSDOWN) !== 0 ? VM_GROWSDOWN : 0) |
     ((mapFlags & MAP_LOCKED) !== 0 ? VM_LOCKED : 0) |
+    ((mapFlags & MAP_SYNC) !== 0 ? VM_SYNC : 0) |
     space.defaultFlags |
     VM_MAYREAD |
     VM_MAYWRITE |

@@ -4,7 +4,7 @@ import { PAGE_SIZE } from "../hardware/layout.ts";
 import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "./mman.ts";
-import { unmapRange } from "./munmap.ts";
+import { munmap, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
 import type { Process } from "./process.ts";
 import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
@@ -87,7 +87,9 @@ function checkArea(space: AddressSpace, { start, oldPages, newPages, flags }: Re
   if (oldPages === 0 && (areaFlags & (VM_SHARED | VM_MAYSHARE)) === 0) {
     throw new SystemError("EINVAL", "mremap", "old length 0 of private memory");
   }
-  if (oldPages > vmas.endPage[id] - start) throw new SystemError("EFAULT", "mremap", "the old range leaves its area");
+  // A range that shrinks may cross areas: what is cut off is unmapped before anything moves.
+  if (Math.min(oldPages, newPages) > vmas.endPage[id] - start)
+    throw new SystemError("EFAULT", "mremap", "the old range leaves its area");
   if (newPages <= oldPages) return;
   const more = newPages - oldPages;
   if (!space.mayLock(areaFlags, more)) throw new SystemError("EAGAIN", "mremap", "RLIMIT_MEMLOCK");
@@ -97,7 +99,7 @@ function checkArea(space: AddressSpace, { start, oldPages, newPages, flags }: Re
 /** Without a new address: nothing, a shorter tail, or growth (mremap_at). */
 function resizeAt(space: AddressSpace, remap: Remap, id: number): number {
   const { start, oldPages, newPages, flags } = remap;
-  if (newPages < oldPages) unmapRange(space, start + newPages, start + oldPages, "mremap");
+  if (newPages < oldPages) cutTail(space, remap);
   if (newPages <= oldPages) return start;
   if (canGrowInPlace(space, id, start + oldPages, newPages - oldPages)) {
     return growInPlace(space, remap, id);
@@ -105,6 +107,11 @@ function resizeAt(space: AddressSpace, remap: Remap, id: number): number {
   if ((flags & MREMAP_MAYMOVE) === 0) throw new SystemError("ENOMEM", "mremap", "no room to grow");
   remap.target = getUnmappedArea(space, 0, newPages, 0, "mremap");
   return moveArea(space, remap, id);
+}
+
+/** Unmaps what a shorter length leaves over (shrink_vma). @throws SystemError EINVAL: it reaches beyond the address space. */
+function cutTail(space: AddressSpace, { start, oldPages, newPages }: Remap): void {
+  munmap(space, (start + newPages) * PAGE_SIZE, (oldPages - newPages) * PAGE_SIZE, "mremap");
 }
 
 function canGrowInPlace(space: AddressSpace, id: number, end: number, more: number): boolean {
@@ -174,7 +181,7 @@ function moveTo(space: AddressSpace, remap: Remap): number {
   if (space.vmas.lookup(remap.start) === -1)
     throw new SystemError("EFAULT", "mremap", "nothing is mapped at the old address");
   if (remap.newPages < remap.oldPages) {
-    unmapRange(space, remap.start + remap.newPages, remap.start + remap.oldPages, "mremap");
+    cutTail(space, remap);
     remap.oldPages = remap.newPages;
   }
   const id = space.vmas.lookup(remap.start);

@@ -22,6 +22,7 @@ import {
   VM_READ,
   VM_SEQ_READ,
   VM_SHARED,
+  VM_SYNC,
   VM_UFFD_MISSING,
   VM_WIPEONFORK,
   VM_WRITE,
@@ -49,6 +50,7 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [VM_LOCKONFAULT, "lf"],
   [VM_ACCOUNT, "ac"],
   [VM_NORESERVE, "nr"],
+  [VM_SYNC, "sf"],
   [VM_WIPEONFORK, "wf"],
   [VM_DONTDUMP, "dd"],
   [VM_MTE, "mt"],
@@ -71,10 +73,13 @@ export function permissionText(flags: number): string {
   );
 }
 
-/** What smaps adds up for one area, in pages; Pss in bytes. */
+/** Fractions of a byte in which Pss is added up (PSS_SHIFT); a page's share is rounded down to one of these. */
+const PSS_FRACTIONS = 2 ** 12;
+
+/** What smaps adds up for one area, in pages; Pss in 1/4096 byte. */
 export interface AreaUsage {
   rss: number;
-  pssBytes: number;
+  pss: number;
   sharedClean: number;
   sharedDirty: number;
   privateClean: number;
@@ -87,7 +92,7 @@ export function areaUsage(space: AddressSpace, id: number): AreaUsage {
   const { vmas, pageTable, kernel } = space;
   const usage: AreaUsage = {
     rss: 0,
-    pssBytes: 0,
+    pss: 0,
     sharedClean: 0,
     sharedDirty: 0,
     privateClean: 0,
@@ -100,7 +105,7 @@ export function areaUsage(space: AddressSpace, id: number): AreaUsage {
     if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) continue;
     const mapped = kernel.frames.mapCounts[entry >>> PTE_FRAME_SHIFT];
     usage.rss++;
-    usage.pssBytes += PAGE_SIZE / mapped;
+    usage.pss += Math.floor((PAGE_SIZE * PSS_FRACTIONS) / mapped);
     if ((entry & PTE_ANON) !== 0) usage.anonymous++;
     // Pages of files in RAM count as dirty: they have no other place.
     if (mapped > 1) usage.sharedDirty++;
@@ -162,7 +167,7 @@ function kilobytes(name: string, value: number): string {
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
 
 function usageLines(usage: AreaUsage, lockedPages: number): string {
-  const pss = Math.floor(usage.pssBytes / 1024);
+  const pss = Math.floor(usage.pss / (1024 * PSS_FRACTIONS));
   return (
     kilobytes("Rss", usage.rss * KIB_PER_PAGE) +
     kilobytes("Pss", pss) +
@@ -188,7 +193,7 @@ function usageLines(usage: AreaUsage, lockedPages: number): string {
 
 /** "Locked" of an area: its Pss if it is locked. */
 function lockedKib(space: AddressSpace, id: number, usage: AreaUsage): number {
-  return (space.vmas.flags[id] & VM_LOCKED) !== 0 ? Math.floor(usage.pssBytes / 1024) : 0;
+  return (space.vmas.flags[id] & VM_LOCKED) !== 0 ? Math.floor(usage.pss / (1024 * PSS_FRACTIONS)) : 0;
 }
 
 function smapsText(space: AddressSpace): string {
@@ -212,7 +217,7 @@ function smapsText(space: AddressSpace): string {
 function rollupText(space: AddressSpace): string {
   const total: AreaUsage = {
     rss: 0,
-    pssBytes: 0,
+    pss: 0,
     sharedClean: 0,
     sharedDirty: 0,
     privateClean: 0,

@@ -1,5 +1,5 @@
 // mincore(2) and msync(2): what is resident, and the flush that memory without a disk does not need.
-import { PAGE_SIZE } from "../hardware/layout.ts";
+import { PAGE_SIZE, PTE_PRESENT } from "../hardware/layout.ts";
 import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from "./mman.ts";
@@ -24,7 +24,7 @@ export function mincore(space: AddressSpace, address: number, length: number): U
     for (; page < stop; page++) {
       const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
       const cached = inode !== undefined && inode !== null && inode.pages.has(index);
-      vector[page - start] = pageTable.entries[page] !== 0 || cached ? 1 : 0;
+      vector[page - start] = (pageTable.entries[page] & PTE_PRESENT) !== 0 || cached ? 1 : 0;
     }
   }
   return vector;

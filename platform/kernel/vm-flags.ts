@@ -21,6 +21,8 @@ export const VM_DONTCOPY = 0x20000;
 export const VM_LOCKONFAULT = 0x80000;
 export const VM_ACCOUNT = 0x100000;
 export const VM_NORESERVE = 0x200000;
+/** MAP_SYNC was asked for: remembered and shown, without effect on memory. */
+export const VM_SYNC = 0x800000;
 /** arm64 VM_MTE_ALLOWED: the area may be given PROT_MTE (Linux keeps it in a high bit). */
 export const VM_MTE_ALLOWED = 0x1000000;
 export const VM_WIPEONFORK = 0x2000000;

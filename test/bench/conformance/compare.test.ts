@@ -37,7 +37,10 @@ describe("results", () => {
   });
 
   test("page tables are compared only on request", () => {
-    const [want, got] = [{ vmas: [], pt: 2 }, { vmas: [], pt: 1 }];
+    const [want, got] = [
+      { vmas: [], pt: 2 },
+      { vmas: [], pt: 1 },
+    ];
     expect(compare(want, got)).toBeUndefined();
     expect(compare(want, got, { strict: true })?.field).toBe("pt");
   });
@@ -74,7 +77,8 @@ describe("areas", () => {
   });
 
   test("a proportional size may differ by the rounding of pieces, and by no more", () => {
-    const sized = (row: VmaRow, pss: number): VmaRow => row.map((value, column) => (column === 6 ? pss : value)) as never;
+    const sized = (row: VmaRow, pss: number): VmaRow =>
+      row.map((value, column) => (column === 6 ? pss : value)) as never;
     const want = { vmas: [sized(anonymous(0, 1, 1), 1), sized(anonymous(1, 2, 1), 1)] };
     expect(compare(want, { vmas: [sized(anonymous(0, 2, 2), 3)] })).toBeUndefined();
     expect(compare(want, { vmas: [sized(anonymous(0, 2, 2), 4)] })?.field).toBe("vmas, area 1 (Pss)");

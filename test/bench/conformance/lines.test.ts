@@ -42,7 +42,9 @@ test("an empty file has no lines", async () => {
 
 test("a cut-off compressed file says so", async () => {
   const whole = gzipSync("x".repeat(1000));
-  await expect(linesOf("d.jsonl.gz", whole.subarray(0, 20))).rejects.toThrow(/d\.jsonl\.gz: the compressed data ends too early/);
+  await expect(linesOf("d.jsonl.gz", whole.subarray(0, 20))).rejects.toThrow(
+    /d\.jsonl\.gz: the compressed data ends too early/,
+  );
 });
 
 test("a file that is no gzip says so", async () => {

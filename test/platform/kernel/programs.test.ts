@@ -1,0 +1,238 @@
+// Random programs of system calls, loads and stores: after each step the kernel's invariants hold and the step had the
+// model's outcome; at the end every process sees the bytes that the plain model says.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { SegmentationFault } from "../../../platform/hardware/faults.ts";
+import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
+import { SystemError } from "../../../platform/kernel/errors.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
+import {
+  MADV_DONTNEED,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  MREMAP_FIXED,
+  MREMAP_MAYMOVE,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../../platform/kernel/mman.ts";
+import type { Process } from "../../../platform/kernel/process.ts";
+import { PlainObject, PlainProcess } from "./plain-model.ts";
+
+const BASE = 0x10_0000_0000;
+const BASE_PAGE = BASE / PAGE_SIZE;
+const PAGES = 24;
+const FILE_PAGES = 64;
+
+/** A process of the kernel beside its model. */
+interface Pair {
+  readonly process: Process;
+  readonly plain: PlainProcess;
+  alive: boolean;
+}
+
+interface World {
+  readonly kernel: Kernel;
+  readonly pairs: Pair[];
+  readonly file: PlainObject;
+  readonly descriptor: number;
+}
+
+function createWorld(): World {
+  const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false });
+  const process = kernel.createProcess({ name: "program" });
+  const descriptor = process.memfd_create("file");
+  process.ftruncate(descriptor, FILE_PAGES * PAGE_SIZE);
+  return { kernel, pairs: [{ process, plain: new PlainProcess(), alive: true }], file: new PlainObject(), descriptor };
+}
+
+interface Step {
+  readonly op:
+    | "anonymous"
+    | "file"
+    | "unmap"
+    | "protect"
+    | "drop"
+    | "move"
+    | "fork"
+    | "exit"
+    | "store"
+    | "load"
+    | "fill"
+    | "copy";
+  readonly who: number;
+  readonly page: number;
+  readonly count: number;
+  readonly other: number;
+  readonly value: number;
+  readonly options: number;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  op: fc.constantFrom(
+    ...(["anonymous", "anonymous", "file", "unmap", "protect", "drop", "move", "fork", "exit"] as const),
+    ...(["store", "store", "store", "load", "load", "fill", "fill", "copy"] as const),
+  ),
+  who: fc.nat(5),
+  page: fc.nat(PAGES - 1),
+  count: fc.integer({ min: 1, max: 6 }),
+  other: fc.nat(PAGES - 1),
+  value: fc.nat(255),
+  options: fc.nat(7),
+});
+
+/** The errno or si_code that `call` ends with, or what it returns. */
+function outcome<T>(call: () => T): T | string {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof SystemError || error instanceof SegmentationFault) return error.code;
+    throw error;
+  }
+}
+
+function run(world: World, given: Step): void {
+  const pair = world.pairs[given.who % world.pairs.length];
+  if (!pair.alive) return;
+  const { process, plain } = pair;
+  const count = Math.min(given.count, PAGES - given.page);
+  const page = BASE_PAGE + given.page;
+  const address = page * PAGE_SIZE;
+  const length = count * PAGE_SIZE;
+  const shared = (given.options & 1) !== 0;
+  const write = (given.options & 2) !== 0;
+  const populate = (given.options & 4) !== 0 ? MAP_POPULATE : 0;
+  const prot = write ? PROT_READ | PROT_WRITE : PROT_READ;
+  const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED | populate;
+  switch (given.op) {
+    case "anonymous":
+      expect(process.mmap(address, length, prot, flags | MAP_ANONYMOUS)).toBe(address);
+      plain.map(page, count, { write }, shared ? new PlainObject() : null, 0, shared);
+      break;
+    case "file":
+      expect(process.mmap(address, length, prot, flags, world.descriptor, given.other * PAGE_SIZE)).toBe(address);
+      plain.map(page, count, { write }, world.file, given.other, shared);
+      break;
+    case "unmap":
+      process.munmap(address, length);
+      plain.unmap(page, count);
+      break;
+    case "protect": {
+      const want = plain.isWholeRange(page, count) ? undefined : "ENOMEM";
+      const access = { read: (given.options & 1) !== 0, write };
+      const bits = (access.read ? PROT_READ : 0) | (write ? PROT_WRITE : 0);
+      const got = outcome(() => process.mprotect(address, length, bits));
+      expect(typeof got === "string" ? got : undefined).toBe(want);
+      plain.protect(page, count, access);
+      break;
+    }
+    case "drop": {
+      const got = outcome(() => process.madvise(address, length, MADV_DONTNEED));
+      expect(typeof got === "string" ? got : undefined).toBe(plain.isWholeRange(page, count) ? undefined : "ENOMEM");
+      plain.dontNeed(page, count);
+      break;
+    }
+    case "move": {
+      const to = BASE_PAGE + Math.min(given.other, PAGES - count);
+      const overlap = to < page + count && page < to + count;
+      if (!overlap && !plain.isWholeRange(page, count)) break;
+      const move = () => process.mremap(address, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, to * PAGE_SIZE);
+      expect(outcome(move)).toBe(overlap ? "EINVAL" : to * PAGE_SIZE);
+      if (!overlap) plain.move(page, count, to);
+      break;
+    }
+    case "fork":
+      if (world.pairs.length < 5) world.pairs.push({ process: process.fork(), plain: plain.fork(), alive: true });
+      break;
+    case "exit":
+      if (world.pairs.filter(({ alive }) => alive).length > 1) {
+        process.exit(0);
+        pair.alive = false;
+      }
+      break;
+    case "store": {
+      const at = address + given.value * 16;
+      expect(outcome(() => process.memory.setUint8(at, given.value))).toBe(plain.store(at, given.value));
+      break;
+    }
+    case "load": {
+      const at = address + given.value * 16;
+      expect(outcome(() => process.memory.getUint8(at))).toBe(plain.load(at));
+      break;
+    }
+    case "fill":
+      expect(outcome(() => process.memory.fill(address + 7, given.value, length - 7))).toBe(
+        eachByte(length - 7, (i) => plain.store(address + 7 + i, given.value)),
+      );
+      break;
+    case "copy": {
+      const from = (BASE_PAGE + given.other) * PAGE_SIZE + 100;
+      for (let i = 0; i < 64; i++) {
+        const byte = plain.load(from + i);
+        const want = typeof byte === "string" ? byte : plain.store(address + i, byte);
+        const got = outcome(() => process.memory.setUint8(address + i, process.memory.getUint8(from + i)));
+        expect(got).toBe(want);
+        if (want !== undefined) break;
+      }
+      break;
+    }
+  }
+}
+
+/** The first refusal of a byte in order, or undefined. */
+function eachByte(length: number, store: (index: number) => string | undefined): string | undefined {
+  for (let i = 0; i < length; i++) {
+    const refusal = store(i);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function compareMemory({ pairs }: World): void {
+  for (const { process, plain, alive } of pairs) {
+    if (!alive) continue;
+    for (let page = BASE_PAGE; page < BASE_PAGE + PAGES; page++) {
+      const want = plain.content(page);
+      const got = outcome(() => process.memory.read(page * PAGE_SIZE, PAGE_SIZE));
+      if (typeof want === "string") expect(got).toBe(want);
+      else expect(Buffer.compare(Buffer.from(got as Uint8Array), Buffer.from(want))).toBe(0);
+    }
+  }
+}
+
+test("every process sees the bytes of the plain model, and the invariants hold after every step", () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 5, maxLength: 60 }), (steps) => {
+      const world = createWorld();
+      for (const given of steps) {
+        run(world, given);
+        world.kernel.checkInvariants();
+      }
+      compareMemory(world);
+      world.kernel.checkInvariants();
+      for (const { process, alive } of world.pairs) if (alive) process.exit(0);
+      world.kernel.checkInvariants();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("when the last process has ended, every frame is free again", () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
+      const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false });
+      const free = kernel.frames.freeFrames;
+      const process = kernel.createProcess({ name: "program" });
+      const descriptor = process.memfd_create("file");
+      process.ftruncate(descriptor, FILE_PAGES * PAGE_SIZE);
+      const pair = { process, plain: new PlainProcess(), alive: true };
+      const world: World = { kernel, pairs: [pair], file: new PlainObject(), descriptor };
+      for (const given of steps) run(world, given);
+      for (const { process, alive } of world.pairs) if (alive) process.exit(0);
+      expect(kernel.frames.freeFrames).toBe(free);
+    }),
+    { numRuns: 20 },
+  );
+});
