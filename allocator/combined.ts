@@ -3,6 +3,7 @@
 
 import { SegmentationFault } from "../platform/hardware/faults.ts";
 import type { Memory } from "../platform/hardware/memory.ts";
+import { SIZE_LIMIT } from "./arguments.ts";
 import {
   ChunkHeaders,
   CORRUPTED_HEADER,
@@ -35,7 +36,6 @@ import { type Tsd, TsdRegistry } from "./tsd.ts";
 export const MAX_ALIGNMENT = 2 ** 24;
 export const MAX_SIZE = 2 ** 40;
 const MIN_ALIGNMENT = 16;
-const PAGE_SIZE = 4096;
 /** What begins a block whose chunk is not at its begin (S1.4); the distance follows. */
 export const BLOCK_MARKER = 0x44554353;
 /** Bits of the header's low word that a free clears: state and origin. */
@@ -269,10 +269,13 @@ export class Allocator implements QuarantineOwner {
       reports.reportAlignmentTooBig(alignment, MAX_ALIGNMENT, this.reports);
     }
     const isAligned = alignment > MIN_ALIGNMENT;
-    const needed = roundUp16(size) + (isAligned ? alignment : HEADER_SIZE);
+    const room = isAligned ? alignment : HEADER_SIZE;
+    const needed = roundUp16(size) + room;
     if (size >= MAX_SIZE) {
       if (this.mayReturnNull) return 0;
-      reports.reportAllocationSizeTooBig(size, needed, MAX_SIZE, this.reports);
+      // size_t wraps where a number does not: SIZE_MAX rounds up to 0.
+      const adjusted = size >= SIZE_LIMIT ? room : needed;
+      reports.reportAllocationSizeTooBig(size, adjusted, MAX_SIZE, this.reports);
     }
     if (this.hasRssLimit && !isBelowRssLimit(this.program.process, this.options, this.reports)) return 0;
     const { registry } = this;

@@ -50,6 +50,8 @@ export interface HeapOptions {
   pattern?: number | readonly number[] | Uint8Array;
   /** Default `"refpage"`. */
   largeFill?: LargeFill;
+  /** How a large chunk moves in realloc: its pages by mremap, or Scudo's copy to a fresh chunk. Default `"mremap"`. */
+  largeRealloc?: "mremap" | "copy";
   /** Fill chunks again when they are freed, with the fill's bytes (zero for fill `"none"`). Default false. */
   fillOnFree?: boolean;
   /** Default `"off"`. */
@@ -109,6 +111,7 @@ export interface ResolvedHeapOptions {
   readonly fill: Fill;
   readonly pattern: Uint8Array;
   readonly largeFill: LargeFill;
+  readonly largeRealloc: "mremap" | "copy";
   readonly fillOnFree: boolean;
   readonly tagging: Tagging;
   readonly onTagFailure: TagFailure;
@@ -127,8 +130,16 @@ export interface ResolvedHeapOptions {
 }
 
 const OPTION_NAMES: readonly (keyof HeapOptions)[] = [
-  ...(["config", "memoryBytes", "kernel", "process", "seed", "fill", "pattern", "largeFill", "fillOnFree"] as const),
-  ...(["tagging", "onTagFailure", "uninitialised", "stacks", "quarantine", "deallocTypeMismatch"] as const),
+  ...(["config", "memoryBytes", "kernel", "process", "seed", "fill", "pattern", "largeFill", "largeRealloc"] as const),
+  ...([
+    "fillOnFree",
+    "tagging",
+    "onTagFailure",
+    "uninitialised",
+    "stacks",
+    "quarantine",
+    "deallocTypeMismatch",
+  ] as const),
   ...(["deleteSizeMismatch", "mayReturnNull", "releaseToOsIntervalMs", "allocationRingBufferSize"] as const),
   ...(["checksum", "headerReport", "exactUsableSize", "secondaryCachePolicy", "commitFailure"] as const),
   ...(["softRssLimitBytes", "hardRssLimitBytes", "hooks", "write", "onReport", "scudoOptions"] as const),
@@ -161,6 +172,7 @@ export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOp
     fill: flags.zero_contents ? "zero" : flags.pattern_fill_contents ? "pattern" : "none",
     pattern: patternBytes(options.pattern ?? 0xab),
     largeFill: oneOf("largeFill", options.largeFill ?? "refpage", ["refpage", "memset", "none"]),
+    largeRealloc: oneOf("largeRealloc", options.largeRealloc ?? "mremap", ["mremap", "copy"]),
     fillOnFree: flag("fillOnFree", options.fillOnFree ?? false),
     tagging: oneOf("tagging", options.tagging ?? "off", ["off", "async", "asymm", "sync"]),
     onTagFailure: oneOf("onTagFailure", options.onTagFailure ?? "untagged", ["untagged", "user-tags"]),

@@ -32,7 +32,8 @@ export function reallocate(allocator: Allocator, pointer: number, newSize: numbe
     resizeInPlace(allocator, pointer, low, offset, oldSize, newSize, blockEnd);
     return pointer;
   }
-  const moved = classIdOf(low) === 0 ? moveLarge(allocator, pointer, oldSize, newSize, blockEnd) : 0;
+  const mayMove = classIdOf(low) === 0 && allocator.options.largeRealloc === "mremap";
+  const moved = mayMove ? moveLarge(allocator, pointer, oldSize, newSize, blockEnd) : 0;
   return moved !== 0 ? moved : copyToNew(allocator, pointer, low, offset, oldSize, newSize);
 }
 

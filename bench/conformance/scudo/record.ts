@@ -56,6 +56,8 @@ const signatures: readonly (readonly [Kind, readonly string[]])[] = [
   ["align", ["align", "size", "class"]],
   ["sizes", ["from", "to", "class"]],
   ["sizes", ["size", "class"]],
+  // Calls that answer something else than a pointer.
+  ["errno", ["call"]],
 ];
 
 export function kindOf(observation: Observation): Kind | undefined {

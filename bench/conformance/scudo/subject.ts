@@ -1,4 +1,4 @@
-// The heap that recordings are held against: on a machine without tags, as x86 is, with large chunks filled as Scudo does.
+// The heap that recordings are held against: on a machine without tags, as x86 is, with large chunks filled and moved as Scudo does.
 // Also looks into simulated memory: chunk headers, large-block headers, contents.
 import { Heap } from "../../../allocator/index.ts";
 import { createKernel, type Memory, type Process } from "../../../refpage/index.ts";
@@ -27,6 +27,7 @@ export function createSubject(options: unknown): Subject {
     scudoOptions: typeof options === "string" ? options : "",
     unknownOptions: "warn",
     largeFill: "none",
+    largeRealloc: "copy",
     seed: 20,
     write: (written) => {
       text += written;
