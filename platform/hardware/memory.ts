@@ -337,6 +337,8 @@ export class Memory extends Mmu {
    * border. Both pages of such an access are made accessible before anything is stored.
    */
   private locate(address: number, size: number, access: number): DataView {
+    // Still set if an earlier store over a border threw at a value of the wrong type.
+    this.staged = false;
     const position = this.taggedPosition(address, size, access === ACCESS_LOAD ? this.taggedLoad : this.taggedStore);
     if (position >= 0) {
       this.position = position;
@@ -385,7 +387,6 @@ export class Memory extends Mmu {
 
   /** Puts a staged store into its two pages. */
   private spill(address: number, size: number): void {
-    this.staged = false;
     for (let i = 0; i < size; i++) this.setByteUnchecked(address + i, this.stage.getUint8(i));
   }
 

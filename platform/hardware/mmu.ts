@@ -103,7 +103,7 @@ export class Mmu {
   translateUnchecked(address: number, access: number): number {
     const tag = (address * TAGS_PER_BYTE) | 0;
     const plain = address - tag * TAG_UNIT;
-    if (!(plain >= 0 && plain < ADDRESS_LIMIT && tag < 16)) this.refuse(address, access);
+    if (!(plain >= 0 && plain < ADDRESS_LIMIT && tag >= 0 && tag < 16)) this.refuse(address, access);
     const page = (plain * PAGES_PER_BYTE) | 0;
     const offset = plain - page * PAGE_SIZE;
     if (offset !== (offset | 0)) this.refuse(address, access);
