@@ -18,15 +18,15 @@ const freedBy: Readonly<Record<string, (index: number, count: number) => boolean
 /** What holds whatever the order in which blocks came (FORMAT.md): the rest depends on where the unused ones lie. */
 const ALWAYS = ["popped", "pushed", "inuse", "total"];
 
+/** Seeds tried until the chunks lie as the recorded ones did. */
+const SEEDS = 64;
+
 export function replayRelease([recorded]: readonly Observation[]): Difference | undefined {
-  const subject = createSubject(recorded!.options);
-  const { heap, memory } = subject;
   const count = Number(recorded!.count);
   const freed = freedBy[String(recorded!.freed)];
   if (freed === undefined) throw new RangeError(`freed: no such choice as ${recorded!.freed}`);
-  const pointers = new Float64Array(count);
-  for (let index = 0; index < count; index++) pointers[index] = heap.malloc(Number(recorded!.size));
-  pointers.sort();
+  const { subject, pointers } = allocateAsRecorded(recorded!, count);
+  const { heap, memory } = subject;
   const { classId } = chunkFields(memory, pointers[0]!);
   if (classId !== recorded!.class) return { field: "class", expected: recorded!.class, got: classId };
   for (let index = 0; index < count; index++) if (freed(index, count)) heap.free(pointers[index]!);
@@ -44,6 +44,21 @@ export function replayRelease([recorded]: readonly Observation[]): Difference | 
     if (difference !== undefined) return { ...difference, field: `${name}.${difference.field}` };
   }
   return undefined;
+}
+
+/**
+ * The chunks, sorted by address. Where a block that was carved and not handed out lies is luck, and decides how many ranges are
+ * released; if the recorded chunks had it behind them all, ours must too.
+ */
+function allocateAsRecorded(recorded: Observation, count: number): { subject: Subject; pointers: Float64Array } {
+  for (let seed = 1; ; seed++) {
+    const subject = createSubject(recorded.options, seed);
+    const pointers = new Float64Array(count);
+    for (let index = 0; index < count; index++) pointers[index] = subject.heap.malloc(Number(recorded.size));
+    pointers.sort();
+    const isContiguous = pointers[count - 1]! - pointers[0]! === (count - 1) * Number(recorded.block);
+    if (isContiguous || recorded.blocks_contiguous !== true || seed === SEEDS) return { subject, pointers };
+  }
 }
 
 /** The words of the class's line in the statistics. */

@@ -17,8 +17,8 @@ export interface Subject {
   readonly written: () => string;
 }
 
-/** A fresh process with a heap that has these options, as the recorded program is when `main` begins. */
-export function createSubject(options: unknown): Subject {
+/** A fresh process with a heap that has these options, as the recorded program is when `main` begins. `seed`: its luck. */
+export function createSubject(options: unknown, seed = 20): Subject {
   const kernel = createKernel({ memoryBytes: MEMORY_BYTES, mte: false }, { clock: () => CLOCK_NANOSECONDS });
   const process = kernel.createProcess({ name: "recorded" });
   let text = "";
@@ -28,7 +28,7 @@ export function createSubject(options: unknown): Subject {
     unknownOptions: "warn",
     largeFill: "none",
     largeRealloc: "copy",
-    seed: 20,
+    seed,
     write: (written) => {
       text += written;
     },
