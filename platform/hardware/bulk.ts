@@ -41,7 +41,8 @@ function stretch(memory: Mmu, address: number, length: number, access: number): 
   let page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   let frame = memory.frame;
   while (found < length) {
-    const entry = entries[++page & PAGE_MASK];
+    // Beyond the last page there is no entry: a range never goes on at address 0.
+    const entry = entries[++page];
     if ((entry & mask) !== wanted || entry >>> PTE_FRAME_SHIFT !== ++frame) break;
     found += PAGE_SIZE;
   }
@@ -55,13 +56,13 @@ function inPage(address: number, length: number): number {
 
 export function fill(memory: Mmu, address: number, byte: number, length: number): void {
   checkRange("fill", length);
-  memory.counters.userBytesFilled += length;
   while (length > 0) {
     const position = memory.translate(address, 1, ACCESS_STORE);
     const bytes = stretch(memory, address, length, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = byte;
     else bank.fill(byte, position, position + bytes);
+    memory.counters.userBytesFilled += bytes;
     address += bytes;
     length -= bytes;
   }
@@ -74,7 +75,6 @@ export function fillPattern(memory: Mmu, address: number, length: number, patter
     fill(memory, address, pattern[0], length);
     return;
   }
-  memory.counters.userBytesFilled += length;
   let done = 0;
   while (done < length) {
     const to = address + done;
@@ -86,6 +86,7 @@ export function fillPattern(memory: Mmu, address: number, length: number, patter
     for (let filled = period; filled < bytes; filled *= 2) {
       bank.copyWithin(position + filled, position, position + Math.min(filled, bytes - filled));
     }
+    memory.counters.userBytesFilled += bytes;
     done += bytes;
   }
 }
