@@ -45,6 +45,11 @@ export const PTE_GUARD = 1 << 6;
 /** The page belongs to a PROT_MTE mapping: its tags are compared, and tag stores reach it. */
 export const PTE_MTE = 1 << 7;
 
+/** The page was not stored to since it was made clean (MADV_FREE, unsharing): a dirty bit, the other way round. */
+export const PTE_CLEAN = 1 << 8;
+/** Stores are permitted though PTE_WRITE is off: the first one makes the page dirty, and is no fault (Arm's dirty bit modifier). */
+export const PTE_DBM = 1 << 9;
+
 /** An access may skip every check if these bits of its entry are exactly PTE_READ (loads) or PTE_WRITE (stores). */
 export const FAST_LOAD = PTE_READ | PTE_CHECKED;
 export const FAST_STORE = PTE_WRITE | PTE_CHECKED;

@@ -2,7 +2,10 @@
 // Every area has a clean page, zero page or other, so reference pages need no case of their own. Signals are raised by thread.ts.
 import {
   ACCESS_STORE,
+  PAGE_SIZE,
   PTE_ANON,
+  PTE_CLEAN,
+  PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_GUARD,
   PTE_MTE,
@@ -13,11 +16,11 @@ import {
 } from "../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK } from "../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
-import { NO_FRAME } from "./frames.ts";
+import { NO_FRAME, zeroPage } from "./frames.ts";
 import type { Process } from "./process.ts";
 import { installEntry, makeEntry } from "./pte.ts";
 import { growStack } from "./stack.ts";
-import { VM_ACCESS_FLAGS, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
+import { VM_ACCESS_FLAGS, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
 import { prepareAnonVma } from "./vma-merge.ts";
 
 /** Outcomes of a fault, numbers so that none is allocated. */
@@ -59,6 +62,11 @@ export function faultIn(space: AddressSpace, charged: Process, id: number, page:
   let result: FaultResult;
   if ((entry & PTE_GUARD) !== 0) return FAULT_GUARD;
   if ((entry & PTE_PRESENT) !== 0) {
+    if (access === ACCESS_STORE && (entry & PTE_DBM) !== 0) {
+      // What a processor with a dirty bit does by itself: no fault that anybody counts.
+      space.pageTable.entries[page] = (entry & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE;
+      return FAULT_DONE;
+    }
     result = access === ACCESS_STORE ? writeProtectFault(space, id, page, entry) : spuriousFault(space);
   } else if (space.vmas.anonymous[id] === 1) {
     const supplied = (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0 && space.kernel.missingPage?.(space, page) === true;
@@ -92,6 +100,7 @@ function cleanReadFault(space: AddressSpace, id: number, page: number): FaultRes
   const { vmas } = space;
   installEntry(space, page, makeEntry(space, vmas.cleanPages[id].frame, vmas.flags[id], PTE_SPECIAL, false));
   space.kernel.counters.cleanReadFaults++;
+  space.cleanLoadObserver?.(page);
   return FAULT_DONE;
 }
 
@@ -100,6 +109,7 @@ function anonymousWriteFault(space: AddressSpace, id: number, page: number): Fau
   const { vmas, kernel } = space;
   const frame = kernel.frames.allocate(vmas.cleanPages[id], space.cgroup);
   if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if ((vmas.flags[id] & VM_MTE) !== 0) countTaggedZeroing(space, id);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   kernel.frames.exclusive[frame] = 1;
   installEntry(space, page, makeEntry(space, frame, vmas.flags[id], PTE_ANON, true));
@@ -122,12 +132,13 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, entry:
   if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.references[frame] === 1)) {
     frames.exclusive[frame] = 1;
     kernel.counters.reuseFaults++;
-    space.pageTable.entries[page] = entry | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
+    space.pageTable.entries[page] = (entry & ~PTE_CLEAN) | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
     return FAULT_DONE;
   }
   const special = (entry & PTE_SPECIAL) !== 0;
   const copy = special ? frames.allocate(vmas.cleanPages[id], space.cgroup) : frames.allocateCopy(frame, space.cgroup);
   if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   if (!special) {
     // The page that the program loses here is counted out before its copy is counted in.
@@ -138,6 +149,39 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, entry:
   }
   frames.exclusive[copy] = 1;
   installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true) | (entry & PTE_MTE));
+  return FAULT_DONE;
+}
+
+/** Memory with tags is zeroed by DC GZVA, tags in the same pass (__GFP_ZEROTAGS, mte_zero_clear_page_tags). */
+function countTaggedZeroing(space: AddressSpace, id: number): void {
+  const { machine, counters } = space.kernel;
+  if (space.vmas.cleanPages[id] === zeroPage) counters.gzvaBlocks += PAGE_SIZE / machine.gzvaBlockBytes;
+}
+
+/**
+ * Before a page is pinned for reading: an anonymous page that others may share becomes this process's alone, so that what
+ * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is clean.
+ */
+export function unsharePage(space: AddressSpace, charged: Process, id: number, page: number): FaultResult {
+  const { frames, counters } = space.kernel;
+  const entry = space.pageTable.entries[page];
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  if (frames.references[frame] === 1) {
+    frames.exclusive[frame] = 1;
+    counters.reuseFaults++;
+  } else {
+    const copy = frames.allocateCopy(frame, space.cgroup);
+    if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+    frames.mapCounts[frame]--;
+    space.rssAnonymous--;
+    frames.put(frame);
+    frames.exclusive[copy] = 1;
+    const kept = (entry & PTE_MTE) | PTE_CLEAN;
+    installEntry(space, page, makeEntry(space, copy, space.vmas.flags[id], PTE_ANON, false) | kept);
+  }
+  counters.writeProtectFaults++;
+  counters.minorFaults++;
+  charged.minorFaults++;
   return FAULT_DONE;
 }
 

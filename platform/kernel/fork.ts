@@ -1,6 +1,14 @@
 // The address-space part of fork(2): a copy of the areas, and page-table entries shared until somebody writes (dup_mmap, copy_page_range).
 // Processes and descriptors are process.ts. Cost: touched pages and areas.
-import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../hardware/layout.ts";
+import {
+  PTE_ANON,
+  PTE_DBM,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../hardware/layout.ts";
 import { AddressSpace } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { exitMmap } from "./exit-mmap.ts";
@@ -94,7 +102,7 @@ function copyEntry(
   }
   let shared = entry;
   if (cow) {
-    shared &= ~PTE_WRITE;
+    shared &= ~(PTE_WRITE | PTE_DBM);
     parent.pageTable.entries[page] = shared;
     if ((entry & PTE_ANON) !== 0) frames.exclusive[frame] = 0;
   }

@@ -56,6 +56,8 @@ export class FrameAllocator {
   readonly pins: Int32Array;
   /** 1: an anonymous page that only one process can have mapped (PageAnonExclusive). */
   readonly exclusive: Uint8Array;
+  /** 1: an anonymous page that the kernel itself has written to, whatever its entries say (PG_dirty). */
+  readonly dirty: Uint8Array;
   private readonly cgroupIds: Uint16Array;
   readonly cgroups: MemoryCgroup[] = [];
 
@@ -74,6 +76,7 @@ export class FrameAllocator {
     this.mapCounts = new Int32Array(this.frameCount);
     this.pins = new Int32Array(this.frameCount);
     this.exclusive = new Uint8Array(this.frameCount);
+    this.dirty = new Uint8Array(this.frameCount);
     this.cgroupIds = new Uint16Array(this.frameCount);
     this.freeStack = new Int32Array(this.frameCount);
     this.references[ZERO_FRAME] = 1;
@@ -149,6 +152,7 @@ export class FrameAllocator {
       this.cgroupIds[frame] = 0;
     }
     this.exclusive[frame] = 0;
+    this.dirty[frame] = 0;
     this.freeStack[this.freeTop++] = frame;
     this.counters.framesFreed++;
   }

@@ -1,11 +1,14 @@
 // get_user_pages: the kernel takes hold of a program's pages (mm/gup.c), for process_vm_readv and for host views of memory.
 // Faulting them in is populate.ts. A write pin breaks copy-on-write first, and a fork copies pinned pages at once.
-import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE } from "../hardware/layout.ts";
+import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT } from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
+import { FAULT_DONE, unsharePage } from "./fault.ts";
 import { NO_FRAME } from "./frames.ts";
+import { ensurePage } from "./populate.ts";
 import type { Process } from "./process.ts";
-import { accessOk, userFrame } from "./uaccess.ts";
+import { accessOk } from "./uaccess.ts";
+import { VM_READ, VM_WRITE } from "./vm-flags.ts";
 
 /** Frames that cannot go away or be copied from under their holder until released. */
 export class PinnedPages {
@@ -63,6 +66,21 @@ export class PinnedPages {
 }
 
 /**
+ * The frame behind a page as get_user_pages finds it, faulted in as a load or a store; NO_FRAME if the area does not permit
+ * the access. Unlike the processor it insists on VM_READ, and a page to be pinned for reading is unshared first.
+ */
+export function pinnableFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
+  const { vmas, pageTable, kernel } = space;
+  const id = vmas.lookup(page);
+  if (id === -1 || (vmas.flags[id] & (access === ACCESS_STORE ? VM_WRITE : VM_READ)) === 0) return NO_FRAME;
+  if (ensurePage(space, charged, id, page, access) !== FAULT_DONE) return NO_FRAME;
+  const entry = pageTable.entries[page];
+  const mayBeShared = (entry & PTE_ANON) !== 0 && kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 0;
+  if (mayBeShared && unsharePage(space, charged, id, page) !== FAULT_DONE) return NO_FRAME;
+  return pageTable.entries[page] >>> PTE_FRAME_SHIFT;
+}
+
+/**
  * Pins the pages of [address, address + length), faulting them in as a load or a store would.
  * @throws SystemError EFAULT: the program could not make that access itself; nothing stays pinned. RangeError: length 0.
  */
@@ -78,13 +96,14 @@ export function pinUserPages(
   const pinned: number[] = [];
   const end = Math.ceil((address + length) / PAGE_SIZE);
   for (let page = Math.floor(address / PAGE_SIZE); page < end; page++) {
-    const frame = userFrame(space, charged, page, write ? ACCESS_STORE : ACCESS_LOAD);
+    const frame = pinnableFrame(space, charged, page, write ? ACCESS_STORE : ACCESS_LOAD);
     if (frame === NO_FRAME) {
       new PinnedPages(space, address, length, pinned).release();
       throw new SystemError("EFAULT", "get_user_pages", `page ${page}`);
     }
     frames.get(frame);
     frames.pins[frame]++;
+    if (write) frames.dirty[frame] = 1;
     pinned.push(frame);
   }
   return new PinnedPages(space, address, length, pinned);

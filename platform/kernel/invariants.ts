@@ -3,6 +3,8 @@
 import {
   PTE_ANON,
   PTE_CHECKED,
+  PTE_CLEAN,
+  PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_GUARD,
   PTE_PRESENT,
@@ -106,6 +108,14 @@ function checkEntry(space: AddressSpace, id: number, page: number, entry: number
   if ((entry & PTE_WRITE) !== 0 && (vmas.flags[id] & VM_WRITE) === 0) {
     throw new Error(`${who}: page ${page} is writable but its area is not`);
   }
+  if ((entry & PTE_DBM) !== 0 && (entry & (PTE_ANON | PTE_CLEAN | PTE_WRITE)) !== (PTE_ANON | PTE_CLEAN)) {
+    throw new Error(
+      `${who}: page ${page} waits for a store to make it dirty, but is no clean anonymous page: ${entry}`,
+    );
+  }
+  if ((entry & PTE_DBM) !== 0 && (vmas.flags[id] & VM_WRITE) === 0) {
+    throw new Error(`${who}: page ${page} would take a store but its area would not`);
+  }
   if ((entry & PTE_SPECIAL) !== 0 && frame !== vmas.cleanPages[id].frame) {
     throw new Error(
       `${who}: page ${page} is special with frame ${frame}, but the clean page is ${vmas.cleanPages[id].frame}`,
@@ -113,7 +123,8 @@ function checkEntry(space: AddressSpace, id: number, page: number, entry: number
   }
   if ((entry & (PTE_SPECIAL | PTE_WRITE)) === (PTE_SPECIAL | PTE_WRITE))
     throw new Error(`${who}: clean page ${page} is writable`);
-  if ((entry & (PTE_ANON | PTE_WRITE)) === (PTE_ANON | PTE_WRITE) && space.kernel.frames.exclusive[frame] === 0) {
+  const takesStores = (entry & (PTE_WRITE | PTE_DBM)) !== 0;
+  if ((entry & PTE_ANON) !== 0 && takesStores && space.kernel.frames.exclusive[frame] === 0) {
     throw new Error(`${who}: page ${page} is writable but frame ${frame} is not exclusive`);
   }
   if (space.kernel.machine.shadow && (entry & PTE_CHECKED) === 0)

@@ -1,6 +1,6 @@
 // madvise(2): dropping pages, flags for fork and core dumps, population, guard markers (mm/madvise.c).
 // EINVAL for every advice that is not simulated.
-import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_GUARD } from "../hardware/layout.ts";
+import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD } from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { FAULT_DONE } from "./fault.ts";
@@ -8,6 +8,7 @@ import { punchHole } from "./memfd.ts";
 import * as advices from "./mman.ts";
 import { ensurePage, errnoOfFault } from "./populate.ts";
 import type { Process } from "./process.ts";
+import { cleanEntry } from "./pte.ts";
 import { pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCESS_FLAGS,
@@ -97,9 +98,9 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
     case advices.MADV_FREE:
       if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
       if (advice === advices.MADV_DONTNEED) zapPagesKeepingGuards(space, start, end);
-      // Pages given to MADV_FREE stay until memory is short, which it never is: there is no reclaim.
       else if (space.vmas.anonymous[id] === 0)
         throw new SystemError("EINVAL", "madvise", "MADV_FREE is for anonymous memory");
+      else freeLazily(space, start, end);
       return;
     case advices.MADV_DONTNEED_LOCKED:
       zapPagesKeepingGuards(space, start, end);
@@ -115,6 +116,23 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
       return;
     default:
       setFlags(space, id, start, end, newFlags(space, id, advice));
+  }
+}
+
+/**
+ * MADV_FREE: makes pages clean, to be dropped when memory is short, which never happens here: there is no reclaim. A page
+ * that the kernel has written to and others map stays as it is (madvise_free_pte_range).
+ */
+function freeLazily(space: AddressSpace, start: number, end: number): void {
+  const { pageTable } = space;
+  const { dirty, mapCounts } = space.kernel.frames;
+  for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
+    const entry = pageTable.entries[page];
+    if ((entry & PTE_ANON) === 0) continue;
+    const frame = entry >>> PTE_FRAME_SHIFT;
+    if (dirty[frame] === 1 && mapCounts[frame] !== 1) continue;
+    dirty[frame] = 0;
+    pageTable.entries[page] = cleanEntry(entry);
   }
 }
 

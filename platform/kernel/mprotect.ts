@@ -1,13 +1,23 @@
 // mprotect(2): new protections for areas and for the entries that are there (mm/mprotect.c).
 // Splitting and merging is vma-merge.ts.
-import { PAGE_SIZE, PTE_CHECKED, PTE_MTE, PTE_PRESENT, PTE_READ, PTE_SPECIAL, PTE_WRITE } from "../hardware/layout.ts";
+import {
+  PAGE_SIZE,
+  PTE_CHECKED,
+  PTE_CLEAN,
+  PTE_DBM,
+  PTE_MTE,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../hardware/layout.ts";
 import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { PROT_EXEC, PROT_GROWSDOWN, PROT_GROWSUP, PROT_MTE, PROT_READ, PROT_SEM, PROT_WRITE } from "./mman.ts";
 import { protectionFlags } from "./mmap.ts";
 import { populateArea } from "./populate.ts";
 import type { Process } from "./process.ts";
-import { canBecomeWritable, permissionBits } from "./pte.ts";
+import { canBecomeWritable, cleanEntry, permissionBits } from "./pte.ts";
 import { pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCESS_FLAGS,
@@ -119,9 +129,10 @@ function changeEntries(space: AddressSpace, id: number, start: number, end: numb
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entries[page];
     if ((entry & PTE_PRESENT) === 0) continue;
-    const keepsWrite = (entry & PTE_WRITE) !== 0 && (flags & VM_WRITE) !== 0;
+    const keepsWrite = (entry & (PTE_WRITE | PTE_DBM)) !== 0 && (flags & VM_WRITE) !== 0;
     const writable = keepsWrite || ((entry & PTE_SPECIAL) === 0 && canBecomeWritable(space, entry, flags));
-    let changed = (entry & ~(PTE_READ | PTE_WRITE)) | permissionBits(flags, writable);
+    let changed = (entry & ~(PTE_READ | PTE_WRITE | PTE_DBM)) | permissionBits(flags, writable);
+    if ((changed & PTE_CLEAN) !== 0) changed = cleanEntry(changed);
     if ((flags & VM_MTE) !== 0) changed |= PTE_MTE | PTE_CHECKED;
     pageTable.entries[page] = changed;
   }

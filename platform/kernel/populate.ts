@@ -1,6 +1,16 @@
 // Faulting pages in on the kernel's behalf: MAP_POPULATE, mlock, MADV_POPULATE and get_user_pages (mm/gup.c).
 // What a fault does is fault.ts; who may ask for it, and what a failure becomes, is the caller's.
-import { ACCESS_LOAD, ACCESS_STORE, PTE_GUARD, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../hardware/layout.ts";
+import {
+  ACCESS_LOAD,
+  ACCESS_STORE,
+  PTE_CLEAN,
+  PTE_DBM,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_WRITE,
+} from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { ErrnoCode } from "./errors.ts";
 import { FAULT_DONE, FAULT_OUT_OF_MEMORY, type FaultResult, faultIn } from "./fault.ts";
@@ -16,8 +26,16 @@ export function ensurePage(
   access: number,
 ): FaultResult {
   const entry = space.pageTable.entries[page];
-  if ((entry & PTE_PRESENT) !== 0 && (access === ACCESS_LOAD || (entry & PTE_WRITE) !== 0)) return FAULT_DONE;
+  if ((entry & PTE_PRESENT) !== 0 && (access === ACCESS_LOAD || (entry & (PTE_WRITE | PTE_DBM)) !== 0)) {
+    if (access === ACCESS_STORE) touchForStore(space, entry);
+    return FAULT_DONE;
+  }
   return faultIn(space, charged, id, page, access);
+}
+
+/** Looking a clean page up for a store makes its frame dirty rather than its entry (follow_page_pte with FOLL_WRITE). */
+export function touchForStore(space: AddressSpace, entry: number): void {
+  if ((entry & PTE_CLEAN) !== 0) space.kernel.frames.dirty[entry >>> PTE_FRAME_SHIFT] = 1;
 }
 
 /** The errno of a fault that could not be resolved for the kernel. */

@@ -1,13 +1,16 @@
 // process_vm_readv(2) and process_vm_writev(2): copying between the memories of two processes (mm/process_vm_access.c).
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { markDefined } from "../hardware/validity.ts";
 import { word } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import { NO_FRAME } from "./frames.ts";
+import { pinnableFrame } from "./gup.ts";
 import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, copyFromUser, copyToUser, untagged, userFrame } from "./uaccess.ts";
+import { accessOk, copyFromUser, copyToUser, untagged } from "./uaccess.ts";
+import { reportUndefinedInput } from "./user-validity.ts";
 
 /** A piece of memory: address and length in bytes. */
 export type IoVector = readonly [address: number, length: number];
@@ -86,6 +89,9 @@ function processVmCopy(
   const syscall = write ? "process_vm_writev" : "process_vm_readv";
   for (const [address, length] of local)
     if (!accessOk(userAddress(thread, address), length)) throw new SystemError("EFAULT", syscall);
+  for (const [address, length] of write ? local : remote) {
+    reportUndefinedInput(write ? thread : target.mainThread, address, length);
+  }
   const cursor = new LocalCursor(local);
   let total = 0;
   for (const [address, length] of remote) {
@@ -117,10 +123,11 @@ function copyVector(
     const frames: number[] = [];
     for (let page = first; page < end; page++) {
       const frame = accessOk(page * PAGE_SIZE, 1)
-        ? userFrame(target.addressSpace, thread.process, page, write ? ACCESS_STORE : ACCESS_LOAD)
+        ? pinnableFrame(target.addressSpace, thread.process, page, write ? ACCESS_STORE : ACCESS_LOAD)
         : NO_FRAME;
       if (frame === NO_FRAME) break;
       kernel.frames.get(frame);
+      if (write) kernel.frames.dirty[frame] = 1;
       frames.push(frame);
     }
     const moved = copyFrames(thread, cursor, frames, address + done, length - done, write);
@@ -147,6 +154,7 @@ function copyFrames(
     const bytes = Math.min(length - done, PAGE_SIZE - offset);
     const position = ram.positionOf(frame) + offset;
     const moved = cursor.move(thread, ram.bankOf(frame).subarray(position, position + bytes), write);
+    if (write && ram.undefinedBits.length > 0) markDefined(ram, frame * PAGE_SIZE + offset, moved);
     done += moved;
     if (moved < bytes) break;
   }

@@ -1,6 +1,14 @@
 // /proc/PID: maps, smaps, smaps_rollup, status, statm and pagemap, with Linux's layout to the column (fs/proc/task_mmu.c).
 // Only reads; costs touched pages and areas.
-import { PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
+import {
+  PAGE_SIZE,
+  PTE_ANON,
+  PTE_CLEAN,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+} from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { Process } from "./process.ts";
 import {
@@ -108,8 +116,9 @@ export function areaUsage(space: AddressSpace, id: number): AreaUsage {
     usage.pss += Math.floor((PAGE_SIZE * PSS_FRACTIONS) / mapped);
     if ((entry & PTE_ANON) !== 0) usage.anonymous++;
     // Pages of files in RAM count as dirty: they have no other place.
-    if (mapped > 1) usage.sharedDirty++;
-    else usage.privateDirty++;
+    const clean = (entry & PTE_CLEAN) !== 0 && kernel.frames.dirty[entry >>> PTE_FRAME_SHIFT] === 0;
+    if (mapped > 1) usage[clean ? "sharedClean" : "sharedDirty"]++;
+    else usage[clean ? "privateClean" : "privateDirty"]++;
   }
   return usage;
 }

@@ -3,6 +3,8 @@
 import {
   PTE_ANON,
   PTE_CHECKED,
+  PTE_CLEAN,
+  PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_MTE,
   PTE_PRESENT,
@@ -52,6 +54,12 @@ export function removeEntry(space: AddressSpace, page: number): void {
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
   else space.rssFile--;
   frames.put(frame);
+}
+
+/** The entry of a page that the next store must make dirty; if it permits stores it goes on doing so. */
+export function cleanEntry(entry: number): number {
+  const permits = (entry & PTE_WRITE) !== 0 ? PTE_DBM : 0;
+  return (entry & ~PTE_WRITE) | PTE_CLEAN | permits;
 }
 
 /** Whether a present entry may become writable without a fault (can_change_pte_writable). */
