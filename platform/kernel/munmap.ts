@@ -7,7 +7,7 @@ import { TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { noteGap, pagesOf } from "./unmapped-area.ts";
 import { VM_ACCOUNT, VM_LOCKED } from "./vm-flags.ts";
-import { removeArea, splitArea } from "./vma-merge.ts";
+import { removeAreas, splitArea } from "./vma-merge.ts";
 import { zapPages } from "./zap.ts";
 
 /**
@@ -39,17 +39,20 @@ export function unmapRange(space: AddressSpace, start: number, end: number, sysc
   if (id === -1) return;
   requireUnmappable(space, start, end, syscall);
   if (vmas.startPage[id] < start) id = splitArea(space, id, start, syscall);
-  while (id !== -1 && vmas.startPage[id] < end) {
-    if (vmas.endPage[id] > end) splitArea(space, id, end, syscall);
-    const next = vmas.next(id);
+  const last = vmas.lookup(end);
+  if (last !== -1 && vmas.startPage[last] < end) splitArea(space, last, end, syscall);
+  const first = vmas.indexOf(id);
+  let index = first;
+  for (; index < vmas.count; index++) {
+    id = vmas.at(index);
+    if (vmas.startPage[id] >= end) break;
     const pages = vmas.endPage[id] - vmas.startPage[id];
     const flags = vmas.flags[id];
     zapPages(space, vmas.startPage[id], vmas.endPage[id]);
     space.account(flags, -pages);
     if ((flags & VM_LOCKED) !== 0) space.lockedPages -= pages;
     if ((flags & VM_ACCOUNT) !== 0) space.kernel.uncommit(pages);
-    removeArea(space, id);
-    id = next;
   }
+  removeAreas(space, first, index);
   noteGap(space, end);
 }

@@ -75,13 +75,21 @@ function duplicateAnonVma(space: AddressSpace, target: number, source: number): 
 
 /** Takes an area out of the table and gives its file back. */
 export function removeArea(space: AddressSpace, id: number): void {
-  const file = space.vmas.files[id];
-  const mapsPages = space.vmas.anonymous[id] === 0;
-  space.vmas.remove(id);
-  if (file !== null) {
-    if (mapsPages) file.inode?.removeMapper(space);
+  const index = space.vmas.indexOf(id);
+  removeAreas(space, index, index + 1);
+}
+
+/** Takes the areas at positions [first, end) out of the table and gives their files back. */
+export function removeAreas(space: AddressSpace, first: number, end: number): void {
+  const { vmas } = space;
+  for (let index = first; index < end; index++) {
+    const id = vmas.at(index);
+    const file = vmas.files[id];
+    if (file === null) continue;
+    if (vmas.anonymous[id] === 0) file.inode?.removeMapper(space);
     file.put();
   }
+  vmas.removeBetween(first, end);
 }
 
 /** Counts one more area that holds `file`. */

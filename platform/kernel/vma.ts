@@ -131,14 +131,17 @@ export class VmaTable {
     return copy;
   }
 
-  remove(id: number): void {
-    const index = this.indexOf(id);
-    this.order.copyWithin(index, index + 1, this.count);
-    this.starts.copyWithin(index, index + 1, this.count);
-    this.count--;
-    this.files[id] = null;
-    this.cleanPages[id] = zeroPage;
-    this.freeIds.push(id);
+  /** Takes the areas at positions [first, end) out, all in one move of those behind them. */
+  removeBetween(first: number, end: number): void {
+    for (let index = first; index < end; index++) {
+      const id = this.order[index];
+      this.files[id] = null;
+      this.cleanPages[id] = zeroPage;
+      this.freeIds.push(id);
+    }
+    this.order.copyWithin(first, end, this.count);
+    this.starts.copyWithin(first, end, this.count);
+    this.count -= end - first;
   }
 
   /** Moves the borders of an area; it must stay between its neighbours. */
