@@ -1,6 +1,7 @@
 // refpage_create itself: from a user's page or pattern to a file descriptor (R1, R2). On every failure nothing stays allocated.
 // What the content then means for faults is content.ts.
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
+import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
 import { int, word } from "../platform/kernel/arguments.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import { O_RDONLY } from "../platform/kernel/file.ts";
@@ -70,6 +71,7 @@ export function createFromPattern(
     ram.bankOf(frame).set(pattern, ram.positionOf(frame));
     ram.replicate(frame, bytes);
     replicateTags(store, source, frame, address & OFFSET_MASK, bytes);
+    replicateValidity(store, source, frame, address & OFFSET_MASK, bytes);
     return openPage(store, thread, frame, declaredContent(ram, frame, bytes), syscall);
   } finally {
     kernel.frames.put(source);
@@ -108,6 +110,19 @@ function replicateTags(
   for (let granule = 0; granule < PAGE_SIZE / GRANULE_SIZE; granule++) {
     ram.setTag(frame, granule, ram.getTag(source, first + (granule % period)));
   }
+}
+
+/** Undefined bytes of the content are undefined wherever they are repeated: the call copies them, it does not use them. */
+function replicateValidity(
+  { kernel }: ReferencePageStore,
+  source: number,
+  frame: number,
+  offset: number,
+  size: number,
+): void {
+  const { ram } = kernel.machine;
+  if (findUndefined(ram, source * PAGE_SIZE + offset, size) < 0) return;
+  for (let at = 0; at < PAGE_SIZE; at += size) copyBits(ram, frame * PAGE_SIZE + at, source * PAGE_SIZE + offset, size);
 }
 
 /** The file and its descriptor; gives the frame back if either cannot be had. */

@@ -1,5 +1,6 @@
 // The reference pages of one kernel: their frames, charges and, on request, one frame for equal contents (R11, R12).
 import { PAGE_SIZE } from "../platform/hardware/layout.ts";
+import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "../platform/hardware/physical-memory.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import { type Content, uniformTag } from "./content.ts";
 import { ReferencePage } from "./file.ts";
@@ -47,6 +48,12 @@ export class ReferencePageStore {
     const tag = uniformTag(ram, frame);
     let tags = String(tag);
     if (tag === -1) for (let granule = 0; granule < PAGE_SIZE / 16; granule++) tags += `,${ram.getTag(frame, granule)}`;
-    return `${kind}:${period}:${tags}:${data}`;
+    return `${kind}:${period}:${tags}:${validityKey(ram, frame)}:${data}`;
   }
+}
+
+/** The frame's validity bits as text; nothing on a machine without them. */
+function validityKey(ram: PhysicalMemory, frame: number): string {
+  const start = frame * VALIDITY_BYTES_PER_FRAME;
+  return Buffer.from(ram.undefinedBits.subarray(start, start + VALIDITY_BYTES_PER_FRAME)).toString("latin1");
 }

@@ -15,6 +15,7 @@ import {
   TAG_UNIT,
 } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
+import { USE_COMPARE, USE_COPY, USE_READ, USE_STRING } from "./validity.ts";
 
 /** Below this many bytes a loop over the bytes beats a typed-array call. */
 const SHORT = 32;
@@ -54,11 +55,18 @@ function inPage(address: number, length: number): number {
   return Math.min(length, PAGE_SIZE - (address & OFFSET_MASK));
 }
 
+/** The position again, since a report's handler may have changed what lies at `address`; only with validity bits. */
+function settle(memory: Mmu, address: number, position: number, access: number): number {
+  return memory.hasShadow ? memory.translateUnchecked(address, access) : position;
+}
+
 export function fill(memory: Mmu, address: number, byte: number, length: number): void {
   checkRange("fill", length);
   while (length > 0) {
-    const position = memory.translate(address, 1, ACCESS_STORE);
+    const found = memory.translate(address, 1, ACCESS_STORE);
     const bytes = stretch(memory, address, length, ACCESS_STORE);
+    memory.defineBytes(address, bytes);
+    const position = settle(memory, address, found, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = byte;
     else bank.fill(byte, position, position + bytes);
@@ -78,8 +86,10 @@ export function fillPattern(memory: Mmu, address: number, length: number, patter
   let done = 0;
   while (done < length) {
     const to = address + done;
-    const position = memory.translate(to, 1, ACCESS_STORE);
+    const found = memory.translate(to, 1, ACCESS_STORE);
     const bytes = memory.checkedBytes(to, inPage(to, length - done), ACCESS_STORE);
+    memory.defineBytes(to, bytes);
+    const position = settle(memory, to, found, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     const period = Math.min(bytes, pattern.length);
     for (let i = 0; i < period; i++) bank[position + i] = pattern[(done + i) % pattern.length];
@@ -119,7 +129,9 @@ function copyDownwards(memory: Mmu, to: number, from: number, length: number): v
 
 /** Copies bytes that leave neither the source's page nor the target's. */
 function copyPiece(memory: Mmu, to: number, from: number, bytes: number): void {
+  memory.copiedPage = (from * PAGES_PER_BYTE) & PAGE_MASK;
   memory.translate(from, bytes, ACCESS_LOAD);
+  if (memory.hasShadow) carryValidity(memory, to, from, bytes);
   const target = memory.translate(to, bytes, ACCESS_STORE);
   const targetBank = memory.ram.banks[memory.bank];
   // Once more: the store's fault may have replaced the page that the first translation found.
@@ -131,6 +143,17 @@ function copyPiece(memory: Mmu, to: number, from: number, bytes: number): void {
   else targetBank.copyWithin(target, source, source + bytes);
 }
 
+function carryValidity(memory: Mmu, to: number, from: number, bytes: number): void {
+  memory.translate(to, bytes, ACCESS_STORE);
+  memory.translate(from, bytes, ACCESS_LOAD);
+  memory.useBytes(USE_COPY, from, bytes);
+  memory.translateUnchecked(to, ACCESS_STORE);
+  const mayStore = memory.mayStore(to, bytes);
+  const target = memory.frame;
+  memory.translateUnchecked(from, ACCESS_LOAD);
+  if (mayStore) memory.copyValidity(to, target, from, memory.frame, bytes);
+}
+
 export function compare(memory: Mmu, a: number, b: number, length: number): -1 | 0 | 1 {
   checkRange("compare", length);
   while (length > 0) {
@@ -139,10 +162,11 @@ export function compare(memory: Mmu, a: number, b: number, length: number): -1 |
     const leftBank = memory.ram.banks[memory.bank];
     const right = memory.translate(b, bytes, ACCESS_LOAD);
     const rightBank = memory.ram.banks[memory.bank];
-    for (let i = 0; i < bytes; i++) {
-      const difference = leftBank[left + i] - rightBank[right + i];
-      if (difference !== 0) return difference < 0 ? -1 : 1;
-    }
+    let same = 0;
+    while (same < bytes && leftBank[left + same] === rightBank[right + same]) same++;
+    const sign = same === bytes ? 0 : leftBank[left + same] < rightBank[right + same] ? -1 : 1;
+    useCompared(memory, a, b, Math.min(bytes, same + 1));
+    if (sign !== 0) return sign;
     a += bytes;
     b += bytes;
     length -= bytes;
@@ -150,11 +174,20 @@ export function compare(memory: Mmu, a: number, b: number, length: number): -1 |
   return 0;
 }
 
+/** What a comparison looked at: both ranges, up to the first difference. */
+function useCompared(memory: Mmu, a: number, b: number, bytes: number): void {
+  memory.useBytes(USE_COMPARE, b, bytes);
+  memory.translateUnchecked(a, ACCESS_LOAD);
+  memory.useBytes(USE_COMPARE, a, bytes);
+}
+
 export function readInto(memory: Mmu, address: number, target: Uint8Array): void {
   for (let done = 0; done < target.length; ) {
     const from = address + done;
-    const position = memory.translate(from, 1, ACCESS_LOAD);
+    const found = memory.translate(from, 1, ACCESS_LOAD);
     const bytes = stretch(memory, from, target.length - done, ACCESS_LOAD);
+    memory.useBytes(USE_READ, from, bytes);
+    const position = settle(memory, from, found, ACCESS_LOAD);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) target[done + i] = bank[position + i];
     else target.set(bank.subarray(position, position + bytes), done);
@@ -165,8 +198,10 @@ export function readInto(memory: Mmu, address: number, target: Uint8Array): void
 export function write(memory: Mmu, address: number, source: Uint8Array): void {
   for (let done = 0; done < source.length; ) {
     const to = address + done;
-    const position = memory.translate(to, 1, ACCESS_STORE);
+    const found = memory.translate(to, 1, ACCESS_STORE);
     const bytes = stretch(memory, to, source.length - done, ACCESS_STORE);
+    memory.defineBytes(to, bytes);
+    const position = settle(memory, to, found, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = source[done + i];
     else bank.set(source.subarray(done, done + bytes), position);
@@ -181,7 +216,9 @@ export function readString(memory: Mmu, address: number, maxLength: number): str
   checkRange("readString", maxLength);
   const bytes: number[] = [];
   while (bytes.length < maxLength) {
-    const position = memory.translate(address + bytes.length, 1, ACCESS_LOAD);
+    const found = memory.translate(address + bytes.length, 1, ACCESS_LOAD);
+    memory.useBytes(USE_STRING, address + bytes.length, 1);
+    const position = settle(memory, address + bytes.length, found, ACCESS_LOAD);
     const byte = memory.ram.banks[memory.bank][position];
     if (byte === 0) break;
     bytes.push(byte);

@@ -21,13 +21,12 @@ import {
 import { type FaultHandler, Mmu, PTE_BANK_SHIFT } from "./mmu.ts";
 import type { PageTable } from "./page-table.ts";
 import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
+import { USE_LOAD } from "./validity.ts";
 
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
 const PTE_BANK_MASK = -1 << PTE_BANK_SHIFT;
 /** Shifts an entry's frame bits to the frame's place in the tag storage. */
 const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
-/** No entry has all these bits: with validity bits every access takes the slow path. */
-const NEVER = -1;
 
 /**
  * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
@@ -41,9 +40,7 @@ export class Memory extends Mmu {
   private readonly bytes: Uint8Array;
   private readonly view: DataView;
   private readonly tags: Uint8Array;
-  /** What an entry must have for {@link taggedPosition}. */
-  private readonly taggedLoad: number;
-  private readonly taggedStore: number;
+  private readonly undefinedBits: Uint8Array;
   /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
   private position = 0;
   private staged = false;
@@ -55,8 +52,7 @@ export class Memory extends Mmu {
     this.bytes = ram.banks[0];
     this.view = ram.views[0];
     this.tags = ram.tags;
-    this.taggedLoad = ram.undefinedBits.length > 0 ? NEVER : PTE_READ | PTE_MTE;
-    this.taggedStore = ram.undefinedBits.length > 0 ? NEVER : PTE_WRITE | PTE_MTE;
+    this.undefinedBits = ram.undefinedBits;
   }
 
   // Each fast path compares the address's place in its page, as a number and as bits: they differ for an address that has
@@ -339,7 +335,9 @@ export class Memory extends Mmu {
   private locate(address: number, size: number, access: number): DataView {
     // Still set if an earlier store over a border threw at a value of the wrong type.
     this.staged = false;
-    const position = this.taggedPosition(address, size, access === ACCESS_LOAD ? this.taggedLoad : this.taggedStore);
+    const position = this.hasShadow
+      ? this.definedPosition(address, size, access)
+      : this.taggedPosition(address, size, (access === ACCESS_LOAD ? PTE_READ : PTE_WRITE) | PTE_MTE);
     if (position >= 0) {
       this.position = position;
       return this.view;
@@ -370,19 +368,60 @@ export class Memory extends Mmu {
     return ((entry & PTE_FRAME_MASK) << 2) | offset;
   }
 
+  /**
+   * The second tier of a machine with validity bits, for an access inside one page of an untagged area: its position in the
+   * first bank once its bytes are defined, or −1 if anything is out of the ordinary. A store that makes bytes defined is not.
+   */
+  private definedPosition(address: number, size: number, access: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    const wanted = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
+    if ((entry & (wanted | PTE_MTE | PTE_BANK_MASK)) !== wanted || offset + size > PAGE_SIZE) return -1;
+    if (page * PAGE_SIZE + offset !== address) return -1;
+    const position = ((entry & PTE_FRAME_MASK) << 2) | offset;
+    if (position < 0) return -1;
+    const index = position >> 3;
+    const shift = position & 7;
+    const mask = ((1 << size) - 1) << shift;
+    let bits = this.undefinedBits[index] & mask;
+    if (mask > 0xff) bits |= (this.undefinedBits[index + 1] << 8) & mask;
+    if (bits === 0 || this.ignoresValidity) return position;
+    if (access === ACCESS_LOAD) return this.validityObserver === null ? position : -1;
+    const observer = this.validityObserver;
+    if (observer !== null && (address < observer.addressableFrom || address + size > observer.addressableTo)) return -1;
+    this.undefinedBits[index] &= ~mask;
+    if (mask > 0xff) this.undefinedBits[index + 1] &= ~(mask >> 8);
+    return position;
+  }
+
   private locateSlowly(address: number, size: number, access: number): DataView {
     const room = PAGE_SIZE - (address & OFFSET_MASK);
     if (size <= room) {
       this.position = this.translate(address, size, access);
+      if (this.hasShadow) this.position = this.validate(address, size, access);
       return this.ram.views[this.bank];
     }
     const next = address + room;
     this.translate(address, room, access);
+    if (this.hasShadow) this.validate(address, room, access);
     this.translate(next, size - room, access);
+    if (this.hasShadow) {
+      this.validate(next, size - room, access);
+      // What a report's handler did to the first page.
+      this.translate(address, room, access);
+    }
     for (let i = 0; i < size; i++) this.stage.setUint8(i, this.byteUnchecked(address + i));
     this.position = 0;
     this.staged = access === ACCESS_STORE;
     return this.stage;
+  }
+
+  /** Reports or defines undefined bytes of the page just translated. @returns its position, which a report may have changed */
+  private validate(address: number, size: number, access: number): number {
+    if (access === ACCESS_LOAD) this.useBytes(USE_LOAD, address, size);
+    else this.defineBytes(address, size);
+    return this.translateUnchecked(address, access);
   }
 
   /** Puts a staged store into its two pages. */

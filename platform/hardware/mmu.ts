@@ -5,6 +5,7 @@ import type { Counters } from "./counters.ts";
 import { type BusError, type IllegalInstruction, SegmentationFault } from "./faults.ts";
 import {
   ACCESS_LOAD,
+  ACCESS_STORE,
   ADDRESS_LIMIT,
   OFFSET_MASK,
   PAGE_SIZE,
@@ -19,6 +20,15 @@ import {
 import type { PageTable } from "./page-table.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
+import {
+  copyBits,
+  findUndefined,
+  markDefined,
+  USE_COPY,
+  USE_STORE,
+  type UseKind,
+  type ValidityObserver,
+} from "./validity.ts";
 
 /** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
 export interface FaultHandler {
@@ -55,6 +65,16 @@ export class Mmu {
   /** The tag of the pointer whose access faults, while handleFault() runs. */
   faultTag = 0;
 
+  /** Whether RAM has validity bits. */
+  readonly hasShadow: boolean;
+  /** This thread's accesses leave validity bits alone, all but copies: for an allocator's own work on its blocks. */
+  ignoresValidity = false;
+  /** Who is told when this thread uses undefined bytes. Bits are kept in step without one, too. */
+  validityObserver: ValidityObserver | null = null;
+
+  /** The page that the last copy read from: its load faults are a copy's, which uses no values. */
+  copiedPage = -1;
+
   private mode: TagCheckMode = TAG_CHECK_NONE;
   private override = false;
   /** Whether accesses compare tags now: a mode is set and TCO is not. */
@@ -66,6 +86,7 @@ export class Mmu {
     this.pageTable = pageTable;
     this.entries = pageTable.entries;
     this.faults = faults;
+    this.hasShadow = ram.undefinedBits.length > 0;
   }
 
   /** SCTLR_EL1.TCF0: what a tag mismatch does to this thread. */
@@ -132,6 +153,48 @@ export class Mmu {
     if (faultsSynchronously(this.mode, access)) return mismatch - offset;
     this.asyncTagFault = true;
     return size;
+  }
+
+  /**
+   * Before a use of `size` bytes at `address`, all in the page of the last translation: undefined ones are reported. A copy
+   * (USE_COPY) is no use of their values; of it only memory that the program may not access is.
+   */
+  useBytes(kind: UseKind, address: number, size: number): void {
+    if (!this.hasShadow || this.ignoresValidity) return;
+    const observer = this.validityObserver;
+    if (observer === null) return;
+    const found = findUndefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
+    if (found < 0) return;
+    if (kind === USE_COPY) this.mayAccess(observer, kind, address, size);
+    else observer.undefinedUse(kind, address, size, address + found);
+  }
+
+  /** Before a store of `size` bytes to the page of the last translation: they are defined from now on. */
+  defineBytes(address: number, size: number): void {
+    if (!this.hasShadow || this.ignoresValidity || !this.mayStore(address, size)) return;
+    markDefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
+  }
+
+  /** Whether a store to the page of the last translation defines its bytes, or was reported as none of the program's. */
+  mayStore(address: number, size: number): boolean {
+    if (!this.hasShadow || this.ignoresValidity) return true;
+    const observer = this.validityObserver;
+    if (observer === null) return true;
+    if (findUndefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size) < 0) return true;
+    if (!this.mayAccess(observer, USE_STORE, address, size)) return false;
+    this.translateUnchecked(address, ACCESS_STORE);
+    return true;
+  }
+
+  private mayAccess(observer: ValidityObserver, kind: UseKind, address: number, size: number): boolean {
+    if (address >= observer.addressableFrom && address + size <= observer.addressableTo) return true;
+    return observer.mayAccess(kind, address, size);
+  }
+
+  /** As bytes are copied inside one page each: the target's get the validity of the source's. */
+  copyValidity(to: number, targetFrame: number, from: number, sourceFrame: number, size: number): void {
+    const source = sourceFrame * PAGE_SIZE + (from & OFFSET_MASK);
+    copyBits(this.ram, targetFrame * PAGE_SIZE + (to & OFFSET_MASK), source, size);
   }
 
   private checkTags(address: number, size: number, access: number): void {

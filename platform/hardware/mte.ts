@@ -1,10 +1,11 @@
 // The instructions of the Memory Tagging Extension (DDI 0487) for one thread: tags chosen, loaded and stored.
 // Checks of ordinary accesses are in mmu.ts and tag-check.ts; what the kernel does to whole frames is in tag-store.ts.
 import { BusError, IllegalInstruction } from "./faults.ts";
-import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, TAG_UNIT } from "./layout.ts";
+import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE, TAG_UNIT } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
 import { fillTagRange } from "./tag-store.ts";
 import { chooseNonExcludedTag, countAllowedTags, nthAllowedTag, tagOf, withoutTag } from "./tags.ts";
+import { markDefined } from "./validity.ts";
 
 const ALL_TAGS = 0xffff;
 const LARGEST_IMMEDIATE = 1008;
@@ -137,6 +138,7 @@ export function stgp(memory: Mmu, address: number, first: bigint, second: bigint
   const view = memory.ram.views[memory.bank];
   view.setBigUint64(position, first, true);
   view.setBigUint64(position + 8, second, true);
+  define(memory, position, GRANULE_SIZE);
   storeTag(memory, address, tagOf(address));
 }
 
@@ -203,4 +205,10 @@ function storeBlockTags(memory: Mmu, address: number): void {
 
 function zero(memory: Mmu, position: number, bytes: number): void {
   memory.ram.banks[memory.bank].fill(0, position, position + bytes);
+  define(memory, position, bytes);
+}
+
+/** Stored bytes are defined, on a machine that keeps count of that. */
+function define(memory: Mmu, position: number, bytes: number): void {
+  if (memory.hasShadow) markDefined(memory.ram, memory.frame * PAGE_SIZE + (position & OFFSET_MASK), bytes);
 }

@@ -36,6 +36,8 @@ export class PhysicalMemory {
   readonly mayHaveTags: Uint8Array;
   /** One bit a byte, 1 = undefined. Empty unless the machine was made with `shadow`. */
   readonly undefinedBits: Uint8Array;
+  /** A byte a frame: 0 only if all its bytes are defined. */
+  readonly mayBeUndefined: Uint8Array;
 
   constructor({ memoryBytes, mte, shadow, gzvaBlockBytes }: PhysicalMemoryOptions) {
     this.gzvaBlockBytes = gzvaBlockBytes;
@@ -49,6 +51,7 @@ export class PhysicalMemory {
     this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
     this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
     this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
+    this.mayBeUndefined = new Uint8Array(shadow ? this.frameCount : 0);
   }
 
   bankOf(frame: number): Uint8Array {
@@ -118,13 +121,15 @@ export class PhysicalMemory {
 
   /** Marks every byte of a frame defined or undefined. Nothing happens on a machine without validity bits. */
   fillValidity(frame: number, bits: 0 | 0xff): void {
-    if (this.undefinedBits.length === 0) return;
+    if (this.undefinedBits.length === 0 || (bits === 0 && this.mayBeUndefined[frame] === 0)) return;
+    this.mayBeUndefined[frame] = bits;
     const position = frame * VALIDITY_BYTES_PER_FRAME;
     this.undefinedBits.fill(bits, position, position + VALIDITY_BYTES_PER_FRAME);
   }
 
   copyValidity(to: number, from: number): void {
-    if (this.undefinedBits.length === 0) return;
+    if (this.undefinedBits.length === 0 || (this.mayBeUndefined[to] | this.mayBeUndefined[from]) === 0) return;
+    this.mayBeUndefined[to] = this.mayBeUndefined[from];
     const source = from * VALIDITY_BYTES_PER_FRAME;
     this.undefinedBits.copyWithin(to * VALIDITY_BYTES_PER_FRAME, source, source + VALIDITY_BYTES_PER_FRAME);
   }

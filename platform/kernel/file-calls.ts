@@ -8,6 +8,7 @@ import { createMemfd, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, openInode, punc
 import { createPipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
 import { reportAsyncTagFault } from "./tagged-address.ts";
+import { reportForbiddenOutput, reportUndefinedInput } from "./user-validity.ts";
 
 /** memfd_create(2) flags. */
 export const MFD_CLOEXEC = 1;
@@ -236,6 +237,7 @@ function readAt(
   if (!file.readable) throw new SystemError("EBADF", syscall, "not open for reading");
   if (file.operations.read === undefined)
     throw new SystemError("EINVAL", syscall, `${file.operations.path} cannot be read`);
+  reportForbiddenOutput(process.currentThread, start, bytes);
   return file.operations.read(process.currentThread, file, start, bytes, offset);
 }
 
@@ -252,5 +254,6 @@ function writeAt(
   if (!file.writable) throw new SystemError("EBADF", syscall, "not open for writing");
   if (file.operations.write === undefined)
     throw new SystemError("EINVAL", syscall, `${file.operations.path} cannot be written`);
+  reportUndefinedInput(process.currentThread, start, bytes);
   return file.operations.write(process.currentThread, file, start, bytes, offset);
 }

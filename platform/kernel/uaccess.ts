@@ -11,6 +11,7 @@ import {
   TAG_UNIT,
 } from "../hardware/layout.ts";
 import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
+import { markDefined } from "../hardware/validity.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { FAULT_DONE, handlePageFault } from "./fault.ts";
 import { NO_FRAME } from "./frames.ts";
@@ -66,7 +67,10 @@ function transfer(thread: Thread, address: number, buffer: Uint8Array, access: n
     const position = ram.positionOf(frame) + (at & OFFSET_MASK);
     const bank = ram.bankOf(frame);
     if (access === ACCESS_LOAD) buffer.set(bank.subarray(position, position + bytes), done);
-    else bank.set(buffer.subarray(done, done + bytes), position);
+    else {
+      bank.set(buffer.subarray(done, done + bytes), position);
+      if (ram.undefinedBits.length > 0) markDefined(ram, frame * PAGE_SIZE + (at & OFFSET_MASK), bytes);
+    }
     done += bytes;
     if (bytes < room) break;
   }
