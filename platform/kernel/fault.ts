@@ -192,7 +192,10 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
   const inode = vmas.files[id]?.inode;
   const flags = vmas.flags[id];
   const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
-  if (inode === null || inode === undefined || index >= inode.pageCount) return FAULT_PAST_END;
+  if (inode === null || inode === undefined) return FAULT_PAST_END;
+  // Neighbours come first: they are mapped even if the page itself turns out to lie past the end.
+  if (access !== ACCESS_STORE) mapCachedNeighbours(space, id, page);
+  if (index >= inode.pageCount) return FAULT_PAST_END;
   const frame = inode.page(index, space.cgroup);
   if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
   const isShared = (flags & VM_SHARED) !== 0;
@@ -203,7 +206,6 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
     frames.exclusive[copy] = 1;
     installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
   } else {
-    if (access !== ACCESS_STORE) mapCachedNeighbours(space, id, page);
     frames.get(frame);
     installEntry(space, page, makeEntry(space, frame, flags, 0, isShared));
   }
