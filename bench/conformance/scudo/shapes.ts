@@ -149,9 +149,7 @@ export function replayWindows([recorded]: readonly Observation[]): Difference | 
   const difference = compareFields(recorded!, got);
   if (difference !== undefined) return difference;
   // Whole windows are without a gap; of a window begun, any blocks may be out.
-  const least = (count - 1) * region.blockSize;
-  const most = (region.totalBlocks - 1) * region.blockSize;
-  if (Number(recorded!.span_bytes) === least && region.totalBlocks === count)
-    return compareRange("span_bytes", span, least, least);
-  return compareRange("span_bytes", span, least, most);
+  const recordedSpan = Number(recorded!.span_bytes);
+  if (region.totalBlocks === count) return compareRange("span_bytes", span, recordedSpan, recordedSpan);
+  return compareRange("span_bytes", span, (count - 1) * region.blockSize, (region.totalBlocks - 1) * region.blockSize);
 }
