@@ -29,7 +29,7 @@ import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 import * as reports from "./report.ts";
 import { isBelowRssLimit } from "./rss-limit.ts";
-import { Secondary } from "./secondary.ts";
+import { Secondary, type SecondaryOptions } from "./secondary.ts";
 import { type Tsd, TsdRegistry } from "./tsd.ts";
 
 /** S3.4 */
@@ -40,6 +40,8 @@ const MIN_ALIGNMENT = 16;
 export const BLOCK_MARKER = 0x44554353;
 /** Bits of the header's low word that a free clears: state and origin. */
 const KEPT_WHEN_FREED = ~0xf00;
+/** Leaving the quarantine clears the state only: was-zeroed (S1.1) stays. */
+const KEPT_WHEN_RECYCLED = ~0x300;
 const FREED_QUARANTINED = STATE_QUARANTINED << 8;
 /** Added to every secondary request when slack is on (S20.2). */
 const LARGE_SLACK = 16;
@@ -55,6 +57,8 @@ export interface AllocatorOptions {
   readonly seed: number;
   /** What print_stats writes, when a heap that may not return null runs out of memory (S3.1 step 9). */
   readonly printStatistics: () => void;
+  /** Makes the secondary; a tagged heap has one of its own. */
+  readonly createSecondary?: (options: SecondaryOptions) => Secondary;
 }
 
 export class Allocator implements QuarantineOwner {
@@ -77,10 +81,12 @@ export class Allocator implements QuarantineOwner {
   private readonly printStatistics: () => void;
   private readonly quarantineMaxChunk: number;
   /** Sizes up to this with alignment 16 take the fast path; −1 while every allocation needs a closer look. */
-  private readonly fastLimit: number;
+  protected readonly fastLimit: number;
   private readonly hasRssLimit: boolean;
-  private readonly classBySize16: Uint8Array;
-  private readonly stride: number;
+  protected readonly classBySize16: Uint8Array;
+  protected readonly stride: number;
+  /** Was-zeroed, in the header's place, for the chunk being freed (S1.1); tagging sets it. */
+  protected freedBits = 0;
 
   constructor(given: AllocatorOptions, inherited?: Allocator) {
     const { options, program } = given;
@@ -105,7 +111,8 @@ export class Allocator implements QuarantineOwner {
     this.primary = new Primary(primaryOptions, inherited?.primary.regions.copy());
     this.primaryRelease = new PrimaryRelease(this.primary);
     this.primary.setReleaseInterval(config.primary.defaultReleaseIntervalMs ?? flags.release_to_os_interval_ms);
-    this.secondary = new Secondary({
+    const createSecondary = given.createSecondary ?? ((secondaryOptions) => new Secondary(secondaryOptions));
+    this.secondary = createSecondary({
       program,
       cache: config.secondaryCache,
       releaseIntervalMs: flags.release_to_os_interval_ms,
@@ -202,7 +209,7 @@ export class Allocator implements QuarantineOwner {
     const { cache } = tsd;
     const isDrained = cache.counts[classId] === this.primary.shape.maxCounts[classId];
     if (isDrained) this.primary.drain(cache, classId);
-    this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    this.headers.store(this.program.memory, pointer, (low & KEPT_WHEN_FREED) | this.freedBits, offset);
     this.pushBlock(cache, classId, pointer - HEADER_SIZE - offset * 16);
     if (isDrained) this.primaryRelease.release(classId, "normal");
   }
@@ -217,7 +224,7 @@ export class Allocator implements QuarantineOwner {
     cache.stats[STAT_FREE] += blockSize;
   }
 
-  private deallocateLarge(pointer: number, low: number, offset: number): void {
+  protected deallocateLarge(pointer: number, low: number, offset: number): void {
     this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
     this.secondary.deallocate(pointer - HEADER_SIZE);
   }
@@ -226,7 +233,8 @@ export class Allocator implements QuarantineOwner {
     this.quarantine.prepare(tsd);
     this.program.touch(pointer - HEADER_SIZE);
     this.quarantine.put(tsd, pointer, sizeOrUnusedOf(low));
-    this.headers.store(this.program.memory, pointer, (low & KEPT_WHEN_FREED) | FREED_QUARANTINED, offset);
+    const freed = (low & KEPT_WHEN_FREED) | FREED_QUARANTINED | this.freedBits;
+    this.headers.store(this.program.memory, pointer, freed, offset);
     this.quarantine.settle(tsd);
   }
 
@@ -263,7 +271,7 @@ export class Allocator implements QuarantineOwner {
   }
 
   /** All of an allocation that the fast path leaves out, in the order of S3.1. */
-  private allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+  protected allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
     if (alignment > MAX_ALIGNMENT) {
       if (this.mayReturnNull) return 0;
       reports.reportAlignmentTooBig(alignment, MAX_ALIGNMENT, this.reports);
@@ -293,7 +301,7 @@ export class Allocator implements QuarantineOwner {
   }
 
   /** Tries the class for `needed` bytes, then every larger one. */
-  private allocateSmall(
+  protected allocateSmall(
     cache: LocalCache,
     size: number,
     needed: number,
@@ -335,7 +343,7 @@ export class Allocator implements QuarantineOwner {
     return this.registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
   }
 
-  private allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
+  protected allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
     const block = this.secondary.allocate(size + this.largeSlack, alignment, fill);
     if (block === 0) return 0;
     const user = Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
@@ -349,7 +357,7 @@ export class Allocator implements QuarantineOwner {
     return user;
   }
 
-  private fillFreed(pointer: number, low: number): void {
+  protected fillFreed(pointer: number, low: number): void {
     const mode = this.fillMode === FILL_NONE ? FILL_ZERO : this.fillMode;
     const size = this.sizeOf(pointer, low);
     // Pages that read right when clean are given back instead of being filled.
@@ -381,7 +389,12 @@ export class Allocator implements QuarantineOwner {
     if (stateOf(low) !== expected) this.reportState(action, pointer, low);
     const classId = classIdOf(low);
     if (tsd.cache.counts[classId] === this.primary.shape.maxCounts[classId]) this.primary.drain(tsd.cache, classId);
-    this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    this.headers.store(
+      this.program.memory,
+      pointer,
+      low & (expected === STATE_QUARANTINED ? KEPT_WHEN_RECYCLED : KEPT_WHEN_FREED),
+      offset,
+    );
     this.pushBlock(tsd.cache, classId, pointer - HEADER_SIZE - offset * 16);
   }
 
