@@ -159,7 +159,7 @@ export abstract class CInterface {
     const pointer = this.allocator.allocate(size, ORIGIN_MEMALIGN, alignment, false);
     if (pointer === 0) return ENOMEM;
     try {
-      storeWord(this.allocator.memory, target, pointer);
+      storeWord(this.allocator.program.userMemory, target, pointer);
     } catch (error) {
       this.allocator.deallocate(pointer, ORIGIN_MEMALIGN, 0);
       throw error;

@@ -333,6 +333,9 @@ export class Allocator implements QuarantineOwner {
     return user;
   }
 
+  /** Told when realloc has changed the size of the chunk that now is at `pointer`, without copying it. */
+  noteResize(_pointer: number, _oldSize: number, _newSize: number): void {}
+
   /** Bytes added to every secondary request. */
   get largeSlack(): number {
     return this.addLargeAllocationSlack ? LARGE_SLACK : 0;

@@ -80,7 +80,7 @@ export class Heap extends Introspection {
 
   /** Loads and stores of the thread that runs now, by DataView's names. */
   get memory(): Memory {
-    return this.program.memory;
+    return this.program.userMemory;
   }
 
   get kernel(): Kernel {
@@ -106,7 +106,7 @@ export class Heap extends Introspection {
       throw new RangeError(`thread ${thread.tid} is not of process ${this.process.pid}`);
     this.thread = thread;
     this.process.currentThread = thread;
-    this.program.memory = thread.memory;
+    this.program.runAs(thread);
     this.allocator.registry.switchTo(thread);
   }
 

@@ -16,6 +16,7 @@ import {
   PROT_WRITE,
 } from "../platform/kernel/mman.ts";
 import type { Process } from "../platform/kernel/process.ts";
+import type { Thread } from "../platform/kernel/thread.ts";
 
 /** What a mapping call answers when memory, address space or the map count is exhausted (ENOMEM). */
 export const NO_MEMORY = -1;
@@ -26,14 +27,23 @@ const READ_WRITE = PROT_READ | PROT_WRITE;
 /** The process that a heap lives in, and its calls. Lengths are whole pages; failures but ENOMEM are the caller's errors. */
 export class Program {
   readonly process: Process;
-  /** Loads and stores of the thread that runs now; heap.ts changes it with the thread. */
+  /** The heap's own loads and stores, as the thread that runs now; heap.ts changes it with the thread. */
   memory: Memory;
+  /** Those of the program that uses the heap: the same, unless somebody watches what the program reads (tracked-program.ts). */
+  userMemory: Memory;
   /** Address space that could not be unmapped, see {@link discard}. */
   leakedBytes = 0;
 
   constructor(process: Process) {
     this.process = process;
     this.memory = process.memory;
+    this.userMemory = process.memory;
+  }
+
+  /** From now on the heap works as `thread`. */
+  runAs(thread: Thread): void {
+    this.memory = thread.memory;
+    this.userMemory = thread.memory;
   }
 
   /** Reserves address space without memory. @returns its address, or {@link NO_MEMORY} */

@@ -52,6 +52,7 @@ function resizeInPlace(
   const sizeOrUnused = classIdOf(low) === 0 ? blockEnd - (pointer + newSize) : newSize;
   const newLow = packLow(classIdOf(low), STATE_ALLOCATED, originOf(low), sizeOrUnused);
   allocator.headers.store(allocator.memory, pointer, newLow, offset);
+  allocator.noteResize(pointer, oldSize, newSize);
 }
 
 /** S5.6. A failure on the way, e.g. no frame for a page of the new chunk, leaves the old one as it was. */
@@ -95,6 +96,7 @@ function moveLarge(allocator: Allocator, pointer: number, oldSize: number, newSi
   const user = moved + HEADER_SIZE;
   const unused = secondary.blockEnd(moved) - (user + newSize);
   allocator.headers.store(allocator.memory, user, packLow(0, STATE_ALLOCATED, ORIGIN_MALLOC, unused), 0);
+  allocator.noteResize(user, oldSize, newSize);
   return user;
 }
 

@@ -143,7 +143,7 @@ export class Secondary {
    * back, or another clean page is mapped over them.
    * @returns the clean page's id, or NO_MEMORY if the mapping was lost in the attempt
    */
-  private cleanCached(slot: number, block: number, fill: number): number {
+  protected cleanCached(slot: number, block: number, fill: number): number {
     const cache = this.cache as SecondaryCache;
     const cleanId = cache.cleanId[slot];
     if (fill === FILL_NONE) return cleanId;
@@ -166,7 +166,7 @@ export class Secondary {
     return cache.cleanId[slot];
   }
 
-  private fillBlock(block: number, end: number, fill: number): void {
+  protected fillBlock(block: number, end: number, fill: number): void {
     fillMemory(this.program.memory, block, end - block, fill, this.referencePages.pattern);
     this.memsetFills++;
   }
