@@ -111,7 +111,8 @@ export function replayRealloc([recorded]: readonly Observation[]): Difference | 
   const from = Number(recorded!.from);
   const to = Number(recorded!.to);
   const before = heap.malloc(from);
-  const contents = Uint8Array.from({ length: from }, (_, index) => (index * 7 + 1) & 0xff);
+  const contents = new Uint8Array(from);
+  for (let index = 0; index < from; index++) contents[index] = index * 7 + 1;
   memory.write(before, contents);
   const classBefore = chunkFields(memory, before).classId;
   const after = heap.realloc(before, to);
@@ -120,7 +121,7 @@ export function replayRealloc([recorded]: readonly Observation[]): Difference | 
     class_from: classBefore,
     class_to: chunkFields(memory, after).classId,
     in_place: after === before,
-    kept: memory.read(after, kept).every((byte, index) => byte === contents[index]),
+    kept: Buffer.compare(memory.read(after, kept), contents.subarray(0, kept)) === 0,
     usable: heap.malloc_usable_size(after),
   };
   return compareAll(recorded!, got, ["from", "to", "options"]);

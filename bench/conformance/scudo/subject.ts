@@ -83,8 +83,9 @@ export function hexByte(byte: number): string {
 /** The value that every byte has, or "mixed"; `none` for no bytes. */
 export function contentsOf(memory: Memory, address: number, length: number, none = "mixed"): string {
   if (length === 0) return none;
+  const first = memory.getUint8(address);
   const bytes = memory.read(address, length);
-  return bytes.every((byte) => byte === bytes[0]) ? hexByte(bytes[0]!) : "mixed";
+  return Buffer.compare(bytes, new Uint8Array(length).fill(first)) === 0 ? hexByte(first) : "mixed";
 }
 
 /** Addresses as the recordings mask them. */

@@ -25,7 +25,7 @@ test("the real Scudo's recorded answers are ours, all 861 cases of 18 kinds", ()
   const command = ["dist/bench/conformance/main.js", "scudo", ...recordings];
   const printed = execFileSync(process.execPath, command, { cwd: root, encoding: "utf8" });
   expect(printed).toBe("861 passed, 0 failed\n");
-});
+}, 300_000);
 
 describe("a replay", () => {
   let folder = "";
