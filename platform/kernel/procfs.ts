@@ -205,20 +205,30 @@ function lockedKib(space: AddressSpace, id: number, usage: AreaUsage): number {
   return (space.vmas.flags[id] & VM_LOCKED) !== 0 ? Math.floor(usage.pss / (1024 * PSS_FRACTIONS)) : 0;
 }
 
+const PAGE_SIZE_LINES = kilobytes("KernelPageSize", KIB_PER_PAGE) + kilobytes("MMUPageSize", KIB_PER_PAGE);
+const THP_LINE = `${"THPeligible:".padEnd(16)}${"0".padStart(8)}\n`;
+
+/** Most areas of a program with many have no page in memory and the flags of others: their lines are made once. */
 function smapsText(space: AddressSpace): string {
+  const { vmas } = space;
+  const flagLines = new Map<number, string>();
+  let untouchedLines = "";
   const parts: string[] = [];
   forEachArea(space, (id) => {
+    const flags = vmas.flags[id];
+    let flagLine = flagLines.get(flags);
+    if (flagLine === undefined) {
+      flagLine = `VmFlags: ${vmFlagNames(flags)} \n`;
+      flagLines.set(flags, flagLine);
+    }
     const usage = areaUsage(space, id);
-    const size = (space.vmas.endPage[id] - space.vmas.startPage[id]) * KIB_PER_PAGE;
-    parts.push(
-      `${headerLine(space, id)}\n`,
-      kilobytes("Size", size),
-      kilobytes("KernelPageSize", KIB_PER_PAGE),
-      kilobytes("MMUPageSize", KIB_PER_PAGE),
-      usageLines(usage, lockedKib(space, id, usage)),
-      `${"THPeligible:".padEnd(16)}${"0".padStart(8)}\n`,
-      `VmFlags: ${vmFlagNames(space.vmas.flags[id])} \n`,
-    );
+    let lines = untouchedLines;
+    if (usage.rss > 0 || untouchedLines === "") {
+      lines = PAGE_SIZE_LINES + usageLines(usage, lockedKib(space, id, usage)) + THP_LINE;
+      if (usage.rss === 0) untouchedLines = lines;
+    }
+    const size = (vmas.endPage[id] - vmas.startPage[id]) * KIB_PER_PAGE;
+    parts.push(headerLine(space, id), "\n", kilobytes("Size", size), lines, flagLine);
   });
   return parts.join("");
 }
