@@ -42,7 +42,7 @@ const FAULT_AROUND_PAGES = 16;
 
 /**
  * Resolves a fault at `page`, counting it to `charged` (the process that runs, not always the one whose memory it is).
- * With FAULT_DONE the entry permits the access; with any other result nothing has changed.
+ * With FAULT_DONE the entry permits the access; with any other result no entry of this page has changed.
  */
 export function handlePageFault(space: AddressSpace, charged: Process, page: number, access: number): FaultResult {
   const { vmas } = space;
@@ -193,16 +193,16 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
   const flags = vmas.flags[id];
   const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
   if (inode === null || inode === undefined) return FAULT_PAST_END;
-  // Neighbours come first: they are mapped even if the page itself turns out to lie past the end.
+  const isShared = (flags & VM_SHARED) !== 0;
+  // What comes before the page itself stays even if that turns out to lie past the end: mapped neighbours, an anon_vma.
   if (access !== ACCESS_STORE) mapCachedNeighbours(space, id, page);
+  else if (!isShared && vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   if (index >= inode.pageCount) return FAULT_PAST_END;
   const frame = inode.page(index, space.cgroup);
   if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
-  const isShared = (flags & VM_SHARED) !== 0;
   if (access === ACCESS_STORE && !isShared) {
     const copy = frames.allocateCopy(frame, space.cgroup);
     if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
-    if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
     frames.exclusive[copy] = 1;
     installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
   } else {

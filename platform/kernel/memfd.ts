@@ -85,19 +85,19 @@ function writeFile(thread: Thread, file: OpenFile, address: number, length: numb
     const position = offset + done;
     const index = pageIndexOf(position);
     const bytes = Math.min(length - done, PAGE_SIZE - (position & OFFSET_MASK));
-    const chunk = new Uint8Array(bytes);
-    const copied = copyFromUser(thread, address + done, chunk);
-    if (copied === 0) break;
+    // The page is there before the buffer is looked at, and stays if that cannot be read (shmem_write_begin, _end).
     const frame = inode.page(index, process.addressSpace.cgroup);
     if (frame === NO_FRAME) {
       if (done === 0) throw new SystemError("ENOSPC", "write");
       break;
     }
+    const chunk = new Uint8Array(bytes);
+    const copied = copyFromUser(thread, address + done, chunk);
+    if (position + copied > inode.size) inode.size = position + copied;
+    if (copied === 0) break;
     ram.bankOf(frame).set(chunk.subarray(0, copied), ram.positionOf(frame) + (position & OFFSET_MASK));
     ram.fillValidity(frame, 0);
     done += copied;
-    if (position + copied > inode.size) inode.size = position + copied;
-    if (copied < bytes) break;
   }
   if (done === 0 && length > 0) throw new SystemError("EFAULT", "write");
   return done;
@@ -118,10 +118,11 @@ export function truncate(inode: Inode, length: number): void {
 export function punchHole(inode: Inode, from: number, to: number): void {
   const first = Math.ceil(from / PAGE_SIZE);
   const end = Math.floor(to / PAGE_SIZE);
-  if (first < end) {
-    unmapFilePages(inode, first, end, { privateCopies: "keep" });
-    inode.dropPages(first, end);
+  // Linux computes the end of what to unmap as one byte before `end`; before page 0 that wraps, and means all that follows.
+  if (first < end || end === 0) {
+    unmapFilePages(inode, first, end === 0 ? Number.MAX_SAFE_INTEGER : end, { privateCopies: "keep" });
   }
+  if (first < end) inode.dropPages(first, end);
   inode.zeroRange(from, Math.min(to, first * PAGE_SIZE));
   if (end >= first) inode.zeroRange(Math.max(from, end * PAGE_SIZE), to);
 }

@@ -149,7 +149,7 @@ function moveRange(space: AddressSpace, { start, oldPages, target, flags }: Rema
   let result = -1;
   let previousEnd = 0;
   let nextTarget = target;
-  for (let page = start; ; ) {
+  for (let page = start; page < end; ) {
     const id = vmas.findIntersection(page, end);
     if (id === -1) break;
     const from = Math.max(vmas.startPage[id], start);
