@@ -15,6 +15,9 @@ const OWN_FRAMES_LIMIT = 12;
 const LIBRARY_FOLDER = new URL("..", import.meta.url).href;
 const OWN_FLOORS = ["platform/", "refpage/", "allocator/"].map((floor) => LIBRARY_FOLDER + floor);
 
+/** In a bundle, folders are gone: there the library's frames are those of its classes that a trace begins with. */
+const OWN_METHOD = /^\s*at (?:new )?(?:StackTable|Heap|Allocator)\b/;
+
 /**
  * A ring of the last `capacity` allocations, by chunk address. Invariants: `slotOf` maps each address kept to the one slot
  * that holds it; a slot holds no address twice; `next` is the slot that will be overwritten.
@@ -88,6 +91,7 @@ export class StackTable {
   private format(trace: Trace | null): string | null {
     if (trace === null) return null;
     const lines = (trace.stack ?? "").split("\n").filter((line) => line.trimStart().startsWith("at "));
+    while (lines.length > 0 && OWN_METHOD.test(lines[0]!)) lines.shift();
     const foreign = lines.filter((line) => !isOwnFrame(line));
     return foreign.slice(0, this.frames).join("\n");
   }

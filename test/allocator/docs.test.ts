@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readExamples } from "../package/examples.ts";
 
@@ -18,18 +18,17 @@ let folder = "";
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "refheap-docs-"));
   for (const { name, code } of examples) writeFileSync(join(folder, `${name}.ts`), code);
-  await build({
-    entryPoints: examples.map(({ name }) => join(folder, `${name}.ts`)),
-    outdir: join(folder, "out"),
-    outExtension: { ".js": ".mjs" },
-    bundle: true,
-    format: "esm",
+  const bundle = await rolldown({
+    input: Object.fromEntries(examples.map(({ name }) => [name, join(folder, `${name}.ts`)])),
     platform: "node",
-    target: "node20",
-    sourcemap: "inline",
-    logLevel: "error",
-    alias: { refheap: join(root, "allocator/index.ts"), "refheap/kernel": join(root, "refpage/index.ts") },
+    logLevel: "silent",
+    // `using` is younger than the oldest Node that the package supports.
+    transform: { target: "es2023" },
+    resolve: {
+      alias: { "refheap/kernel": join(root, "refpage/index.ts"), refheap: join(root, "allocator/index.ts") },
+    },
   });
+  await bundle.write({ dir: join(folder, "out"), format: "esm", entryFileNames: "[name].mjs", sourcemap: "inline" });
 });
 
 afterAll(() => {
