@@ -43,10 +43,18 @@ function hostRssBytes(): number {
   return hostRssKib() * 1024;
 }
 
+/** Larger than the secondary cache takes, so that each is mapped and unmapped; small, so that the host commits little. */
+const WARM_UP_BYTES = 2 ** 20;
+const WARM_UP_ROUNDS = 2000;
+
+/** Lets the engine compile the paths, and a refpage heap make its file descriptor. */
+function warmUp(heap: Heap): void {
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) heap.free(heap.malloc(WARM_UP_BYTES));
+}
+
 function measureLarge({ mode, chunkBytes, rounds }: LargeJob): LargeFigures {
   const { heap, process: simulated } = createSubject(mode);
-  // The first malloc sets up the heap and, of a refpage heap, its file descriptor.
-  heap.free(heap.malloc(chunkBytes));
+  warmUp(heap);
   const base = simulated.rssBytes;
   const hostBase = hostRssBytes();
   const mallocNanoseconds: number[] = [];
@@ -72,7 +80,7 @@ function measureLarge({ mode, chunkBytes, rounds }: LargeJob): LargeFigures {
 
 function measureFootprint({ mode, chunkBytes, totalBytes, touchedPercent }: FootprintJob): FootprintFigures {
   const { heap, process: simulated } = createSubject(mode);
-  heap.free(heap.malloc(chunkBytes));
+  warmUp(heap);
   const count = totalBytes / chunkBytes;
   const pointers = new Float64Array(count);
   const pages = chunkBytes / PAGE;
