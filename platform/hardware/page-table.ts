@@ -43,6 +43,19 @@ export class PageTable {
     return endPage;
   }
 
+  /** The first page behind the block of `page`. */
+  blockEnd(page: number): number {
+    return (page | (ENTRIES_PER_BLOCK - 1)) + 1;
+  }
+
+  /** Tells that `count` entries of the block of `page` have been cleared in `entries` itself. */
+  noteCleared(page: number, count: number): void {
+    if (count === 0) return;
+    const block = page >> BLOCK_SHIFT;
+    this.populated[block] -= count - 1;
+    this.shrink(block);
+  }
+
   /** Number of non-zero entries in [page, endPage). */
   count(page: number, endPage: number): number {
     let found = 0;

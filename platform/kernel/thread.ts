@@ -2,7 +2,7 @@
 // Here a fault that cannot be resolved becomes the signal's error; resolving is fault.ts.
 
 import { BusError, SegmentationFault } from "../hardware/faults.ts";
-import { ACCESS_STORE, PAGE_SIZE } from "../hardware/layout.ts";
+import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler } from "../hardware/mmu.ts";
 import { OutOfMemoryError } from "./errors.ts";
@@ -34,7 +34,7 @@ export class Thread implements FaultHandler {
   /** The MMU's way into the kernel. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
   handleFault(address: number, access: number): void {
     const { process } = this;
-    const result = handlePageFault(process.addressSpace, process, Math.floor(address / PAGE_SIZE), access);
+    const result = handlePageFault(process.addressSpace, process, (address * PAGES_PER_BYTE) | 0, access);
     if (result === FAULT_DONE) return;
     if (result === FAULT_OUT_OF_MEMORY) throw new OutOfMemoryError(process.pid, address);
     process.kernel.counters.segmentationFaults++;

@@ -1,17 +1,43 @@
 // Taking page-table entries away: for munmap, MADV_DONTNEED, truncation and exit (zap_page_range, unmap_mapping_range).
 // Cost: the pages that were touched, never the range's length. Areas stay as they are; that is munmap.ts.
-import { PTE_ANON, PTE_GUARD } from "../hardware/layout.ts";
+import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { Inode } from "./inode.ts";
 import { removeEntry } from "./pte.ts";
 
-/** Clears every entry in [page, endPage), guard markers too. */
+/**
+ * Clears every entry in [page, endPage), guard markers too. As removeEntry() for each, but block by block of the page table
+ * with the counts made at the end: half of what munmap of touched memory costs is here.
+ */
 export function zapPages(space: AddressSpace, page: number, endPage: number): void {
   space.noteRss();
-  const { pageTable } = space;
-  for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
-    removeEntry(space, page);
+  const { pageTable, kernel } = space;
+  const { frames } = kernel;
+  const { entries } = pageTable;
+  let zapped = 0;
+  let anonymousPages = 0;
+  let filePages = 0;
+  let stop = page;
+  for (page = pageTable.next(stop, endPage); page < endPage; page = pageTable.next(stop, endPage)) {
+    const before = zapped;
+    stop = Math.min(pageTable.blockEnd(page), endPage);
+    for (let at = page; at < stop; at++) {
+      const entry = entries[at];
+      if (entry === 0) continue;
+      entries[at] = 0;
+      zapped++;
+      if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
+      if ((entry & PTE_ANON) !== 0) anonymousPages++;
+      else filePages++;
+      const frame = entry >>> PTE_FRAME_SHIFT;
+      frames.mapCounts[frame]--;
+      frames.put(frame);
+    }
+    pageTable.noteCleared(page, zapped - before);
   }
+  space.rssAnonymous -= anonymousPages;
+  space.rssFile -= filePages;
+  kernel.counters.ptesZapped += zapped;
 }
 
 /** As zapPages, but guard markers stay: what MADV_DONTNEED and MADV_FREE leave in place. */
