@@ -336,6 +336,9 @@ export class Allocator implements QuarantineOwner {
   /** Told when realloc has changed the size of the chunk that now is at `pointer`, without copying it. */
   noteResize(_pointer: number, _oldSize: number, _newSize: number): void {}
 
+  /** Told when realloc has copied a chunk to a new one at `pointer`, before the old one is freed. */
+  noteCopy(_pointer: number, _oldSize: number, _newSize: number): void {}
+
   /** Bytes added to every secondary request. */
   get largeSlack(): number {
     return this.addLargeAllocationSlack ? LARGE_SLACK : 0;

@@ -72,6 +72,7 @@ function copyToNew(
     allocator.deallocate(fresh, ORIGIN_MALLOC, 0);
     throw error;
   }
+  allocator.noteCopy(fresh, oldSize, newSize);
   allocator.quarantineOrDeallocate(pointer, low, offset);
   return fresh;
 }
