@@ -18,6 +18,7 @@ import type { HeapHooks } from "./hooks.ts";
 import { reallocate } from "./reallocate.ts";
 import * as reports from "./report.ts";
 import type { StackTable } from "./stacks.ts";
+import { TaggedAllocator } from "./tagged-allocator.ts";
 import { storeWord } from "./words.ts";
 
 const PAGE_SIZE = 4096;
@@ -111,7 +112,7 @@ export abstract class CInterface {
       return 0;
     }
     if (this.isObserved) return this.reallocObserved(pointer, size);
-    const moved = reallocate(this.allocator, pointer, size);
+    const moved = this.resize(pointer, size);
     return moved !== 0 ? moved : this.fail(ENOMEM);
   }
 
@@ -225,6 +226,12 @@ export abstract class CInterface {
     if (pointer !== 0) this.allocator.deallocate(pointer, origin, size);
   }
 
+  private resize(pointer: number, size: number): number {
+    const { allocator } = this;
+    if (allocator instanceof TaggedAllocator) return allocator.reallocate(pointer, size);
+    return reallocate(allocator, pointer, size);
+  }
+
   private fail(errno: number): 0 {
     this.errno = errno;
     return 0;
@@ -256,7 +263,7 @@ export abstract class CInterface {
     const oldSize = isOwned ? this.allocator.usableSize(pointer) : 0;
     if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
     else hooks.deallocate?.(pointer);
-    const moved = reallocate(this.allocator, pointer, size);
+    const moved = this.resize(pointer, size);
     const announced = moved === 0 ? pointer : moved;
     const announcedSize = moved === 0 ? oldSize : size;
     if (moved !== 0) {

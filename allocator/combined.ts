@@ -151,6 +151,21 @@ export class Allocator implements QuarantineOwner {
     return this.program.memory;
   }
 
+  /** Runs `work` on memory whose tags may be others than the heap's pointers have; without tagging there are none. */
+  withoutTagChecks<Result>(work: () => Result): Result {
+    return work();
+  }
+
+  /** A user's pointer without its tag. */
+  untag(pointer: number): number {
+    return pointer;
+  }
+
+  /** The pointer that the user has of the chunk at `plain`: with the tag that its memory has. */
+  userPointer(plain: number): number {
+    return plain;
+  }
+
   /**
    * A chunk of `size` bytes whose address is a multiple of `alignment`, a power of two (S3).
    * @returns the user pointer, or 0 if there is no memory or the request is too large, and `mayReturnNull`

@@ -7,19 +7,24 @@ import type { Process } from "../platform/kernel/process.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 import { createKernel } from "../refpage/kernel.ts";
 import { iterateChunks } from "./chunk-walk.ts";
-import { Allocator } from "./combined.ts";
+import { Allocator, type AllocatorOptions } from "./combined.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "./fill.ts";
 import { gatherStatistics } from "./gather-statistics.ts";
+import type { ChunkStacks } from "./heap-error.ts";
 import type { HeapHooks } from "./hooks.ts";
 import { Introspection } from "./introspection.ts";
 import { checkHeapInvariants, type HeapCensus } from "./invariants.ts";
-import { type Fill, type HeapOptions, type ResolvedHeapOptions, resolveOptions } from "./options.ts";
+import { type Fill, type HeapOptions, type ResolvedHeapOptions, resolveOptions, type Tagging } from "./options.ts";
 import type { ReleaseKind } from "./primary-release.ts";
 import { formatStatistics } from "./print-stats.ts";
 import { Program } from "./program.ts";
 import { nextRandom } from "./random.ts";
 import { type ReportContext, reportDeadlock } from "./report.ts";
 import { StackTable } from "./stacks.ts";
+import { stacksOfAnyTag, TagControl } from "./tag-control.ts";
+import { TaggedAllocator } from "./tagged-allocator.ts";
+import type { LargeTagCounts } from "./tagged-secondary.ts";
+import { requireTagging } from "./tagging.ts";
 
 /** What a forked process's heap takes over from the heap that was forked. */
 interface Inheritance {
@@ -48,6 +53,7 @@ export class Heap extends Introspection {
   /** Whether the process was made for this heap, and ends with it. */
   private readonly ownsProcess: boolean;
   private thread: Thread;
+  private readonly tagControl: TagControl | null;
   private isDisposed = false;
 
   /**
@@ -65,17 +71,65 @@ export class Heap extends Introspection {
     this.stackTable = this.options.stacks === null ? null : new StackTable(this.options.stacks);
     this.isObserved = this.stackTable !== null || Object.keys(this.hooks).length > 0;
     const seed = nextRandom(this.options.seed ?? hostRandom());
-    this.allocator = new Allocator(
-      {
-        program: this.program,
-        options: this.options,
-        reports: this.reportContext(),
-        cookie: inheritance?.parent.allocator.headers.cookie ?? nextRandom(seed),
-        seed,
-        printStatistics: () => this.options.write(formatStatistics(gatherStatistics(this.allocator))),
-      },
-      inheritance?.parent.allocator,
-    );
+    const allocatorOptions = {
+      program: this.program,
+      options: this.options,
+      reports: this.reportContext(),
+      cookie: inheritance?.parent.allocator.headers.cookie ?? nextRandom(seed),
+      seed,
+      printStatistics: () => this.options.write(formatStatistics(gatherStatistics(this.allocator))),
+    };
+    if (this.options.tagging === "off") {
+      this.allocator = new Allocator(allocatorOptions, inheritance?.parent.allocator);
+      this.tagControl = null;
+    } else {
+      const tagged = this.makeTagged(allocatorOptions, inheritance);
+      this.allocator = tagged.allocator;
+      this.tagControl = tagged.control;
+    }
+  }
+
+  /** @throws RangeError: a machine or configuration that has no tags */
+  private makeTagged(
+    allocatorOptions: AllocatorOptions,
+    inheritance?: Inheritance,
+  ): { allocator: TaggedAllocator; control: TagControl } {
+    const { options, process, stackTable } = this;
+    requireTagging(options.tagging, process.kernel.machine, options.config);
+    const parent = inheritance?.parent;
+    const mode = parent?.tagging ?? options.tagging;
+    const allocator = new TaggedAllocator(allocatorOptions, parent?.allocator as TaggedAllocator | undefined);
+    const placeOf = (address: number): string => this.explain(address).sentence;
+    const sources = { process, allocator, options, stackTable, placeOf };
+    return { allocator, control: new TagControl(sources, mode, { isForked: parent !== undefined }) };
+  }
+
+  /** What a tag mismatch does now; `"off"` if the heap has no tags. */
+  get tagging(): Tagging {
+    return this.tagControl?.mode ?? "off";
+  }
+
+  /**
+   * Changes what a tag mismatch does, in every thread of the process; the chunks keep their tags. `"off"` is for good: new chunks
+   * have no tags then (S23.5).
+   * @throws RangeError: the heap was made without tagging, or it was switched off before
+   */
+  setTagging(mode: Tagging): void {
+    if (this.tagControl === null) {
+      if (mode === "off") return;
+      throw new RangeError(`tagging: "${mode}" for a heap that was made with tagging "off"`);
+    }
+    this.tagControl.setMode(mode);
+  }
+
+  /** Scudo's malloc_disable_memory_tagging: as {@link setTagging} with `"off"`. */
+  malloc_disable_memory_tagging(): void {
+    this.setTagging("off");
+  }
+
+  /** How large chunks got their tags, and how often they could not; null for a heap made without tagging. */
+  get largeTags(): LargeTagCounts | null {
+    return this.tagControl?.counts ?? null;
   }
 
   /** Loads and stores of the thread that runs now, by DataView's names. */
@@ -133,7 +187,10 @@ export class Heap extends Introspection {
    */
   malloc_iterate(base: number, size: number, callback: (pointer: number, size: number) => void): void {
     if (!this.allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
-    iterateChunks(this.allocator, base, size, callback);
+    const { allocator } = this;
+    allocator.withoutTagChecks(() =>
+      iterateChunks(allocator, base, size, (plain, bytes) => callback(allocator.userPointer(plain), bytes)),
+    );
   }
 
   /** malloc_disable: any allocation until {@link malloc_enable} is a report, where C's would wait for ever (S25.2). */
@@ -174,22 +231,31 @@ export class Heap extends Introspection {
    * @throws Error naming the broken rule
    */
   checkInvariants(): HeapCensus {
-    return checkHeapInvariants(this.allocator);
+    return this.allocator.withoutTagChecks(() => checkHeapInvariants(this.allocator));
   }
 
   /** Ends the heap: its process if that was made for it, else its mappings and descriptors. */
   [Symbol.dispose](): void {
     if (this.isDisposed) return;
     this.isDisposed = true;
+    this.tagControl?.end();
     if (!this.allocator.registry.disabled) this.allocator.registry.disable();
     if (this.ownsProcess) this.process.exit(0);
     else this.allocator.unmapAll();
   }
 
+  /** The stacks kept for the chunk at an address, with or without a tag. */
+  protected override stacksOf(address: number): ChunkStacks | null {
+    if (this.stackTable === null) return null;
+    const { allocator, stackTable } = this;
+    if (!(allocator instanceof TaggedAllocator)) return stackTable.stacksOf(address);
+    return stacksOfAnyTag(stackTable, allocator, allocator.untag(address));
+  }
+
   private reportContext(): ReportContext {
     return {
       headerReport: this.options.headerReport,
-      stacksOf: (address) => this.stackTable?.stacksOf(address) ?? null,
+      stacksOf: (address) => this.stacksOf(address),
       onReport: this.options.onReport,
     };
   }

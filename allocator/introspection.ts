@@ -7,6 +7,7 @@ import { CInterface } from "./c-interface.ts";
 import { type Explanation, explain } from "./explain.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "./fill.ts";
 import { gatherFragmentation, gatherStatistics } from "./gather-statistics.ts";
+import type { ChunkStacks } from "./heap-error.ts";
 import { type Mallinfo, mallinfo2Of, mallinfoOf } from "./mallinfo.ts";
 import { SizeCensus } from "./malloc-info.ts";
 import { type MalloptTarget, mallopt } from "./mallopt.ts";
@@ -15,6 +16,7 @@ import { cutStatistics, formatFragmentation, formatStatistics } from "./print-st
 import { reportCheckFailed } from "./report.ts";
 import type { HeapStatistics } from "./statistics.ts";
 import { placeLayout, type StructLayout, type StructView, viewStruct } from "./struct.ts";
+import { TaggedAllocator } from "./tagged-allocator.ts";
 
 /** C's truth values, as the setters take them. */
 export type CBoolean = 0 | 1;
@@ -27,8 +29,7 @@ const INTERVAL_MAX = 2 ** 31 - 1;
 export abstract class Introspection extends CInterface {
   abstract readonly process: Process;
   abstract readonly memory: Memory;
-  /** Whether neighbours get tags of different parity (M_MEMTAG_TUNING, S22.4). */
-  protected oddEvenTags = false;
+  protected abstract stacksOf(address: number): ChunkStacks | null;
 
   /** Every figure of the heap, a snapshot. Costs a walk over classes, caches and quarantine batches, not over chunks. */
   stats(): HeapStatistics {
@@ -94,7 +95,7 @@ export abstract class Introspection extends CInterface {
       setReleaseInterval: (milliseconds) => this.setReleaseInterval(milliseconds),
       purge: ({ all }) => allocator.releaseToOs(all ? "force-all" : "force"),
       setOddEvenTags: ({ on }) => {
-        this.oddEvenTags = on;
+        if (allocator instanceof TaggedAllocator) allocator.oddEvenTags = on;
       },
       setThreadMemInit: ({ disabled }) => allocator.registry.setMemoryInitDisabled(disabled),
       setCacheMaxEntries: (count) => cache?.setMaxEntriesCount(count) ?? false,
@@ -144,9 +145,11 @@ export abstract class Introspection extends CInterface {
 
   /** What lies at an address of the heap, in a sentence and as data; never reports. @throws RangeError: no address */
   explain(address: number): Explanation {
-    const { memory, primary, secondary, headers } = this.allocator;
-    const stacksOf = (pointer: number) => this.stackTable?.stacksOf(pointer) ?? null;
-    return explain({ memory, primary, secondary, headers, headerPointer: (pointer) => pointer, stacksOf }, address);
+    const { allocator } = this;
+    const { memory, primary, secondary, headers } = allocator;
+    const stacksOf = (pointer: number) => this.stacksOf(pointer);
+    const sources = { memory, primary, secondary, headers, headerPointer: (pointer: number) => pointer, stacksOf };
+    return allocator.withoutTagChecks(() => explain(sources, address));
   }
 
   /**

@@ -1,6 +1,7 @@
 // Reference pages for large fills: one file descriptor for each (fill, tag), made on first use and kept for the heap's life.
 // Who maps them is secondary.ts; what the call does is the kernel's (refpage/). Without one, the caller fills by memset.
 
+import { tagRange } from "../platform/hardware/tag-store.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import { FILL_ZERO } from "./fill.ts";
 import { NO_MEMORY, type Program } from "./program.ts";
@@ -79,14 +80,15 @@ export class ReferencePages {
   private createFrom(page: number, fill: number, tag: number): number {
     const { memory, process } = this.program;
     const address = page + tag * 2 ** 48;
+    if (tag !== 0) tagRange(memory, address, PAGE_SIZE);
     if (fill !== FILL_ZERO) memory.fillPattern(address, PAGE_SIZE, this.pattern);
     const size = tag !== 0 ? GRANULE : fill === FILL_ZERO ? 1 : this.pattern.length;
     try {
-      return process.syscall("refpage_create2", page, size, 0);
+      return process.syscall("refpage_create2", address, size, 0);
     } catch (error) {
       if (!(error instanceof SystemError) || error.code !== "ENOSYS") throw error;
     }
-    return process.syscall("refpage_create", page, 0);
+    return process.syscall("refpage_create", address, 0);
   }
 
   /** The descriptors of the heap that was forked; they are the child's too. */

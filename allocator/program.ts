@@ -33,6 +33,8 @@ export class Program {
   userMemory: Memory;
   /** Address space that could not be unmapped, see {@link discard}. */
   leakedBytes = 0;
+  /** Told of every mapping that is given back for good. */
+  onDiscard: ((address: number, length: number) => void) | null = null;
 
   constructor(process: Process) {
     this.process = process;
@@ -110,6 +112,7 @@ export class Program {
    * space is left (Scudo would die of R-unmap).
    */
   discard(address: number, length: number): void {
+    this.onDiscard?.(address, length);
     if (this.unmap(address, length)) return;
     this.leakedBytes += length;
     this.releasePages(address, length);

@@ -56,6 +56,11 @@ export class SecondaryCache {
     this.setReleaseInterval(config.defaultReleaseIntervalMs ?? options.releaseIntervalMs);
   }
 
+  /** Whether {@link store} would keep a mapping with this committed size. */
+  wouldKeep(size: number): boolean {
+    return this.canCache(size) && this.entriesCount < this.maxEntriesCount;
+  }
+
   canCache(size: number): boolean {
     return this.maxEntriesCount !== 0 && size <= this.maxEntrySize;
   }

@@ -28,9 +28,10 @@ export const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + 16;
 /** Unused bytes behind a chunk must fit the chunk header's 20 bits (S11.7). */
 const TAIL_LIMIT = 2 ** 20;
 
-/** What pages of a mapping read before any store: zero, or the reference page of the pattern. */
+/** What pages of a mapping read before any store: zero, or the reference page of the pattern. Above this bit: their tag. */
 export const CLEAN_ZERO = 0;
 export const CLEAN_PATTERN = 1;
+export const CLEAN_FILL_MASK = 1;
 
 export interface SecondaryOptions {
   readonly program: Program;
@@ -48,10 +49,12 @@ export interface SecondaryOptions {
  * addresses right behind a large-block header, or 0.
  */
 export class Secondary {
-  private readonly program: Program;
+  protected readonly program: Program;
   readonly cache: SecondaryCache | null;
   readonly referencePages: ReferencePages;
-  private readonly largeFill: LargeFill;
+  protected readonly largeFill: LargeFill;
+  /** Most bytes between a chunk's end and the end of its pages; what lies beyond stays reserved. */
+  protected readonly tailLimit: number = TAIL_LIMIT;
   private readonly commitFailure: "null" | "fatal";
   private readonly reports: ReportContext;
   first = 0;
@@ -111,6 +114,10 @@ export class Secondary {
     return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + COMMIT_BASE);
   }
 
+  mapBaseOf(block: number): number {
+    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + MAP_BASE);
+  }
+
   nextBlock(block: number): number {
     return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) % CLEAN_ID_UNIT;
   }
@@ -152,11 +159,11 @@ export class Secondary {
     const commitSize = cache.commitSize[slot];
     if (this.largeFill === "refpage") {
       const wanted = fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO;
-      if (cleanId === wanted) {
+      if ((cleanId & CLEAN_FILL_MASK) === wanted) {
         if (isReleased || this.program.releasePages(commitBase, commitSize)) return cleanId;
       } else {
         const mapped = this.commit(commitBase, commitSize, fill);
-        if (mapped === wanted || mapped === NO_MEMORY) return mapped;
+        if (mapped === NO_MEMORY || (mapped & CLEAN_FILL_MASK) === wanted) return mapped;
         cache.cleanId[slot] = mapped;
       }
     } else if (isReleased && (fill === FILL_ZERO || this.largeFill === "none")) {
@@ -184,7 +191,7 @@ export class Secondary {
     let commitEnd = mapBase + mapSize - PAGE_SIZE;
     const user = roundDown(commitEnd - size, alignment);
     // Scudo would truncate a longer tail (S11.7); here the pages behind the chunk stay reserved.
-    if (commitEnd - (user + size) >= TAIL_LIMIT) commitEnd = roundUp(user + Math.max(size, 1), PAGE_SIZE);
+    if (commitEnd - (user + size) >= this.tailLimit) commitEnd = roundUp(user + Math.max(size, 1), PAGE_SIZE);
     const commitSize = commitEnd - commitBase;
     const block = user - 16;
     try {
@@ -197,7 +204,7 @@ export class Secondary {
         return 0;
       }
       this.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
-      if (fill === FILL_PATTERN && cleanId === CLEAN_ZERO && this.largeFill !== "none") {
+      if (fill === FILL_PATTERN && (cleanId & CLEAN_FILL_MASK) === CLEAN_ZERO && this.largeFill !== "none") {
         this.fillBlock(block, commitEnd, fill);
       }
     } catch (error) {
@@ -213,7 +220,7 @@ export class Secondary {
   }
 
   /** Maps fresh pages that read as `fill` where a reference page can do that. @returns the clean page's id, or NO_MEMORY */
-  private commit(address: number, length: number, fill: number): number {
+  protected commit(address: number, length: number, fill: number): number {
     if (fill === FILL_PATTERN && this.largeFill === "refpage") {
       const descriptor = this.referencePages.descriptor(FILL_PATTERN);
       if (descriptor !== NO_DESCRIPTOR && this.program.commitFile(address, length, descriptor)) {
@@ -225,7 +232,7 @@ export class Secondary {
   }
 
   /** Writes the header and appends the block to the list. A store that throws has linked nothing. */
-  private link(
+  protected link(
     block: number,
     commitBase: number,
     commitSize: number,
@@ -251,7 +258,7 @@ export class Secondary {
     storeWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT, this.cleanIdOf(block) * CLEAN_ID_UNIT + next);
   }
 
-  private unlink(block: number): void {
+  protected unlink(block: number): void {
     const { memory } = this.program;
     const previous = loadWord(memory, block - LARGE_HEADER_SIZE + PREVIOUS);
     const next = this.nextBlock(block);
@@ -272,7 +279,7 @@ export class Secondary {
     this.stats[STAT_MAPPED] += mapSize;
   }
 
-  private countFree(commitSize: number, mapSize: number): void {
+  protected countFree(commitSize: number, mapSize: number): void {
     this.frees++;
     this.freedBytes += commitSize;
     this.fragmentedBytes -= mapSize - commitSize;
@@ -291,6 +298,18 @@ export class Secondary {
     const cleanId = this.cleanIdOf(block);
     this.unlink(block);
     this.countFree(commitSize, mapSize);
+    this.giveUp(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+  }
+
+  /** The end of a mapping that left the list: it is cached, or unmapped. */
+  protected giveUp(
+    block: number,
+    commitBase: number,
+    commitSize: number,
+    mapBase: number,
+    mapSize: number,
+    cleanId: number,
+  ): void {
     if (this.cache === null) this.program.discard(mapBase, mapSize);
     else this.cache.store(commitBase, commitSize, mapBase, mapSize, block, cleanId);
   }
@@ -339,7 +358,8 @@ export class Secondary {
    * @returns false: its clean pages read otherwise
    */
   scrub(block: number, user: number, size: number, fill: number): boolean {
-    if (this.cleanIdOf(block) !== (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO)) return false;
+    if ((this.cleanIdOf(block) & CLEAN_FILL_MASK) !== (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO))
+      return false;
     const firstPage = roundUp(user, PAGE_SIZE);
     const head = Math.min(size, firstPage - user);
     fillMemory(this.program.memory, user, head, fill, this.referencePages.pattern);
@@ -350,9 +370,9 @@ export class Secondary {
   /** Whether pages grown or given back in this block read as `fill` asks. */
   readsAs(block: number, fill: number): boolean {
     if (fill === FILL_NONE) return true;
-    const cleanId = this.cleanIdOf(block);
-    if (fill === FILL_PATTERN && this.largeFill === "none") return cleanId === CLEAN_ZERO;
-    return cleanId === (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO);
+    const cleanFill = this.cleanIdOf(block) & CLEAN_FILL_MASK;
+    if (fill === FILL_PATTERN && this.largeFill === "none") return cleanFill === CLEAN_ZERO;
+    return cleanFill === (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO);
   }
 
   /** Unmaps every block, in use or cached, and closes the reference pages. */

@@ -92,10 +92,14 @@ export function gmi(address: number, mask: number): number {
 
 /** LDG: `register` (by default the address itself) with the tag that memory has at `address`; 0 without PROT_MTE. */
 export function ldg(memory: Mmu, address: number, register: number = address): number {
-  const granule = address - (address % GRANULE_SIZE);
+  return withoutTag(register) + loadTag(memory, address) * TAG_UNIT;
+}
+
+/** The tag that {@link ldg} would insert, as a number. */
+export function loadTag(memory: Mmu, address: number): number {
+  const granule = address - (address & (GRANULE_SIZE - 1));
   memory.translateUnchecked(granule, ACCESS_LOAD);
-  const tag = memory.tagged ? memory.ram.getTag(memory.frame, (granule & OFFSET_MASK) >> GRANULE_SHIFT) : 0;
-  return withoutTag(register) + tag * TAG_UNIT;
+  return memory.tagged ? memory.ram.getTag(memory.frame, (granule & OFFSET_MASK) >> GRANULE_SHIFT) : 0;
 }
 
 /**

@@ -1,6 +1,6 @@
 // Signals as far as memory needs them: what a process does with SIGSEGV and SIGBUS, which are blocked, and which wait.
 // Faults come from thread.ts and the MMU; the asynchronous tag report is found at kernel entry (tagged-address.ts).
-import { BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
+import { type Access, BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
 import { SystemError } from "./errors.ts";
 import type { Kernel } from "./kernel.ts";
@@ -30,6 +30,8 @@ export interface SignalInfo {
   readonly code: string;
   /** si_addr. The tag is in it only for handlers with SA_EXPOSE_TAGBITS. */
   readonly address: number;
+  /** Which access it was (ESR_EL1.WnR in the signal frame); null for signals that are no fault of an access. */
+  readonly access: Access | null;
 }
 
 /** A disposition. A handler that throws takes the place of the fault's own error in the program. */
@@ -151,7 +153,8 @@ export function forceFault(thread: Thread, fault: FaultError, tag: number): void
   if (action === "default") return;
   const plain = fault instanceof IllegalInstruction ? 0 : fault.address;
   const address = (action.flags & SA_EXPOSE_TAGBITS) !== 0 ? plain + tag * TAG_UNIT : plain;
-  runHandler(thread, action, { signal, code: fault.code, address });
+  const access = fault instanceof IllegalInstruction ? null : fault.access;
+  runHandler(thread, action, { signal, code: fault.code, address, access });
 }
 
 /** rt_sigprocmask: what waited and is blocked no more is delivered before the call returns. */
@@ -171,7 +174,7 @@ export function kill(kernel: Kernel, pid: number, signal: number): 0 {
   if (target === undefined) throw new SystemError("ESRCH", "kill", `process ${pid}`);
   if (signal === 0) return 0;
   requireSignal(signal, "kill");
-  sendSignal(target.mainThread, { signal, code: "SI_USER", address: 0 });
+  sendSignal(target.mainThread, { signal, code: "SI_USER", address: 0, access: null });
   return 0;
 }
 

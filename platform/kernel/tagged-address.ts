@@ -1,5 +1,6 @@
 // The tagged address ABI and what prctl says about tags: a thread's control word, its check mode, and the asynchronous
 // report at kernel entry (arch/arm64/kernel/mte.c). Which pointers a call takes with a tag is the call's own business.
+
 import { SegmentationFault } from "../hardware/faults.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
 import {
@@ -9,10 +10,10 @@ import {
   TAG_CHECK_SYNC,
   type TagCheckMode,
 } from "../hardware/tag-check.ts";
+import { untagged } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import { SIGSEGV, sendSignal } from "./signals.ts";
 import type { Thread } from "./thread.ts";
-import { untagged } from "./uaccess.ts";
 
 /** Bits of the control word (include/uapi/linux/prctl.h). */
 export const PR_TAGGED_ADDR_ENABLE = 1;
@@ -70,7 +71,7 @@ export function reportAsyncTagFault(thread: Thread): void {
   thread.memory.asyncTagFault = false;
   const fault = new SegmentationFault("SEGV_MTEAERR", 0, "store");
   thread.process.kernel.counters.segmentationFaults++;
-  sendSignal(thread, { signal: SIGSEGV, code: fault.code, address: 0 }, fault);
+  sendSignal(thread, { signal: SIGSEGV, code: fault.code, address: 0, access: null }, fault);
 }
 
 /**

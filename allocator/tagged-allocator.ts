@@ -1,0 +1,370 @@
+// The allocator of a tagged heap: Scudo's primary tagging (S22), and the entry points that take tags off pointers and put
+// them on. Large chunks' tags are tagged-secondary.ts's; what a fault becomes is tag-fault.ts.
+
+import * as mte from "../platform/hardware/mte.ts";
+import { tagAndZeroRange } from "../platform/hardware/tag-store.ts";
+import { PROT_MTE } from "../platform/kernel/mman.ts";
+import {
+  CORRUPTED_HEADER,
+  classIdOf,
+  HEADER_SIZE,
+  packLow,
+  STATE_ALLOCATED,
+  sizeOrUnusedOf,
+  stateOf,
+} from "./chunk-header.ts";
+import { chunkOfBlock } from "./chunk-walk.ts";
+import { Allocator, type AllocatorOptions, BLOCK_MARKER } from "./combined.ts";
+import { FILL_NONE } from "./fill.ts";
+import { FreedChunks } from "./freed-chunks.ts";
+import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "./local-cache.ts";
+import { BATCH_SIZE } from "./quarantine-cache.ts";
+import { reallocate } from "./reallocate.ts";
+import { TaggedSecondary } from "./tagged-secondary.ts";
+import { EXCLUDE_ZERO, oddEvenMask, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
+import type { Tsd } from "./tsd.ts";
+
+const PAGE_SIZE = 4096;
+const MIN_ALIGNMENT = 16;
+const TAGS_PER_BYTE = 1 / TAG_UNIT;
+/** The header's was-zeroed bit (S1.1). */
+const WAS_ZEROED = 1 << 10;
+/** No tag is expected of the chunk being freed: the heap frees it itself. */
+const ANY_TAG = -1;
+/** Rows of the ring of frees when the option asks for none. */
+const SMALLEST_RING = 1;
+
+/** Told when a pointer that is given back has another tag than its chunk. It must not return. */
+export type StalePointerReport = (pointer: number, action: "deallocating" | "reallocating") => never;
+
+export class TaggedAllocator extends Allocator {
+  /** False after disableMemoryTagging, for good (S23.5): new chunks have no tags, old ones keep theirs. */
+  isTagging = true;
+  /** Neighbours get tags of different parity (S22.4). */
+  oddEvenTags = false;
+  readonly freed: FreedChunks;
+  /** Set by the heap, which makes the report. */
+  reportStalePointer: StalePointerReport | null = null;
+  /** The tag of the pointer that deallocate was given. */
+  private givenTag = ANY_TAG;
+  /** 2 to the number of the lowest bit of each class's block size: the unit in which neighbours alternate. */
+  private readonly blockUnits: Float64Array;
+
+  constructor(given: AllocatorOptions, inherited?: TaggedAllocator) {
+    const { onTagFailure, write } = given.options;
+    const createSecondary: AllocatorOptions["createSecondary"] = (options) =>
+      new TaggedSecondary(options, { onTagFailure, write });
+    super({ ...given, createSecondary }, inherited);
+    this.freed = new FreedChunks(Math.max(SMALLEST_RING, given.options.flags.allocation_ring_buffer_size));
+    this.blockUnits = this.primary.blockSizes.map((size) => size & -size);
+    this.primary.extraProtection = PROT_MTE;
+    if (inherited === undefined) return;
+    this.isTagging = inherited.isTagging;
+    this.oddEvenTags = inherited.oddEvenTags;
+    this.primary.extraProtection = inherited.primary.extraProtection;
+    this.freed.copyFrom(inherited.freed);
+  }
+
+  get taggedSecondary(): TaggedSecondary {
+    return this.secondary as TaggedSecondary;
+  }
+
+  /** S23.5: from now on nothing is tagged; what is cached is unmapped. */
+  stopTagging(): void {
+    this.isTagging = false;
+    this.primary.extraProtection = 0;
+    this.taggedSecondary.isTagging = false;
+    this.freedBits = 0;
+    this.withoutTagChecks(() => this.secondary.cache?.empty());
+  }
+
+  /** Runs the heap's own work on memory that has other tags than its pointers (PSTATE.TCO). */
+  override withoutTagChecks<Result>(work: () => Result): Result {
+    const { memory } = this.program;
+    const before = memory.tco;
+    memory.tco = true;
+    try {
+      return work();
+    } finally {
+      memory.tco = before;
+    }
+  }
+
+  override untag(pointer: number): number {
+    return pointer - Math.floor(pointer * TAGS_PER_BYTE) * TAG_UNIT;
+  }
+
+  override userPointer(plain: number): number {
+    return plain + mte.loadTag(this.program.memory, plain) * TAG_UNIT;
+  }
+
+  override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    if (size > this.fastLimit || alignment > MIN_ALIGNMENT || !this.isTagging) {
+      return this.allocateUnchecked(size, origin, alignment, zeroContents);
+    }
+    const classId = this.classBySize16[(size + 31) >>> 4];
+    const { registry } = this;
+    const { cache } = registry.current ?? registry.acquire();
+    if (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
+      return this.allocateUnchecked(size, origin, alignment, zeroContents);
+    }
+    const fill = zeroContents ? 1 : this.currentFill;
+    return this.formChunk(cache, classId, size, origin, MIN_ALIGNMENT, fill);
+  }
+
+  /** The slow way, whose fills and headers of large chunks meet all kinds of tags. */
+  private allocateUnchecked(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    const { memory } = this.program;
+    const before = memory.tco;
+    memory.tco = true;
+    try {
+      return this.isTagging
+        ? this.allocateSlowly(size, origin, alignment, zeroContents)
+        : super.allocate(size, origin, alignment, zeroContents);
+    } finally {
+      memory.tco = before;
+    }
+  }
+
+  protected override allocateSmall(
+    cache: LocalCache,
+    size: number,
+    needed: number,
+    origin: number,
+    alignment: number,
+    fill: number,
+  ): number {
+    if (!this.isTagging) return super.allocateSmall(cache, size, needed, origin, alignment, fill);
+    const map = this.primary.config.sizeClassMap;
+    if (needed > map.maxSize) return 0;
+    let classId = map.classOf(needed);
+    while (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
+      if (++classId > map.largestClass) return 0;
+    }
+    return this.formChunk(cache, classId, size, origin, alignment, fill);
+  }
+
+  /** Makes a tagged chunk of the block on top of the class's stack, and takes it off. */
+  private formChunk(
+    cache: LocalCache,
+    classId: number,
+    size: number,
+    origin: number,
+    alignment: number,
+    fill: number,
+  ): number {
+    const { memory } = this.program;
+    const blockSize = this.primary.blockSizes[classId];
+    const top = cache.counts[classId] - 1;
+    const block = this.primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const user =
+      alignment === MIN_ALIGNMENT ? block + HEADER_SIZE : Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
+    const tag = this.tagChunk(classId, block, block + blockSize, user, size, fill);
+    const distance = user - block - HEADER_SIZE;
+    if (distance > 0) {
+      memory.setInt32(block, BLOCK_MARKER);
+      memory.setInt32(block + 4, distance);
+    }
+    this.headers.store(memory, user, packLow(classId, STATE_ALLOCATED, origin, size), distance / 16);
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    cache.stats[STAT_FREE] -= blockSize;
+    return user + tag * TAG_UNIT;
+  }
+
+  /**
+   * Tags a chunk's bytes, which read zero afterwards, and marks its end (S22.5). A block that was freed and retagged keeps that
+   * tag, so that stale pointers to it are certain to fault until the next free.
+   */
+  private tagChunk(classId: number, block: number, blockEnd: number, user: number, size: number, fill: number): number {
+    const { memory } = this.program;
+    const kept = this.reusableTag(block, user);
+    if (kept === 0) {
+      mte.stg(memory, user - HEADER_SIZE, 0);
+      const tagged = this.drawPointer(classId, block, user, EXCLUDE_ZERO);
+      const length = roundUpToGranule(size);
+      tagAndZeroRange(memory, tagged, length);
+      const tag = (tagged - user) / TAG_UNIT;
+      this.markEnd(user, user + length, blockEnd, size, tag);
+      return tag;
+    }
+    const oldEnd = this.taggedEnd(user, kept);
+    this.resizeTags(user, oldEnd, size, blockEnd, kept);
+    const zeroed =
+      fill !== FILL_NONE && !this.wasZeroed ? Math.min(size, roundUpToGranule(oldEnd - user)) : Math.min(size, 16);
+    if (zeroed > 0) memory.fill(user + kept * TAG_UNIT, 0, zeroed);
+    return kept;
+  }
+
+  /** Size and was-zeroed of the header that {@link reusableTag} found. */
+  private oldSize = 0;
+  private wasZeroed = false;
+
+  /** The tag that the block's last chunk was given when it was freed, if it lay at `user` and its header is whole; else 0. */
+  private reusableTag(block: number, user: number): number {
+    const { memory } = this.program;
+    if (chunkOfBlock(this, block) !== user) return 0;
+    // A header granule of an earlier, aligned chunk may lie inside a later one's bytes.
+    if (user !== block + HEADER_SIZE && mte.loadTag(memory, user - HEADER_SIZE) !== 0) return 0;
+    const low = this.headers.load(memory, user);
+    if (low === CORRUPTED_HEADER) return 0;
+    this.oldSize = sizeOrUnusedOf(low);
+    this.wasZeroed = (low & WAS_ZEROED) !== 0;
+    return mte.loadTag(memory, user);
+  }
+
+  /** The end of the bytes that still have the tag: pages given back meanwhile have tag 0 (S22.9). */
+  private taggedEnd(user: number, tag: number): number {
+    const oldEnd = user + this.oldSize;
+    const nextPage = Math.floor(user / PAGE_SIZE) * PAGE_SIZE + PAGE_SIZE;
+    return nextPage < oldEnd && mte.loadTag(this.program.memory, nextPage) !== tag ? nextPage : oldEnd;
+  }
+
+  /** S22.7: tags and zeroes what lies between the old and the new end, and marks the new one. */
+  private resizeTags(user: number, oldEnd: number, size: number, blockEnd: number, tag: number): void {
+    const { memory } = this.program;
+    const from = roundUpToGranule(oldEnd);
+    const end = user + roundUpToGranule(size);
+    if (from < end) tagAndZeroRange(memory, from + tag * TAG_UNIT, end - from);
+    this.markEnd(user, end, blockEnd, size, tag);
+  }
+
+  /** The granule behind the chunk gets tag 0; one of no bytes leaves its tag there for the reports (S22.5). */
+  private markEnd(user: number, end: number, blockEnd: number, size: number, tag: number): void {
+    const { memory } = this.program;
+    if (end === blockEnd) return;
+    mte.stg(memory, end, 0);
+    if (size === 0) memory.setUint8(user, tag);
+  }
+
+  private drawPointer(classId: number, block: number, user: number, exclude: number): number {
+    const mask = this.oddEvenTags ? exclude | oddEvenMask(block, this.blockUnits[classId]) : exclude;
+    return mte.irg(this.program.memory, user, mask);
+  }
+
+  protected override allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
+    const user = super.allocateLarge(size, origin, alignment, fill);
+    return user === 0 ? 0 : this.taggedSecondary.tagChunk(user - HEADER_SIZE, user, size);
+  }
+
+  override deallocate(pointer: number, origin: number, deleteSize: number): void {
+    const tag = Math.floor(pointer * TAGS_PER_BYTE);
+    this.givenTag = tag;
+    super.deallocate(pointer - tag * TAG_UNIT, origin, deleteSize);
+  }
+
+  override quarantineOrDeallocate(plain: number, low: number, offset: number): void {
+    const given = this.givenTag;
+    this.givenTag = ANY_TAG;
+    this.freedBits = 0;
+    const classId = classIdOf(low);
+    if (!this.isTagging || classId === 0) {
+      this.endUnchecked(plain, low, offset, given);
+      return;
+    }
+    const size = sizeOrUnusedOf(low);
+    const tag = size === 0 ? Math.max(0, given) : mte.loadTag(this.program.memory, plain);
+    if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
+    this.freed.note(plain + tag * TAG_UNIT, size, this.threadId);
+    if (!this.registry.isMemoryInitDisabled) {
+      const block = plain - HEADER_SIZE - offset * 16;
+      const tagged = this.drawPointer(classId, block, plain, EXCLUDE_ZERO | (1 << tag));
+      tagAndZeroRange(this.program.memory, tagged, roundUpToGranule(size));
+      this.freedBits = WAS_ZEROED;
+    }
+    super.quarantineOrDeallocate(plain, low, offset);
+  }
+
+  /** The end of a large chunk, or of any once tagging is off. */
+  private endUnchecked(plain: number, low: number, offset: number, given: number): void {
+    const { memory } = this.program;
+    const before = memory.tco;
+    memory.tco = true;
+    try {
+      const tag = mte.loadTag(memory, plain);
+      if (this.isTagging) {
+        if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
+        this.freed.note(plain + tag * TAG_UNIT, this.sizeOf(plain, low), this.threadId);
+      }
+      this.taggedSecondary.lastTag = tag;
+      super.quarantineOrDeallocate(plain, low, offset);
+    } finally {
+      memory.tco = before;
+    }
+  }
+
+  private get threadId(): number {
+    return this.program.process.currentThread.tid;
+  }
+
+  /** Freed chunks are zeroed with their new tag, or lose their pages: there is nothing left to fill. */
+  protected override fillFreed(plain: number, low: number): void {
+    if (!this.isTagging) super.fillFreed(plain, low);
+  }
+
+  /** A batch's bytes have tag 0, whatever the block was before (S23.6). */
+  override allocateBatch(tsd: Tsd): number {
+    const tagged = super.allocateBatch(tsd);
+    const batch = this.untag(tagged);
+    if (tagged !== batch) tagAndZeroRange(this.program.memory, batch, roundUpToGranule(BATCH_SIZE));
+    return batch;
+  }
+
+  /** realloc: as without tags, then the tags follow the size. @returns the pointer with its tag, 0 without memory */
+  reallocate(pointer: number, newSize: number): number {
+    const { memory } = this.program;
+    const before = memory.tco;
+    memory.tco = true;
+    try {
+      return this.reallocateUnchecked(pointer, newSize);
+    } finally {
+      memory.tco = before;
+    }
+  }
+
+  private reallocateUnchecked(pointer: number, newSize: number): number {
+    const { memory } = this.program;
+    const plain = this.untag(pointer);
+    const given = Math.floor(pointer * TAGS_PER_BYTE);
+    const low = plain % MIN_ALIGNMENT === 0 ? this.headers.load(memory, plain) : CORRUPTED_HEADER;
+    if (stateOf(low) !== STATE_ALLOCATED || !this.isTagging) return reallocate(this, plain, newSize);
+    const oldSize = this.sizeOf(plain, low);
+    const oldBlockEnd = this.blockEnd(plain, low, this.headers.offset);
+    const tag = oldSize === 0 ? given : mte.loadTag(memory, plain);
+    if (tag !== given) this.reportStalePointer?.(pointer, "reallocating");
+    this.givenTag = ANY_TAG;
+    const result = reallocate(this, plain, newSize);
+    // A copy is a chunk of its own, with its own tag; 0 is a failure.
+    if (result >= TAG_UNIT || result === 0 || tag === 0) return result;
+    if (classIdOf(low) !== 0) this.resizeTags(result, result + oldSize, newSize, oldBlockEnd, tag);
+    else if (mte.loadTag(memory, result) === tag) {
+      const shift = result - plain;
+      this.taggedSecondary.tagEnd(result - HEADER_SIZE, result, oldSize, newSize, tag, oldBlockEnd + shift);
+    } else return result;
+    return result + tag * TAG_UNIT;
+  }
+
+  /** Whether a plain address is in memory that the heap has mapped: regions, large mappings in use or cached. */
+  ownsAddress(address: number): boolean {
+    const { regions } = this.primary;
+    for (let classId = 0; classId < regions.classCount; classId++) {
+      const begin = regions.begin[classId];
+      if (address >= begin && address < begin + regions.mapped[classId]) return true;
+    }
+    return this.taggedSecondary.tags.contains(address);
+  }
+
+  override usableSize(pointer: number): number {
+    return this.withoutTagChecks(() => super.usableSize(this.untag(pointer)));
+  }
+
+  /** A stale pointer, whose tag is not its chunk's, owns nothing. */
+  override isOwned(pointer: number): boolean {
+    const plain = this.untag(pointer);
+    return this.withoutTagChecks(() => {
+      if (!super.isOwned(plain)) return false;
+      const low = this.headers.load(this.memory, plain);
+      return this.sizeOf(plain, low) === 0 || this.userPointer(plain) === pointer || !this.isTagging;
+    });
+  }
+}
