@@ -2,12 +2,12 @@
 // What the content then means for faults is content.ts.
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
-import { int, word } from "../platform/kernel/arguments.ts";
+import { int, untagged, word } from "../platform/kernel/arguments.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import { O_RDONLY } from "../platform/kernel/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
-import { accessOk, copyFromUser, untagged, userFrame } from "../platform/kernel/uaccess.ts";
+import { accessOk, copyFromUser, userFrame } from "../platform/kernel/uaccess.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";
 import { referencePageFile } from "./file.ts";
 import type { ReferencePageStore } from "./store.ts";

@@ -2,14 +2,14 @@
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { markDefined } from "../hardware/validity.ts";
-import { word } from "./arguments.ts";
+import { untagged, word } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import { NO_FRAME } from "./frames.ts";
 import { pinnableFrame } from "./gup.ts";
 import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, copyFromUser, copyToUser, untagged } from "./uaccess.ts";
+import { accessOk, copyFromUser, copyToUser } from "./uaccess.ts";
 import { reportUndefinedInput } from "./user-validity.ts";
 
 /** A piece of memory: address and length in bytes. */

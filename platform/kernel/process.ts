@@ -4,7 +4,7 @@ import { systemCallId } from "../hardware/counters.ts";
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
 import { AddressSpace } from "./address-space.ts";
-import { int, word } from "./arguments.ts";
+import { int, untagged, word } from "./arguments.ts";
 import { brk, INITIAL_BRK } from "./brk.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import { SystemError } from "./errors.ts";
@@ -32,7 +32,6 @@ import { type Limit, ResourceLimits } from "./rlimit.ts";
 import { changeSignalMask, kill, SignalActions, type SignalDisposition } from "./signals.ts";
 import { reportAsyncTagFault } from "./tagged-address.ts";
 import { Thread } from "./thread.ts";
-import { untagged } from "./uaccess.ts";
 
 export interface ProcessOptions {
   /** Name in /proc/PID/status. Default "program". */

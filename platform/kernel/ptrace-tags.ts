@@ -1,5 +1,6 @@
 // ptrace's access to another process's allocation tags: PTRACE_PEEKMTETAGS and PTRACE_POKEMTETAGS (arch/arm64/kernel/mte.c).
 // One tag a byte, through an iovec of the tracer's memory. The rest of ptrace is not simulated.
+
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -10,12 +11,13 @@ import {
   PTE_FRAME_SHIFT,
 } from "../hardware/layout.ts";
 import { TASK_SIZE_PAGES } from "./address-space.ts";
+import { untagged } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import { FAULT_DONE } from "./fault.ts";
 import { ensurePage } from "./populate.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
-import { copyFromUser, copyToUser, untagged } from "./uaccess.ts";
+import { copyFromUser, copyToUser } from "./uaccess.ts";
 import { VM_MTE } from "./vm-flags.ts";
 
 export const PTRACE_PEEKMTETAGS = 33;

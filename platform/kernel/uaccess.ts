@@ -20,11 +20,6 @@ import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
 
-/** The address without an MTE tag at bits 48–51; anything beyond those bits stays and will be refused. */
-export function untagged(address: number): number {
-  return address < 16 * TAG_UNIT && address >= TAG_UNIT ? address % TAG_UNIT : address;
-}
-
 /** The frame behind a page of user memory, faulted in for `access`; NO_FRAME if the program itself could not use it so. */
 export function userFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
   let entry = space.pageTable.entries[page];

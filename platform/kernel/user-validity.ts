@@ -1,11 +1,13 @@
 // What a system call does with undefined bytes of its caller: they are reported before the call has done anything.
 // The copies themselves are uaccess.ts and process-vm.ts; without an observer nothing here costs more than two comparisons.
+
 import { ACCESS_LOAD, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { findUndefined, USE_STORE, USE_SYSTEM_CALL } from "../hardware/validity.ts";
+import { untagged } from "./arguments.ts";
 import { NO_FRAME } from "./frames.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, untagged, userFrame } from "./uaccess.ts";
+import { accessOk, userFrame } from "./uaccess.ts";
 
 /** Before a call takes `length` bytes at `address` out of a program. What cannot be read is the call's own business. */
 export function reportUndefinedInput(thread: Thread, address: number, length: number): void {

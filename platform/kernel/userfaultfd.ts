@@ -1,7 +1,9 @@
 // userfaultfd(2), MISSING mode only (R13): a file through which a handler thread of the program supplies missing pages.
 // A module: nobody has it who does not install it. Handling itself is the program's, see onUserfault.
+
 import { PAGE_SIZE, PTE_ANON, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
 import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
+import { untagged } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./file.ts";
 import { type CleanPage, NO_FRAME, zeroPage } from "./frames.ts";
@@ -9,7 +11,7 @@ import type { Kernel } from "./kernel.ts";
 import type { Process } from "./process.ts";
 import { installEntry, makeEntry } from "./pte.ts";
 import type { Thread } from "./thread.ts";
-import { copyFromUser, copyToUser, untagged } from "./uaccess.ts";
+import { copyFromUser, copyToUser } from "./uaccess.ts";
 import { VM_MAYWRITE, VM_UFFD_MISSING } from "./vm-flags.ts";
 import { modifyFlags, prepareAnonVma } from "./vma-merge.ts";
 
@@ -269,7 +271,7 @@ function readMessage(uffd: Userfaultfd, thread: Thread, address: number, length:
 /** Sets or clears VM_UFFD_MISSING in all areas of [page, endPage); areas split and merge on the way. */
 function setMissing(space: AddressSpace, page: number, endPage: number, bit: number): void {
   const { vmas } = space;
-  for (let at = page; ; ) {
+  for (let at = page; at < endPage; ) {
     const id = vmas.findIntersection(at, endPage);
     if (id === -1) return;
     const start = Math.max(at, vmas.startPage[id]);
