@@ -116,8 +116,11 @@ export class FreeLists {
   ): void {
     this.firstBatch[group] = this.next[batch];
     this.batchCount[group]--;
-    // A class-0 batch was itself among the blocks just taken.
-    if (classId === 0) return;
+    if (classId === 0) {
+      // The batch was itself among the blocks just taken, and with the last batch so was the group (S8.9).
+      if (this.firstBatch[group] === NONE) this.firstGroup[0] = NONE;
+      return;
+    }
     const groupIsEmpty = this.firstBatch[group] === NONE;
     if (groupIsEmpty) this.firstGroup[classId] = this.next[group];
     source.returnRecord(cache, batch);
