@@ -131,6 +131,16 @@ test("pages beside the registered range, and after unregistering, are ordinary",
   kernel.checkInvariants();
 });
 
+test("registering and unregistering what already is so changes nothing", () => {
+  register();
+  const areas = process.addressSpace.vmas.count;
+  ioctl(UFFDIO_REGISTER, area + PAGE, PAGE, UFFDIO_REGISTER_MODE_MISSING);
+  expect(process.addressSpace.vmas.count).toBe(areas);
+  ioctl(UFFDIO_UNREGISTER, area, 8 * PAGE);
+  ioctl(UFFDIO_UNREGISTER, area + PAGE, PAGE);
+  kernel.checkInvariants();
+});
+
 test("closing the descriptor gives the areas back", () => {
   register();
   copyOnFault();
