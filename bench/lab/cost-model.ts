@@ -42,6 +42,8 @@ export type CostCounts = Readonly<Record<CostEvent, number>>;
 export interface ProgramCounts {
   /** Granules tagged by STG and its kin, one by one. */
   readonly tagGranules: number;
+  /** Blocks tagged by DC GVA, which the counters of the machine leave out. */
+  readonly gvaBlocks: number;
   /** Faults that another thread had to answer (userfaultfd). */
   readonly faultMessages: number;
   /** The largest resident set, in bytes. */
@@ -91,7 +93,7 @@ export function costCounts(counters: CounterSnapshot, program: ProgramCounts, ca
     copiedByte,
     userByte: counters.userBytesFilled,
     tagGranule: program.tagGranules,
-    gzvaBlock: counters.gzvaBlocks,
+    gzvaBlock: counters.gzvaBlocks + program.gvaBlocks,
     zappedPage: counters.ptesZapped,
     messageRoundTrip: messages,
     coldByte: program.peakRssBytes > cacheBytes ? written : 0,

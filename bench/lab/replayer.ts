@@ -147,7 +147,7 @@ export class Replayer {
     const newSize = Math.max(size, 1);
     const oldSize = this.blocks.size[slot];
     this.verifier?.dying(this.target, slot, old);
-    const address = this.target.realloc(old, newSize);
+    const address = this.target.realloc(old, newSize, oldSize);
     if (address === 0) {
       this.tally.failedAllocations++;
       this.verifier?.survived(old, oldSize);

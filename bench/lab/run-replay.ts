@@ -74,6 +74,7 @@ export async function replayTrace(
     counters: counters.snapshot(),
     program: {
       tagGranules: target.taggedGranules,
+      gvaBlocks: target.gvaBlocks,
       faultMessages: target.faultMessages,
       peakRssBytes: sampler.peaks.rssBytes,
     },

@@ -7,8 +7,8 @@ import type { Process } from "../../platform/kernel/process.ts";
 export interface ReplayTarget {
   malloc(size: number): number;
   calloc(count: number, size: number): number;
-  /** On failure null, and the old block lives on. */
-  realloc(address: number, size: number): number;
+  /** On failure null, and the old block lives on. `oldSize` is what the program had asked for. */
+  realloc(address: number, size: number, oldSize: number): number;
   memalign(alignment: number, size: number): number;
   free(address: number): void;
   /** The address through which the program uses the block, which may carry a tag that free does not want. */
@@ -20,6 +20,8 @@ export interface ReplayTarget {
   tick(): void;
   /** Granules that the program tagged one by one so far. */
   readonly taggedGranules: number;
+  /** Blocks that the program tagged by DC GVA so far. */
+  readonly gvaBlocks: number;
   /** Faults that a userfaultfd handler answered so far. */
   readonly faultMessages: number;
 }

@@ -1,0 +1,209 @@
+// What the program does to large chunks where the heap has no option for it: a userfaultfd that supplies pattern pages
+// (R13), or tags stored over the whole chunk. Each is what an allocator without reference pages would have to do.
+import type { Heap } from "../../allocator/index.ts";
+import { tagRange } from "../../platform/hardware/tag-store.ts";
+import { MADV_DONTNEED, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/mman.ts";
+import {
+  onUserfault,
+  UFFD_API,
+  UFFD_MESSAGE_BYTES,
+  UFFDIO_API,
+  UFFDIO_COPY,
+  UFFDIO_REGISTER,
+  UFFDIO_REGISTER_MODE_MISSING,
+  UFFDIO_UNREGISTER,
+} from "../../platform/kernel/userfaultfd.ts";
+import { SeededRandom } from "./random.ts";
+
+const PAGE_BYTES = 4096;
+const GRANULE_BYTES = 16;
+const GVA_BLOCK_BYTES = 64;
+const TAG_UNIT = 2 ** 48;
+const TAGS = 16;
+
+export interface LargeTreatment {
+  /** Runs an allocation whose large chunk this treatment will initialise. */
+  unfilled(allocate: () => number): number;
+  /** A large chunk was made; answers its address (0: it was not). */
+  made(address: number, size: number, options: { readonly zeroed: boolean }): number;
+  /** Before free or realloc. Answers the chunk's size if it was treated, else 0. */
+  before(address: number): number;
+  /** After realloc: a large chunk whose first `kept` bytes were treated. */
+  after(address: number, size: number, kept: number): void;
+  userAddress(address: number): number;
+  readonly taggedGranules: number;
+  readonly gvaBlocks: number;
+  readonly faultMessages: number;
+}
+
+export const NO_TREATMENT: LargeTreatment = {
+  unfilled: (allocate) => allocate(),
+  made: (address) => address,
+  before: () => 0,
+  after() {},
+  userAddress: (address) => address,
+  taggedGranules: 0,
+  gvaBlocks: 0,
+  faultMessages: 0,
+};
+
+/** Whole pages of large chunks are registered; a handler copies the pattern page in. Parts of pages are filled at once. */
+export class UserfaultfdTreatment implements LargeTreatment {
+  readonly taggedGranules = 0;
+  readonly gvaBlocks = 0;
+  faultMessages = 0;
+  private readonly heap: Heap;
+  private readonly patternByte: number;
+  private readonly fd: number;
+  private readonly structure: number;
+  private readonly patternPage: number;
+  /** Sizes of treated chunks by address. */
+  private readonly treated = new Map<number, number>();
+
+  constructor(heap: Heap, patternByte: number) {
+    this.heap = heap;
+    this.patternByte = patternByte;
+    this.structure = heap.memalign(PAGE_BYTES, PAGE_BYTES);
+    this.patternPage = heap.memalign(PAGE_BYTES, PAGE_BYTES);
+    heap.memory.fill(this.patternPage, patternByte, PAGE_BYTES);
+    this.fd = heap.process.syscall("userfaultfd", 0);
+    this.ioctl(UFFDIO_API, UFFD_API, 0);
+    onUserfault(heap.process, this.fd, () => this.answer());
+  }
+
+  unfilled(allocate: () => number): number {
+    const { fill } = this.heap;
+    this.heap.fill = "none";
+    try {
+      return allocate();
+    } finally {
+      this.heap.fill = fill;
+    }
+  }
+
+  made(address: number, size: number, { zeroed }: { readonly zeroed: boolean }): number {
+    if (address === 0) return 0;
+    // A mapping from the heap's cache may still be registered.
+    this.unregister(address, size);
+    if (!zeroed) this.register(address, size, 0);
+    return address;
+  }
+
+  before(address: number): number {
+    const size = this.treated.get(address);
+    if (size === undefined) return 0;
+    this.treated.delete(address);
+    this.unregister(address, size);
+    return size;
+  }
+
+  after(address: number, size: number, kept: number): void {
+    this.register(address, size, kept);
+  }
+
+  userAddress(address: number): number {
+    return address;
+  }
+
+  /** The pattern in `[address + from, address + size)`; what lies before is left as it is. */
+  private register(address: number, size: number, from: number): void {
+    const end = address + size;
+    const firstPage = roundUp(address + from);
+    const lastPage = Math.max(firstPage, roundDown(end));
+    const { memory, process } = this.heap;
+    this.treated.set(address, size);
+    if (from < size) {
+      memory.fill(address + from, this.patternByte, Math.min(firstPage, end) - (address + from));
+      if (lastPage < end) memory.fill(lastPage, this.patternByte, end - lastPage);
+      const { pageTable } = process.addressSpace;
+      const isDirty = pageTable.next(firstPage / PAGE_BYTES, lastPage / PAGE_BYTES) < lastPage / PAGE_BYTES;
+      if (isDirty) process.madvise(firstPage, lastPage - firstPage, MADV_DONTNEED);
+    }
+    const watchedFrom = roundUp(address);
+    if (watchedFrom < lastPage) {
+      this.ioctl(UFFDIO_REGISTER, watchedFrom, lastPage - watchedFrom, UFFDIO_REGISTER_MODE_MISSING);
+    }
+  }
+
+  private unregister(address: number, size: number): void {
+    const [start, end] = [roundUp(address), roundDown(address + size)];
+    if (start < end) this.ioctl(UFFDIO_UNREGISTER, start, end - start);
+  }
+
+  /** The handler thread: one message, one copy. */
+  private answer(): void {
+    const { process, memory } = this.heap;
+    const message = this.structure + 256;
+    process.read(this.fd, message, UFFD_MESSAGE_BYTES);
+    const address = Number(memory.getBigUint64(message + 16));
+    this.ioctl(UFFDIO_COPY, address, this.patternPage, PAGE_BYTES, 0);
+    this.faultMessages++;
+  }
+
+  private ioctl(request: number, ...fields: number[]): void {
+    const { memory, process } = this.heap;
+    for (const [index, field] of fields.entries()) memory.setBigUint64(this.structure + index * 8, BigInt(field));
+    process.syscall("ioctl", this.fd, request, this.structure);
+  }
+}
+
+/** Every granule of a large chunk gets a random tag, by STG or by DC GVA, and tag 0 again before it is freed. */
+export class TagTreatment implements LargeTreatment {
+  taggedGranules = 0;
+  gvaBlocks = 0;
+  readonly faultMessages = 0;
+  private readonly heap: Heap;
+  private readonly instruction: "stg" | "gva";
+  private readonly random: SeededRandom;
+  private readonly chunks = new Map<number, { readonly tag: number; readonly size: number }>();
+
+  constructor(heap: Heap, instruction: "stg" | "gva", seed: number) {
+    this.heap = heap;
+    this.instruction = instruction;
+    this.random = new SeededRandom(seed);
+  }
+
+  unfilled(allocate: () => number): number {
+    return allocate();
+  }
+
+  made(address: number, size: number): number {
+    if (address !== 0) this.after(address, size);
+    return address;
+  }
+
+  before(address: number): number {
+    const chunk = this.chunks.get(address);
+    if (chunk === undefined) return 0;
+    this.chunks.delete(address);
+    this.tag(address, chunk.size, 0);
+    return chunk.size;
+  }
+
+  after(address: number, size: number): void {
+    const tag = 1 + (this.random.next() % (TAGS - 1));
+    const start = roundDown(address);
+    this.heap.process.mprotect(start, roundUp(address + size) - start, PROT_READ | PROT_WRITE | PROT_MTE);
+    this.tag(address, size, tag);
+    this.chunks.set(address, { tag, size });
+  }
+
+  userAddress(address: number): number {
+    return address + (this.chunks.get(address)?.tag ?? 0) * TAG_UNIT;
+  }
+
+  private tag(address: number, size: number, tag: number): void {
+    const granules = Math.ceil(size / GRANULE_BYTES);
+    tagRange(this.heap.memory, address + tag * TAG_UNIT, granules * GRANULE_BYTES);
+    if (this.instruction === "stg") this.taggedGranules += granules;
+    else this.gvaBlocks += Math.ceil((granules * GRANULE_BYTES) / GVA_BLOCK_BYTES);
+  }
+}
+
+function roundUp(address: number): number {
+  return Math.ceil(address / PAGE_BYTES) * PAGE_BYTES;
+}
+
+function roundDown(address: number): number {
+  return Math.floor(address / PAGE_BYTES) * PAGE_BYTES;
+}
