@@ -27,7 +27,7 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "./mman.ts";
-import { requireUnmappable, unmapRange } from "./munmap.ts";
+import { splitAtBorders, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
 import type { Process } from "./process.ts";
 import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
@@ -180,7 +180,8 @@ function checkFile(
 function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: Mapping, file: OpenFile | null): void {
   const { kernel, vmas } = space;
   const end = start + pages;
-  requireUnmappable(space, start, end, "mmap");
+  // As in Linux, what is in the way is cut before limits are looked at, and stays cut if they refuse.
+  splitAtBorders(space, start, end, "mmap");
   const replaced = countReplaced(space, start, end);
   if (!space.mayExpand(request.flags, pages - replaced.pages))
     throw new SystemError("ENOMEM", "mmap", "RLIMIT_AS or RLIMIT_DATA");

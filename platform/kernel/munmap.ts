@@ -7,7 +7,7 @@ import { TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { noteGap, pagesOf } from "./unmapped-area.ts";
 import { VM_ACCOUNT, VM_LOCKED } from "./vm-flags.ts";
-import { removeAreas, splitArea } from "./vma-merge.ts";
+import { cutArea, removeAreas } from "./vma-merge.ts";
 import { zapPages } from "./zap.ts";
 
 /**
@@ -24,23 +24,29 @@ export function munmap(space: AddressSpace, address: number, length: number, sys
   unmapRange(space, start, start + pages, syscall);
 }
 
-/** Checks that the splits which unmapping a range needs are possible, before anything is changed. */
-export function requireUnmappable(space: AddressSpace, start: number, end: number, syscall: string): void {
+/**
+ * Cuts the areas at both ends of a range that is to be unmapped, so that whole areas lie in it (vms_gather_munmap_vmas).
+ * @returns the first of them, or −1. @throws SystemError ENOMEM: a hole in one area would pass max_map_count; nothing is cut
+ * then. Cuts elsewhere may pass it: what they cut off goes at once.
+ */
+export function splitAtBorders(space: AddressSpace, start: number, end: number, syscall: string): number {
   const { vmas } = space;
-  const first = vmas.findIntersection(start, end);
-  if (first === -1 || start <= vmas.startPage[first]) return;
-  if (end < vmas.endPage[first]) space.requireRoomForArea(syscall);
+  let first = start < end ? vmas.findIntersection(start, end) : -1;
+  if (first === -1) return -1;
+  if (start > vmas.startPage[first]) {
+    if (end < vmas.endPage[first]) space.requireRoomForArea(syscall);
+    first = cutArea(space, first, start);
+  }
+  const last = vmas.lookup(end);
+  if (last !== -1 && vmas.startPage[last] < end) cutArea(space, last, end);
+  return first;
 }
 
 /** Removes what lies in [start, end), pages; holes are no error. Cost: touched pages + areas in the range. */
 export function unmapRange(space: AddressSpace, start: number, end: number, syscall: string): void {
   const { vmas } = space;
-  let id = vmas.findIntersection(start, end);
+  let id = splitAtBorders(space, start, end, syscall);
   if (id === -1) return;
-  requireUnmappable(space, start, end, syscall);
-  if (vmas.startPage[id] < start) id = splitArea(space, id, start, syscall);
-  const last = vmas.lookup(end);
-  if (last !== -1 && vmas.startPage[last] < end) splitArea(space, last, end, syscall);
   const first = vmas.indexOf(id);
   let index = first;
   for (; index < vmas.count; index++) {

@@ -133,9 +133,14 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): number {
   return -1;
 }
 
-/** Cuts an area in two at `page`; both parts keep file and anon_vma (__split_vma). @returns the new, upper part. */
+/** As cutArea. @throws SystemError ENOMEM: one more area would pass max_map_count (split_vma). */
 export function splitArea(space: AddressSpace, id: number, page: number, syscall: string): number {
   space.requireRoomForArea(syscall);
+  return cutArea(space, id, page);
+}
+
+/** Cuts an area in two at `page`; both parts keep file and anon_vma (__split_vma). @returns the new, upper part. */
+export function cutArea(space: AddressSpace, id: number, page: number): number {
   const { vmas } = space;
   const { startPage, endPage } = vmas;
   const start = startPage[id];
