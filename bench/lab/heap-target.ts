@@ -1,9 +1,10 @@
 // A policy becomes a heap: kernel, process and Heap with the policy's options, and what the program itself does to large
 // chunks where the heap has no option for it (large-treatment.ts). Everything is seeded, and time is simulated.
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
+import { Kernel } from "../../platform/kernel/kernel.ts";
 import { installUserfaultfd } from "../../platform/kernel/userfaultfd.ts";
-import { createKernel } from "../../refpage/kernel.ts";
-import { type LargeTreatment, NO_TREATMENT, TagTreatment, UserfaultfdTreatment } from "./large-treatment.ts";
+import { installRefpage } from "../../refpage/install.ts";
+import { type LargeTreatment, NO_TREATMENT, TagCounting, UserfaultfdTreatment } from "./large-treatment.ts";
 import type { Policy } from "./policy.ts";
 import type { ReplayTarget } from "./target.ts";
 
@@ -22,13 +23,14 @@ export interface HeapTargetOptions {
 /** A fresh machine with a heap under the policy. @throws OptionError, RangeError for options that no heap has. */
 export function createHeapTarget({ policy, seed, memoryBytes }: HeapTargetOptions): ReplayTarget {
   const clock = { nanoseconds: 0 };
-  const kernel = createKernel(
+  const kernel = new Kernel(
     { memoryBytes, mte: policy.tagging !== "off" },
     { initialisation: policy.initialisation, clock: () => clock.nanoseconds, seed },
   );
+  if (policy.largeFill === "refpage") installRefpage(kernel);
   if (policy.largeFill === "userfaultfd") installUserfaultfd(kernel);
   const heap = new Heap({ ...heapOptions(policy), kernel, seed });
-  return new HeapTarget(heap, treatmentFor(policy, heap, seed), clock);
+  return new HeapTarget(heap, treatmentFor(policy, heap), clock);
 }
 
 /** The heap's own share of a policy. */
@@ -41,6 +43,8 @@ export function heapOptions(policy: Policy): HeapOptions {
     pattern: PATTERN_BYTE,
     largeFill: largeFills[policy.largeFill],
     tagging: policy.tagging === "off" ? "off" : "sync",
+    // Without reference pages a heap tags large chunks itself, or leaves them untagged.
+    onTagFailure: policy.tagging === "stg" || policy.tagging === "gva" ? "user-tags" : "untagged",
     releaseToOsIntervalMs: policy.releaseIntervalMs,
     quarantine:
       quarantineKb === 0 ? {} : { sizeKb: quarantineKb, threadLocalSizeKb: quarantineKb, maxChunkSize: 2 ** 20 },
@@ -48,9 +52,9 @@ export function heapOptions(policy: Policy): HeapOptions {
   };
 }
 
-function treatmentFor(policy: Policy, heap: Heap, seed: number): LargeTreatment {
+function treatmentFor(policy: Policy, heap: Heap): LargeTreatment {
   if (policy.largeFill === "userfaultfd") return new UserfaultfdTreatment(heap, PATTERN_BYTE);
-  if (policy.tagging === "stg" || policy.tagging === "gva") return new TagTreatment(heap, policy.tagging, seed);
+  if (policy.tagging === "stg" || policy.tagging === "gva") return new TagCounting(policy.tagging);
   return NO_TREATMENT;
 }
 
@@ -125,10 +129,6 @@ class HeapTarget implements ReplayTarget {
   free(address: number): void {
     if (this.isTreated) this.treatment.before(address);
     this.heap.free(address);
-  }
-
-  userAddress(address: number): number {
-    return this.isTreated ? this.treatment.userAddress(address) : address;
   }
 
   private isLarge(size: number, alignment = SMALLEST_ALIGNMENT): boolean {

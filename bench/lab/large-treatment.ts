@@ -1,8 +1,7 @@
-// What the program does to large chunks where the heap has no option for it: a userfaultfd that supplies pattern pages
-// (R13), or tags stored over the whole chunk. Each is what an allocator without reference pages would have to do.
+// What happens to large chunks where the heap has no option for it: a userfaultfd that supplies pattern pages (R13), as an
+// allocator without reference pages might; and the counting of tag stores, which no counter of the machine knows.
 import type { Heap } from "../../allocator/index.ts";
-import { tagRange } from "../../platform/hardware/tag-store.ts";
-import { MADV_DONTNEED, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/mman.ts";
+import { MADV_DONTNEED } from "../../platform/kernel/mman.ts";
 import {
   onUserfault,
   UFFD_API,
@@ -13,13 +12,10 @@ import {
   UFFDIO_REGISTER_MODE_MISSING,
   UFFDIO_UNREGISTER,
 } from "../../platform/kernel/userfaultfd.ts";
-import { SeededRandom } from "./random.ts";
 
 const PAGE_BYTES = 4096;
 const GRANULE_BYTES = 16;
 const GVA_BLOCK_BYTES = 64;
-const TAG_UNIT = 2 ** 48;
-const TAGS = 16;
 
 export interface LargeTreatment {
   /** Runs an allocation whose large chunk this treatment will initialise. */
@@ -30,7 +26,6 @@ export interface LargeTreatment {
   before(address: number): number;
   /** After realloc: a large chunk whose first `kept` bytes were treated. */
   after(address: number, size: number, kept: number): void;
-  userAddress(address: number): number;
   readonly taggedGranules: number;
   readonly gvaBlocks: number;
   readonly faultMessages: number;
@@ -41,7 +36,6 @@ export const NO_TREATMENT: LargeTreatment = {
   made: (address) => address,
   before: () => 0,
   after() {},
-  userAddress: (address) => address,
   taggedGranules: 0,
   gvaBlocks: 0,
   faultMessages: 0,
@@ -101,10 +95,6 @@ export class UserfaultfdTreatment implements LargeTreatment {
     this.register(address, size, kept);
   }
 
-  userAddress(address: number): number {
-    return address;
-  }
-
   /** The pattern in `[address + from, address + size)`; what lies before is left as it is. */
   private register(address: number, size: number, from: number): void {
     const end = address + size;
@@ -147,20 +137,16 @@ export class UserfaultfdTreatment implements LargeTreatment {
   }
 }
 
-/** Every granule of a large chunk gets a random tag, by STG or by DC GVA, and tag 0 again before it is freed. */
-export class TagTreatment implements LargeTreatment {
+/** Counts the tag stores of a heap that tags large chunks itself: all granules when made, and again when freed. */
+export class TagCounting implements LargeTreatment {
   taggedGranules = 0;
   gvaBlocks = 0;
   readonly faultMessages = 0;
-  private readonly heap: Heap;
   private readonly instruction: "stg" | "gva";
-  private readonly random: SeededRandom;
-  private readonly chunks = new Map<number, { readonly tag: number; readonly size: number }>();
+  private readonly sizes = new Map<number, number>();
 
-  constructor(heap: Heap, instruction: "stg" | "gva", seed: number) {
-    this.heap = heap;
+  constructor(instruction: "stg" | "gva") {
     this.instruction = instruction;
-    this.random = new SeededRandom(seed);
   }
 
   unfilled(allocate: () => number): number {
@@ -173,30 +159,21 @@ export class TagTreatment implements LargeTreatment {
   }
 
   before(address: number): number {
-    const chunk = this.chunks.get(address);
-    if (chunk === undefined) return 0;
-    this.chunks.delete(address);
-    this.tag(address, chunk.size, 0);
-    return chunk.size;
+    const size = this.sizes.get(address);
+    if (size === undefined) return 0;
+    this.sizes.delete(address);
+    this.count(size);
+    return size;
   }
 
   after(address: number, size: number): void {
-    const tag = 1 + (this.random.next() % (TAGS - 1));
-    const start = roundDown(address);
-    this.heap.process.mprotect(start, roundUp(address + size) - start, PROT_READ | PROT_WRITE | PROT_MTE);
-    this.tag(address, size, tag);
-    this.chunks.set(address, { tag, size });
+    this.sizes.set(address, size);
+    this.count(size);
   }
 
-  userAddress(address: number): number {
-    return address + (this.chunks.get(address)?.tag ?? 0) * TAG_UNIT;
-  }
-
-  private tag(address: number, size: number, tag: number): void {
-    const granules = Math.ceil(size / GRANULE_BYTES);
-    tagRange(this.heap.memory, address + tag * TAG_UNIT, granules * GRANULE_BYTES);
-    if (this.instruction === "stg") this.taggedGranules += granules;
-    else this.gvaBlocks += Math.ceil((granules * GRANULE_BYTES) / GVA_BLOCK_BYTES);
+  private count(size: number): void {
+    if (this.instruction === "stg") this.taggedGranules += Math.ceil(size / GRANULE_BYTES);
+    else this.gvaBlocks += Math.ceil(size / GVA_BLOCK_BYTES);
   }
 }
 

@@ -123,8 +123,8 @@ function fieldValue(field: string, value: string, text: string): string | number
 }
 
 function checked(policy: Policy): Policy {
-  if (policy.tagging === "refpage" && policy.largeFill !== "refpage") {
-    throw new RangeError(`policy "${policy.name}": tagging=refpage needs largeFill=refpage`);
+  if (policy.tagging !== "off" && (policy.tagging === "refpage") !== (policy.largeFill === "refpage")) {
+    throw new RangeError(`policy "${policy.name}": tagging=refpage and largeFill=refpage go together`);
   }
   if (policy.quarantineKb < 0) throw new RangeError(`policy "${policy.name}": quarantineKb must be 0 or more`);
   return policy;

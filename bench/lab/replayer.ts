@@ -162,7 +162,7 @@ export class Replayer {
   private touchFresh(slot: number, from: number): void {
     const size = this.blocks.size[slot];
     if (size <= from || !this.toucher.beginBlock()) return;
-    const address = this.target.userAddress(this.blocks.address[slot]);
+    const address = this.blocks.address[slot];
     if (from > 0 && this.toucher.firstPageOnly) return;
     const start = address + from;
     const end = address + size;
@@ -188,9 +188,8 @@ export class Replayer {
     const size = this.blocks.size[slot];
     const end = Math.min(offset + length, size);
     if (end < offset + length) this.tally.clippedTouches++;
-    const base = this.target.userAddress(address);
-    for (let at = base + offset; at < base + end; at = nextPage(at)) {
-      this.touchByte(slot, at, at - base, isWrite);
+    for (let at = address + offset; at < address + end; at = nextPage(at)) {
+      this.touchByte(slot, at, at - address, isWrite);
     }
   }
 

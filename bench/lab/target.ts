@@ -11,8 +11,6 @@ export interface ReplayTarget {
   realloc(address: number, size: number, oldSize: number): number;
   memalign(alignment: number, size: number): number;
   free(address: number): void;
-  /** The address through which the program uses the block, which may carry a tag that free does not want. */
-  userAddress(address: number): number;
   /** Loads and stores of the program. */
   readonly memory: Memory;
   readonly process: Process;

@@ -41,40 +41,39 @@ export class Verifier {
   /** After realloc: `kept` bytes came along; the new end is written. */
   moved(target: ReplayTarget, slot: number, address: number, kept: number, size: number): void {
     this.insert(address, size);
-    if (kept > 0) this.expectByte(target, slot, target.userAddress(address), 0);
+    if (kept > 0) this.expectByte(target, slot, address, 0);
     this.writeEnds(target, slot, address, size);
   }
 
   private writeEnds(target: ReplayTarget, slot: number, address: number, size: number): void {
     if (size === 0) return;
-    const user = target.userAddress(address);
     const generation = this.blocks.generation[slot];
-    target.memory.setUint8(user, contentByte(generation, 0));
-    target.memory.setUint8(user + size - 1, contentByte(generation, size - 1));
+    target.memory.setUint8(address, contentByte(generation, 0));
+    target.memory.setUint8(address + size - 1, contentByte(generation, size - 1));
   }
 
   private expectContents(target: ReplayTarget, slot: number, address: number, size: number): void {
     if (size === 0) return;
-    const user = target.userAddress(address);
-    this.expectByte(target, slot, user, 0);
-    this.expectByte(target, slot, user, size - 1);
+    this.expectByte(target, slot, address, 0);
+    this.expectByte(target, slot, address, size - 1);
   }
 
-  private expectByte(target: ReplayTarget, slot: number, user: number, offset: number): void {
+  private expectByte(target: ReplayTarget, slot: number, address: number, offset: number): void {
     const expected = contentByte(this.blocks.generation[slot], offset);
-    const found = target.memory.getUint8(user + offset);
+    const found = target.memory.getUint8(address + offset);
     if (found === expected) return;
     throw new VerificationError(
-      `byte ${offset} of the block at 0x${user.toString(16)} is ${found}, the program stored ${expected}`,
+      `byte ${offset} of the block at 0x${address.toString(16)} is ${found}, the program stored ${expected}`,
     );
   }
 
   private expectZero(target: ReplayTarget, address: number, size: number): void {
-    const user = target.userAddress(address);
     for (const offset of size === 0 ? [] : [0, Math.floor(size / 2), size - 1]) {
-      const found = target.memory.getUint8(user + offset);
+      const found = target.memory.getUint8(address + offset);
       if (found === 0) continue;
-      throw new VerificationError(`byte ${offset} of a block from calloc at 0x${user.toString(16)} is ${found}, not 0`);
+      throw new VerificationError(
+        `byte ${offset} of a block from calloc at 0x${address.toString(16)} is ${found}, not 0`,
+      );
     }
   }
 
