@@ -169,11 +169,11 @@ function numbersIn(text: string): number[] {
 
 /** malloc_info after the mallocs that `calls` lists. */
 export function replayMallocInfo([recorded]: readonly Observation[]): Difference | undefined {
-  const { heap } = createSubject(recorded!.options);
-  const [mallocs] = String(recorded!.calls).split(";");
-  for (const size of numbersIn(mallocs!)) heap.malloc(size);
+  const subject = createSubject(recorded!.options);
+  const [calls] = String(recorded!.calls).split(";");
+  allocateAndFree(subject, calls!);
   let text = "";
-  heap.malloc_info(0, (part) => {
+  subject.heap.malloc_info(0, (part) => {
     text += part;
   });
   return compareLines("xml", recorded!.lines as string[], text.trimEnd().split("\n"));

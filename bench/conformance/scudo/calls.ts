@@ -67,6 +67,9 @@ export function perform({ heap, memory }: Subject, call: Call): Outcome {
       return { pointer: heap.valloc(number(0)) };
     case "pvalloc":
       return { pointer: heap.pvalloc(number(0)) };
+    case "free":
+      heap.free(number(0));
+      return { pointer: 0 };
     case "new":
       return { pointer: heap.operatorNew(number(0)) };
     case "new[]":

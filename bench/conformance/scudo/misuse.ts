@@ -20,47 +20,36 @@ function flip({ memory }: Subject, address: number, mask = 1): void {
   memory.setUint8(address, memory.getUint8(address) ^ mask);
 }
 
-/** Bytes of the header word, which is 16 bytes before the chunk: the class id, and the offset. */
-const CLASS_ID = -16;
-const OFFSET = -12;
+/** Where the fields of the header word are, in bytes from the chunk; the word is 16 bytes in front of it (S1.1). */
+const headerFields: readonly (readonly [RegExp, number])[] = [
+  [/checksum\b(?!-)/, -10],
+  [/offset/, -12],
+  [/size/, -14],
+  [/state|origin/, -15],
+  [/class id|header bit/, -16],
+];
 
 const misuses: Readonly<Record<string, Misuse>> = {
-  "free twice": ({ heap }) => silently(() => twice(heap, heap.malloc(SMALL))),
-  "large: free twice": ({ heap }) => silently(() => twice(heap, heap.malloc(LARGE))),
-  "quarantined chunk: free twice": ({ heap }) => silently(() => twice(heap, heap.malloc(SMALL))),
   "free a stack address": ({ heap, process }) =>
     silently(() => heap.free(process.mmap(0, 2 * PAGE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS) + PAGE)),
-  "flip a low bit of the header (class id), free": (subject) => flipAndFree(subject, SMALL, CLASS_ID),
-  "flip a checksum-side header bit (offset), free": (subject) => flipAndFree(subject, SMALL, OFFSET),
-  "large: flip a header bit, free": (subject) => flipAndFree(subject, LARGE, CLASS_ID),
-  "realloc after free": ({ heap }) => silently(() => heap.realloc(freed(heap, SMALL), SMALL + 1)),
-  "usable size after free": ({ heap }) => silently(() => heap.malloc_usable_size(freed(heap, SMALL))),
-  "flip a header bit, realloc": (subject) => flipThen(subject, (p) => subject.heap.realloc(p, SMALL + 1)),
-  "flip a header bit, usable size": (subject) => flipThen(subject, (p) => subject.heap.malloc_usable_size(p)),
   "large: overwrite the large-block header link, free": ({ heap, memory }) => {
     const pointer = heap.malloc(LARGE);
     memory.setBigUint64(pointer - 64, 0x4141_4141_4141_4141n);
     memory.setBigUint64(pointer - 56, 0x4141_4141_4141_4141n);
-    heap.free(pointer);
-    return "";
+    return silently(() => heap.free(pointer));
   },
-  "large: store far before the block": ({ heap, memory }) => {
-    memory.setUint8(heap.malloc(LARGE) - 3 * PAGE, 1);
-    return "";
-  },
-  "large: store one byte past the end, size fills the block": ({ heap, memory }) => {
-    memory.setUint8(heap.malloc(FILLS_BLOCK) + FILLS_BLOCK, 1);
-    return "";
-  },
+  "large: store far before the block": ({ heap, memory }) =>
+    silently(() => memory.setUint8(heap.malloc(LARGE) - 3 * PAGE, 1)),
+  "large: store one byte past the end, size fills the block": ({ heap, memory }) =>
+    silently(() => memory.setUint8(heap.malloc(FILLS_BLOCK) + FILLS_BLOCK, 1)),
   "quarantined chunk: flip a header bit, go on allocating": (subject) => {
-    flip(subject, freed(subject.heap, SMALL) + CLASS_ID + 2);
+    flip(subject, freed(subject.heap, SMALL) - 14);
     for (let count = 0; count < 100_000; count++) subject.heap.free(subject.heap.malloc(SMALL));
     return "fine\n";
   },
   "malloc between malloc_disable and malloc_enable, alarm after 1 s": ({ heap }) => {
     heap.malloc_disable();
-    heap.malloc(SMALL);
-    return "fine\n";
+    return silently(() => heap.malloc(SMALL));
   },
   "no misuse: only start-up": () => "fine\n",
 };
@@ -73,29 +62,10 @@ function silently(act: () => unknown): string {
   return "fine\n";
 }
 
-function twice(heap: Subject["heap"], pointer: number): void {
-  heap.free(pointer);
-  heap.free(pointer);
-}
-
 function freed(heap: Subject["heap"], size: number): number {
   const pointer = heap.malloc(size);
   heap.free(pointer);
   return pointer;
-}
-
-function flipAndFree(subject: Subject, size: number, at: number): string {
-  const pointer = subject.heap.malloc(size);
-  flip(subject, pointer + at);
-  subject.heap.free(pointer);
-  return "fine\n";
-}
-
-function flipThen(subject: Subject, act: (pointer: number) => unknown): string {
-  const pointer = subject.heap.malloc(SMALL);
-  flip(subject, pointer + CLASS_ID);
-  act(pointer);
-  return "fine\n";
 }
 
 const allocators: Readonly<Record<string, (heap: Subject["heap"], size: number) => number>> = {
@@ -114,24 +84,50 @@ const releases: Readonly<Record<string, (heap: Subject["heap"], pointer: number,
   "delete[]": (heap, pointer) => heap.operatorDelete(pointer, { array: true }),
   "sized delete": (heap, pointer, size) => heap.operatorDelete(pointer, { size }),
   "sized delete[]": (heap, pointer, size) => heap.operatorDelete(pointer, { array: true, size }),
+  "usable size": (heap, pointer) => heap.malloc_usable_size(pointer),
 };
 
-/** "new(10) / sized delete 11", "malloc / free", "free pointer+8", "realloc pointer+1", or a call. */
+/**
+ * The misuse that a case's name says: one of those above, "new(10) / sized delete 11", "free twice", "realloc after free",
+ * "free pointer+8", "flip a header bit, free", each also of a large chunk; or a call with impossible arguments.
+ */
 function misuseOf(name: string): Misuse {
   const known = misuses[name];
   if (known !== undefined) return known;
   const pair = /^([\w[\]]+)(?:\((\d+)\))? \/ ((?:sized )?[\w[\]]+)(?: (\d+))?$/.exec(name);
-  if (pair !== null) {
-    const [, allocator, size, release, given] = pair;
-    return ({ heap }) => {
-      const pointer = allocators[allocator!]!(heap, Number(size ?? SMALL));
-      releases[release!]!(heap, pointer, given === undefined ? undefined : Number(given));
-      return "fine\n";
-    };
+  if (pair !== null) return pairMisuse(pair[1]!, pair[2], pair[3]!, pair[4]);
+  const [, kind, rest] = /^(large: |quarantined chunk: |)(.*)$/.exec(name)!;
+  const size = kind === "large: " ? LARGE : SMALL;
+  const action = "(free|realloc|usable size|delete|delete\\[\\])";
+  if (rest === "free twice") return ({ heap }) => silently(() => heap.free(freed(heap, size)));
+  const late = new RegExp(`^${action} after free$`).exec(rest!);
+  if (late !== null) return ({ heap }) => silently(() => releases[late[1]!]!(heap, freed(heap, size)));
+  const inside = new RegExp(`^${action} pointer\\+(\\d+)$`).exec(rest!);
+  if (inside !== null) {
+    return ({ heap }) => silently(() => releases[inside[1]!]!(heap, heap.malloc(size) + Number(inside[2])));
   }
-  const inside = /^(free|realloc) pointer\+(\d+)$/.exec(name);
-  if (inside !== null)
-    return ({ heap }) => silently(() => releases[inside[1]!]!(heap, heap.malloc(SMALL) + Number(inside[2])));
+  const flipped = new RegExp(`^flip .*, ${action}$`).exec(rest!);
+  const field = headerFields.find(([words]) => words.test(rest!));
+  if (flipped !== null && field !== undefined) return flipMisuse(size, field[1], flipped[1]!);
+  return callMisuse(name);
+}
+
+function pairMisuse(allocator: string, size: string | undefined, release: string, given: string | undefined): Misuse {
+  const [allocate, end] = [allocators[allocator], releases[release]];
+  if (allocate === undefined || end === undefined) throw new RangeError(`no such pair: ${allocator} / ${release}`);
+  const givenSize = given === undefined ? undefined : Number(given);
+  return ({ heap }) => silently(() => end(heap, allocate(heap, Number(size ?? SMALL)), givenSize));
+}
+
+function flipMisuse(size: number, at: number, action: string): Misuse {
+  return (subject) => {
+    const pointer = subject.heap.malloc(size);
+    flip(subject, pointer + at);
+    return silently(() => releases[action]!(subject.heap, pointer));
+  };
+}
+
+function callMisuse(name: string): Misuse {
   const call = parseCall(name);
   if (call === undefined) throw new RangeError(`no such case: ${name}`);
   return (subject) => {

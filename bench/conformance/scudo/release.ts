@@ -6,14 +6,25 @@ import { chunkFields, createSubject, type Subject } from "./subject.ts";
 const M_PURGE = -101;
 const M_PURGE_ALL = -104;
 
-/** Which chunks, counted by address, are freed. */
-const freedBy: Readonly<Record<string, (index: number, count: number) => boolean>> = {
+/** Whether the chunk at `index` by address is freed. */
+type Choice = (index: number, count: number) => boolean;
+
+const choices: Readonly<Record<string, Choice>> = {
   all: () => true,
   "the lower half": (index, count) => index < Math.floor(count / 2),
   "the upper half": (index, count) => index >= Math.floor(count / 2),
-  "all but every 64th": (index) => index % 64 !== 0,
-  "every second": (index) => index % 2 === 0,
 };
+const ordinals = ["", "", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"];
+
+/** "all", "the lower half", "every second", "all but every 64th". */
+function choiceOf(words: string): Choice {
+  const known = choices[words];
+  if (known !== undefined) return known;
+  const [, allBut, ordinal] = /^(all but )?every (\w+)$/.exec(words) ?? [];
+  const step = Math.max(ordinals.indexOf(ordinal ?? "none"), Number.parseInt(ordinal ?? "0", 10) || 0);
+  if (!(step >= 2)) throw new RangeError(`freed: no such choice as ${words}`);
+  return allBut === undefined ? (index) => index % step === 0 : (index) => index % step !== 0;
+}
 
 /** What holds whatever the order in which blocks came (FORMAT.md): the rest depends on where the unused ones lie. */
 const ALWAYS = ["popped", "pushed", "inuse", "total"];
@@ -23,8 +34,7 @@ const SEEDS = 64;
 
 export function replayRelease([recorded]: readonly Observation[]): Difference | undefined {
   const count = Number(recorded!.count);
-  const freed = freedBy[String(recorded!.freed)];
-  if (freed === undefined) throw new RangeError(`freed: no such choice as ${recorded!.freed}`);
+  const freed = choiceOf(String(recorded!.freed));
   const { subject, pointers } = allocateAsRecorded(recorded!, count);
   const { heap, memory } = subject;
   const { classId } = chunkFields(memory, pointers[0]!);
