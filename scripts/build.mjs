@@ -29,7 +29,8 @@ function isMissing(name, importer) {
 
 const shared = {
   platform: "node",
-  treeshake: false,
+  // No file has side effects but the programs: an import whose constants were all written in can go.
+  treeshake: { moduleSideEffects: false },
   shimMissingExports: true,
   optimization: { inlineConst: { mode: "all", pass: 3 } },
   logLevel: "silent",
@@ -53,7 +54,7 @@ const programs = typeScriptFiles(command).filter(
   (file) => file === `${command}/main.ts` || file.endsWith(".worker.ts"),
 );
 if (programs.includes(`${command}/main.ts`)) {
-  const bundle = await rolldown({ ...shared, treeshake: true, input: entries(programs, command) });
+  const bundle = await rolldown({ ...shared, input: entries(programs, command) });
   await bundle.write({
     dir: "dist/cli",
     format: "esm",

@@ -35,6 +35,7 @@ function compile(source: string): string {
     module: "nodenext",
     strict: true,
     skipLibCheck: false,
+    rootDir: source,
     outDir: `${source}-js`,
   };
   writeFileSync(
