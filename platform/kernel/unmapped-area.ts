@@ -45,8 +45,11 @@ export function getUnmappedArea(
 }
 
 /**
- * The highest gap below the mmap base that holds `pages` pages, or −1. `gapCeiling` remembers how far down earlier
- * searches came and `gapLargest` the widest gap that they passed over, so that most searches end at once.
+ * The highest gap below the mmap base that holds `pages` pages, or −1 (unmapped_area_topdown). A gap that is wide enough but
+ * for the guard gap of a stack above it keeps the search below that guard gap from then on, as Linux's retry does.
+ *
+ * `gapCeiling` is where the gap ends that an earlier search came down to, and `gapLargest` the widest that it passed over, so
+ * that most searches end at once.
  */
 function findGapTopDown(space: AddressSpace, pages: number): number {
   const { vmas } = space;
@@ -54,24 +57,27 @@ function findGapTopDown(space: AddressSpace, pages: number): number {
     space.gapCeiling = MMAP_BASE_PAGE;
     space.gapLargest = 0;
   }
-  let ceiling = space.gapCeiling;
-  for (let index = vmas.findIndex(ceiling - 1); index >= -1; index--) {
-    const id = vmas.at(index);
-    // The first area looked at may lie above the ceiling, or reach over it.
-    if (id !== -1 && vmas.startPage[id] >= ceiling) continue;
-    const floor = id === -1 ? MMAP_MIN_PAGE : vmas.endPage[id];
+  let limit = MMAP_BASE_PAGE;
+  let below = vmas.findIndex(space.gapCeiling - 1);
+  if (below === vmas.count || vmas.startPage[vmas.at(below)] >= space.gapCeiling) below--;
+  for (; ; below--) {
+    const above = vmas.at(below + 1);
+    const floor = below === -1 ? MMAP_MIN_PAGE : vmas.endPage[vmas.at(below)];
+    const ceiling = above === -1 ? limit : Math.min(limit, vmas.startPage[above]);
     if (ceiling - floor >= pages) {
-      space.gapCeiling = ceiling;
-      return ceiling - pages;
+      if (above !== -1) limit = Math.min(limit, startWithGap(space, above));
+      const start = Math.min(limit, ceiling) - pages;
+      if (start >= floor) {
+        space.gapCeiling = above === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, vmas.startPage[above]);
+        return start;
+      }
     }
-    if (id === -1) break;
+    if (below === -1) return -1;
     space.gapLargest = Math.max(space.gapLargest, ceiling - floor);
-    ceiling = Math.min(ceiling, startWithGap(space, id));
   }
-  return -1;
 }
 
-/** To be told of every gap that opens at [start, end): later searches must look there again. */
+/** To be told of every gap that opens with its end at `end`: later searches must look there again. */
 export function noteGap(space: AddressSpace, end: number): void {
   if (end <= space.gapCeiling) return;
   const next = space.vmas.find(end);
