@@ -8,7 +8,9 @@ import { FILL_PATTERN, FILL_ZERO } from "./fill.ts";
 import { NO_DESCRIPTOR } from "./large-fill.ts";
 import { MappingTags } from "./mapping-tags.ts";
 import type { TagFailure } from "./options.ts";
+import { NO_MEMORY } from "./program.ts";
 import { CLEAN_FILL_MASK, CLEAN_PATTERN, CLEAN_ZERO, Secondary, type SecondaryOptions } from "./secondary.ts";
+import type { SecondaryCache } from "./secondary-cache.ts";
 import { EXCLUDE_ZERO, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
 
 const PAGE_SIZE = 4096;
@@ -74,7 +76,7 @@ export class TaggedSecondary extends Secondary {
     }
     this.noteFailure();
     if (this.onTagFailure === "untagged") return super.commit(address, length, fill);
-    return this.program.commit(address, length, PROT_MTE) ? CLEAN_ZERO : -1;
+    return this.program.commit(address, length, PROT_MTE) ? CLEAN_ZERO : NO_MEMORY;
   }
 
   /** Never silent: counted, and said once. */
@@ -94,7 +96,21 @@ export class TaggedSecondary extends Secondary {
     cleanId: number,
   ): void {
     super.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
-    this.tags.set(mapBase, mapBase + mapSize, Math.floor(cleanId / CLEAN_TAG_UNIT));
+    this.tags.set(mapBase, mapBase + mapSize, Math.floor(cleanId / CLEAN_TAG_UNIT), "live");
+  }
+
+  /** A cached mapping brings its tag along, unless a neighbour has it by now. */
+  protected override cleanCached(slot: number, block: number, fill: number): number {
+    const cache = this.cache as SecondaryCache;
+    const [base, size] = [cache.commitBase[slot], cache.commitSize[slot]];
+    const tag = Math.floor(cache.cleanId[slot] / CLEAN_TAG_UNIT);
+    if (tag !== 0 && (this.tags.excluded(base, base + size) & (1 << tag)) !== 0) {
+      const cleanId = this.commit(base, size, fill);
+      if (cleanId === NO_MEMORY) return NO_MEMORY;
+      cache.cleanId[slot] = cleanId;
+      cache.time[slot] = 0;
+    }
+    return super.cleanCached(slot, block, fill);
   }
 
   /**
@@ -115,7 +131,7 @@ export class TaggedSecondary extends Secondary {
     const mapBase = this.mapBaseOf(block);
     const end = this.blockEnd(block);
     const tag = this.drawTag(tags.excluded(this.commitBase(block), end));
-    tags.set(mapBase, end + PAGE_SIZE, tag);
+    tags.set(mapBase, end + PAGE_SIZE, tag, "live");
     tagRange(this.program.memory, user + tag * TAG_UNIT, roundUpToGranule(size));
     this.tagAround(block, user, size, tag);
     this.userTagged++;
@@ -153,7 +169,7 @@ export class TaggedSecondary extends Secondary {
     const moved = super.move(block, user, newSize);
     if (moved === 0) return 0;
     this.tags.noteDangling(begin, end, tag);
-    this.tags.set(this.mapBaseOf(moved), this.blockEnd(moved) + PAGE_SIZE, tag);
+    this.tags.set(this.mapBaseOf(moved), this.blockEnd(moved) + PAGE_SIZE, tag, "live");
     return moved;
   }
 
@@ -176,11 +192,11 @@ export class TaggedSecondary extends Secondary {
     const exclude = tags.excluded(commitBase, commitBase + commitSize);
     const fill = (cleanId & CLEAN_FILL_MASK) === CLEAN_PATTERN ? FILL_PATTERN : FILL_ZERO;
     const newId = this.commitTagged(commitBase, commitSize, fill, this.drawTag(exclude));
-    if (newId === -1) {
+    if (newId === NO_MEMORY) {
       this.program.discard(mapBase, mapSize);
       return;
     }
-    tags.set(mapBase, mapBase + mapSize, Math.floor(newId / CLEAN_TAG_UNIT));
+    tags.set(mapBase, mapBase + mapSize, Math.floor(newId / CLEAN_TAG_UNIT), "cached");
     super.giveUp(block, commitBase, commitSize, mapBase, mapSize, newId);
   }
 

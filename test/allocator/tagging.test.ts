@@ -1,0 +1,454 @@
+// Heaps with memory tags: what is caught, what a program may rely on, modes, fallbacks, forks, bad input.
+// The instructions and checks are tested in test/platform; reports in tag-fault.test.ts.
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Fill, HeapOptions } from "../../allocator/index.ts";
+import { Heap, HeapError, M_MEMTAG_TUNING, M_MEMTAG_TUNING_BUFFER_OVERFLOW } from "../../allocator/index.ts";
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import { loadTag } from "../../platform/hardware/mte.ts";
+import { tagOf, withoutTag, withTag } from "../../platform/hardware/tags.ts";
+import { Kernel } from "../../platform/kernel/kernel.ts";
+import { RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
+import { SIGSEGV } from "../../platform/kernel/signals.ts";
+import { createKernel } from "../../refpage/kernel.ts";
+
+const LARGE = 200_000;
+const MEMORY = 2 ** 26;
+const sizes = [0, 1, 15, 16, 17, 100, 1000, 4096, 5000, 60_000, LARGE, 2 ** 20];
+
+function tagged(options: HeapOptions = {}): Heap {
+  return new Heap({ tagging: "sync", seed: 11, memoryBytes: MEMORY, ...options });
+}
+
+/** Whether the access is refused: by a tag, or by a guard page. */
+function isCaught(access: () => unknown): boolean {
+  try {
+    access();
+    return false;
+  } catch (error) {
+    if (error instanceof HeapError && error.kind === "tag-fault") return true;
+    if (error instanceof SegmentationFault) return true;
+    throw error;
+  }
+}
+
+function roundUp(size: number): number {
+  return Math.ceil(size / 16) * 16;
+}
+
+describe("a tagged chunk", () => {
+  test.each(sizes)("of %i bytes has a tag from 1 to 15 and reads zero through its pointer", (size) => {
+    const heap = tagged();
+    for (let round = 0; round < 20; round++) {
+      const p = heap.malloc(size);
+      expect(tagOf(p)).toBeGreaterThan(0);
+      for (const at of [0, size >> 1, size - 1]) if (at >= 0 && at < size) expect(heap.memory.getUint8(p + at)).toBe(0);
+      heap.memory.fill(p, 0xff, size);
+      expect(heap.malloc_usable_size(p)).toBe(size);
+      heap.free(p);
+    }
+  });
+
+  test.each(sizes)("of %i bytes is guarded by the byte before and the granule behind", (size) => {
+    const heap = tagged();
+    for (let round = 0; round < 20; round++) {
+      const p = heap.malloc(size);
+      expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
+      expect(isCaught(() => heap.memory.setUint8(p + roundUp(size), 1))).toBe(true);
+    }
+  });
+
+  test.each([32, 64, 4096, 65536])("aligned to %i bytes is guarded as well", (alignment) => {
+    const heap = tagged();
+    for (const size of [1, 40, 4096, LARGE]) {
+      const p = heap.memalign(alignment, size);
+      expect(withoutTag(p) % alignment).toBe(0);
+      heap.memory.fill(p, 1, size);
+      expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
+      expect(isCaught(() => heap.memory.getUint8(p + roundUp(size)))).toBe(true);
+      heap.free(p);
+    }
+  });
+
+  test.each(sizes.filter((size) => size > 0))("of %i bytes cannot be used after free, nor freed again", (size) => {
+    const heap = tagged();
+    const p = heap.malloc(size);
+    heap.free(p);
+    expect(isCaught(() => heap.memory.getUint8(p))).toBe(true);
+    expect(isCaught(() => heap.memory.setUint8(p + size - 1, 1))).toBe(true);
+    if (size > 2 ** 19) return;
+    expect(() => heap.free(p)).toThrow(HeapError);
+    const q = heap.malloc(size);
+    expect(withoutTag(q)).toBe(withoutTag(p));
+    expect(isCaught(() => heap.memory.getUint8(p))).toBe(true);
+    expect(() => heap.free(p)).toThrow(HeapError);
+    expect(() => heap.realloc(p, 5)).toThrow(HeapError);
+    heap.memory.setUint8(q, 1);
+    heap.checkInvariants();
+  });
+
+  test("keeps its tag while realloc has room, also to and from large", () => {
+    const heap = tagged();
+    let p = heap.malloc(10);
+    for (const size of [12, 16, 15, 100, 60_000, LARGE, LARGE + 5, LARGE - 3000, 2 ** 20, 10 * 2 ** 20, 300_000, 20]) {
+      heap.memory.setUint8(p, 77);
+      p = heap.realloc(p, size);
+      expect(heap.memory.getUint8(p)).toBe(77);
+      heap.memory.fill(p + 1, 5, size - 1);
+      expect(isCaught(() => heap.memory.getUint8(p + roundUp(size)))).toBe(true);
+      expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
+      heap.checkInvariants();
+    }
+  });
+});
+
+describe("large chunks", () => {
+  test("get their tag from a reference page: nothing but the first page becomes resident", () => {
+    const [plain, heap] = [new Heap({ memoryBytes: MEMORY, seed: 1 }), tagged()];
+    const rssOf = (one: Heap): number => {
+      const before = one.process.rssBytes;
+      one.malloc(2 ** 30);
+      return one.process.rssBytes - before;
+    };
+    heap.malloc(LARGE);
+    expect(rssOf(heap)).toBe(rssOf(plain));
+    expect(heap.largeTags).toMatchObject({ mapped: 2, failures: 0 });
+  });
+
+  test("take at most 15 descriptors for each fill", () => {
+    const heap = tagged();
+    const before = heap.process.fds.count;
+    for (let round = 0; round < 300; round++) heap.free(heap.malloc(LARGE + round * 4096));
+    expect(heap.process.fds.count - before).toBeLessThanOrEqual(15);
+    heap.fill = "pattern";
+    for (let round = 0; round < 300; round++) heap.free(heap.malloc(LARGE + round * 4096));
+    expect(heap.process.fds.count - before).toBeLessThanOrEqual(30);
+  });
+
+  test("differ from their neighbours, and from what lay at their address before", () => {
+    const heap = tagged();
+    const chunks: number[] = [];
+    const lastTag = new Map<number, number>();
+    for (let round = 0; round < 500; round++) {
+      if (chunks.length > 12) {
+        const [gone] = chunks.splice((round * 7) % chunks.length, 1);
+        lastTag.set(withoutTag(gone), tagOf(gone));
+        heap.free(gone);
+      }
+      const p = heap.malloc(round % 3 === 0 ? 2 ** 20 : LARGE);
+      if (lastTag.has(withoutTag(p))) expect(tagOf(p)).not.toBe(lastTag.get(withoutTag(p)));
+      chunks.push(p);
+      const inOrder = chunks.toSorted((a, b) => withoutTag(a) - withoutTag(b));
+      const place = inOrder.indexOf(p);
+      for (const neighbour of [inOrder[place - 1], inOrder[place + 1]]) {
+        if (neighbour !== undefined) expect(tagOf(neighbour)).not.toBe(tagOf(p));
+      }
+    }
+  });
+
+  test("that are freed into the cache get another reference page over their touched pages only", () => {
+    const heap = tagged();
+    const p = heap.malloc(LARGE);
+    heap.memory.setUint8(p + 100_000, 1);
+    heap.free(heap.malloc(LARGE));
+    const before = heap.kernel.counters.snapshot();
+    heap.free(p);
+    const { ptesZapped, bytesZeroed, bytesFilled } = heap.kernel.counters.since(before);
+    expect(ptesZapped).toBe(2);
+    expect(bytesZeroed + bytesFilled).toBeLessThanOrEqual(2 * 4096);
+    expect(isCaught(() => heap.memory.getUint8(p + 150_000))).toBe(true);
+  });
+
+  test("have the pattern and the tag at once", () => {
+    const heap = tagged({ fill: "pattern", pattern: [1, 2, 3, 4] });
+    const p = heap.malloc(2 ** 20);
+    expect([...heap.memory.read(p + 4096 * 10, 6)]).toEqual([1, 2, 3, 4, 1, 2]);
+    heap.memory.setUint8(p + 4096 * 20, 9);
+    expect([...heap.memory.read(p + 4096 * 20, 6)]).toEqual([9, 2, 3, 4, 1, 2]);
+    expect(isCaught(() => heap.memory.getUint8(withoutTag(p) + 4096 * 20 + 64))).toBe(true);
+    expect(heap.calloc(1, 2 ** 20)).toSatisfy((zero: number) => heap.memory.getUint32(zero + 9000) === 0);
+  });
+});
+
+describe("against a plain model", () => {
+  const step = fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ kind: fc.constant("malloc"), size: fc.integer({ min: 0, max: 9000 }), pick: fc.nat() }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("malloc"),
+        size: fc.integer({ min: 60_000, max: 2 ** 20 }),
+        pick: fc.nat(),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("align"), size: fc.integer({ min: 0, max: 9000 }), pick: fc.nat(8) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant("realloc"),
+        size: fc.integer({ min: 1, max: 200_000 }),
+        pick: fc.nat(),
+      }),
+    },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant("free"), size: fc.constant(0), pick: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("release"), size: fc.constant(0), pick: fc.nat(2) }) },
+  );
+  const settings: readonly [string, HeapOptions][] = [
+    ["no fill", {}],
+    ["zero", { fill: "zero" }],
+    ["pattern", { fill: "pattern", fillOnFree: true }],
+    ["quarantine", { quarantine: { sizeKb: 64, threadLocalSizeKb: 16, maxChunkSize: 2048 } }],
+    ["Android", { config: "android" }],
+  ];
+
+  test.each(settings)("a random program keeps its bytes and its bounds: %s", (_, options) => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), fc.nat(0xffff), (steps, seed) => {
+        const heap = tagged({ ...options, seed });
+        const live: { p: number; size: number; byte: number }[] = [];
+        let byte = 1;
+        const adopt = (p: number, size: number): void => {
+          expect(tagOf(p)).toBeGreaterThan(0);
+          byte = (byte % 250) + 1;
+          heap.memory.fill(p, byte, size);
+          expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
+          expect(isCaught(() => heap.memory.getUint8(p + roundUp(size)))).toBe(true);
+          live.push({ p, size, byte });
+        };
+        const check = ({ p, size, byte: value }: { p: number; size: number; byte: number }, length = size): void => {
+          const bytes = heap.memory.read(p, Math.min(size, length));
+          expect(bytes.every((one) => one === value)).toBe(true);
+        };
+        for (const { kind, size, pick } of steps) {
+          if (kind === "malloc") adopt(heap.malloc(size), size);
+          else if (kind === "align") adopt(heap.memalign(2 ** (5 + pick), size), size);
+          else if (kind === "release") heap.releaseToOS((["normal", "force", "force-all"] as const)[pick]);
+          else if (live.length > 0) {
+            const [chunk] = live.splice(pick % live.length, 1);
+            check(chunk);
+            if (kind === "free") {
+              heap.free(chunk.p);
+              if (chunk.size > 0) expect(isCaught(() => heap.memory.getUint8(chunk.p))).toBe(true);
+            } else {
+              const p = heap.realloc(chunk.p, size);
+              check({ ...chunk, p }, size);
+              if (p !== chunk.p && chunk.size > 0) expect(isCaught(() => heap.memory.getUint8(chunk.p))).toBe(true);
+              adopt(p, size);
+            }
+          }
+        }
+        for (const chunk of live) {
+          check(chunk);
+          heap.free(chunk.p);
+        }
+        heap.checkInvariants();
+        heap.kernel.checkInvariants();
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
+
+describe("contents", () => {
+  test("are zero in every fill mode, also where a page was given back or memory init was off", () => {
+    for (const fill of ["none", "zero", "pattern"] as Fill[]) {
+      const heap = tagged({ fill });
+      const p = heap.malloc(60_000);
+      heap.memory.fill(p, 0xee, 60_000);
+      heap.free(p);
+      heap.releaseToOS("force-all");
+      const q = heap.malloc(60_000);
+      expect(heap.memory.read(q, 60_000).every((byte) => byte === 0)).toBe(true);
+    }
+  });
+
+  test("a thread without memory init keeps its bytes at free, and a later zeroing one does not see them", () => {
+    const heap = tagged({ fill: "zero" });
+    const p = heap.malloc(64);
+    heap.memory.fill(p, 0xee, 64);
+    heap.mallopt(-103, 1);
+    heap.free(p);
+    expect(heap.memory.getUint8(p)).toBe(0xee);
+    heap.mallopt(-103, 0);
+    const q = heap.malloc(64);
+    expect(q).toBe(p);
+    expect(heap.memory.read(q, 64).every((byte) => byte === 0)).toBe(true);
+  });
+});
+
+describe("M_MEMTAG_TUNING", () => {
+  test("gives neighbours tags of different parity", () => {
+    const heap = tagged();
+    expect(heap.mallopt(M_MEMTAG_TUNING, M_MEMTAG_TUNING_BUFFER_OVERFLOW)).toBe(1);
+    const chunks = Array.from({ length: 200 }, () => heap.malloc(100)).sort((a, b) => withoutTag(a) - withoutTag(b));
+    for (let i = 1; i < chunks.length; i++) {
+      if (withoutTag(chunks[i]) - withoutTag(chunks[i - 1]) !== 112) continue;
+      expect(tagOf(chunks[i]) % 2).not.toBe(tagOf(chunks[i - 1]) % 2);
+    }
+  });
+});
+
+describe("modes", () => {
+  test("async reports at the next system call, asymm loads at once", () => {
+    const heap = tagged({ tagging: "async" });
+    const p = heap.malloc(16);
+    heap.memory.setUint8(p + 16, 1);
+    expect(() => heap.process.prctl(56)).toThrow(expect.objectContaining({ kind: "tag-fault", code: "SEGV_MTEAERR" }));
+    heap.setTagging("asymm");
+    heap.memory.setUint8(p + 16, 1);
+    expect(() => heap.process.prctl(56)).toThrow(HeapError);
+    expect(() => heap.memory.getUint8(p + 16)).toThrow(expect.objectContaining({ code: "SEGV_MTESERR" }));
+  });
+
+  test("can be changed while the heap runs, in every thread; off is for good and leaves old chunks usable", () => {
+    const heap = tagged();
+    const thread = heap.process.createThread();
+    const [small, large] = [heap.malloc(40), heap.malloc(LARGE)];
+    heap.free(heap.malloc(LARGE));
+    heap.setTagging("async");
+    expect(thread.memory.tagCheckMode).toBe(2);
+    heap.malloc_disable_memory_tagging();
+    expect(heap.tagging).toBe("off");
+    expect(heap.memory.getUint8(withoutTag(small))).toBe(0);
+    for (const p of [heap.malloc(40), heap.malloc(LARGE), heap.calloc(1, 5000)]) {
+      expect(tagOf(p)).toBe(0);
+      heap.memory.fill(p, 1, 40);
+    }
+    heap.free(small);
+    expect(tagOf(heap.realloc(large, 2 * LARGE))).toBe(0);
+    heap.checkInvariants();
+    expect(() => heap.setTagging("sync")).toThrow(RangeError);
+    expect(() => new Heap({ memoryBytes: MEMORY }).setTagging("sync")).toThrow(RangeError);
+  });
+
+  test("a fault outside the heap's memory stays a SegmentationFault, and goes to the handler that was there", () => {
+    const kernel = createKernel({ memoryBytes: MEMORY });
+    const process = kernel.createProcess();
+    const seen: string[] = [];
+    process.sigaction(SIGSEGV, { flags: 0, handler: ({ code }) => seen.push(code) });
+    const heap = tagged({ memoryBytes: undefined, process });
+    expect(() => heap.memory.getUint8(64)).toThrow(SegmentationFault);
+    expect(seen).toEqual(["SEGV_MAPERR"]);
+    expect(() => heap.memory.getUint8(heap.malloc(1) - 1)).toThrow(HeapError);
+    expect(seen).toEqual(["SEGV_MAPERR"]);
+  });
+});
+
+describe("fork", () => {
+  test("a child has the chunks with their tags, and its own from then on", () => {
+    const heap = tagged();
+    const [p, large] = [heap.malloc(100), heap.malloc(LARGE)];
+    heap.memory.setUint32(p, 5);
+    heap.memory.setUint32(large + 50_000, 6);
+    const child = heap.fork();
+    expect([child.memory.getUint32(p), child.memory.getUint32(large + 50_000)]).toEqual([5, 6]);
+    child.free(p);
+    child.free(large);
+    expect(isCaught(() => child.memory.getUint32(p))).toBe(true);
+    expect(isCaught(() => child.memory.getUint32(large))).toBe(true);
+    expect([heap.memory.getUint32(p), heap.memory.getUint32(large + 50_000)]).toEqual([5, 6]);
+    heap.checkInvariants();
+    child.checkInvariants();
+    heap.kernel.checkInvariants();
+  });
+
+  test("two heaps in one process: both go on in the child, each with its own reports", () => {
+    const process = createKernel({ memoryBytes: MEMORY }).createProcess();
+    const first = tagged({ memoryBytes: undefined, process });
+    const second = tagged({ memoryBytes: undefined, process, seed: 12 });
+    const [p, q] = [first.malloc(64), second.malloc(64)];
+    const child = process.fork();
+    const [firstChild, secondChild] = [first.inProcess(child), second.inProcess(child)];
+    for (const [heap, pointer] of [
+      [first, p],
+      [second, q],
+      [firstChild, p],
+      [secondChild, q],
+    ] as const) {
+      heap.memory.setUint8(pointer, 1);
+      expect(() => heap.memory.getUint8(pointer + 64)).toThrow(expect.objectContaining({ kind: "tag-fault" }));
+      heap.free(pointer);
+      expect(() => heap.memory.getUint8(pointer)).toThrow(expect.objectContaining({ kind: "tag-fault" }));
+      heap.checkInvariants();
+    }
+  });
+});
+
+describe("without reference pages", () => {
+  const warnings: string[] = [];
+  const write = (text: string): void => {
+    warnings.push(text);
+  };
+
+  function exhausted(options: HeapOptions): Heap {
+    warnings.length = 0;
+    const heap = tagged({ ...options, write });
+    heap.process.setrlimit(RLIMIT_NOFILE, heap.process.fds.count);
+    return heap;
+  }
+
+  test("large chunks stay untagged, which is counted and said once", () => {
+    const heap = exhausted({ onTagFailure: "untagged" });
+    const [p, q] = [heap.malloc(LARGE), heap.malloc(LARGE)];
+    expect([tagOf(p), tagOf(q)]).toEqual([0, 0]);
+    heap.memory.fill(p, 1, LARGE);
+    expect(tagOf(heap.malloc(100))).toBeGreaterThan(0);
+    expect(heap.largeTags).toEqual({ mapped: 0, failures: 2, untagged: 2, userTagged: 0, lastFailure: "EMFILE" });
+    expect(warnings).toEqual(["refheap WARNING: no tagged reference page (EMFILE): large chunks stay untagged\n"]);
+    heap.free(heap.realloc(p, 2 * LARGE));
+    heap.checkInvariants();
+  });
+
+  test("or are tagged by the program, with all of their guarantees", () => {
+    const heap = exhausted({ onTagFailure: "user-tags" });
+    let p = heap.malloc(LARGE);
+    expect(tagOf(p)).toBeGreaterThan(0);
+    expect(loadTag(heap.memory, p + LARGE - 1)).toBe(tagOf(p));
+    expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
+    p = heap.realloc(p, 3 * LARGE);
+    heap.memory.fill(p, 1, 3 * LARGE);
+    expect(isCaught(() => heap.memory.getUint8(p + roundUp(3 * LARGE)))).toBe(true);
+    const q = heap.malloc(LARGE);
+    heap.free(q);
+    expect(isCaught(() => heap.memory.getUint8(q))).toBe(true);
+    expect(heap.largeTags).toMatchObject({ mapped: 0, untagged: 0, lastFailure: "EMFILE" });
+    expect(warnings).toHaveLength(1);
+    heap.checkInvariants();
+  });
+
+  test("the same on a kernel that has no such call", () => {
+    const heap = tagged({ memoryBytes: undefined, kernel: new Kernel({ memoryBytes: MEMORY }), write });
+    expect(tagOf(heap.malloc(LARGE))).toBe(0);
+    expect(heap.largeTags?.lastFailure).toBe("ENOSYS");
+  });
+});
+
+describe("bad input", () => {
+  test("a machine without MTE, a configuration without tags", () => {
+    const kernel = createKernel({ memoryBytes: MEMORY, mte: false });
+    expect(() => tagged({ memoryBytes: undefined, kernel })).toThrow(
+      new RangeError('tagging: "sync" needs a machine with MTE (mte: true)'),
+    );
+    expect(() => tagged({ config: "fuchsia" })).toThrow(RangeError);
+    expect(() => tagged({ tagging: "on" as "sync" })).toThrow(/tagging/);
+  });
+
+  test("a wild pointer, an untagged one, one into the middle, a number that is none", () => {
+    const heap = tagged();
+    const p = heap.malloc(64);
+    expect(isCaught(() => heap.memory.getUint8(withoutTag(p)))).toBe(true);
+    expect(() => heap.free(withoutTag(p))).toThrow(HeapError);
+    expect(() => heap.free(withTag(p, (tagOf(p) % 15) + 1))).toThrow(HeapError);
+    expect(() => heap.free(p + 8)).toThrow(expect.objectContaining({ kind: "misaligned" }));
+    expect(isCaught(() => heap.free(p + 32))).toBe(true);
+    expect(() => heap.free(2 ** 52)).toThrow(RangeError);
+    heap.free(p);
+    heap.checkInvariants();
+  });
+});
