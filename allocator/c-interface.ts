@@ -50,7 +50,7 @@ export abstract class CInterface {
   protected abstract readonly hooks: HeapHooks;
   protected abstract readonly stackTable: StackTable | null;
   /** Whether anybody wants to be told of allocations and frees. */
-  protected abstract readonly isObserved: boolean;
+  protected abstract isObserved: boolean;
 
   /** malloc(3): `size` bytes at an address that is a multiple of 16, or 0 with ENOMEM. Size 0 gives a unique pointer. */
   malloc(size: number): number {
@@ -252,8 +252,9 @@ export abstract class CInterface {
   /** Before the free; a trace of it is kept for a chunk only, so that a bad pointer's report shows what was known. */
   private noteFree(pointer: number): void {
     this.hooks.deallocate?.(pointer);
-    if (pointer !== 0 && this.stackTable !== null && this.allocator.isOwned(pointer))
-      this.stackTable.recordFree(pointer);
+    const { stackTable } = this;
+    if (pointer !== 0 && stackTable?.isRecording === true && this.allocator.isOwned(pointer))
+      stackTable.recordFree(pointer);
   }
 
   /** S26.1: the old pointer is announced as freed first; on failure it is announced again as allocated. */

@@ -48,7 +48,7 @@ export class Heap extends Introspection {
   protected readonly allocator: Allocator;
   protected readonly hooks: HeapHooks;
   protected readonly stackTable: StackTable | null;
-  protected readonly isObserved: boolean;
+  protected isObserved: boolean;
   private readonly program: Program;
   /** Whether the process was made for this heap, and ends with it. */
   private readonly ownsProcess: boolean;
@@ -68,8 +68,8 @@ export class Heap extends Introspection {
     this.program = new Program(this.process);
     this.thread = this.process.mainThread;
     this.hooks = this.options.hooks;
-    this.stackTable = this.options.stacks === null ? null : new StackTable(this.options.stacks);
-    this.isObserved = this.stackTable !== null || Object.keys(this.hooks).length > 0;
+    this.stackTable = makeStackTable(this.options);
+    this.isObserved = this.options.stacks !== null || Object.keys(this.hooks).length > 0;
     const seed = nextRandom(this.options.seed ?? hostRandom());
     const allocatorOptions = {
       program: this.program,
@@ -259,6 +259,16 @@ export class Heap extends Introspection {
       onReport: this.options.onReport,
     };
   }
+}
+
+/** Frames of a trace when tracking is switched on at run time. */
+const TRACKED_FRAMES = 16;
+
+/** Without the option, a table that malloc_set_track_allocation_stacks may switch on, if the flags leave it any entries (S24.1). */
+function makeStackTable({ stacks, flags }: ResolvedHeapOptions): StackTable | null {
+  if (stacks !== null) return new StackTable(stacks);
+  const capacity = flags.allocation_ring_buffer_size;
+  return capacity <= 0 ? null : new StackTable({ capacity, frames: TRACKED_FRAMES, isRecording: false });
 }
 
 function makeProcess(options: ResolvedHeapOptions): Process {

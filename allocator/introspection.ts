@@ -143,6 +143,16 @@ export abstract class Introspection extends CInterface {
     this.allocator.addLargeAllocationSlack = on === 1;
   }
 
+  /**
+   * malloc_set_track_allocation_stacks: keeps host stack traces of chunks from now on, or stops; what is known stays known.
+   * Nothing happens if `allocation_ring_buffer_size` is 0 or less and the option `stacks` was not given (S24.1).
+   */
+  malloc_set_track_allocation_stacks(on: CBoolean): void {
+    if (this.stackTable === null) return;
+    this.stackTable.isRecording = on === 1;
+    this.isObserved = on === 1 || Object.keys(this.hooks).length > 0;
+  }
+
   /** What lies at an address of the heap, in a sentence and as data; never reports. @throws RangeError: no address */
   explain(address: number): Explanation {
     const { allocator } = this;

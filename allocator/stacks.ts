@@ -24,30 +24,33 @@ const OWN_METHOD = /^\s*at (?:new )?(?:StackTable|Heap|Allocator)\b/;
  */
 export class StackTable {
   readonly capacity: number;
+  /** While it is false, records are ignored and what is known stays known. */
+  isRecording: boolean;
   private readonly frames: number;
-  private readonly addresses: Float64Array;
-  private readonly allocations: (Trace | null)[];
-  private readonly frees: (Trace | null)[];
+  /** Empty until the first record, so that a table that is never switched on costs nothing. */
+  private addresses = new Float64Array(0);
+  private allocations: (Trace | null)[] = [];
+  private frees: (Trace | null)[] = [];
   private readonly slotOf = new Map<number, number>();
   private next = 0;
 
   /** @param options.capacity chunks remembered; @param options.frames frames kept of each trace */
-  constructor(options: { readonly capacity: number; readonly frames: number }) {
+  constructor(options: { readonly capacity: number; readonly frames: number; readonly isRecording?: boolean }) {
     this.capacity = options.capacity;
     this.frames = options.frames;
-    this.addresses = new Float64Array(options.capacity).fill(-1);
-    this.allocations = new Array<Trace | null>(options.capacity).fill(null);
-    this.frees = new Array<Trace | null>(options.capacity).fill(null);
+    this.isRecording = options.isRecording ?? true;
   }
 
   /** Remembers where the chunk at `address` was allocated, and forgets what was known of an earlier chunk there. */
   recordAllocation(address: number): void {
+    if (!this.isRecording) return;
     const slot = this.takeSlot(address);
     this.allocations[slot] = this.capture();
   }
 
   /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is still there. */
   recordFree(address: number): void {
+    if (!this.isRecording) return;
     const slot = this.slotOf.get(address) ?? this.takeSlot(address);
     this.frees[slot] = this.capture();
   }
@@ -65,6 +68,11 @@ export class StackTable {
   }
 
   private takeSlot(address: number): number {
+    if (this.addresses.length === 0) {
+      this.addresses = new Float64Array(this.capacity).fill(-1);
+      this.allocations = new Array<Trace | null>(this.capacity).fill(null);
+      this.frees = new Array<Trace | null>(this.capacity).fill(null);
+    }
     const kept = this.slotOf.get(address);
     const slot = kept ?? this.next;
     if (kept === undefined) {

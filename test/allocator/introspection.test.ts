@@ -111,6 +111,25 @@ describe("setters", () => {
   });
 });
 
+describe("malloc_set_track_allocation_stacks", () => {
+  test("keeps the stacks of what is allocated while it is on", () => {
+    const { heap } = createHeap();
+    const before = heap.malloc(10);
+    heap.malloc_set_track_allocation_stacks(1);
+    const during = heap.malloc(10);
+    heap.malloc_set_track_allocation_stacks(0);
+    const after = heap.malloc(10);
+    const known = [before, during, after].map((pointer) => heap.explain(pointer).stacks !== null);
+    expect(known).toEqual([false, true, false]);
+  });
+
+  test("does nothing when the ring buffer has no entries", () => {
+    const { heap } = createHeap({ allocationRingBufferSize: 0 });
+    heap.malloc_set_track_allocation_stacks(1);
+    expect(heap.explain(heap.malloc(10)).stacks).toBeNull();
+  });
+});
+
 describe("hooks", () => {
   /** Everything the hooks were told, in order. */
   function record(options: { readonly realloc: boolean }): { heap: Heap; told: unknown[][] } {
