@@ -180,3 +180,12 @@ describe("with 60,000 areas", () => {
     process.exit(0);
   });
 });
+
+test("a gap is found below the lowest area when nothing lies at the top of the address space", () => {
+  const process = createProcess();
+  const upper = process.mmap(0, 64 * PAGE_SIZE, 0, ANONYMOUS);
+  const lower = process.mmap(0, PAGE_SIZE, RW, ANONYMOUS);
+  process.munmap(upper, 64 * PAGE_SIZE);
+  const large = process.mmap(0, 512 * PAGE_SIZE, 0, ANONYMOUS);
+  expect(large + 512 * PAGE_SIZE).toBeLessThanOrEqual(lower);
+});
