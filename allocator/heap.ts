@@ -6,6 +6,8 @@ import type { Kernel } from "../platform/kernel/kernel.ts";
 import type { Process } from "../platform/kernel/process.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 import { createKernel } from "../refpage/kernel.ts";
+import { ByteAllocator } from "./byte-allocator.ts";
+import { type CheckedHeap, Checker } from "./checker/checker.ts";
 import { iterateChunks } from "./chunk-walk.ts";
 import { Allocator, type AllocatorOptions } from "./combined.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "./fill.ts";
@@ -25,6 +27,9 @@ import { stacksOfAnyTag, TagControl } from "./tag-control.ts";
 import { TaggedAllocator } from "./tagged-allocator.ts";
 import type { LargeTagCounts } from "./tagged-secondary.ts";
 import { requireTagging } from "./tagging.ts";
+import { TrackedAllocator } from "./tracked-allocator.ts";
+import { TrackedProgram } from "./tracked-program.ts";
+import { watchCleanPages } from "./checker/page-watch.ts";
 
 /** What a forked process's heap takes over from the heap that was forked. */
 interface Inheritance {
@@ -54,6 +59,7 @@ export class Heap extends Introspection {
   private readonly ownsProcess: boolean;
   private thread: Thread;
   private readonly tagControl: TagControl | null;
+  private checkerMade: Checker | null = null;
   private isDisposed = false;
 
   /**
@@ -65,7 +71,7 @@ export class Heap extends Introspection {
     this.options = inheritance?.parent.options ?? resolveOptions(options);
     this.process = inheritance?.process ?? makeProcess(this.options);
     this.ownsProcess = inheritance !== undefined || this.options.process === null;
-    this.program = new Program(this.process);
+    this.program = makeProgram(this.process, this.options);
     this.thread = this.process.mainThread;
     this.hooks = this.options.hooks;
     this.stackTable = makeStackTable(this.options);
@@ -79,7 +85,10 @@ export class Heap extends Introspection {
       seed,
       printStatistics: () => this.options.write(formatStatistics(gatherStatistics(this.allocator))),
     };
-    if (this.options.tagging === "off") {
+    if (this.program instanceof TrackedProgram) {
+      this.allocator = this.makeTracked(this.program, allocatorOptions, inheritance);
+      this.tagControl = null;
+    } else if (this.options.tagging === "off") {
       this.allocator = new Allocator(allocatorOptions, inheritance?.parent.allocator);
       this.tagControl = null;
     } else {
@@ -87,6 +96,40 @@ export class Heap extends Introspection {
       this.allocator = tagged.allocator;
       this.tagControl = tagged.control;
     }
+  }
+
+  private makeTracked(program: TrackedProgram, given: AllocatorOptions, inheritance?: Inheritance): Allocator {
+    const parent = inheritance?.parent;
+    if (parent?.program instanceof TrackedProgram) program.inheritDescriptors(parent.program);
+    if (!program.tracksBytes) {
+      const allocator = new TrackedAllocator(given, program, parent?.allocator);
+      this.checkerMade = new Checker(this.checkedHeap(), allocator);
+      watchCleanPages(program, allocator, this.checkerMade.judge);
+      return allocator;
+    }
+    const allocator = new ByteAllocator(given, program, parent?.allocator);
+    this.checkerMade = new Checker(this.checkedHeap(), allocator);
+    this.checkerMade.watch(allocator);
+    program.watch(this.checkerMade.judge);
+    return allocator;
+  }
+
+  /**
+   * Finds reads of memory that nobody wrote (option `uninitialised`), accesses outside live chunks, and leaks; takes client
+   * requests. Without the option it still checks for leaks.
+   */
+  get checker(): Checker {
+    this.checkerMade ??= new Checker(this.checkedHeap(), this.allocator);
+    return this.checkerMade;
+  }
+
+  private checkedHeap(): CheckedHeap {
+    return {
+      process: this.process,
+      level: this.options.uninitialised,
+      explain: (address) => this.explain(address),
+      stacksOf: (pointer) => this.stackTable?.stacksOf(pointer) ?? null,
+    };
   }
 
   /** @throws RangeError: a machine or configuration that has no tags */
@@ -271,9 +314,19 @@ function makeStackTable({ stacks, flags }: ResolvedHeapOptions): StackTable | nu
   return capacity <= 0 ? null : new StackTable({ capacity, frames: TRACKED_FRAMES, isRecording: false });
 }
 
+/** @throws RangeError: bytes are to be tracked on a machine without validity bits */
+function makeProgram(process: Process, { uninitialised, pattern }: ResolvedHeapOptions): Program {
+  if (uninitialised === "off") return new Program(process);
+  const tracksBytes = uninitialised === "byte";
+  if (tracksBytes && !process.kernel.machine.shadow) {
+    throw new RangeError('uninitialised: "byte" needs a machine with validity bits (shadow: true)');
+  }
+  return new TrackedProgram(process, { tracksBytes, pattern });
+}
+
 function makeProcess(options: ResolvedHeapOptions): Process {
   if (options.process !== null) return options.process;
-  const kernel = options.kernel ?? createKernel({ memoryBytes: options.memoryBytes });
+  const kernel = options.kernel ?? createKernel({ memoryBytes: options.memoryBytes, shadow: options.uninitialised === "byte" });
   return kernel.createProcess({ name: "heap" });
 }
 

@@ -160,6 +160,9 @@ export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOp
   if (options.memoryBytes !== undefined && (options.process ?? options.kernel) !== undefined) {
     conflict("memoryBytes", options.process === undefined ? "kernel" : "process");
   }
+  if ((options.tagging ?? "off") !== "off" && (options.uninitialised ?? "off") !== "off") {
+    conflict("tagging", "uninitialised");
+  }
   const write = options.write ?? writeToStandardError;
   const flags = resolveFlags(options, write);
   return {
