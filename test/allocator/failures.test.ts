@@ -1,0 +1,158 @@
+// The n-th failure for every n: the n-th frame that the kernel cannot find, the n-th system call that answers ENOMEM. Each
+// heap call then succeeds, answers null or throws; live chunks keep their contents and the heap goes on.
+import { describe, expect, test } from "vitest";
+import { Heap } from "../../allocator/heap.ts";
+import { HeapError } from "../../allocator/heap-error.ts";
+import type { HeapOptions } from "../../allocator/options.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/errors.ts";
+
+const settings: [string, HeapOptions][] = [
+  ["the default", { releaseToOsIntervalMs: 0 }],
+  ["pattern by reference pages", { fill: "pattern", fillOnFree: true }],
+  ["zero by memset, with a quarantine", { fill: "zero", largeFill: "memset", quarantine: quarantine() }],
+];
+
+function quarantine() {
+  return { sizeKb: 32, threadLocalSizeKb: 16, maxChunkSize: 2048 };
+}
+
+/** What a program does; each step is one heap call, so that a failure leaves the program in a known state. */
+class Program {
+  readonly heap: Heap;
+  readonly live: { pointer: number; size: number; mark: number }[] = [];
+  failures = 0;
+  private mark = 1;
+
+  constructor(heap: Heap) {
+    this.heap = heap;
+  }
+
+  run(): void {
+    for (const size of [16, 100, 5000, 20_000, 132_000]) this.allocate(size, () => this.heap.malloc(size));
+    for (let i = 0; i < 20; i++) this.allocate(64, () => this.heap.malloc(64));
+    this.allocate(140_000, () => this.heap.calloc(2, 70_000));
+    this.allocate(500, () => this.heap.memalign(4096, 500));
+    for (const [index, size] of [2000, 150_000, 9000, 132_500, 160_000].entries()) this.resize(index, size);
+    while (this.live.length > 10) this.release(this.live.length >> 1);
+    this.attempt(() => this.heap.releaseToOS("force-all"));
+    for (const size of [64, 140_000, 3000]) this.allocate(size, () => this.heap.malloc(size));
+    while (this.live.length > 0) if (!this.release(0)) this.live.shift();
+  }
+
+  private allocate(size: number, call: () => number): void {
+    const pointer = this.attempt(call) ?? 0;
+    if (pointer === 0) return;
+    const chunk = { pointer, size, mark: this.mark++ };
+    // The program's own stores may find no frame either; then it gives the chunk back.
+    if (this.attempt(() => this.paint(chunk)) === undefined) this.attempt(() => this.heap.free(pointer));
+    else this.live.push(chunk);
+  }
+
+  private paint({ pointer, size, mark }: { pointer: number; size: number; mark: number }): true {
+    for (const offset of this.offsets(size)) this.heap.memory.setUint8(pointer + offset, mark & 0xff);
+    return true;
+  }
+
+  private offsets(size: number): number[] {
+    return [0, size >> 1, size - 1];
+  }
+
+  private repaint({ pointer, mark }: { pointer: number; mark: number }, offset: number): void {
+    this.heap.memory.setUint8(pointer + offset, mark & 0xff);
+  }
+
+  private resize(index: number, size: number): void {
+    const chunk = this.live[index];
+    if (chunk === undefined) return;
+    const pointer = this.attempt(() => this.heap.realloc(chunk.pointer, size)) ?? 0;
+    if (pointer === 0) return;
+    this.expectByte(pointer, chunk.mark);
+    this.live.splice(index, 1);
+    const moved = { pointer, size, mark: chunk.mark };
+    if (this.attempt(() => this.paint(moved)) === undefined) this.attempt(() => this.heap.free(pointer));
+    else this.live.push(moved);
+  }
+
+  private release(index: number): boolean {
+    const chunk = this.live[index];
+    for (const offset of this.offsets(chunk.size)) this.expectByte(chunk.pointer + offset, chunk.mark);
+    if (this.attempt(() => this.heap.free(chunk.pointer) ?? true) === undefined) {
+      // The fill on free had begun, or not.
+      if (this.heap.options.fillOnFree) for (const offset of this.offsets(chunk.size)) this.repaint(chunk, offset);
+      return false;
+    }
+    this.live.splice(index, 1);
+    return true;
+  }
+
+  private expectByte(address: number, mark: number): void {
+    expect(this.heap.memory.getUint8(address)).toBe(mark & 0xff);
+  }
+
+  private attempt<Result>(call: () => Result): Result | undefined {
+    try {
+      return call();
+    } catch (error) {
+      const isExpected =
+        error instanceof OutOfMemoryError ||
+        (error instanceof HeapError && ["out-of-memory", "batch-class-exhausted"].includes(error.kind));
+      if (!isExpected) throw error;
+      this.failures++;
+      this.heap.checkInvariants();
+      return undefined;
+    }
+  }
+}
+
+/** Makes the n-th mapping call of the process from now on fail; mprotect and munmap cannot fail that way here. */
+function failCall(heap: Heap, n: number): () => boolean {
+  let left = n;
+  const { process } = heap;
+  for (const name of ["mmap", "madvise", "mremap", "munmap"] as const) {
+    const real = process[name].bind(process) as (...args: number[]) => number;
+    Object.defineProperty(process, name, {
+      value: (...args: number[]) => {
+        if (--left === 0) throw new SystemError("ENOMEM", name, "injected");
+        return real(...args);
+      },
+    });
+  }
+  return () => left <= 0;
+}
+
+describe.each(settings)("with %s", (_, options) => {
+  const make = () => new Heap({ ...options, memoryBytes: 2 ** 26, seed: 7 });
+
+  test("the n-th frame cannot be had, for every n", () => {
+    let hadFailures = 0;
+    for (let n = 1; ; n++) {
+      const heap = make();
+      heap.kernel.frames.failAt(n);
+      const before = heap.kernel.counters.framesAllocated;
+      const program = new Program(heap);
+      program.run();
+      hadFailures += program.failures;
+      const frames = heap.kernel.counters.framesAllocated - before;
+      heap.kernel.frames.failAt(-1);
+      heap.checkInvariants();
+      heap.kernel.checkInvariants();
+      expect(heap.malloc(100)).not.toBe(0);
+      heap[Symbol.dispose]();
+      if (n > frames) break;
+    }
+    expect(hadFailures).toBeGreaterThan(10);
+  });
+
+  test("the n-th mapping call answers ENOMEM, for every n", () => {
+    for (let n = 1; ; n++) {
+      const heap = make();
+      const wasReached = failCall(heap, n);
+      new Program(heap).run();
+      heap.checkInvariants();
+      heap.kernel.checkInvariants();
+      expect(heap.malloc(100)).not.toBe(0);
+      heap[Symbol.dispose]();
+      if (!wasReached()) break;
+    }
+  });
+});
