@@ -34,6 +34,16 @@ describe("stats", () => {
     expect(heap.stats()).toMatchObject({ allocatedBytes: 0, secondary: { frees: 1, cache: { entries: [{}] } } });
   });
 
+  test("tell what was freed since the last page release, and what that gave back", () => {
+    const { heap } = createHeap({ releaseToOsIntervalMs: -1 });
+    const pointers = Array.from({ length: 512 }, () => heap.malloc(4080));
+    for (const pointer of pointers) heap.free(pointer);
+    const ofClass = () => heap.stats().primary.classes.find((one) => one.blockSize === 4096);
+    expect(ofClass()).toMatchObject({ latestPushedBytes: 510 * 4096, releasedRanges: 0, inUseBlocks: 2 });
+    heap.mallopt(M_PURGE_ALL, 0);
+    expect(ofClass()).toMatchObject({ latestPushedBytes: 0, releasedRanges: 1, lastReleasedBytes: 512 * 4096 });
+  });
+
   test("are summed over threads, and keep what a thread counted that has ended", () => {
     const { heap } = createHeap();
     const thread = heap.process.createThread();
