@@ -1,5 +1,6 @@
 // File descriptors of one process: the lowest free number, close-on-exec, copies at fork (fs/file.c).
 // What a file can do is file.ts and the files of its kind.
+import { int } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 import type { OpenFile } from "./file.ts";
 import { type ResourceLimits, RLIMIT_NOFILE } from "./rlimit.ts";
@@ -45,8 +46,8 @@ export class FdTable {
 
   /** Installs a file under `fd`, closing what was there (dup3). @throws SystemError EBADF: beyond the limit. */
   installAt(fd: number, file: OpenFile, { closeOnExec }: { readonly closeOnExec: boolean }, syscall: string): void {
-    if (!Number.isInteger(fd) || fd < 0 || fd >= this.limits.soft(RLIMIT_NOFILE))
-      throw new SystemError("EBADF", syscall);
+    int(fd, "descriptor", syscall);
+    if (fd < 0 || fd >= this.limits.soft(RLIMIT_NOFILE)) throw new SystemError("EBADF", syscall, `descriptor ${fd}`);
     const before = this.descriptors.get(fd);
     this.descriptors.set(fd, { file, closeOnExec });
     before?.file.put();
@@ -58,7 +59,7 @@ export class FdTable {
   }
 
   descriptor(fd: number, syscall: string): Descriptor {
-    const descriptor = this.descriptors.get(fd);
+    const descriptor = this.descriptors.get(int(fd, "descriptor", syscall));
     if (descriptor === undefined) throw new SystemError("EBADF", syscall, `descriptor ${fd}`);
     return descriptor;
   }

@@ -7,13 +7,19 @@ import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, type OpenFile } from "./file.ts";
 import { createMemfd, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, openInode, punchHole, truncate } from "./memfd.ts";
 import { createPipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
-import { reportAsyncTagFault } from "./tagged-address.ts";
+import { RLIMIT_NOFILE } from "./rlimit.ts";
+import { reportAsyncTagFault, userAddress } from "./tagged-address.ts";
+import type { Thread } from "./thread.ts";
+import { accessOk, copyFromUser } from "./uaccess.ts";
 import { reportForbiddenOutput, reportUndefinedInput } from "./user-validity.ts";
 
 /** memfd_create(2) flags. */
 export const MFD_CLOEXEC = 1;
 export const MFD_ALLOW_SEALING = 2;
-const MFD_KNOWN = 0x1f;
+export const MFD_NOEXEC_SEAL = 8;
+export const MFD_EXEC = 16;
+/** MFD_HUGETLB is not among them: there are no huge pages here. */
+const MFD_KNOWN = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
 /** fcntl(2) commands and flags. */
 export const F_DUPFD = 0;
 export const F_GETFD = 1;
@@ -25,6 +31,9 @@ export const FD_CLOEXEC = 1;
 export const SEEK_SET = 0;
 export const SEEK_CUR = 1;
 export const SEEK_END = 2;
+/** To the next byte that a page holds, or that none does. */
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
 const LONGEST_MEMFD_NAME = 249;
 /** Largest count of one read or write (MAX_RW_COUNT). */
 const MAX_RW_COUNT = 0x7fff_f000;
@@ -55,18 +64,34 @@ function enter(process: Process, syscall: string): void {
 export function memfd_create(process: Process, name: string, flags: number): number {
   enter(process, "memfd_create");
   int(flags, "flags", "memfd_create");
-  if ((flags & ~MFD_KNOWN) !== 0) throw new SystemError("EINVAL", "memfd_create", `flags ${flags}`);
-  if (name.length > LONGEST_MEMFD_NAME) throw new SystemError("EINVAL", "memfd_create", "the name is too long");
+  const both = MFD_NOEXEC_SEAL | MFD_EXEC;
+  if ((flags & ~MFD_KNOWN) !== 0 || (flags & both) === both) {
+    throw new SystemError("EINVAL", "memfd_create", `flags ${flags}`);
+  }
+  if (Buffer.byteLength(name) > LONGEST_MEMFD_NAME) {
+    throw new SystemError("EINVAL", "memfd_create", "the name is too long");
+  }
   process.fds.requireRoom("memfd_create");
   const file = createMemfd(process.kernel, name, 0);
   return process.fds.install(file, { closeOnExec: (flags & MFD_CLOEXEC) !== 0 }, "memfd_create");
 }
 
+/** memfd_create(2) as a program calls it, with the name in its memory. @throws SystemError EFAULT, and as above */
+export function memfdFromUser(thread: Thread, address: number, flags: number): number {
+  const bytes = new Uint8Array(LONGEST_MEMFD_NAME + 1);
+  const copied = copyFromUser(thread, word(address, "name", "memfd_create"), bytes);
+  const end = bytes.subarray(0, copied).indexOf(0);
+  if (end === -1 && copied < bytes.length) throw new SystemError("EFAULT", "memfd_create", "name");
+  return memfd_create(thread.process, new TextDecoder().decode(end === -1 ? bytes : bytes.subarray(0, end)), flags);
+}
+
+/** ftruncate(2). @throws SystemError EINVAL: a negative length, or a file that is none or not open for writing. EBADF, EFBIG */
 export function ftruncate(process: Process, fd: number, length: number): 0 {
   enter(process, "ftruncate");
-  const file = process.fds.get(fd, "ftruncate");
   if (!Number.isInteger(length)) throw new RangeError(`ftruncate: length ${length} is not a whole number of bytes`);
-  if (length < 0 || file.inode === null || !file.writable) throw new SystemError("EINVAL", "ftruncate");
+  if (length < 0) throw new SystemError("EINVAL", "ftruncate", `length ${length}`);
+  const file = process.fds.get(fd, "ftruncate");
+  if (file.inode === null || !file.writable) throw new SystemError("EINVAL", "ftruncate");
   if (length > MAX_FILE_SIZE) throw new SystemError("EFBIG", "ftruncate");
   truncate(file.inode, length);
   return 0;
@@ -152,7 +177,9 @@ export function fcntl(process: Process, fd: number, command: number, argument: n
   switch (command) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-      if (!Number.isInteger(argument) || argument < 0) throw new SystemError("EINVAL", "fcntl");
+      if (int(argument, "argument", "fcntl") < 0 || argument >= process.limits.soft(RLIMIT_NOFILE)) {
+        throw new SystemError("EINVAL", "fcntl", `descriptor ${argument}`);
+      }
       return duplicate(process, fd, argument, command === F_DUPFD_CLOEXEC, "fcntl");
     case F_GETFD:
       return descriptor.closeOnExec ? FD_CLOEXEC : 0;
@@ -180,10 +207,20 @@ export function lseek(process: Process, fd: number, offset: number, whence: numb
   enter(process, "lseek");
   const file = process.fds.get(fd, "lseek");
   if (!file.operations.seekable) throw new SystemError("ESPIPE", "lseek");
+  if (!Number.isInteger(offset)) throw new RangeError(`lseek: offset ${offset} is not a whole number of bytes`);
   const size = file.inode?.size ?? 0;
+  if (whence === SEEK_DATA || whence === SEEK_HOLE) {
+    if (offset < 0 || offset >= size) throw new SystemError("ENXIO", "lseek", `offset ${offset}`);
+    const found = file.inode?.seek(offset, whence === SEEK_DATA ? "data" : "hole") ?? size;
+    if (whence === SEEK_DATA && found === size) throw new SystemError("ENXIO", "lseek", "no data there");
+    file.position = found;
+    return found;
+  }
   const bases: Record<number, number> = { [SEEK_SET]: 0, [SEEK_CUR]: file.position, [SEEK_END]: size };
   const base = bases[whence];
-  if (base === undefined || !Number.isInteger(offset) || base + offset < 0) throw new SystemError("EINVAL", "lseek");
+  if (base === undefined || base + offset < 0 || base + offset > MAX_FILE_SIZE) {
+    throw new SystemError("EINVAL", "lseek", `offset ${offset}, whence ${whence}`);
+  }
   file.position = base + offset;
   return file.position;
 }
@@ -237,6 +274,7 @@ function readAt(
   if (!file.readable) throw new SystemError("EBADF", syscall, "not open for reading");
   if (file.operations.read === undefined)
     throw new SystemError("EINVAL", syscall, `${file.operations.path} cannot be read`);
+  verifyArea(process, start, length, offset, syscall);
   reportForbiddenOutput(process.currentThread, start, bytes);
   return file.operations.read(process.currentThread, file, start, bytes, offset);
 }
@@ -254,6 +292,13 @@ function writeAt(
   if (!file.writable) throw new SystemError("EBADF", syscall, "not open for writing");
   if (file.operations.write === undefined)
     throw new SystemError("EINVAL", syscall, `${file.operations.path} cannot be written`);
+  verifyArea(process, start, length, offset, syscall);
   reportUndefinedInput(process.currentThread, start, bytes);
   return file.operations.write(process.currentThread, file, start, bytes, offset);
+}
+
+/** The buffer must lie in user space and the range inside what a file can have, even if nothing is moved (rw_verify_area). */
+function verifyArea(process: Process, address: number, length: number, offset: number, syscall: string): void {
+  if (!accessOk(userAddress(process.currentThread, address), length)) throw new SystemError("EFAULT", syscall, "buffer");
+  if (offset + length >= MAX_FILE_SIZE) throw new SystemError("EINVAL", syscall, `offset ${offset}`);
 }

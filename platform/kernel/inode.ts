@@ -37,6 +37,18 @@ export class Inode {
     return frame;
   }
 
+  /** Position of the first byte from `from` that lies in a cached page, or in none; the size if there is none (shmem lseek). */
+  seek(from: number, wanted: "data" | "hole"): number {
+    if (wanted === "hole") {
+      let index = pageIndexOf(from);
+      while (this.pages.has(index)) index++;
+      return Math.min(this.size, Math.max(from, index * PAGE_SIZE));
+    }
+    let first = this.pageCount;
+    for (const index of this.pages.keys()) if (index >= pageIndexOf(from) && index < first) first = index;
+    return Math.min(this.size, Math.max(from, first * PAGE_SIZE));
+  }
+
   /** Drops the cached pages in [first, end); mappings of them must be gone. */
   dropPages(first: number, end: number): void {
     if (end - first > this.pages.size) {

@@ -120,11 +120,11 @@ export class Kernel {
     return x >>> 0;
   }
 
-  /** An open file with one reference. @throws SystemError ENFILE: the system has fileMax open files. */
-  openFile(operations: FileOperations, inode: Inode | null, flags: number): OpenFile {
+  /** An open file with one reference, for `syscall`. @throws SystemError ENFILE: the system has fileMax open files. */
+  openFile(operations: FileOperations, inode: Inode | null, flags: number, syscall = "open"): OpenFile {
     if (this.openFiles >= this.fileMax) {
       inode?.put();
-      throw new SystemError("ENFILE", "open");
+      throw new SystemError("ENFILE", syscall, `the system has ${this.fileMax} open files`);
     }
     this.openFiles++;
     return new OpenFile(operations, inode, flags, () => {

@@ -32,9 +32,9 @@ function shmemOperations(path: string): FileOperations {
 }
 
 /** A second open of the same file, with its own access mode and position. */
-export function openInode(kernel: Kernel, inode: Inode, path: string, flags: number): OpenFile {
+export function openInode(kernel: Kernel, inode: Inode, path: string, flags: number, syscall = "open"): OpenFile {
   inode.get();
-  return kernel.openFile(shmemOperations(path), inode, flags);
+  return kernel.openFile(shmemOperations(path), inode, flags, syscall);
 }
 
 /** A new file of `size` bytes, open for reading and writing. @throws SystemError ENFILE */
@@ -44,13 +44,14 @@ export function createMemfd(kernel: Kernel, name: string, flags: number): OpenFi
     new Inode(kernel.frames, kernel.nextInodeNumber(), 0),
     `/memfd:${name} (deleted)`,
     O_RDWR | flags,
+    "memfd_create",
   );
 }
 
 /** The object behind a MAP_SHARED | MAP_ANONYMOUS area (shmem_zero_setup). */
 export function createSharedAnonymous(kernel: Kernel, size: number): OpenFile {
   const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), size);
-  return openInode(kernel, inode, "/dev/zero (deleted)", O_RDWR);
+  return openInode(kernel, inode, "/dev/zero (deleted)", O_RDWR, "mmap");
 }
 
 function readFile(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number {
@@ -88,7 +89,7 @@ function writeFile(thread: Thread, file: OpenFile, address: number, length: numb
     // The page is there before the buffer is looked at, and stays if that cannot be read (shmem_write_begin, _end).
     const frame = inode.page(index, process.addressSpace.cgroup);
     if (frame === NO_FRAME) {
-      if (done === 0) throw new SystemError("ENOSPC", "write");
+      if (done === 0) throw new SystemError("ENOMEM", "write");
       break;
     }
     const chunk = new Uint8Array(bytes);

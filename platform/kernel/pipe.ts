@@ -1,4 +1,5 @@
 // Pipes: 16 buffers of one page, filled and drained by whole copies (fs/pipe.c). Their bytes are the host's, not frames.
+// Nothing blocks: where a real program would sleep, a call fails with EAGAIN.
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./errors.ts";
 import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./file.ts";
@@ -9,6 +10,7 @@ import { copyFromUser, copyToUser } from "./uaccess.ts";
 /** PIPE_DEF_BUFFERS. */
 const PIPE_BUFFERS = 16;
 
+/** One page; [start, end) is still to be read, and what is behind that may be filled by a later write. */
 interface PipeBuffer {
   readonly bytes: Uint8Array;
   start: number;
@@ -21,7 +23,7 @@ class Pipe {
   writers = 1;
 }
 
-/** Both ends of a new pipe. Nothing ever blocks here: where a real program would sleep, the call fails with EAGAIN. */
+/** Both ends of a new pipe. @throws SystemError ENFILE */
 export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; writer: OpenFile } {
   const pipe = new Pipe();
   const path = `pipe:[${kernel.nextInodeNumber()}]`;
@@ -41,9 +43,9 @@ export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; w
       pipe.writers--;
     },
   };
-  const reader = kernel.openFile(readEnd, null, O_RDONLY | flags);
+  const reader = kernel.openFile(readEnd, null, O_RDONLY | flags, "pipe2");
   try {
-    return { reader, writer: kernel.openFile(writeEnd, null, O_WRONLY | flags) };
+    return { reader, writer: kernel.openFile(writeEnd, null, O_WRONLY | flags, "pipe2") };
   } catch (error) {
     reader.put();
     throw error;
@@ -69,21 +71,34 @@ function readPipe(pipe: Pipe, thread: Thread, address: number, length: number): 
 }
 
 function writePipe(pipe: Pipe, thread: Thread, address: number, length: number): number {
+  if (length === 0) return 0;
   if (pipe.readers === 0) throw new SystemError("EPIPE", "write");
-  let done = 0;
+  let done = appendToLast(pipe, thread, address, length % PAGE_SIZE);
   while (done < length) {
     if (pipe.buffers.length === PIPE_BUFFERS) {
       if (done === 0) throw new SystemError("EAGAIN", "write", "the pipe is full");
       return done;
     }
-    const bytes = new Uint8Array(Math.min(PAGE_SIZE, length - done));
-    if (copyFromUser(thread, address + done, bytes) < bytes.length) {
+    const end = Math.min(PAGE_SIZE, length - done);
+    const bytes = new Uint8Array(PAGE_SIZE);
+    if (copyFromUser(thread, address + done, bytes.subarray(0, end)) < end) {
       // A buffer that could not be filled is dropped whole.
       if (done === 0) throw new SystemError("EFAULT", "write");
       return done;
     }
-    pipe.buffers.push({ bytes, start: 0, end: bytes.length });
-    done += bytes.length;
+    pipe.buffers.push({ bytes, start: 0, end });
+    done += end;
   }
   return done;
+}
+
+/** What a write has beyond whole pages goes behind the last buffer's bytes if it fits there. @returns bytes written. */
+function appendToLast(pipe: Pipe, thread: Thread, address: number, length: number): number {
+  const last = pipe.buffers.at(-1);
+  if (last === undefined || length === 0 || last.end + length > PAGE_SIZE) return 0;
+  if (copyFromUser(thread, address, last.bytes.subarray(last.end, last.end + length)) < length) {
+    throw new SystemError("EFAULT", "write");
+  }
+  last.end += length;
+  return length;
 }

@@ -2,6 +2,7 @@
 // The built-in calls themselves are methods of Process.
 import { systemCallId } from "../hardware/counters.ts";
 import { SystemError } from "./errors.ts";
+import { memfdFromUser } from "./file-calls.ts";
 import type { Thread } from "./thread.ts";
 
 /** A call as a module registers it: the arguments are plain numbers, the result too; failures throw SystemError. */
@@ -51,7 +52,7 @@ const BUILT_IN: readonly (readonly [number, string, SystemCall])[] = [
   [186, "gettid", (thread) => thread.tid],
   [285, "fallocate", ({ process }, fd, mode, offset, length) => process.fallocate(fd, mode, offset, length)],
   [292, "dup3", ({ process }, from, to, flags) => process.dup3(from, to, flags)],
-  [319, "memfd_create", (thread, name, flags) => thread.process.memfd_create(thread.memory.readString(name), flags)],
+  [319, "memfd_create", (thread, name, flags) => memfdFromUser(thread, name, flags)],
   [325, "mlock2", ({ process }, address, length, flags) => process.mlock2(address, length, flags)],
 ];
 
