@@ -8,6 +8,7 @@ import type { Thread } from "../platform/kernel/thread.ts";
 import { createKernel } from "../refpage/kernel.ts";
 import { ByteAllocator } from "./byte-allocator.ts";
 import { type CheckedHeap, Checker } from "./checker/checker.ts";
+import { watchCleanPages } from "./checker/page-watch.ts";
 import { iterateChunks } from "./chunk-walk.ts";
 import { Allocator, type AllocatorOptions } from "./combined.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "./fill.ts";
@@ -29,7 +30,6 @@ import type { LargeTagCounts } from "./tagged-secondary.ts";
 import { requireTagging } from "./tagging.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
 import { TrackedProgram } from "./tracked-program.ts";
-import { watchCleanPages } from "./checker/page-watch.ts";
 
 /** What a forked process's heap takes over from the heap that was forked. */
 interface Inheritance {
@@ -326,7 +326,8 @@ function makeProgram(process: Process, { uninitialised, pattern }: ResolvedHeapO
 
 function makeProcess(options: ResolvedHeapOptions): Process {
   if (options.process !== null) return options.process;
-  const kernel = options.kernel ?? createKernel({ memoryBytes: options.memoryBytes, shadow: options.uninitialised === "byte" });
+  const kernel =
+    options.kernel ?? createKernel({ memoryBytes: options.memoryBytes, shadow: options.uninitialised === "byte" });
   return kernel.createProcess({ name: "heap" });
 }
 

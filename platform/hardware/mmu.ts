@@ -64,6 +64,8 @@ export class Mmu {
 
   /** The tag of the pointer whose access faults, while handleFault() runs. */
   faultTag = 0;
+  /** The address of the last fault, without its tag. */
+  faultAddress = 0;
 
   /** Whether RAM has validity bits. */
   readonly hasShadow: boolean;
@@ -132,6 +134,7 @@ export class Mmu {
     let entry = this.entries[page];
     while ((entry & permission) === 0) {
       this.faultTag = tag;
+      this.faultAddress = plain;
       this.faults.handleFault(plain, access);
       entry = this.entries[page];
     }

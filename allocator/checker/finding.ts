@@ -1,0 +1,63 @@
+// What the checker finds, as data: kinds, the access, the block that it concerns. Texts are text.ts, machine forms json.ts, sarif.ts.
+
+import type { Frame } from "./frames.ts";
+
+/**
+ * `uninitialised`: bytes that nobody wrote are used. `invalid-access`: memory outside live blocks is accessed.
+ * `leak`: a block that nothing points to.
+ */
+export type FindingKind = "uninitialised" | "invalid-access" | "leak";
+
+/** How the bytes were used or reached. */
+export type Operation =
+  | "load"
+  | "read"
+  | "compare"
+  | "string"
+  | "system call"
+  | "copy"
+  | "store"
+  | "check"
+  | "page load";
+
+/** Why an access is invalid. */
+export type Cause = "use-after-free" | "out-of-bounds" | "no-access";
+
+/** How an unreachable block is lost, by Memcheck's words. */
+export type LeakKind = "definitely lost" | "indirectly lost" | "possibly lost" | "still reachable";
+
+export interface Block {
+  /** "block A", "block B" in the order in which reports mention them: stable where addresses are not. */
+  readonly name: string;
+  readonly pointer: number;
+  readonly size: number;
+  readonly state: "live" | "freed";
+  readonly origin: "malloc" | "new" | "new[]" | "memalign" | "arena" | "unknown";
+  /** Of a block that realloc made longer: its size before; else null. */
+  readonly grownFrom: number | null;
+  /** The arena whose chunk it is, or null. */
+  readonly arena: string | null;
+  readonly allocation: readonly Frame[];
+  readonly free: readonly Frame[];
+}
+
+export interface Finding {
+  readonly kind: FindingKind;
+  readonly operation: Operation | null;
+  readonly cause: Cause | null;
+  readonly leakKind: LeakKind | null;
+  /** First byte and number of bytes of the access, or of the leaked block. */
+  readonly address: number;
+  readonly size: number;
+  /** Address of the first undefined byte; null where that is not what is wrong. */
+  readonly firstUndefined: number | null;
+  /** From the block's begin to the access; negative in front of it; null without a block. */
+  readonly offset: number | null;
+  readonly block: Block | null;
+  readonly stack: readonly Frame[];
+  /** How often it happened, with the same stack. */
+  count: number;
+  /** Of a leak: how many blocks and bytes the group has. */
+  readonly blocks: number;
+  readonly bytes: number;
+}

@@ -1,0 +1,52 @@
+// Host stack traces as frames: parsed, shortened for reading, and free of line numbers where a text must stay stable.
+// Capturing is here too, since a report needs the place of the access; traces of allocations are kept by stacks.ts.
+
+import { fileURLToPath } from "node:url";
+
+export interface Frame {
+  /** Function name as V8 gives it, or "" for module code and anonymous functions. */
+  readonly functionName: string;
+  /** Path or URL as the host gives it. */
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+const FRAME = /^\s*at (?:async )?(?:(.*?) \()?(.*?):(\d+):(\d+)\)?$/;
+
+/** The frames of a trace's text; lines that are none (native code) are left out. */
+export function parseFrames(trace: string | null): Frame[] {
+  const frames: Frame[] = [];
+  for (const line of (trace ?? "").split("\n")) {
+    const match = FRAME.exec(line);
+    if (match === null) continue;
+    frames.push({ functionName: match[1] ?? "", file: match[2], line: Number(match[3]), column: Number(match[4]) });
+  }
+  return frames;
+}
+
+/** The file as a path, whatever the host's form. */
+export function pathOfFrame({ file }: Frame): string {
+  return file.startsWith("file://") ? fileURLToPath(file.split("?")[0]) : file.split("?")[0];
+}
+
+function shortPath(frame: Frame): string {
+  const path = pathOfFrame(frame);
+  const folder = `${process.cwd()}/`;
+  return path.startsWith(folder) ? path.slice(folder.length) : path;
+}
+
+export function fileNameOf(frame: Frame): string {
+  return pathOfFrame(frame).split("/").at(-1) ?? "";
+}
+
+/** `at parse (src/codec.ts:12:5)`; stable: `at parse (codec.ts)`, which survives edits elsewhere in the file. */
+export function formatFrame(frame: Frame, { stable }: { readonly stable: boolean }): string {
+  const place = stable ? fileNameOf(frame) : `${shortPath(frame)}:${frame.line}:${frame.column}`;
+  return frame.functionName === "" ? `at ${place}` : `at ${frame.functionName} (${place})`;
+}
+
+/** Frames of runners and of the host say nothing of the program. */
+export function isProgramFrame(frame: Frame): boolean {
+  return !frame.file.startsWith("node:") && !frame.file.includes("/node_modules/");
+}
