@@ -299,6 +299,7 @@ function writeAt(
 
 /** The buffer must lie in user space and the range inside what a file can have, even if nothing is moved (rw_verify_area). */
 function verifyArea(process: Process, address: number, length: number, offset: number, syscall: string): void {
-  if (!accessOk(userAddress(process.currentThread, address), length)) throw new SystemError("EFAULT", syscall, "buffer");
+  if (!accessOk(userAddress(process.currentThread, address), word(length, "length", syscall)))
+    throw new SystemError("EFAULT", syscall, "buffer");
   if (offset + length >= MAX_FILE_SIZE) throw new SystemError("EINVAL", syscall, `offset ${offset}`);
 }
