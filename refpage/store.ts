@@ -10,12 +10,17 @@ export class ReferencePageStore {
   private readonly share: boolean;
   /** Pages by content, when equal contents share one; the key holds data, tags and kind. */
   private readonly shared = new Map<string, ReferencePage>();
-  /** Reference pages that exist. */
-  count = 0;
+  private readonly pages = new Set<ReferencePage>();
 
   constructor(kernel: Kernel, { share }: { readonly share: boolean }) {
     this.kernel = kernel;
     this.share = share;
+    kernel.frameHolders.push(() => [...this.pages].map(({ frame }) => frame));
+  }
+
+  /** Reference pages that exist. */
+  get count(): number {
+    return this.pages.size;
   }
 
   /** The page for `frame`'s content; takes the caller's reference to the frame over, or gives it back for an equal page's. */
@@ -29,7 +34,7 @@ export class ReferencePageStore {
     }
     const page = new ReferencePage(frame, content, this.kernel.machine.gzvaBlockBytes);
     if (this.share) this.shared.set(key, page);
-    this.count++;
+    this.pages.add(page);
     return page;
   }
 
@@ -37,7 +42,7 @@ export class ReferencePageStore {
   release(page: ReferencePage): void {
     if (--page.holders > 0) return;
     if (this.share) this.shared.delete(this.keyOf(page.frame, page.content));
-    this.count--;
+    this.pages.delete(page);
     this.kernel.frames.put(page.frame);
   }
 

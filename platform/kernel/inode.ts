@@ -13,8 +13,12 @@ export class Inode {
   /** Page index → frame. */
   readonly pages = new Map<number, number>();
   readonly mappers = new Map<AddressSpace, number>();
-  /** Open files and areas that hold the inode; its pages go with the last. */
+  /** Open files that hold the inode; its pages go with the last. */
   references = 0;
+  /** Pages that were promised for it as a whole (shmem_acct_size), given back by `onEvicted`. */
+  committedPages = 0;
+  /** Called when the last reference is gone. */
+  onEvicted: (() => void) | null = null;
   private readonly frames: FrameAllocator;
 
   constructor(frames: FrameAllocator, number: number, size: number) {
@@ -84,7 +88,9 @@ export class Inode {
   }
 
   put(): void {
-    if (--this.references === 0) this.dropPages(0, Number.POSITIVE_INFINITY);
+    if (--this.references > 0) return;
+    this.dropPages(0, Number.POSITIVE_INFINITY);
+    this.onEvicted?.();
   }
 
   addMapper(space: AddressSpace): void {

@@ -12,6 +12,8 @@ import {
   PTE_WRITE,
 } from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
+import { ZERO_FRAME } from "./frames.ts";
+import { checkFiles } from "./invariants-files.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Process } from "./process.ts";
 import { isDataMapping, VM_ACCOUNT, VM_WRITE } from "./vm-flags.ts";
@@ -25,8 +27,12 @@ export function checkKernelInvariants(kernel: Kernel): void {
     checkSpace(process, mapCounts);
     accounted += accountedPages(process.addressSpace);
   }
+  const references = Int32Array.from(mapCounts, (mapped, frame) => mapped + kernel.frames.pins[frame]);
+  references[ZERO_FRAME]++;
+  accounted += checkFiles(kernel, references);
+  for (const holder of kernel.frameHolders) for (const frame of holder()) references[frame]++;
   if (accounted !== kernel.committedPages) {
-    throw new Error(`areas promise ${accounted} pages but ${kernel.committedPages} are committed`);
+    throw new Error(`areas and files promise ${accounted} pages but ${kernel.committedPages} are committed`);
   }
   for (let frame = 0; frame < mapCounts.length; frame++) {
     if (mapCounts[frame] !== kernel.frames.mapCounts[frame]) {
@@ -34,9 +40,9 @@ export function checkKernelInvariants(kernel: Kernel): void {
         `frame ${frame} is mapped ${mapCounts[frame]} times but has map count ${kernel.frames.mapCounts[frame]}`,
       );
     }
-    if (mapCounts[frame] > kernel.frames.references[frame]) {
+    if (references[frame] !== kernel.frames.references[frame]) {
       throw new Error(
-        `frame ${frame} is mapped ${mapCounts[frame]} times but has reference count ${kernel.frames.references[frame]}`,
+        `frame ${frame} is mapped, cached, pinned or held ${references[frame]} times but has reference count ${kernel.frames.references[frame]}`,
       );
     }
     if (kernel.frames.exclusive[frame] === 1 && mapCounts[frame] > 1) {

@@ -51,6 +51,8 @@ export class Kernel {
   committedPages = 0;
   /** Open file descriptions in the system. */
   openFiles = 0;
+  /** For checkInvariants: what modules hold beside page tables and page caches, one frame number for each reference. */
+  readonly frameHolders: (() => Iterable<number>)[] = [];
   /** Asked for a missing page of an area with a userfaultfd before it is made, answers whether it supplied it; set by that module. */
   missingPage: ((space: AddressSpace, page: number) => boolean) | null = null;
   private readonly clock: () => number;

@@ -48,9 +48,21 @@ export function createMemfd(kernel: Kernel, name: string, flags: number): OpenFi
   );
 }
 
-/** The object behind a MAP_SHARED | MAP_ANONYMOUS area (shmem_zero_setup). */
-export function createSharedAnonymous(kernel: Kernel, size: number): OpenFile {
-  const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), size);
+/**
+ * The object behind a MAP_SHARED | MAP_ANONYMOUS area (shmem_zero_setup). `pages` are promised now unless `reserve` is "none"
+ * (VM_NORESERVE). @throws SystemError ENOMEM: overcommit; ENFILE
+ */
+export function createSharedAnonymous(
+  kernel: Kernel,
+  pages: number,
+  { reserve }: { readonly reserve: "all" | "none" },
+): OpenFile {
+  const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), pages * PAGE_SIZE);
+  if (reserve === "all") {
+    if (!kernel.commit(pages)) throw new SystemError("ENOMEM", "mmap", "overcommit");
+    inode.committedPages = pages;
+    inode.onEvicted = () => kernel.uncommit(pages);
+  }
   return openInode(kernel, inode, "/dev/zero (deleted)", O_RDWR, "mmap");
 }
 

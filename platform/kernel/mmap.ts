@@ -103,6 +103,9 @@ export function mmap(
   file: OpenFile | null,
   offset: number,
 ): number {
+  if ((mapFlags & MAP_HUGETLB) !== 0) {
+    throw new SystemError(file === null ? "ENOMEM" : "EINVAL", "mmap", "there are no huge pages");
+  }
   if (length === 0) throw new SystemError("EINVAL", "mmap", "length 0");
   const fixed = (mapFlags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0;
   const pages = pagesOf(length);
@@ -195,9 +198,10 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
     kernel.committedPages += replaced.accounted;
     request.flags |= VM_ACCOUNT;
   }
+  const shared = (request.flags & VM_SHARED) !== 0;
+  const reserve = (request.flags & VM_NORESERVE) !== 0 ? "none" : "all";
+  const mapped = file ?? (shared ? createSharedAnonymous(kernel, pages, { reserve }) : null);
   unmapRange(space, start, end, "mmap");
-  const shared = request.flags & VM_SHARED;
-  const mapped = file ?? (shared !== 0 ? createSharedAnonymous(kernel, pages * PAGE_SIZE) : null);
   const range = {
     start,
     end,

@@ -139,13 +139,13 @@ export class Process {
   /** mmap(2). Addresses and lengths in bytes; `fd` −1 with MAP_ANONYMOUS. @returns the address. @throws SystemError */
   mmap(address: number, length: number, prot: number, flags: number, fd = -1, offset = 0): number {
     this.enter(calls.mmap, "mmap");
-    word(offset, "offset", "mmap");
+    const from = word(offset, "offset", "mmap");
     const start = word(address, "address", "mmap");
     const bytes = word(length, "length", "mmap");
     const bits = int(flags, "flags", "mmap");
-    if (offset % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "mmap", "unaligned offset");
+    if (from % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "mmap", "unaligned offset");
     const file = (bits & MAP_ANONYMOUS) !== 0 ? null : this.fds.get(fd, "mmap");
-    return mmap(this.addressSpace, this, start, bytes, int(prot, "prot", "mmap"), bits, file, offset);
+    return mmap(this.addressSpace, this, start, bytes, int(prot, "prot", "mmap"), bits, file, from);
   }
 
   /** munmap(2): unmaps [address, address + length); holes are no error. @throws SystemError EINVAL, ENOMEM */
