@@ -45,3 +45,19 @@ describe("an example of the docs prints what its page shows", () => {
     expect(printed).toBe(output);
   });
 });
+
+describe("the page about Scudo's unit tests", () => {
+  const page = readFileSync(join(root, "docs/scudo-tests.md"), "utf8");
+  const rows = [...page.matchAll(/^\| [^|]+ \| ([\w.-]+) \| ([^|]+) \|$/gm)]
+    .map(([, file, words]) => ({ file: file!, words: words! }))
+    .filter(({ file }) => file !== "file");
+
+  test("names tests that there are", () => {
+    const missing = rows.filter(({ file, words }) => {
+      const source = readFileSync(join(root, `test/allocator/${file}.test.ts`), "utf8");
+      return !source.includes(`"${words}"`) && !source.includes(`"${words}"`.replaceAll("'", "\\'"));
+    });
+    expect(missing).toEqual([]);
+    expect(rows.length).toBeGreaterThan(60);
+  });
+});
