@@ -151,11 +151,6 @@ export class Allocator implements QuarantineOwner {
     return this.program.memory;
   }
 
-  /** Runs `work` on memory whose tags may be others than the heap's pointers have; without tagging there are none. */
-  withoutTagChecks<Result>(work: () => Result): Result {
-    return work();
-  }
-
   /** A user's pointer without its tag. */
   untag(pointer: number): number {
     return pointer;

@@ -26,6 +26,7 @@ import { type ReportContext, reportDeadlock } from "./report.ts";
 import { StackTable } from "./stacks.ts";
 import { stacksOfAnyTag, TagControl } from "./tag-control.ts";
 import { TaggedAllocator } from "./tagged-allocator.ts";
+import { TaggedProgram } from "./tagged-program.ts";
 import type { LargeTagCounts } from "./tagged-secondary.ts";
 import { requireTagging } from "./tagging.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
@@ -71,12 +72,12 @@ export class Heap extends Introspection {
     this.options = inheritance?.parent.options ?? resolveOptions(options);
     this.process = inheritance?.process ?? makeProcess(this.options);
     this.ownsProcess = inheritance !== undefined || this.options.process === null;
-    this.program = makeProgram(this.process, this.options);
+    const seed = nextRandom(this.options.seed ?? hostRandom());
+    this.program = makeProgram(this.process, this.options, seed);
     this.thread = this.process.mainThread;
     this.hooks = this.options.hooks;
     this.stackTable = makeStackTable(this.options);
     this.isObserved = this.options.stacks !== null || Object.keys(this.hooks).length > 0;
-    const seed = nextRandom(this.options.seed ?? hostRandom());
     const allocatorOptions = {
       program: this.program,
       options: this.options,
@@ -231,9 +232,7 @@ export class Heap extends Introspection {
   malloc_iterate(base: number, size: number, callback: (pointer: number, size: number) => void): void {
     if (!this.allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
     const { allocator } = this;
-    allocator.withoutTagChecks(() =>
-      iterateChunks(allocator, base, size, (plain, bytes) => callback(allocator.userPointer(plain), bytes)),
-    );
+    iterateChunks(allocator, base, size, (plain, bytes) => callback(allocator.userPointer(plain), bytes));
   }
 
   /** malloc_disable: any allocation until {@link malloc_enable} is a report, where C's would wait for ever (S25.2). */
@@ -274,7 +273,7 @@ export class Heap extends Introspection {
    * @throws Error naming the broken rule
    */
   checkInvariants(): HeapCensus {
-    return this.allocator.withoutTagChecks(() => checkHeapInvariants(this.allocator));
+    return checkHeapInvariants(this.allocator);
   }
 
   /** Ends the heap: its process if that was made for it, else its mappings and descriptors. */
@@ -315,7 +314,9 @@ function makeStackTable({ stacks, flags }: ResolvedHeapOptions): StackTable | nu
 }
 
 /** @throws RangeError: bytes are to be tracked on a machine without validity bits */
-function makeProgram(process: Process, { uninitialised, pattern }: ResolvedHeapOptions): Program {
+function makeProgram(process: Process, options: ResolvedHeapOptions, seed: number): Program {
+  const { uninitialised, pattern, tagging } = options;
+  if (tagging !== "off") return new TaggedProgram(process, seed);
   if (uninitialised === "off") return new Program(process);
   const tracksBytes = uninitialised === "byte";
   if (tracksBytes && !process.kernel.machine.shadow) {

@@ -159,7 +159,7 @@ export abstract class Introspection extends CInterface {
     const { memory, primary, secondary, headers } = allocator;
     const stacksOf = (pointer: number) => this.stacksOf(pointer);
     const sources = { memory, primary, secondary, headers, headerPointer: (pointer: number) => pointer, stacksOf };
-    return allocator.withoutTagChecks(() => explain(sources, address));
+    return explain(sources, address);
   }
 
   /**

@@ -1,9 +1,15 @@
 // The tags of large mappings by address: those there now, in order, so that a new one can differ from its neighbours, and
 // those that dangling pointers may still carry. Numbers only; who chooses a tag is tagged-secondary.ts.
 
+import { countAllowedTags } from "../platform/hardware/tags.ts";
+
 const INITIAL_CAPACITY = 64;
 /** Freed ranges remembered. A stale pointer to an older one is caught with the usual 14 in 15. */
 const REMEMBERED = 256;
+/** Of the chunks that lay at an address, the latest few must differ in tag; more would leave too little choice. */
+const MOST_EXCLUDED = 4;
+/** Tags, 0 included, that the neighbours must leave. */
+const FEWEST_CHOICES = 8;
 
 /**
  * Invariants: `base` ascends, mappings do not overlap, `count` rows are in use; `isLive` 0: the mapping is cached, nobody has a
@@ -53,29 +59,34 @@ export class MappingTags {
 
   /** Tags, one bit each, that a chunk in [start, end) must not have: its neighbours', and of freed chunks that lay there. */
   excluded(start: number, end: number): number {
-    let above = this.rowFrom(end);
-    let below = this.rowFrom(start) - 1;
-    // The mapping that holds the range itself is no neighbour.
-    if (below >= 0 && this.end[below] > start) below--;
-    let mask = 0;
-    // On both sides up to the first that somebody has pointers to: what is cached between may get an owner, or go away.
-    for (let live = false; !live && below >= 0; below--) {
-      mask |= 1 << this.tag[below];
-      live = this.isLive[below] === 1;
-    }
-    for (let live = false; !live && above < this.count; above++) {
-      mask |= 1 << this.tag[above];
-      live = this.isLive[above] === 1;
-    }
-    if ((mask | 1) === 0xffff) mask = 0;
-    // The latest first, and never so many that no choice is left.
-    for (let age = 1; age <= REMEMBERED; age++) {
+    let mask = this.neighbourTags(start, end, { past: "cached" });
+    // A long row of cached mappings could have nearly every tag; then only what lies right beside the range counts.
+    if (countAllowedTags(mask) < FEWEST_CHOICES) mask = this.neighbourTags(start, end, { past: "none" });
+    let found = 0;
+    for (let age = 1; age <= REMEMBERED && found < MOST_EXCLUDED; age++) {
       const row = (this.deadNext - age + REMEMBERED) % REMEMBERED;
       if (this.deadTag[row] === 0) break;
       if (this.deadStart[row] >= end || this.deadEnd[row] <= start) continue;
-      const wider = mask | (1 << this.deadTag[row]);
-      if ((wider | 1) === 0xffff) break;
-      mask = wider;
+      mask |= 1 << this.deadTag[row];
+      found++;
+    }
+    return mask;
+  }
+
+  /** Tags on both sides, up to the first mapping that somebody has pointers to: cached ones between may get an owner, or go. */
+  private neighbourTags(start: number, end: number, { past }: { readonly past: "cached" | "none" }): number {
+    let mask = 0;
+    let below = this.rowFrom(start) - 1;
+    // The mapping that holds the range itself is no neighbour.
+    if (below >= 0 && this.end[below] > start) below--;
+    for (let goOn = true; goOn && below >= 0; below--) {
+      mask |= 1 << this.tag[below];
+      goOn = past === "cached" && this.isLive[below] === 0;
+    }
+    let above = this.rowFrom(end);
+    for (let goOn = true; goOn && above < this.count; above++) {
+      mask |= 1 << this.tag[above];
+      goOn = past === "cached" && this.isLive[above] === 0;
     }
     return mask;
   }

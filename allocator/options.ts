@@ -163,6 +163,8 @@ export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOp
   if ((options.tagging ?? "off") !== "off" && (options.uninitialised ?? "off") !== "off") {
     conflict("tagging", "uninitialised");
   }
+  if ((options.tagging ?? "off") !== "off" && (options.uninitialised ?? "off") !== "off")
+    conflict("tagging", "uninitialised");
   const write = options.write ?? writeToStandardError;
   const flags = resolveFlags(options, write);
   return {

@@ -66,7 +66,7 @@ export class TagControl {
 
 /** The stacks of the chunk at a plain address, whatever tag its pointer had: of the live one first. */
 export function stacksOfAnyTag(table: StackTable, allocator: TaggedAllocator, plain: number): ChunkStacks | null {
-  const live = allocator.withoutTagChecks(() => table.stacksOf(allocator.userPointer(plain)));
+  const live = table.stacksOf(allocator.userPointer(plain));
   if (live !== null) return live;
   for (let tag = 0; tag < 16; tag++) {
     const found = table.stacksOf(plain + tag * TAG_UNIT);

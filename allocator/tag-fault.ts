@@ -1,5 +1,5 @@
 // What a tag fault means: which chunk the pointer was for, how far off it is, freed or live (S24.7), and the report of it.
-// Only reads, with tag checks off, and survives whatever the program has written over the heap's own words.
+// Only reads, and survives whatever the program has written over the heap's own words.
 
 import * as mte from "../platform/hardware/mte.ts";
 import { CORRUPTED_HEADER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, sizeOrUnusedOf, stateOf } from "./chunk-header.ts";

@@ -57,14 +57,13 @@ export class TagWatch {
 
   private report(pointer: number, action: string, code: FaultingAccess["code"]): never {
     const { allocator, stacksOf, placeOf, onReport } = this.sources;
-    const error = allocator.withoutTagChecks(() => {
-      const address = allocator.untag(pointer);
-      const tag = (pointer - address) / TAG_UNIT;
-      if (code === "SEGV_MTEAERR") return new TagFaultError({ address, tag, memoryTag: 0, action, code }, [], "");
-      const memoryTag = mte.loadTag(allocator.memory, address);
-      const causes = findCauses(allocator, address, tag, stacksOf);
-      return new TagFaultError({ address, tag, memoryTag, action, code }, causes, placeOf(address));
-    });
+    const address = allocator.untag(pointer);
+    const tag = (pointer - address) / TAG_UNIT;
+    const isKnown = code === "SEGV_MTESERR";
+    const memoryTag = isKnown ? mte.loadTag(allocator.memory, address) : 0;
+    const causes = isKnown ? findCauses(allocator, address, tag, stacksOf) : [];
+    const place = isKnown ? placeOf(address) : "";
+    const error = new TagFaultError({ address, tag, memoryTag, action, code }, causes, place);
     onReport(error);
     throw error;
   }

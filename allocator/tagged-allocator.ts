@@ -15,7 +15,7 @@ import {
 } from "./chunk-header.ts";
 import { chunkOfBlock } from "./chunk-walk.ts";
 import { Allocator, type AllocatorOptions, BLOCK_MARKER } from "./combined.ts";
-import { FILL_NONE } from "./fill.ts";
+import { FILL_NONE, FILL_ZERO } from "./fill.ts";
 import { FreedChunks } from "./freed-chunks.ts";
 import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "./local-cache.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
@@ -75,19 +75,7 @@ export class TaggedAllocator extends Allocator {
     this.primary.extraProtection = 0;
     this.taggedSecondary.isTagging = false;
     this.freedBits = 0;
-    this.withoutTagChecks(() => this.secondary.cache?.empty());
-  }
-
-  /** Runs the heap's own work on memory that has other tags than its pointers (PSTATE.TCO). */
-  override withoutTagChecks<Result>(work: () => Result): Result {
-    const { memory } = this.program;
-    const before = memory.tco;
-    memory.tco = true;
-    try {
-      return work();
-    } finally {
-      memory.tco = before;
-    }
+    this.secondary.cache?.empty();
   }
 
   override untag(pointer: number): number {
@@ -99,31 +87,18 @@ export class TaggedAllocator extends Allocator {
   }
 
   override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
-    if (size > this.fastLimit || alignment > MIN_ALIGNMENT || !this.isTagging) {
-      return this.allocateUnchecked(size, origin, alignment, zeroContents);
+    if (!this.isTagging) return super.allocate(size, origin, alignment, zeroContents);
+    if (size > this.fastLimit || alignment > MIN_ALIGNMENT) {
+      return this.allocateSlowly(size, origin, alignment, zeroContents);
     }
     const classId = this.classBySize16[(size + 31) >>> 4];
     const { registry } = this;
     const { cache } = registry.current ?? registry.acquire();
     if (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
-      return this.allocateUnchecked(size, origin, alignment, zeroContents);
+      return this.allocateSlowly(size, origin, alignment, zeroContents);
     }
-    const fill = zeroContents ? 1 : this.currentFill;
+    const fill = zeroContents ? FILL_ZERO : this.currentFill;
     return this.formChunk(cache, classId, size, origin, MIN_ALIGNMENT, fill);
-  }
-
-  /** The slow way, whose fills and headers of large chunks meet all kinds of tags. */
-  private allocateUnchecked(size: number, origin: number, alignment: number, zeroContents: boolean): number {
-    const { memory } = this.program;
-    const before = memory.tco;
-    memory.tco = true;
-    try {
-      return this.isTagging
-        ? this.allocateSlowly(size, origin, alignment, zeroContents)
-        : super.allocate(size, origin, alignment, zeroContents);
-    } finally {
-      memory.tco = before;
-    }
   }
 
   protected override allocateSmall(
@@ -259,7 +234,7 @@ export class TaggedAllocator extends Allocator {
     this.freedBits = 0;
     const classId = classIdOf(low);
     if (!this.isTagging || classId === 0) {
-      this.endUnchecked(plain, low, offset, given);
+      this.endLarge(plain, low, offset, given);
       return;
     }
     const size = sizeOrUnusedOf(low);
@@ -276,21 +251,14 @@ export class TaggedAllocator extends Allocator {
   }
 
   /** The end of a large chunk, or of any once tagging is off. */
-  private endUnchecked(plain: number, low: number, offset: number, given: number): void {
-    const { memory } = this.program;
-    const before = memory.tco;
-    memory.tco = true;
-    try {
-      const tag = mte.loadTag(memory, plain);
-      if (this.isTagging) {
-        if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
-        this.freed.note(plain + tag * TAG_UNIT, this.sizeOf(plain, low), this.threadId);
-      }
-      this.taggedSecondary.lastTag = tag;
-      super.quarantineOrDeallocate(plain, low, offset);
-    } finally {
-      memory.tco = before;
+  private endLarge(plain: number, low: number, offset: number, given: number): void {
+    const tag = mte.loadTag(this.program.memory, plain);
+    if (this.isTagging) {
+      if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
+      this.freed.note(plain + tag * TAG_UNIT, this.sizeOf(plain, low), this.threadId);
     }
+    this.taggedSecondary.lastTag = tag;
+    super.quarantineOrDeallocate(plain, low, offset);
   }
 
   private get threadId(): number {
@@ -312,17 +280,6 @@ export class TaggedAllocator extends Allocator {
 
   /** realloc: as without tags, then the tags follow the size. @returns the pointer with its tag, 0 without memory */
   reallocate(pointer: number, newSize: number): number {
-    const { memory } = this.program;
-    const before = memory.tco;
-    memory.tco = true;
-    try {
-      return this.reallocateUnchecked(pointer, newSize);
-    } finally {
-      memory.tco = before;
-    }
-  }
-
-  private reallocateUnchecked(pointer: number, newSize: number): number {
     const { memory } = this.program;
     const plain = this.untag(pointer);
     const given = Math.floor(pointer * TAGS_PER_BYTE);
@@ -355,16 +312,14 @@ export class TaggedAllocator extends Allocator {
   }
 
   override usableSize(pointer: number): number {
-    return this.withoutTagChecks(() => super.usableSize(this.untag(pointer)));
+    return super.usableSize(this.untag(pointer));
   }
 
   /** A stale pointer, whose tag is not its chunk's, owns nothing. */
   override isOwned(pointer: number): boolean {
     const plain = this.untag(pointer);
-    return this.withoutTagChecks(() => {
-      if (!super.isOwned(plain)) return false;
-      const low = this.headers.load(this.memory, plain);
-      return this.sizeOf(plain, low) === 0 || this.userPointer(plain) === pointer || !this.isTagging;
-    });
+    if (!super.isOwned(plain)) return false;
+    const low = this.headers.load(this.memory, plain);
+    return this.sizeOf(plain, low) === 0 || this.userPointer(plain) === pointer || !this.isTagging;
   }
 }

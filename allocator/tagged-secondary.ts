@@ -3,7 +3,8 @@
 
 import * as mte from "../platform/hardware/mte.ts";
 import { tagRange } from "../platform/hardware/tag-store.ts";
-import { PROT_MTE } from "../platform/kernel/mman.ts";
+import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../platform/kernel/mman.ts";
+import { HEADER_SIZE } from "./chunk-header.ts";
 import { FILL_PATTERN, FILL_ZERO } from "./fill.ts";
 import { NO_DESCRIPTOR } from "./large-fill.ts";
 import { MappingTags } from "./mapping-tags.ts";
@@ -14,6 +15,9 @@ import type { SecondaryCache } from "./secondary-cache.ts";
 import { EXCLUDE_ZERO, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
 
 const PAGE_SIZE = 4096;
+/** Tags of an untagged chunk's headers (S22.2). */
+const LARGE_HEADER_TAG = 1;
+const CHUNK_HEADER_TAG = 2;
 /** A clean page's id is fill + 2 * tag. */
 const CLEAN_TAG_UNIT = 2;
 
@@ -104,6 +108,7 @@ export class TaggedSecondary extends Secondary {
     const cache = this.cache as SecondaryCache;
     const [base, size] = [cache.commitBase[slot], cache.commitSize[slot]];
     const tag = Math.floor(cache.cleanId[slot] / CLEAN_TAG_UNIT);
+    if (tag === 0 && !this.program.protect(base, size, PROT_READ | PROT_WRITE)) return NO_MEMORY;
     if (tag !== 0 && (this.tags.excluded(base, base + size) & (1 << tag)) !== 0) {
       const cleanId = this.commit(base, size, fill);
       if (cleanId === NO_MEMORY) return NO_MEMORY;
@@ -123,8 +128,10 @@ export class TaggedSecondary extends Secondary {
       this.tagAround(block, user, size, cleanTag);
       return user + cleanTag * TAG_UNIT;
     }
-    if (!this.isTagging || this.onTagFailure === "untagged") {
+    if (!this.isTagging) return user;
+    if (this.onTagFailure === "untagged") {
       this.untagged++;
+      this.tagHeaders(block, user);
       return user;
     }
     const { tags } = this;
@@ -136,6 +143,16 @@ export class TaggedSecondary extends Secondary {
     this.tagAround(block, user, size, tag);
     this.userTagged++;
     return user + tag * TAG_UNIT;
+  }
+
+  /** An untagged chunk's headers have tags of their own, so that an underflow is caught all the same (S23.2, S23.3). */
+  private tagHeaders(block: number, user: number): void {
+    const { memory } = this.program;
+    const begin = this.commitBase(block);
+    const end = Math.min(this.blockEnd(block), Math.ceil(user / PAGE_SIZE) * PAGE_SIZE);
+    if (!this.program.protect(begin, end - begin, PROT_READ | PROT_WRITE | PROT_MTE)) return;
+    tagRange(memory, begin + LARGE_HEADER_TAG * TAG_UNIT, user - HEADER_SIZE - begin);
+    tagRange(memory, user - HEADER_SIZE + CHUNK_HEADER_TAG * TAG_UNIT, HEADER_SIZE);
   }
 
   /** Headers and tail get tag 0; the chunk's part of a page that they share keeps `tag`. */
@@ -185,7 +202,10 @@ export class TaggedSecondary extends Secondary {
     const { cache, tags } = this;
     const tag = this.lastTag;
     tags.noteDangling(commitBase, commitBase + commitSize, tag);
-    if (tag === 0 || cache === null || !cache.wouldKeep(commitSize) || !this.isTagging) {
+    const isKept = this.isTagging && cache?.wouldKeep(commitSize) === true;
+    if (tag === 0 || !isKept) {
+      // What has no tag is out of reach while it is cached (S23.4).
+      if (isKept) this.program.protect(commitBase, commitSize, PROT_NONE);
       super.giveUp(block, commitBase, commitSize, mapBase, mapSize, cleanId);
       return;
     }
