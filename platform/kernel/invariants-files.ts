@@ -50,7 +50,10 @@ function checkInodes(
     if (inode.references !== found)
       throw new Error(`${who} is open ${found} times but has ${inode.references} references`);
     const spaces = mappers.get(inode) ?? new Map<AddressSpace, number>();
-    if (inode.mappers.size !== spaces.size || [...spaces].some(([space, areas]) => inode.mappers.get(space) !== areas)) {
+    if (
+      inode.mappers.size !== spaces.size ||
+      [...spaces].some(([space, areas]) => inode.mappers.get(space) !== areas)
+    ) {
       throw new Error(`${who} counts ${inode.mappers.size} address spaces that map it, and ${spaces.size} do`);
     }
     committed += inode.committedPages;
