@@ -112,7 +112,8 @@ export class SecondaryCache {
       this.entriesCount++;
       if (this.oldestTime === 0) this.oldestTime = this.time[0];
     }
-    if (this.releaseIntervalMs >= 0) this.releaseStoredBefore(now - this.releaseIntervalMs * 1e6);
+    // Scudo's difference is unsigned, so that in a machine's first seconds everything would be old (S12.7); here nothing is.
+    if (this.releaseIntervalMs >= 0) this.releaseOlderThan(now - this.releaseIntervalMs * 1e6);
   }
 
   private freeSlot(): number {
@@ -178,11 +179,6 @@ export class SecondaryCache {
   /** Gives the pages of all entries back (S12.9). */
   releaseToOs(): void {
     this.releaseOlderThan(Number.POSITIVE_INFINITY);
-  }
-
-  /** Scudo's difference is unsigned: in the first moments of a clock it is huge, and everything is old (S12.7). */
-  private releaseStoredBefore(time: number): void {
-    this.releaseOlderThan(time < 0 ? Number.POSITIVE_INFINITY : time);
   }
 
   private releaseOlderThan(time: number): void {
