@@ -115,6 +115,7 @@ export class Allocator implements QuarantineOwner {
     this.secondary = createSecondary({
       program,
       cache: config.secondaryCache,
+      cachePolicy: options.secondaryCachePolicy,
       releaseIntervalMs: flags.release_to_os_interval_ms,
       largeFill: options.largeFill,
       referencePages: new ReferencePages(program, options.pattern),

@@ -9,6 +9,7 @@ import type { Quarantine } from "./quarantine.ts";
 import { BATCH_CAPACITY } from "./quarantine-cache.ts";
 import type { Secondary } from "./secondary.ts";
 import type { SecondaryCache } from "./secondary-cache.ts";
+import { LruSecondaryCache } from "./secondary-cache-lru.ts";
 import type {
   CachedClassStatistics,
   CacheStatistics,
@@ -119,6 +120,7 @@ function gatherCache(cache: SecondaryCache): CacheStatistics {
     entries.push({ begin, end: begin + cache.commitSize[slot], isReleased: cache.time[slot] === 0 });
   }
   return {
+    policy: cache instanceof LruSecondaryCache ? "lru" : "array",
     maxEntries: cache.maxEntriesCount,
     maxEntryBytes: cache.maxEntrySize,
     releaseIntervalMs: cache.releaseIntervalMs,

@@ -63,16 +63,18 @@ function formatSecondary(secondary: SecondaryStatistics): string[] {
 }
 
 function formatCache(cache: CacheStatistics): string[] {
-  const { entries, maxEntries, maxEntryBytes, releaseIntervalMs, hits, lookups } = cache;
+  const { policy, entries, maxEntries, maxEntryBytes, releaseIntervalMs, hits, lookups } = cache;
   const limits = `MaxEntriesCount: ${maxEntries}, MaxEntrySize: ${maxEntryBytes}`;
   const interval = `ReleaseToOsIntervalMs = ${printedInterval(releaseIntervalMs)}`;
   const rate = formatPercentage(computePercentage(hits, lookups));
   return [
     `Stats: MapAllocatorCache: EntriesCount: ${entries.length}, ${limits}, ${interval}`,
     `Stats: CacheRetrievalStats: SuccessRate: ${hits}/${lookups} (${rate}%)`,
+    // Later versions head the entries and indent them (S31).
+    ...(policy === "lru" ? ["Cache Entry Info (Most Recent -> Least Recent):"] : []),
     ...entries.map(({ begin, end, isReleased }) => {
       const addresses = `StartBlockAddress: ${hex(begin)}, EndBlockAddress: ${hex(end)}`;
-      return `${addresses}, BlockSize: ${end - begin} ${isReleased ? "[R]" : ""}`;
+      return `${policy === "lru" ? "  " : ""}${addresses}, BlockSize: ${end - begin} ${isReleased ? "[R]" : ""}`;
     }),
   ];
 }

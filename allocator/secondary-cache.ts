@@ -11,10 +11,10 @@ const MAX_WASTE = 4 * PAGE_SIZE;
 const FULL_EVENTS_LIMIT = 4;
 
 export class SecondaryCache {
-  private readonly program: Program;
+  protected readonly program: Program;
   readonly config: SecondaryCacheConfig;
   /** Headers in front of a user pointer, in bytes. */
-  private readonly headersSize: number;
+  protected readonly headersSize: number;
   /** Slots, the newest entry in slot 0. `commitBase` 0: free. `time` 0: pages given back, so contents are the clean page's. */
   readonly commitBase: Float64Array;
   readonly commitSize: Float64Array;
@@ -96,8 +96,7 @@ export class SecondaryCache {
     }
     const now = Math.max(1, this.program.now());
     const isReleased = this.releaseIntervalMs === 0 && this.program.releasePages(commitBase, commitSize);
-    if (this.entriesCount >= this.maxEntriesCount) {
-      if (this.fullEvents++ === FULL_EVENTS_LIMIT) this.empty();
+    if (this.entriesCount >= this.maxEntriesCount && !this.makeRoom()) {
       this.program.discard(mapBase, mapSize);
     } else {
       const slot = this.freeSlot();
@@ -116,13 +115,20 @@ export class SecondaryCache {
     if (this.releaseIntervalMs >= 0) this.releaseOlderThan(now - this.releaseIntervalMs * 1e6);
   }
 
-  private freeSlot(): number {
+  /** What a store into a full cache does first. @returns whether there is room now; this policy never makes any (S12.3) */
+  protected makeRoom(): boolean {
+    if (this.fullEvents++ === FULL_EVENTS_LIMIT) this.empty();
+    return false;
+  }
+
+  /** The slot that the entry of slot 0 moves to, to let a new one in. */
+  protected freeSlot(): number {
     let slot = 0;
     while (this.commitBase[slot] !== 0) slot++;
     return slot;
   }
 
-  private moveSlot(from: number, to: number): void {
+  protected moveSlot(from: number, to: number): void {
     if (from === to) return;
     this.commitBase[to] = this.commitBase[from];
     this.commitSize[to] = this.commitSize[from];

@@ -10,6 +10,7 @@ import type { LargeFill } from "./options.ts";
 import { NO_MEMORY, type Program } from "./program.ts";
 import { type ReportContext, reportMapError } from "./report.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
+import { LruSecondaryCache } from "./secondary-cache-lru.ts";
 import { loadWord, storeWord } from "./words.ts";
 
 const PAGE_SIZE = 4096;
@@ -37,6 +38,7 @@ export interface SecondaryOptions {
   readonly program: Program;
   /** Absent: nothing is cached. */
   readonly cache?: SecondaryCacheConfig;
+  readonly cachePolicy?: "array" | "lru";
   readonly releaseIntervalMs: number;
   readonly largeFill: LargeFill;
   readonly referencePages: ReferencePages;
@@ -83,7 +85,7 @@ export class Secondary {
     this.cache =
       options.cache === undefined
         ? null
-        : new SecondaryCache(options.program, options.cache, {
+        : new (options.cachePolicy === "lru" ? LruSecondaryCache : SecondaryCache)(options.program, options.cache, {
             headersSize: LARGE_HEADERS_SIZE,
             releaseIntervalMs: options.releaseIntervalMs,
           });

@@ -56,11 +56,14 @@ export interface SecondaryStatistics {
 }
 
 export interface CacheStatistics {
+  /** The reference version's, or that of later ones. */
+  readonly policy: "array" | "lru";
   readonly maxEntries: number;
   readonly maxEntryBytes: number;
   readonly releaseIntervalMs: number;
   readonly lookups: number;
   readonly hits: number;
+  /** The newest first, of policy "lru". */
   readonly entries: readonly CacheEntryStatistics[];
 }
 

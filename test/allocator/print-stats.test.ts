@@ -44,6 +44,7 @@ const recorded: HeapStatistics = {
     largestBytes: 303104,
     fragmentedBytes: 8192,
     cache: {
+      policy: "array",
       maxEntries: 32,
       maxEntryBytes: 524288,
       releaseIntervalMs: 5000,
