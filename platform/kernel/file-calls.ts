@@ -100,6 +100,7 @@ export function ftruncate(process: Process, fd: number, length: number): 0 {
 /** fallocate(2): FALLOC_FL_PUNCH_HOLE with KEEP_SIZE, or mode 0 to lengthen a file. */
 export function fallocate(process: Process, fd: number, mode: number, offset: number, length: number): 0 {
   enter(process, "fallocate");
+  int(mode, "mode", "fallocate");
   const file = process.fds.get(fd, "fallocate");
   word(offset, "offset", "fallocate");
   word(length, "length", "fallocate");
@@ -117,6 +118,7 @@ export function fallocate(process: Process, fd: number, mode: number, offset: nu
 
 export function pipe2(process: Process, flags: number): [number, number] {
   enter(process, "pipe2");
+  int(flags, "flags", "pipe2");
   if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) throw new SystemError("EINVAL", "pipe2", `flags ${flags}`);
   const first = process.fds.requireRoom("pipe2");
   process.fds.requireRoom("pipe2", first + 1);
@@ -128,6 +130,7 @@ export function pipe2(process: Process, flags: number): [number, number] {
 /** open(2) of /proc/self/fd/N: the same inode with an access mode of its own. @throws SystemError ENOENT for all else. */
 export function open(process: Process, path: string, flags: number): number {
   enter(process, "open");
+  int(flags, "flags", "open");
   const match = /^\/proc\/self\/fd\/(\d+)$/.exec(path);
   if (match === null) throw new SystemError("ENOENT", "open", path);
   const fd = Number(match[1]);
@@ -152,6 +155,7 @@ export function dup(process: Process, fd: number): number {
 
 export function dup3(process: Process, oldFd: number, newFd: number, flags: number): number {
   enter(process, "dup3");
+  int(flags, "flags", "dup3");
   if (oldFd === newFd || (flags & ~O_CLOEXEC) !== 0) throw new SystemError("EINVAL", "dup3");
   const file = process.fds.get(oldFd, "dup3");
   file.get();
@@ -173,6 +177,7 @@ function duplicate(process: Process, fd: number, lowest: number, closeOnExec: bo
 
 export function fcntl(process: Process, fd: number, command: number, argument: number): number {
   enter(process, "fcntl");
+  int(command, "command", "fcntl");
   const descriptor = process.fds.descriptor(fd, "fcntl");
   switch (command) {
     case F_DUPFD:
@@ -205,6 +210,7 @@ export function fstat(process: Process, fd: number): FileStatus {
 
 export function lseek(process: Process, fd: number, offset: number, whence: number): number {
   enter(process, "lseek");
+  int(whence, "whence", "lseek");
   const file = process.fds.get(fd, "lseek");
   if (!file.operations.seekable) throw new SystemError("ESPIPE", "lseek");
   if (!Number.isInteger(offset)) throw new RangeError(`lseek: offset ${offset} is not a whole number of bytes`);

@@ -17,6 +17,8 @@ export type IoVector = readonly [address: number, length: number];
 
 /** Remote pages taken hold of at once (PVM_MAX_KMALLOC_PAGES * PAGE_SIZE / 8). */
 const PAGES_AT_ONCE = 1024;
+/** Most vectors of one call on either side. */
+const UIO_MAXIOV = 1024;
 
 /** Walks the local vectors as one buffer. */
 class LocalCursor {
@@ -65,9 +67,12 @@ export function processVmCall(
   flags: number,
 ): number {
   if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
-  for (const [address, length] of [...local, ...remote]) {
-    word(address, "iov_base", syscall);
-    word(length, "iov_len", syscall);
+  for (const vectors of [local, remote]) {
+    if (vectors.length > UIO_MAXIOV) throw new SystemError("EINVAL", syscall, `${vectors.length} vectors`);
+    for (const [address, length] of vectors) {
+      word(address, "iov_base", syscall);
+      if (word(length, "iov_len", syscall) >= 2 ** 63) throw new SystemError("EINVAL", syscall, `length ${length}`);
+    }
   }
   if (!local.some(([, length]) => length > 0)) return 0;
   const target = thread.process.kernel.processes.get(pid);

@@ -1,14 +1,10 @@
-// Every system call with wrong arguments gives Linux's errno and changes nothing: areas, memory, descriptors, frames.
-import { describe, expect, test } from "vitest";
-import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
-import { SystemError } from "../../../platform/kernel/errors.ts";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
-import type { Process } from "../../../platform/kernel/process.ts";
+// Every system call about memory and processes with wrong arguments gives Linux's errno and changes nothing.
+// Those about descriptors are in bad-file-arguments.test.ts.
+import { AREA, BASE, type Case, describeFailures, describeNoNumbers, HOLE } from "./failing-calls.ts";
 
-const BASE = 0x10_0000_0000;
-const AREA = 8 * PAGE_SIZE;
-const HOLE = BASE + AREA;
+/** End of this machine's user addresses, and of those that x86-64 could have. */
 const BEYOND = 2 ** 38;
+const ARCHITECTURE_END = 2 ** 47;
 const RW = 3;
 const PRIVATE_ANONYMOUS = 0x22;
 const SHARED = 1;
@@ -18,68 +14,9 @@ const MAYMOVE = 1;
 const MREMAP_FIXED = 2;
 const DONTUNMAP = 4;
 
-interface Given {
-  readonly process: Process;
-  /** A memfd of one page, open for reading and writing, and the same for reading only. */
-  readonly file: number;
-  readonly readOnly: number;
-  readonly readEnd: number;
-  readonly writeEnd: number;
+function vectors(count: number): [number, number][] {
+  return Array.from({ length: count }, () => [BASE, 1]);
 }
-
-/** A process with eight anonymous pages at BASE, of which two are written, a file and a pipe. */
-function given(): Given {
-  const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false });
-  const process = kernel.createProcess({ name: "program" });
-  process.mmap(BASE, AREA, RW, PRIVATE_ANONYMOUS | FIXED);
-  process.memory.setUint8(BASE, 1);
-  process.memory.setUint8(BASE + 3 * PAGE_SIZE, 2);
-  const file = process.memfd_create("file");
-  process.ftruncate(file, PAGE_SIZE);
-  const readOnly = process.open(`/proc/self/fd/${file}`, 0);
-  const [readEnd, writeEnd] = process.pipe2(0o4000);
-  return { process, file, readOnly, readEnd, writeEnd };
-}
-
-/** What a failing call must leave as it was. */
-function state({ process, file }: Given): unknown {
-  return {
-    smaps: process.procfs("smaps"),
-    statm: process.procfs("statm"),
-    pagemap: [...process.pagemap(BASE, AREA)],
-    freeFrames: process.kernel.frames.freeFrames,
-    descriptors: [0, 1, 2, 3, 4, 5, 6, 7, 8].map((fd) => isOpen(process, fd)),
-    fileSize: process.fstat(file).size,
-    faults: process.minorFaults,
-  };
-}
-
-function isOpen(process: Process, fd: number): boolean {
-  try {
-    process.fstat(fd);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function errnoOf(call: () => unknown): { code: string; syscall: string } {
-  try {
-    return { code: `no error but ${String(call())}`, syscall: "" };
-  } catch (error) {
-    if (error instanceof SystemError) return { code: error.code, syscall: error.syscall };
-    return { code: String(error), syscall: "" };
-  }
-}
-
-type Case = readonly [what: string, errno: string, call: (given: Given) => unknown];
-
-const NOT_A_NUMBER: readonly [string, number][] = [
-  ["NaN", Number.NaN],
-  ["a fraction", 4096.5],
-  ["a negative number", -4096],
-  ["infinity", Number.POSITIVE_INFINITY],
-];
 
 const cases: Record<string, readonly Case[]> = {
   mmap: [
@@ -120,12 +57,18 @@ const cases: Record<string, readonly Case[]> = {
       "EOPNOTSUPP",
       ({ process, file }) => process.mmap(0, 4096, RW, 3 | 0x80000, file, 0),
     ],
-    ["huge pages", "EINVAL", ({ process, file }) => process.mmap(0, 4096, RW, PRIVATE | 0x40000, file, 0)],
+    ["huge pages of a file", "EINVAL", ({ process, file }) => process.mmap(0, 4096, RW, PRIVATE | 0x40000, file, 0)],
+    ["huge pages, of which there are none", "ENOMEM", ({ process }) => process.mmap(0, 4096, RW, 0x40022)],
+    ["a length that wraps to 0", "ENOMEM", ({ process }) => process.mmap(0, -1, RW, PRIVATE_ANONYMOUS)],
+    ["a negative offset", "EOVERFLOW", ({ process, file }) => process.mmap(0, 4096, RW, PRIVATE, file, -4096)],
+    ["shared memory that grows", "EINVAL", ({ process }) => process.mmap(0, 4096, RW, 0x121)],
+    ["a growing file mapping", "EINVAL", ({ process, file }) => process.mmap(0, 4096, RW, 0x102, file, 0)],
+    ["more locked memory than the limit", "EAGAIN", ({ process }) => process.mmap(0, 16 * 2 ** 20, RW, 0x2022)],
   ],
   munmap: [
     ["no length", "EINVAL", ({ process }) => process.munmap(BASE, 0)],
     ["an unaligned address", "EINVAL", ({ process }) => process.munmap(BASE + 8, 4096)],
-    ["an address beyond the address space", "EINVAL", ({ process }) => process.munmap(BEYOND, 4096)],
+    ["an address beyond the address space", "EINVAL", ({ process }) => process.munmap(ARCHITECTURE_END, 4096)],
     ["a range beyond the address space", "EINVAL", ({ process }) => process.munmap(BASE, 2 ** 48)],
   ],
   mprotect: [
@@ -135,6 +78,7 @@ const cases: Record<string, readonly Case[]> = {
     ["growing downwards what does not", "EINVAL", ({ process }) => process.mprotect(BASE, 4096, 0x1000001)],
     ["a hole", "ENOMEM", ({ process }) => process.mprotect(HOLE, 4096, 1)],
     ["a range that wraps", "ENOMEM", ({ process }) => process.mprotect(BASE, 2 ** 64 - 4096, 1)],
+    ["PROT_MTE without the extension", "EINVAL", ({ process }) => process.mprotect(BASE, 4096, 0x21)],
   ],
   madvise: [
     ["unknown advice", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 77)],
@@ -143,6 +87,9 @@ const cases: Record<string, readonly Case[]> = {
     ["a range that wraps", "EINVAL", ({ process }) => process.madvise(BASE, 2 ** 64 - 4096, 4)],
     ["removal without a file", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 9)],
     ["population of a hole", "ENOMEM", ({ process }) => process.madvise(HOLE, 4096, 22)],
+    ["unknown advice of nothing", "EINVAL", ({ process }) => process.madvise(BASE, 0, 77)],
+    ["a huge page", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 14)],
+    ["a hardware error", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 100)],
   ],
   mremap: [
     ["unknown flags", "EINVAL", ({ process }) => process.mremap(BASE, 4096, 8192, 8)],
@@ -162,7 +109,7 @@ const cases: Record<string, readonly Case[]> = {
     [
       "a target beyond the address space",
       "EINVAL",
-      ({ process }) => process.mremap(BASE, 4096, 4096, MAYMOVE | MREMAP_FIXED, BEYOND),
+      ({ process }) => process.mremap(BASE, 4096, 4096, MAYMOVE | MREMAP_FIXED, ARCHITECTURE_END),
     ],
     ["DONTUNMAP with another length", "EINVAL", ({ process }) => process.mremap(BASE, 4096, 8192, MAYMOVE | DONTUNMAP)],
     ["old length 0 of private memory", "EINVAL", ({ process }) => process.mremap(BASE, 0, 4096, MAYMOVE)],
@@ -193,72 +140,26 @@ const cases: Record<string, readonly Case[]> = {
     ["unknown flags", "EINVAL", ({ process }) => process.mlockall(8)],
     ["ONFAULT alone", "EINVAL", ({ process }) => process.mlockall(4)],
   ],
-  memfd_create: [
-    ["unknown flags", "EINVAL", ({ process }) => process.memfd_create("x", 0x1000)],
-    ["a name of 250 bytes", "EINVAL", ({ process }) => process.memfd_create("x".repeat(250))],
-  ],
-  ftruncate: [
-    ["a negative length", "EINVAL", ({ process, file }) => process.ftruncate(file, -1)],
-    ["a bad descriptor", "EBADF", ({ process }) => process.ftruncate(99, 0)],
-    ["a descriptor for reading", "EINVAL", ({ process, readOnly }) => process.ftruncate(readOnly, 0)],
-    ["a pipe", "EINVAL", ({ process, writeEnd }) => process.ftruncate(writeEnd, 0)],
-  ],
-  fallocate: [
-    ["no length", "EINVAL", ({ process, file }) => process.fallocate(file, 3, 0, 0)],
-    ["a negative offset", "EINVAL", ({ process, file }) => process.fallocate(file, 3, -4096, 4096)],
-    ["a hole that changes the size", "EOPNOTSUPP", ({ process, file }) => process.fallocate(file, 2, 0, 4096)],
-    ["unknown modes", "EOPNOTSUPP", ({ process, file }) => process.fallocate(file, 0x1000, 0, 4096)],
-    ["a descriptor for reading", "EBADF", ({ process, readOnly }) => process.fallocate(readOnly, 3, 0, 4096)],
-    ["a pipe", "ESPIPE", ({ process, writeEnd }) => process.fallocate(writeEnd, 3, 0, 4096)],
-    ["a bad descriptor", "EBADF", ({ process }) => process.fallocate(99, 3, 0, 4096)],
-  ],
-  read: [
-    ["a bad descriptor", "EBADF", ({ process }) => process.read(99, BASE, 8)],
-    ["the write end of a pipe", "EBADF", ({ process, writeEnd }) => process.read(writeEnd, BASE, 8)],
-    ["an empty pipe that does not block", "EAGAIN", ({ process, readEnd }) => process.read(readEnd, BASE, 8)],
-    ["a buffer in a hole", "EFAULT", ({ process, file }) => process.read(file, HOLE, 8)],
-  ],
-  write: [
-    ["a bad descriptor", "EBADF", ({ process }) => process.write(-1, BASE, 8)],
-    ["a descriptor for reading", "EBADF", ({ process, readOnly }) => process.write(readOnly, BASE, 8)],
-    ["the read end of a pipe", "EBADF", ({ process, readEnd }) => process.write(readEnd, BASE, 8)],
-    ["a buffer in a hole", "EFAULT", ({ process, writeEnd }) => process.write(writeEnd, HOLE, 8)],
-  ],
-  pread64: [
-    ["a negative offset", "EINVAL", ({ process, file }) => process.pread64(file, BASE, 8, -1)],
-    ["a pipe", "ESPIPE", ({ process, readEnd }) => process.pread64(readEnd, BASE, 8, 0)],
-    ["a bad descriptor", "EBADF", ({ process }) => process.pread64(99, BASE, 8, 0)],
-  ],
-  pwrite64: [
-    ["a negative offset", "EINVAL", ({ process, file }) => process.pwrite64(file, BASE, 8, -1)],
-    ["a pipe", "ESPIPE", ({ process, writeEnd }) => process.pwrite64(writeEnd, BASE, 8, 0)],
-    ["a descriptor for reading", "EBADF", ({ process, readOnly }) => process.pwrite64(readOnly, BASE, 8, 0)],
-  ],
-  lseek: [
-    ["a pipe", "ESPIPE", ({ process, readEnd }) => process.lseek(readEnd, 0, 0)],
-    ["an unknown origin", "EINVAL", ({ process, file }) => process.lseek(file, 0, 9)],
-    ["a place before the start", "EINVAL", ({ process, file }) => process.lseek(file, -1, 0)],
-    ["a bad descriptor", "EBADF", ({ process }) => process.lseek(99, 0, 0)],
-  ],
-  fstat: [["a bad descriptor", "EBADF", ({ process }) => process.fstat(99)]],
-  close: [["a bad descriptor", "EBADF", ({ process }) => process.close(99)]],
-  dup: [["a bad descriptor", "EBADF", ({ process }) => process.dup(99)]],
-  dup3: [
-    ["a bad descriptor", "EBADF", ({ process }) => process.dup3(99, 8, 0)],
-    ["the same descriptor twice", "EINVAL", ({ process, file }) => process.dup3(file, file, 0)],
-    ["unknown flags", "EINVAL", ({ process, file }) => process.dup3(file, 8, 1)],
-    ["a number beyond the limit", "EBADF", ({ process, file }) => process.dup3(file, 1024, 0)],
-  ],
-  fcntl: [
-    ["a bad descriptor", "EBADF", ({ process }) => process.fcntl(99, 1, 0)],
-    ["an unknown command", "EINVAL", ({ process, file }) => process.fcntl(file, 9999, 0)],
-  ],
-  open: [["a path that is not there", "ENOENT", ({ process }) => process.open("/nowhere", 0)]],
-  pipe2: [["unknown flags", "EINVAL", ({ process }) => process.pipe2(1)]],
   process_vm_readv: [
     ["flags", "EINVAL", ({ process }) => process.process_vm_readv(process.pid, [[BASE, 8]], [[BASE, 8]], 1)],
     ["an unknown process", "ESRCH", ({ process }) => process.process_vm_readv(999_999, [[BASE, 8]], [[BASE, 8]])],
     ["a hole", "EFAULT", ({ process }) => process.process_vm_readv(process.pid, [[BASE, 8]], [[HOLE, 8]])],
+    [
+      "more vectors than 1,024",
+      "EINVAL",
+      ({ process }) => process.process_vm_readv(process.pid, vectors(1025), vectors(1)),
+    ],
+    [
+      "more remote vectors than 1,024",
+      "EINVAL",
+      ({ process }) => process.process_vm_readv(process.pid, vectors(1), vectors(1025)),
+    ],
+    ["a negative length", "EINVAL", ({ process }) => process.process_vm_readv(process.pid, [[BASE, -1]], vectors(1))],
+    [
+      "a negative remote length",
+      "EINVAL",
+      ({ process }) => process.process_vm_readv(process.pid, vectors(1), [[BASE, -1]]),
+    ],
   ],
   process_vm_writev: [
     ["flags", "EINVAL", ({ process }) => process.process_vm_writev(process.pid, [[BASE, 8]], [[BASE, 8]], 1)],
@@ -271,62 +172,75 @@ const cases: Record<string, readonly Case[]> = {
     ["soft above hard", "EINVAL", ({ process }) => process.setrlimit(9, 2, 1)],
   ],
   prctl: [["an unknown option", "EINVAL", ({ process }) => process.prctl(9999)]],
+  wait4: [
+    ["no children", "ECHILD", ({ process }) => process.wait4()],
+    ["a process that is no child", "ECHILD", ({ process }) => process.wait4(process.pid)],
+  ],
+  "9999": [["a number that no call has", "ENOSYS", ({ process }) => process.syscall(9999)]],
+  no_such_call: [["a name that no call has", "ENOSYS", ({ process }) => process.syscall("no_such_call")]],
+  get_user_pages: [
+    ["pins of a hole", "EFAULT", ({ process }) => process.pin(BASE, 2 * AREA, { write: false })],
+    ["pins beyond the address space", "EFAULT", ({ process }) => process.pin(BEYOND, 8, { write: false })],
+  ],
 };
 
-for (const [name, rows] of Object.entries(cases)) {
-  describe(name, () => {
-    test.each(rows)("%s is %s", (_, errno, call) => {
-      const world = given();
-      const before = state(world);
-      expect(errnoOf(() => call(world))).toEqual({ code: errno, syscall: name });
-      expect(state(world)).toEqual(before);
-      world.process.kernel.checkInvariants();
-    });
-  });
-}
+describeFailures(cases);
 
-/** Calls that take an address or a length; what is no whole number is refused, never wrapped. */
-const withAddress: Record<string, (process: Process, address: number) => unknown> = {
-  mmap: (process, address) => process.mmap(address, 4096, RW, PRIVATE_ANONYMOUS | FIXED),
-  munmap: (process, address) => process.munmap(address, 4096),
-  mprotect: (process, address) => process.mprotect(address, 4096, 1),
-  madvise: (process, address) => process.madvise(address, 4096, 4),
-  mremap: (process, address) => process.mremap(address, 4096, 8192, MAYMOVE),
-  mincore: (process, address) => process.mincore(address, 4096),
-  msync: (process, address) => process.msync(address, 4096, 4),
-  mlock: (process, address) => process.mlock(address, 4096),
-  munlock: (process, address) => process.munlock(address, 4096),
-};
-
-describe("an address that is no address", () => {
-  for (const [name, call] of Object.entries(withAddress)) {
-    test.each(NOT_A_NUMBER)(`${name} refuses %s`, (_, address) => {
-      const world = given();
-      const before = state(world);
-      expect(() => call(world.process, address)).toThrow();
-      expect(state(world)).toEqual(before);
-      world.process.kernel.checkInvariants();
-    });
-  }
-});
-
-const withLength: Record<string, (process: Process, length: number) => unknown> = {
-  mmap: (process, length) => process.mmap(BASE, length, RW, PRIVATE_ANONYMOUS | FIXED),
-  munmap: (process, length) => process.munmap(BASE, length),
-  mprotect: (process, length) => process.mprotect(BASE, length, 1),
-  madvise: (process, length) => process.madvise(BASE, length, 4),
-  mincore: (process, length) => process.mincore(BASE, length),
-  mlock: (process, length) => process.mlock(BASE, length),
-};
-
-describe("a length that is no length", () => {
-  for (const [name, call] of Object.entries(withLength)) {
-    test.each(NOT_A_NUMBER)(`${name} refuses %s`, (_, length) => {
-      const world = given();
-      const before = state(world);
-      expect(() => call(world.process, length)).toThrow();
-      expect(state(world)).toEqual(before);
-      world.process.kernel.checkInvariants();
-    });
-  }
+describeNoNumbers({
+  mmap: {
+    address: ({ process }, value) => process.mmap(value, 4096, RW, PRIVATE_ANONYMOUS | FIXED),
+    length: ({ process }, value) => process.mmap(BASE, value, RW, PRIVATE_ANONYMOUS | FIXED),
+    prot: ({ process }, value) => process.mmap(BASE, 4096, value, PRIVATE_ANONYMOUS | FIXED),
+    flags: ({ process }, value) => process.mmap(BASE, 4096, RW, value),
+  },
+  munmap: {
+    address: ({ process }, value) => process.munmap(value, 4096),
+    length: ({ process }, value) => process.munmap(BASE, value),
+  },
+  mprotect: {
+    address: ({ process }, value) => process.mprotect(value, 4096, 1),
+    length: ({ process }, value) => process.mprotect(BASE, value, 1),
+    prot: ({ process }, value) => process.mprotect(BASE, 4096, value),
+  },
+  madvise: {
+    address: ({ process }, value) => process.madvise(value, 4096, 4),
+    length: ({ process }, value) => process.madvise(BASE, value, 4),
+    advice: ({ process }, value) => process.madvise(BASE, 4096, value),
+  },
+  mremap: {
+    "old address": ({ process }, value) => process.mremap(value, 4096, 8192, MAYMOVE),
+    "old length": ({ process }, value) => process.mremap(BASE, value, 8192, MAYMOVE),
+    "new length": ({ process }, value) => process.mremap(BASE, 4096, value, MAYMOVE),
+    flags: ({ process }, value) => process.mremap(BASE, 4096, 8192, value),
+  },
+  mincore: {
+    address: ({ process }, value) => process.mincore(value, 4096),
+    length: ({ process }, value) => process.mincore(BASE, value),
+  },
+  msync: {
+    address: ({ process }, value) => process.msync(value, 4096, 4),
+    length: ({ process }, value) => process.msync(BASE, value, 4),
+    flags: ({ process }, value) => process.msync(BASE, 4096, value),
+  },
+  mlock: {
+    address: ({ process }, value) => process.mlock(value, 4096),
+    length: ({ process }, value) => process.mlock(BASE, value),
+  },
+  mlock2: { flags: ({ process }, value) => process.mlock2(BASE, 4096, value) },
+  munlock: {
+    address: ({ process }, value) => process.munlock(value, 4096),
+    length: ({ process }, value) => process.munlock(BASE, value),
+  },
+  mlockall: { flags: ({ process }, value) => process.mlockall(value) },
+  brk: { address: ({ process }, value) => process.brk(value) },
+  pin: {
+    address: ({ process }, value) => process.pin(value, 8, { write: false }),
+    length: ({ process }, value) => process.pin(BASE, value, { write: false }),
+  },
+  process_vm_readv: {
+    "local address": ({ process }, value) => process.process_vm_readv(process.pid, [[value, 8]], vectors(1)),
+    "local length": ({ process }, value) => process.process_vm_readv(process.pid, [[BASE, value]], vectors(1)),
+    "remote address": ({ process }, value) => process.process_vm_readv(process.pid, vectors(1), [[value, 8]]),
+    "remote length": ({ process }, value) => process.process_vm_readv(process.pid, vectors(1), [[BASE, value]]),
+  },
 });
