@@ -13,6 +13,11 @@ import { VmaTable } from "./vma.ts";
 
 /** TASK_SIZE: the end of user addresses, in pages. */
 export const TASK_SIZE_PAGES = ADDRESS_LIMIT / PAGE_SIZE;
+/**
+ * The end of user addresses of x86-64 with four levels, in pages. Lengths are checked against this, as Linux does, so that a
+ * length too long for this machine's 38 bits, but not for that one's 47, is refused (or not) as there.
+ */
+export const ARCHITECTURE_TASK_SIZE_PAGES = 2 ** 35 - 1;
 /** The kernel never chooses an address below this (vm.mmap_min_addr is 64 KiB). */
 export const MMAP_MIN_PAGE = 16;
 /** Kernel-chosen mappings are placed downwards from here; 4 MiB above it are left for stacks. */

@@ -1,7 +1,7 @@
 // mremap(2): growing, shrinking and moving mappings with their pages (mm/mremap.c of Linux 6.18).
 // Page-table entries are moved, never copied; areas are split and joined by vma-merge.ts.
 import { PAGE_SIZE } from "../hardware/layout.ts";
-import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
+import { type AddressSpace, ARCHITECTURE_TASK_SIZE_PAGES, TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "./mman.ts";
 import { munmap, unmapRange } from "./munmap.ts";
@@ -67,9 +67,9 @@ function checkArguments(space: AddressSpace, { start, oldPages, newPages, target
   };
   if ((flags & ~KNOWN_FLAGS) !== 0) refuse(`flags ${flags}`);
   if (!Number.isInteger(start)) refuse("unaligned old address");
-  if (newPages === 0 || newPages > TASK_SIZE_PAGES) refuse("new length");
+  if (newPages === 0 || newPages > ARCHITECTURE_TASK_SIZE_PAGES) refuse("new length");
   if (!impliesTarget(flags)) return;
-  if (target > TASK_SIZE_PAGES - newPages) refuse("new address beyond the address space");
+  if (target > ARCHITECTURE_TASK_SIZE_PAGES - newPages) refuse("new address beyond the address space");
   if (!Number.isInteger(target)) refuse("unaligned new address");
   if ((flags & MREMAP_MAYMOVE) === 0) refuse("a new address needs MREMAP_MAYMOVE");
   if ((flags & MREMAP_DONTUNMAP) !== 0 && oldPages !== newPages) refuse("MREMAP_DONTUNMAP does not resize");

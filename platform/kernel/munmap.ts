@@ -3,7 +3,7 @@
 
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
-import { TASK_SIZE_PAGES } from "./address-space.ts";
+import { ARCHITECTURE_TASK_SIZE_PAGES, TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { noteGap, pagesOf } from "./unmapped-area.ts";
 import { VM_ACCOUNT, VM_LOCKED } from "./vm-flags.ts";
@@ -18,10 +18,10 @@ export function munmap(space: AddressSpace, address: number, length: number, sys
   const pages = pagesOf(length);
   if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", syscall, "unaligned address");
   const start = address / PAGE_SIZE;
-  if (pages === 0 || start > TASK_SIZE_PAGES || pages > TASK_SIZE_PAGES - start) {
+  if (pages === 0 || start > ARCHITECTURE_TASK_SIZE_PAGES || pages > ARCHITECTURE_TASK_SIZE_PAGES - start) {
     throw new SystemError("EINVAL", syscall, `length ${length}`);
   }
-  unmapRange(space, start, start + pages, syscall);
+  unmapRange(space, start, Math.min(start + pages, TASK_SIZE_PAGES), syscall);
 }
 
 /**

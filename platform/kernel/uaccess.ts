@@ -61,15 +61,28 @@ function transfer(thread: Thread, address: number, buffer: Uint8Array, access: n
     const { ram } = process.kernel.machine;
     const position = ram.positionOf(frame) + (at & OFFSET_MASK);
     const bank = ram.bankOf(frame);
-    if (access === ACCESS_LOAD) buffer.set(bank.subarray(position, position + bytes), done);
+    if (access === ACCESS_LOAD) moveForward(buffer, done, bank, position, bytes);
     else {
-      bank.set(buffer.subarray(done, done + bytes), position);
+      moveForward(bank, position, buffer, done, bytes);
       if (ram.undefinedBits.length > 0) markDefined(ram, frame * PAGE_SIZE + (at & OFFSET_MASK), bytes);
     }
     done += bytes;
     if (bytes < room) break;
   }
   return done;
+}
+
+/**
+ * Copies bytes in ascending order, as the CPU's string move does: where a process copies to itself and the ranges overlap
+ * (process_vm_writev), what was just written is read again.
+ */
+function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: number, bytes: number): void {
+  const distance = to.byteOffset + target - (from.byteOffset + source);
+  if (to.buffer === from.buffer && distance > 0 && distance < bytes) {
+    for (let i = 0; i < bytes; i++) to[target + i] = from[source + i];
+  } else {
+    to.set(from.subarray(source, source + bytes), target);
+  }
 }
 
 /**
