@@ -48,6 +48,11 @@ export class PageTable {
     return (page | (ENTRIES_PER_BLOCK - 1)) + 1;
   }
 
+  /** Number of non-zero entries in the block of `page`. */
+  entriesInBlock(page: number): number {
+    return this.populated[page >> BLOCK_SHIFT];
+  }
+
   /** Tells that `count` entries of the block of `page` have been cleared in `entries` itself. */
   noteCleared(page: number, count: number): void {
     if (count === 0) return;

@@ -20,8 +20,9 @@ export function zapPages(space: AddressSpace, page: number, endPage: number): vo
   let stop = page;
   for (page = pageTable.next(stop, endPage); page < endPage; page = pageTable.next(stop, endPage)) {
     const before = zapped;
+    const last = before + pageTable.entriesInBlock(page);
     stop = Math.min(pageTable.blockEnd(page), endPage);
-    for (let at = page; at < stop; at++) {
+    for (let at = page; at < stop && zapped < last; at++) {
       const entry = entries[at];
       if (entry === 0) continue;
       entries[at] = 0;
