@@ -2,8 +2,8 @@
 // the same program in C on this machine's kernel. How a row is measured and printed is in microbench/.
 import { benchmarkCommand, positiveInteger, writeJson } from "./harness/command.ts";
 import { startProgress } from "./harness/progress.ts";
-import { type Effort, measureRow } from "./microbench/measurement.ts";
-import { compileNative } from "./microbench/native.ts";
+import { type Effort, type RowProcess, startRow } from "./microbench/measurement.ts";
+import { compileNative, type NativeProgram, type NativeRun, summariseNative } from "./microbench/native.ts";
 import { formatReport } from "./microbench/report.ts";
 import type { RowResult } from "./microbench/results.ts";
 import { rows as allRows, type Row, selectRows, thread } from "./microbench/rows.ts";
@@ -47,25 +47,58 @@ export async function run(argv: string[]): Promise<void> {
     writeJson(options.json, "microbench", { effort, thread, nativeReason, rows: results });
 }
 
-/** Row after row, never two at once: they would share caches and memory bandwidth. */
+/**
+ * The rows of one size take turns, a run each, so that all meet the same machine; never two at once, since they would share
+ * caches and memory bandwidth.
+ */
 async function measure(
   rows: readonly Row[],
   effort: Effort,
 ): Promise<{ results: RowResult[]; nativeReason: string | undefined }> {
-  const progress = startProgress(rows.length);
+  const progress = startProgress(rows.length + new Set(rows.map(sizeOf)).size * effort.runs);
   const native = compileNative();
   const results: RowResult[] = [];
+  const processes: RowProcess[] = [];
   try {
-    for (const row of rows) {
-      progress.step(row.name);
-      const measurement = await measureRow(row, effort);
-      const runsNatively = row.fill === "anonymous" || row.fill === "memset";
-      const nativeMeasurement = runsNatively && "measure" in native ? native.measure(row, effort) : undefined;
-      results.push({ row, measurement, native: nativeMeasurement });
+    for (const size of new Set(rows.map(sizeOf))) {
+      for (const row of rows.filter((one) => sizeOf(one) === size)) {
+        progress.step(`${row.name}: start`);
+        processes.push(await startRow(row, effort.iterations));
+      }
+      results.push(...(await takeTurns(processes, effort, native, (turn) => progress.step(`${size}: run ${turn}`))));
+      for (const process of processes.splice(0)) process.stop();
     }
   } finally {
     progress.done();
+    for (const process of processes) process.stop();
     if ("remove" in native) native.remove();
   }
   return { results, nativeReason: "reason" in native ? native.reason : undefined };
+}
+
+function sizeOf(row: Row): string {
+  return `${row.touchSize}/${row.mmapSize}`;
+}
+
+async function takeTurns(
+  processes: readonly RowProcess[],
+  { runs, iterations }: Effort,
+  native: NativeProgram,
+  step: (turn: number) => void,
+): Promise<RowResult[]> {
+  const seconds = processes.map((): number[] => []);
+  const nativeRuns = processes.map((): NativeRun[] => []);
+  for (let turn = 1; turn <= runs; turn++) {
+    step(turn);
+    for (const [i, process] of processes.entries()) {
+      seconds[i].push(await process.run());
+      const runsNatively = process.row.fill === "anonymous" || process.row.fill === "memset";
+      if (runsNatively && "run" in native) nativeRuns[i].push(native.run(process.row, iterations));
+    }
+  }
+  return processes.map(({ row, footprint }, i) => ({
+    row,
+    measurement: { ...footprint, seconds: seconds[i] },
+    native: nativeRuns[i].length === 0 ? undefined : summariseNative(nativeRuns[i]),
+  }));
 }

@@ -1,9 +1,9 @@
-// The child process of one row: makes a machine, looks at both RSS in one short run, then times the runs.
-// Argument: JSON of {row, effort}; output: JSON of a Measurement. Nothing is printed for people here.
+// The child process of one row: makes a machine, looks at both RSS in one short run, warms up, then times one run for each
+// message that it gets. Argument: JSON of {row, iterations}; messages out: a Footprint, then seconds. Nothing is printed here.
 import { Bench } from "tinybench";
-import { createKernel, type Process } from "../../refpage/index.ts";
+import { createKernel, type Kernel, type Process } from "../../refpage/index.ts";
 import { hostRssKib } from "../harness/host-rss.ts";
-import type { Effort, Measurement } from "./measurement.ts";
+import type { Footprint } from "./measurement.ts";
 import { main } from "./program.ts";
 import type { Row } from "./rows.ts";
 
@@ -22,8 +22,8 @@ function beforeMunmap(process: Process, lengthBytes: number, look: () => void): 
   };
 }
 
-function measure({ row, effort }: { row: Row; effort: Effort }): Measurement {
-  const kernel = createKernel({}, { initialisation: row.initialisation });
+/** Both RSS of one iteration, before the mapping goes, beside what they were before the program began. */
+function measureFootprint(kernel: Kernel, row: Row): Footprint {
   const observed = kernel.createProcess({ name: "microbench" });
   globalThis.gc?.();
   const hostBase = hostRssKib();
@@ -37,28 +37,35 @@ function measure({ row, effort }: { row: Row; effort: Effort }): Measurement {
   });
   main(observed, { ...row, iterations: 1 });
   observed.exit(0);
-
-  const program = kernel.createProcess({ name: "microbench" });
-  const bench = new Bench({
-    iterations: effort.runs,
-    time: 0,
-    warmupIterations: 1,
-    warmupTime: 0,
-    retainSamples: true,
-  });
-  bench.add(row.name, () => main(program, { ...row, iterations: effort.iterations }));
-  const [task] = bench.runSync();
-  const { result } = task;
-  if (result.state !== "completed")
-    throw new Error(`${row.name}: the runs ended as ${result.state}`, { cause: result });
   return {
-    seconds: (result.latency.samples ?? []).map((milliseconds) => milliseconds / effort.iterations),
     simulatedRssKib: simulatedPeak,
     simulatedBaseRssKib: simulatedBase,
     hostRssKib: hostPeak,
     hostBaseRssKib: hostBase,
-    hostMaxRssKib: process.resourceUsage().maxRSS,
   };
 }
 
-process.stdout.write(JSON.stringify(measure(JSON.parse(process.argv[2]))));
+function serve({ row, iterations }: { row: Row; iterations: number }): void {
+  const kernel = createKernel({}, { initialisation: row.initialisation });
+  const footprint = measureFootprint(kernel, row);
+  const program = kernel.createProcess({ name: "microbench" });
+  const run = (): number => {
+    // The caches are another row's: a few iterations first, untimed.
+    main(program, { ...row, iterations: Math.ceil(iterations / 10) });
+    const bench = new Bench({ iterations: 1, time: 0, warmup: false });
+    bench.add(row.name, () => main(program, { ...row, iterations }));
+    const { result } = bench.runSync()[0];
+    if (result.state !== "completed")
+      throw new Error(`${row.name}: the run ended as ${result.state}`, { cause: result });
+    // From milliseconds a run to seconds for 1000 iterations.
+    return result.latency.mean / iterations;
+  };
+  // Until the engine has compiled what the sparse row does in a microsecond.
+  const start = performance.now();
+  do run();
+  while (performance.now() - start < WARM_UP_MILLISECONDS);
+  process.on("message", () => process.send?.(run()));
+  process.send?.(footprint);
+}
+
+serve(JSON.parse(process.argv[2]));

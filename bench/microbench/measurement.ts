@@ -1,20 +1,22 @@
-// What a child process measures of one row, and how the parent asks for it. The child's side is child.ts.
-import { execFile } from "node:child_process";
+// What is measured of one row, and the process of its own in which that happens, so that its RSS is that row's alone.
+// The child's side is child.ts.
+import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { Row } from "./rows.ts";
 
-export interface Measurement {
-  /** Seconds for 1000 iterations, one entry a run. */
-  readonly seconds: readonly number[];
+/** RSS in KiB of the first iteration. */
+export interface Footprint {
   /** Rss of the simulated process's smaps_rollup just before munmap, and before the first mmap. */
   readonly simulatedRssKib: number;
   readonly simulatedBaseRssKib: number;
   /** RSS of the host process just before munmap, and once machine, kernel and process were made. */
   readonly hostRssKib: number;
   readonly hostBaseRssKib: number;
-  /** The host process's highest RSS over all runs (getrusage's ru_maxrss). */
-  readonly hostMaxRssKib: number;
+}
+
+export interface Measurement extends Footprint {
+  /** Seconds for 1000 iterations, one entry a run. */
+  readonly seconds: readonly number[];
 }
 
 export interface Effort {
@@ -22,11 +24,44 @@ export interface Effort {
   readonly iterations: number;
 }
 
-const childProgram = fileURLToPath(new URL("./child.js", import.meta.url));
-const execute = promisify(execFile);
+/** The process of one row: warmed up, waiting to be told to run. */
+export interface RowProcess {
+  readonly row: Row;
+  readonly footprint: Footprint;
+  /** Seconds for 1000 iterations. */
+  run(): Promise<number>;
+  stop(): void;
+}
 
-/** Measures one row in a process of its own, so that its RSS is that row's alone. */
-export async function measureRow(row: Row, effort: Effort): Promise<Measurement> {
-  const { stdout } = await execute(process.execPath, ["--expose-gc", childProgram, JSON.stringify({ row, effort })]);
-  return JSON.parse(stdout) as Measurement;
+const childProgram = fileURLToPath(new URL("./child.js", import.meta.url));
+
+export async function startRow(row: Row, iterations: number): Promise<RowProcess> {
+  const child = fork(childProgram, [JSON.stringify({ row, iterations })], { execArgv: ["--expose-gc"] });
+  const footprint = (await nextMessage(child, row)) as Footprint;
+  return {
+    row,
+    footprint,
+    async run() {
+      const answer = nextMessage(child, row);
+      child.send("run");
+      return (await answer) as number;
+    },
+    stop: () => child.kill(),
+  };
+}
+
+/** The child's next message. Rejects if it ends instead. */
+function nextMessage(child: ChildProcess, row: Row): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onExit = (code: number | null, signal: string | null) => {
+      child.off("message", onMessage);
+      reject(new Error(`the process of ${row.name} ended with ${code === null ? `signal ${signal}` : `code ${code}`}`));
+    };
+    const onMessage = (message: unknown) => {
+      child.off("exit", onExit);
+      resolve(message);
+    };
+    child.once("message", onMessage);
+    child.once("exit", onExit);
+  });
 }

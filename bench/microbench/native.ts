@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Effort } from "./measurement.ts";
 import type { Row } from "./rows.ts";
 
 export interface NativeMeasurement {
@@ -14,10 +13,16 @@ export interface NativeMeasurement {
   readonly maxRssKib: number;
 }
 
+/** One run: seconds for 1000 iterations, and the process's highest RSS. */
+export interface NativeRun {
+  readonly seconds: number;
+  readonly maxRssKib: number;
+}
+
 /** A compiled program, or why there is none. */
 export type NativeProgram =
   | { readonly reason: string }
-  | { readonly compiler: string; measure(row: Row, effort: Effort): NativeMeasurement; remove(): void };
+  | { readonly compiler: string; run(row: Row, iterations: number): NativeRun; remove(): void };
 
 // From dist/bench/microbench to the source, which is not compiled by tsc and stays where it is.
 const source = fileURLToPath(new URL("../../../bench/native/microbench.c", import.meta.url));
@@ -33,23 +38,22 @@ export function compileNative(): NativeProgram {
     remove();
     return { reason: `${compiler} could not compile bench/native/microbench.c` };
   }
-  return { compiler, remove, measure: (row, effort) => measure(program, row, effort) };
+  return { compiler, remove, run: (row, iterations) => run(program, row, iterations) };
 }
 
-function measure(program: string, row: Row, { runs: runCount, iterations }: Effort): NativeMeasurement {
-  const seconds: number[] = [];
-  let maxRssKib = 0;
+function run(program: string, row: Row, iterations: number): NativeRun {
   const programArguments = [row.mmapSize, row.touchSize, iterations].map(String);
   if (row.fill === "memset") programArguments.push("memset");
-  for (let run = 0; run < runCount; run++) {
-    const [nanoseconds, rss] = execFileSync(program, programArguments, { encoding: "utf8" })
-      .trim()
-      .split(" ")
-      .map(Number);
-    seconds.push(nanoseconds / iterations / 1e6);
-    maxRssKib = Math.max(maxRssKib, rss);
-  }
-  return { seconds, maxRssKib };
+  const output = execFileSync(program, programArguments, { encoding: "utf8" });
+  const [nanoseconds, maxRssKib] = output.trim().split(" ").map(Number);
+  return { seconds: nanoseconds / iterations / 1e6, maxRssKib };
+}
+
+export function summariseNative(runs: readonly NativeRun[]): NativeMeasurement {
+  return {
+    seconds: runs.map(({ seconds }) => seconds),
+    maxRssKib: Math.max(...runs.map(({ maxRssKib }) => maxRssKib)),
+  };
 }
 
 function runs(program: string, programArguments: readonly string[]): boolean {
