@@ -28,6 +28,7 @@ export class Machine {
   readonly counters = new Counters();
   /** Page tables of ended processes, all zeroes: making one anew costs more than keeping it. */
   private readonly sparePageTables: PageTable[] = [];
+  private noPages: PageTable | null = null;
 
   /** @throws RangeError for a size, or block, that no machine has. */
   constructor({ memoryBytes = GIB, mte = true, gzvaBlockBytes = 64, shadow = false }: MachineOptions = {}) {
@@ -54,6 +55,12 @@ export class Machine {
 
   takePageTable(): PageTable {
     return this.sparePageTables.pop() ?? new PageTable();
+  }
+
+  /** A page table that stays empty, for what outlives its address space. */
+  get emptyPageTable(): PageTable {
+    this.noPages ??= new PageTable();
+    return this.noPages;
   }
 
   /** Gives a page table back that holds no entry any more. */

@@ -44,8 +44,8 @@ const TAGS_PER_BYTE = 1 / TAG_UNIT;
 export class Mmu {
   readonly ram: PhysicalMemory;
   readonly counters: Counters;
-  readonly pageTable: PageTable;
-  protected readonly entries: Int32Array;
+  pageTable: PageTable;
+  protected entries: Int32Array;
   private readonly faults: FaultHandler;
 
   /** TFSRE0_EL1.TF0: an asynchronous mismatch happened; the next kernel entry turns it into a signal. */
@@ -89,6 +89,12 @@ export class Mmu {
     this.entries = pageTable.entries;
     this.faults = faults;
     this.hasShadow = ram.undefinedBits.length > 0;
+  }
+
+  /** Takes the page table away from a thread that has ended: all its accesses fault from now on. */
+  detach(empty: PageTable): void {
+    this.pageTable = empty;
+    this.entries = empty.entries;
   }
 
   /** SCTLR_EL1.TCF0: what a tag mismatch does to this thread. */

@@ -29,7 +29,7 @@ export const MMAP_BASE_PAGE = TASK_SIZE_PAGES - 1024;
  */
 export class AddressSpace {
   readonly kernel: Kernel;
-  readonly pageTable: PageTable;
+  pageTable: PageTable;
   readonly vmas = new VmaTable();
   readonly limits: ResourceLimits;
   readonly cgroup: MemoryCgroup | null;

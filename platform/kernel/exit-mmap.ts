@@ -2,8 +2,10 @@
 import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
 import { unmapRange } from "./munmap.ts";
 
-/** Cost: touched pages and areas. */
+/** Cost: touched pages and areas. The space is left without a page and without the table, which another may get. */
 export function exitMmap(space: AddressSpace): void {
   unmapRange(space, 0, TASK_SIZE_PAGES, "exit");
-  space.kernel.machine.returnPageTable(space.pageTable);
+  const { machine } = space.kernel;
+  machine.returnPageTable(space.pageTable);
+  space.pageTable = machine.emptyPageTable;
 }

@@ -55,6 +55,7 @@ const calls = {
   munlockall: systemCallId("munlockall"),
   brk: systemCallId("brk"),
   fork: systemCallId("fork"),
+  clone: systemCallId("clone"),
   exit: systemCallId("exit"),
   wait4: systemCallId("wait4"),
   process_vm_readv: systemCallId("process_vm_readv"),
@@ -253,9 +254,11 @@ export class Process {
   /** _exit(2): memory and descriptors are given back at once; the status waits for the parent. */
   exit(status = 0): 0 {
     this.enter(calls.exit, "exit");
+    const exitStatus = int(status, "status", "exit");
     this.fds.closeAll();
     exitMmap(this.addressSpace);
-    this.exitStatus = int(status, "status", "exit");
+    for (const thread of [...this.threads]) thread.exit();
+    this.exitStatus = exitStatus;
     this.kernel.processes.delete(this.pid);
     return 0;
   }
@@ -414,6 +417,7 @@ export class Process {
 
   /** A new thread of this process, with tag-check state of its own (inherited, as clone does). */
   createThread(): Thread {
+    this.enter(calls.clone, "clone");
     const thread = new Thread(this, this.kernel.nextPid());
     thread.inherit(this.currentThread);
     this.threads.push(thread);

@@ -62,9 +62,10 @@ export class Thread implements FaultHandler {
     this.memory.tco = parent.memory.tco;
   }
 
-  /** Ends the thread; the process goes on. */
+  /** Ends the thread, whose memory is gone for it; the process goes on. A second call does nothing. */
   exit(): void {
     this.ended = true;
+    this.memory.detach(this.process.kernel.machine.emptyPageTable);
     this.process.removeThread(this);
   }
 }
