@@ -6,8 +6,9 @@ import { int, untagged, word } from "../platform/kernel/arguments.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import { O_RDONLY } from "../platform/kernel/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
+import { lookupFrame } from "../platform/kernel/gup.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
-import { accessOk, copyFromUser, userFrame } from "../platform/kernel/uaccess.ts";
+import { accessOk, copyFromUser } from "../platform/kernel/uaccess.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";
 import { referencePageFile } from "./file.ts";
 import type { ReferencePageStore } from "./store.ts";
@@ -82,7 +83,7 @@ export function createFromPattern(
 function sourceFrame(thread: Thread, address: number, syscall: string): number {
   const { process } = thread;
   const frame = accessOk(address, PAGE_SIZE)
-    ? userFrame(process.addressSpace, process, address / PAGE_SIZE, ACCESS_LOAD)
+    ? lookupFrame(process.addressSpace, process, address / PAGE_SIZE, ACCESS_LOAD)
     : NO_FRAME;
   if (frame === NO_FRAME) throw new SystemError("EFAULT", syscall, "content is not readable");
   return frame;

@@ -1,4 +1,5 @@
 // The dialect of what a real Linux did: its operations, on a small fresh kernel for each script.
+import { Machine, type MachineOptions } from "../../platform/hardware/machine.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { observe } from "./observe.ts";
 import * as access from "./operations-access.ts";
@@ -8,8 +9,19 @@ import * as processes from "./operations-process.ts";
 import { type Dialect, type Operation, type RunOptions, runFiles, type Tally } from "./runner.ts";
 import { World } from "./world.ts";
 
-/** Enough for any script, which has a window of 4 MiB and a few processes; small, so that a thousand of them are quick. */
-export const SCRIPT_MEMORY_BYTES = 64 * 2 ** 20;
+/**
+ * The machine that all scripts run on, each with a kernel of its own: page tables that one script gives back serve the
+ * next, which is most of what a script costs. 64 MiB are enough for a window of 4 MiB and a few processes.
+ */
+export function machineForScripts(options: MachineOptions): () => Machine {
+  let machine: Machine | undefined;
+  return () => {
+    machine ??= new Machine({ memoryBytes: 64 * 2 ** 20, ...options });
+    return machine;
+  };
+}
+
+const machine = machineForScripts({ mte: false });
 
 const { load, store, fill, copy, dump } = access;
 const { mmap, munmap, mprotect, mremap, madvise, msync, mincore, mlock, mlock2, munlock, munlockall, rlimit } = mapping;
@@ -25,7 +37,7 @@ export const linuxOperations: Readonly<Record<string, Operation>> = {
 
 export const linux: Dialect = {
   operations: linuxOperations,
-  createWorld: () => new World(new Kernel({ memoryBytes: SCRIPT_MEMORY_BYTES, mte: false })),
+  createWorld: () => new World(new Kernel(machine())),
 };
 
 /** Runs scripts in the format of the recorded Linux files. */

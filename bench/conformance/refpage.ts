@@ -1,6 +1,6 @@
 // The dialect of reference pages: Linux's operations, and those that make and duplicate a reference page's file.
 import { createKernel } from "../../refpage/kernel.ts";
-import { linuxOperations, SCRIPT_MEMORY_BYTES } from "./linux.ts";
+import { linuxOperations, machineForScripts } from "./linux.ts";
 import { dup } from "./operations-file.ts";
 import { type Dialect, type RunOptions, runFiles, type Tally } from "./runner.ts";
 import { type Answer, numberOf, type Script, ScriptError, type Step } from "./script.ts";
@@ -33,10 +33,11 @@ function policyOf({ name, policy = "plumbed" }: Script): (typeof policies)[numbe
   return known;
 }
 
+const machine = machineForScripts({ mte: true });
+
 export const refpage: Dialect = {
   operations: { ...linuxOperations, refpage_create, dup },
-  createWorld: (script) =>
-    new World(createKernel({ memoryBytes: SCRIPT_MEMORY_BYTES }, { initialisation: policyOf(script) })),
+  createWorld: (script) => new World(createKernel(machine(), { initialisation: policyOf(script) })),
 };
 
 /** Runs scripts in the format of the reference-page scenarios. */

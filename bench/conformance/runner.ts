@@ -34,6 +34,9 @@ export interface Failure {
   readonly difference: Difference;
 }
 
+/** Told of every step and its answer, for those who look for a cause. */
+export type Trace = (stepNumber: number, step: Step, got: Answer | Error) => void;
+
 /** Runs every script of `files`. A line that is no script, and a file that can't be read to its end, count as failed. */
 export async function runFiles(dialect: Dialect, files: readonly string[], options: RunOptions = {}): Promise<Tally> {
   const { only, print = console.log } = options;
@@ -68,10 +71,16 @@ function parseLine(line: Line, tally: Tally, print: (line: string) => void): Scr
 
 function runAndReport(dialect: Dialect, script: Script, line: Line, options: RunOptions): boolean {
   const { verbose = false, print = console.log } = options;
-  const trace: string[] = [];
+  const taken: string[] = [];
+  const trace: Trace = (stepNumber, step, got) => {
+    if (verbose)
+      taken.push(
+        `  ${stepNumber}  ${describeStep(step)}  ->  ${got instanceof Error ? got.message : JSON.stringify(got)}`,
+      );
+  };
   let failure: Failure | undefined;
   try {
-    failure = runScript(dialect, script, options, (text) => trace.push(text));
+    failure = runScript(dialect, script, options, trace);
   } catch (error) {
     if (!(error instanceof ScriptError)) throw error;
     print(`${line.file}:${line.number}: script ${script.name}, ${error.message}`);
@@ -81,7 +90,7 @@ function runAndReport(dialect: Dialect, script: Script, line: Line, options: Run
     if (verbose) print(`${script.name}: passed, ${script.steps.length} steps`);
     return true;
   }
-  if (verbose) for (const text of trace) print(text);
+  for (const text of taken) print(text);
   for (const text of describeFailure(script, failure, line)) print(text);
   return false;
 }
@@ -104,7 +113,6 @@ function showValue(value: unknown): string {
 
 /**
  * Runs one script to its first difference.
- * @param trace told of every step and its answer, for those who look for a cause
  * @returns the first difference, or undefined if there is none
  * @throws ScriptError for a step that the dialect does not know, or that lacks an argument
  */
@@ -112,25 +120,50 @@ export function runScript(
   dialect: Dialect,
   script: Script,
   options: CompareOptions = {},
-  trace: (text: string) => void = () => {},
+  trace: Trace = () => {},
 ): Failure | undefined {
   const world = dialect.createWorld(script);
+  const failure = runSteps(dialect, world, script, options, trace);
+  if (failure !== undefined) {
+    // What is left may be in any state; only what other scripts can use again is worth saving.
+    tryTo(() => world.dispose());
+    return failure;
+  }
+  const broken = tryTo(() => {
+    world.kernel.checkInvariants();
+    world.dispose();
+    world.kernel.checkInvariants();
+  });
+  if (broken === undefined) return undefined;
+  return { stepNumber: 0, difference: { field: "invariants", expected: "all hold", got: broken.message } };
+}
+
+function runSteps(
+  dialect: Dialect,
+  world: World,
+  script: Script,
+  options: CompareOptions,
+  trace: Trace,
+): Failure | undefined {
   const names = new ObjectNames();
   for (const [index, step] of script.steps.entries()) {
     const stepNumber = index + 1;
     const got = runStep(dialect, world, step, stepNumber);
-    trace(`  ${stepNumber}  ${describeStep(step)}  ->  ${JSON.stringify(got)}`);
+    trace(stepNumber, step, got);
     const difference = got instanceof Error ? brokenBy(got, step) : compareAnswers(step.want, got, names, options);
     if (difference !== undefined) return { stepNumber, step, difference };
   }
-  try {
-    world.kernel.checkInvariants();
-    world.dispose();
-    world.kernel.checkInvariants();
-  } catch (error) {
-    return { stepNumber: 0, difference: { field: "invariants", expected: "all hold", got: (error as Error).message } };
-  }
   return undefined;
+}
+
+/** What `action` threw, or undefined. */
+function tryTo(action: () => void): Error | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  }
 }
 
 /** The answer of a step, with the minor faults that it cost; an Error is what neither Linux nor a script would throw. */

@@ -136,7 +136,7 @@ export function open(process: Process, path: string, flags: number): number {
   const fd = Number(match[1]);
   if (!process.fds.numbers().includes(fd)) throw new SystemError("ENOENT", "open", path);
   const file = process.fds.get(fd, "open");
-  if (file.inode === null) throw new SystemError("ENOENT", "open", "an anonymous inode cannot be opened again");
+  if (file.inode === null) throw new SystemError("ENXIO", "open", "an anonymous inode cannot be opened again");
   process.fds.requireRoom("open");
   const again = openInode(process.kernel, file.inode, file.operations.path, flags & O_ACCMODE);
   return process.fds.install(again, { closeOnExec: (flags & O_CLOEXEC) !== 0 }, "open");

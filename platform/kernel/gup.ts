@@ -68,17 +68,24 @@ export class PinnedPages {
 }
 
 /**
- * The frame behind a page as get_user_pages finds it, faulted in as a load or a store; NO_FRAME if the area does not permit
- * the access. Unlike the processor it insists on VM_READ, and a page to be pinned for reading is unshared first.
+ * The frame behind a page as get_user_pages finds it, faulted in as by a load or a store; NO_FRAME if the area does not
+ * permit the access. Unlike the processor it insists on VM_READ.
  */
-export function pinnableFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
-  const { vmas, pageTable, kernel } = space;
+export function lookupFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
+  const { vmas } = space;
   const id = vmas.lookup(page);
   if (id === -1 || (vmas.flags[id] & (access === ACCESS_STORE ? VM_WRITE : VM_READ)) === 0) return NO_FRAME;
   if (ensurePage(space, charged, id, page, access) !== FAULT_DONE) return NO_FRAME;
-  const entry = pageTable.entries[page];
-  const mayBeShared = (entry & PTE_ANON) !== 0 && kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 0;
-  if (mayBeShared && unsharePage(space, charged, id, page) !== FAULT_DONE) return NO_FRAME;
+  return space.pageTable.entries[page] >>> PTE_FRAME_SHIFT;
+}
+
+/** As lookupFrame, for a page that is to be pinned (FOLL_PIN): one that others may share is unshared first. */
+export function pinnableFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
+  const frame = lookupFrame(space, charged, page, access);
+  if (frame === NO_FRAME) return NO_FRAME;
+  const { pageTable, vmas, kernel } = space;
+  if ((pageTable.entries[page] & PTE_ANON) === 0 || kernel.frames.exclusive[frame] === 1) return frame;
+  if (unsharePage(space, charged, vmas.lookup(page), page) !== FAULT_DONE) return NO_FRAME;
   return pageTable.entries[page] >>> PTE_FRAME_SHIFT;
 }
 

@@ -174,9 +174,11 @@ function removePages(space: AddressSpace, id: number, start: number, end: number
   const { vmas } = space;
   const flags = vmas.flags[id];
   if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
-  const inode = vmas.files[id]?.inode;
-  if (inode === null || inode === undefined) throw new SystemError("EINVAL", "madvise", "MADV_REMOVE needs a file");
+  const file = vmas.files[id];
+  if (file === null) throw new SystemError("EINVAL", "madvise", "MADV_REMOVE needs a file");
   if ((flags & (VM_SHARED | VM_MAYWRITE)) !== (VM_SHARED | VM_MAYWRITE)) throw new SystemError("EACCES", "madvise");
+  const { inode } = file;
+  if (inode === null) throw new SystemError("EINVAL", "madvise", "MADV_REMOVE needs a file with pages");
   const from = (vmas.pageOffset[id] + (start - vmas.startPage[id])) * PAGE_SIZE;
   punchHole(inode, from, from + (end - start) * PAGE_SIZE);
 }

@@ -516,12 +516,12 @@ const limits: Scenario[] = [
 ];
 
 /**
- * Frames that the kernel zeroes, frames and bytes that it fills, for one reference page made from a stored-to anonymous
- * page (zeroed for it), and then `copies` private pages. The reference page is a frame too: filled from the user's page.
+ * Frames that the kernel zeroes, frames and bytes that it fills, for one reference page and `copies` private pages after it.
+ * Zeroed under every policy are the anonymous page that the content stood in, and the reference page's own frame: the patch
+ * gets that from alloc_page(GFP_KERNEL), without the flag. What a policy decides is the private pages.
  */
 function initialised(policy: Policy, copies: number): [number, number, number] {
-  const frames = 1 + copies;
-  return [policy === "double" ? 1 + frames : 1, frames, frames * PAGE];
+  return [2 + (policy === "double" ? copies : 0), copies, copies * PAGE];
 }
 
 const policies: readonly Policy[] = ["nozero", "double", "plumbed"];
