@@ -108,7 +108,11 @@ export class TaggedSecondary extends Secondary {
     const cache = this.cache as SecondaryCache;
     const [base, size] = [cache.commitBase[slot], cache.commitSize[slot]];
     const tag = Math.floor(cache.cleanId[slot] / CLEAN_TAG_UNIT);
-    if (tag === 0 && !this.program.protect(base, size, PROT_READ | PROT_WRITE)) return NO_MEMORY;
+    if (tag === 0) {
+      if (!this.program.protect(base, size, PROT_READ | PROT_WRITE)) return NO_MEMORY;
+      // The headers of the chunk before may lie inside the new one.
+      tagRange(this.program.memory, base, cache.blockBegin[slot] + HEADER_SIZE - base);
+    }
     if (tag !== 0 && (this.tags.excluded(base, base + size) & (1 << tag)) !== 0) {
       const cleanId = this.commit(base, size, fill);
       if (cleanId === NO_MEMORY) return NO_MEMORY;
