@@ -3,7 +3,7 @@
 //
 // Why not tsc alone: V8 reads an imported constant from memory at each use, which doubles the cost of a simulated load.
 // rolldown writes the constants' values in their places (optimization.inlineConst) and changes nothing else.
-import { chmodSync, existsSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 
@@ -49,18 +49,23 @@ await library.write({
   entryFileNames: "[name].js",
 });
 
-// The command and the worker threads that it starts (bench/cli/*.worker.ts).
+// The command, the worker threads that it starts (bench/cli/*.worker.ts), and what it loads into others (*.preload.ts).
 const programs = typeScriptFiles(command).filter(
-  (file) => file === `${command}/main.ts` || file.endsWith(".worker.ts"),
+  (file) => file === `${command}/main.ts` || /\.(worker|preload)\.ts$/.test(file),
 );
 if (programs.includes(`${command}/main.ts`)) {
   const bundle = await rolldown({ ...shared, input: entries(programs, command) });
-  await bundle.write({
+  // Shared parts have a hash in their names: those of an earlier build would stay.
+  rmSync("dist/cli", { recursive: true, force: true });
+  const { output } = await bundle.write({
     dir: "dist/cli",
     format: "esm",
     entryFileNames: "[name].js",
     chunkFileNames: "[name]-[hash].js",
   });
+  // Chunks of earlier builds have other hashes in their names; nothing refers to them any more.
+  const written = new Set(output.map(({ fileName }) => fileName));
+  for (const name of readdirSync("dist/cli")) if (!written.has(name)) rmSync(join("dist/cli", name));
   chmodSync("dist/cli/main.js", 0o755);
 }
 
