@@ -129,7 +129,8 @@ export interface ResolvedHeapOptions {
   readonly onReport: (error: HeapError) => void;
 }
 
-const OPTION_NAMES: readonly (keyof HeapOptions)[] = [
+/** Every option of the typed object. */
+export const OPTION_NAMES: readonly (keyof HeapOptions)[] = [
   ...(["config", "memoryBytes", "kernel", "process", "seed", "fill", "pattern", "largeFill", "largeRealloc"] as const),
   ...([
     "fillOnFree",

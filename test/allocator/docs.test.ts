@@ -7,6 +7,8 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DEFAULT_FLAGS } from "../../allocator/flags.ts";
+import { OPTION_NAMES } from "../../allocator/options.ts";
 import { readExamples } from "../package/examples.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
@@ -60,4 +62,12 @@ describe("the page about Scudo's unit tests", () => {
     expect(missing).toEqual([]);
     expect(rows.length).toBeGreaterThan(60);
   });
+});
+
+test("the page of options has a row for each of them", () => {
+  const page = readFileSync(join(root, "docs/options.md"), "utf8");
+  const flags = Object.keys(DEFAULT_FLAGS);
+  // What only says where other options come from is in the text, not in a table.
+  const missing = [...OPTION_NAMES, ...flags].filter((name) => !page.includes(`\`${name}`));
+  expect(missing).toEqual([]);
 });
