@@ -55,8 +55,6 @@ const programs = typeScriptFiles(command).filter(
 );
 if (programs.includes(`${command}/main.ts`)) {
   const bundle = await rolldown({ ...shared, input: entries(programs, command) });
-  // Shared parts have a hash in their names: those of an earlier build would stay.
-  rmSync("dist/cli", { recursive: true, force: true });
   const { output } = await bundle.write({
     dir: "dist/cli",
     format: "esm",
