@@ -18,18 +18,24 @@ import {
   sizeOrUnusedOf,
   stateOf,
 } from "./chunk-header.ts";
+import {
+  type AllocatorOptions,
+  checkHeaderFits,
+  createPrimary,
+  createSecondary,
+  quarantineLimits,
+} from "./combined-parts.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "./fill.ts";
-import { ReferencePages } from "./large-fill.ts";
 import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "./local-cache.ts";
 import type { ResolvedHeapOptions } from "./options.ts";
-import { Primary } from "./primary.ts";
+import type { Primary } from "./primary.ts";
 import { PrimaryRelease, type ReleaseKind } from "./primary-release.ts";
 import type { Program } from "./program.ts";
 import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 import * as reports from "./report.ts";
 import { isBelowRssLimit } from "./rss-limit.ts";
-import { Secondary, type SecondaryOptions } from "./secondary.ts";
+import type { Secondary } from "./secondary.ts";
 import { type Tsd, TsdRegistry } from "./tsd.ts";
 
 /** S3.4 */
@@ -45,22 +51,6 @@ const KEPT_WHEN_RECYCLED = ~0x300;
 const FREED_QUARANTINED = STATE_QUARANTINED << 8;
 /** Added to every secondary request when slack is on (S20.2). */
 const LARGE_SLACK = 16;
-/** Stands for a size that is negative in a flag, and so huge as C's unsigned type. */
-const UNBOUNDED = 2 ** 40;
-
-export interface AllocatorOptions {
-  readonly program: Program;
-  readonly options: ResolvedHeapOptions;
-  readonly reports: reports.ReportContext;
-  /** 32 random bits each. */
-  readonly cookie: number;
-  readonly seed: number;
-  /** What print_stats writes, when a heap that may not return null runs out of memory (S3.1 step 9). */
-  readonly printStatistics: () => void;
-  /** Makes the secondary; a tagged heap has one of its own. */
-  readonly createSecondary?: (options: SecondaryOptions) => Secondary;
-}
-
 export class Allocator implements QuarantineOwner {
   readonly program: Program;
   readonly headers: ChunkHeaders;
@@ -96,42 +86,17 @@ export class Allocator implements QuarantineOwner {
     this.options = options;
     this.reports = given.reports;
     this.printStatistics = given.printStatistics;
-    checkHeaderFits(map.maxSize, map.largestClass, given.reports);
+    checkHeaderFits(map, given.reports);
     this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum });
     this.mayReturnNull = flags.may_return_null;
     this.pattern = options.pattern;
     this.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[options.fill];
-    const primaryOptions = {
-      program,
-      config: config.primary,
-      seed: given.seed,
-      reports: given.reports,
-      write: options.write,
-    };
-    this.primary = new Primary(primaryOptions, inherited?.primary.regions.copy());
+    this.primary = createPrimary(given, inherited?.primary.regions.copy());
     this.primaryRelease = new PrimaryRelease(this.primary);
-    this.primary.setReleaseInterval(config.primary.defaultReleaseIntervalMs ?? flags.release_to_os_interval_ms);
-    const createSecondary = given.createSecondary ?? ((secondaryOptions) => new Secondary(secondaryOptions));
-    this.secondary = createSecondary({
-      program,
-      cache: config.secondaryCache,
-      cachePolicy: options.secondaryCachePolicy,
-      releaseIntervalMs: flags.release_to_os_interval_ms,
-      largeFill: options.largeFill,
-      referencePages: new ReferencePages(program, options.pattern),
-      commitFailure: options.commitFailure,
-      reports: given.reports,
-    });
-    this.quarantine = new Quarantine(this, {
-      maxBytes: unsignedFlag(flags.quarantine_size_kb) * 1024,
-      threadMaxBytes: unsignedFlag(flags.thread_local_quarantine_size_kb) * 1024,
-    });
-    this.quarantineMaxChunk = this.quarantine.threadMaxBytes === 0 ? 0 : unsignedFlag(flags.quarantine_max_chunk_size);
-    if (this.quarantineMaxChunk > 0 && map.maxSize < BATCH_SIZE + HEADER_SIZE) {
-      throw new RangeError(
-        `a quarantine needs blocks of ${BATCH_SIZE + HEADER_SIZE} bytes; this map's largest is ${map.maxSize}`,
-      );
-    }
+    this.secondary = createSecondary(given);
+    const quarantine = quarantineLimits(flags, map);
+    this.quarantine = new Quarantine(this, quarantine);
+    this.quarantineMaxChunk = quarantine.maxChunkBytes;
     this.registry = new TsdRegistry(program.process.mainThread, {
       config: config.tsd,
       shape: this.primary.shape,
@@ -197,7 +162,7 @@ export class Allocator implements QuarantineOwner {
     const low = this.headers.load(memory, pointer);
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
     const { flags } = this.options;
-    if (flags.dealloc_type_mismatch) this.checkOrigin(pointer, low, origin);
+    if (flags.dealloc_type_mismatch) this.checkOrigin(pointer, originOf(low), origin);
     if (deleteSize !== 0 && flags.delete_size_mismatch) this.checkSize(pointer, low, deleteSize);
     this.quarantineOrDeallocate(pointer, low, this.headers.offset);
   }
@@ -289,7 +254,7 @@ export class Allocator implements QuarantineOwner {
     }
     const isAligned = alignment > MIN_ALIGNMENT;
     const room = isAligned ? alignment : HEADER_SIZE;
-    const needed = roundUp16(size) + room;
+    const needed = Math.ceil(size / 16) * 16 + room;
     if (size >= MAX_SIZE) {
       if (this.mayReturnNull) return 0;
       // size_t wraps where a number does not: SIZE_MAX rounds up to 0.
@@ -455,8 +420,7 @@ export class Allocator implements QuarantineOwner {
     reports.reportHeaderCorruption(pointer, { headerIsZero }, this.reports);
   }
 
-  private checkOrigin(pointer: number, low: number, origin: number): void {
-    const recorded = originOf(low);
+  private checkOrigin(pointer: number, recorded: number, origin: number): void {
     if (recorded === origin || (recorded === ORIGIN_MEMALIGN && origin === ORIGIN_MALLOC)) return;
     reports.reportDeallocTypeMismatch("deallocating", pointer, recorded, origin, this.reports);
   }
@@ -481,20 +445,4 @@ export class Allocator implements QuarantineOwner {
     this.registry.copyFrom(other.registry);
     this.departedStats.set(other.departedStats);
   }
-}
-
-function unsignedFlag(value: number): number {
-  return value < 0 ? UNBOUNDED : value;
-}
-
-function roundUp16(size: number): number {
-  return Math.ceil(size / 16) * 16;
-}
-
-/** S1.6: offset, size and class id of every chunk must fit the header. */
-function checkHeaderFits(maxSize: number, largestClass: number, context: reports.ReportContext): void {
-  const largestOffset = (2 ** Math.floor(Math.log2(maxSize - HEADER_SIZE)) - HEADER_SIZE) / 16;
-  if (largestOffset >= 2 ** 16) reports.reportSanityCheckError("offset", context);
-  if (maxSize - 1 >= 2 ** 20) reports.reportSanityCheckError("size (or unused bytes)", context);
-  if (largestClass >= 2 ** 8) reports.reportSanityCheckError("class ID", context);
 }

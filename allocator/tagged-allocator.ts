@@ -14,7 +14,8 @@ import {
   stateOf,
 } from "./chunk-header.ts";
 import { chunkOfBlock } from "./chunk-walk.ts";
-import { Allocator, type AllocatorOptions, BLOCK_MARKER } from "./combined.ts";
+import { Allocator, BLOCK_MARKER } from "./combined.ts";
+import type { AllocatorOptions } from "./combined-parts.ts";
 import { FILL_NONE, FILL_ZERO } from "./fill.ts";
 import { FreedChunks } from "./freed-chunks.ts";
 import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "./local-cache.ts";

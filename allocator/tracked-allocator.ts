@@ -3,7 +3,8 @@
 
 import { CORRUPTED_HEADER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "./chunk-header.ts";
 import { chunkOfBlock } from "./chunk-walk.ts";
-import { Allocator, type AllocatorOptions } from "./combined.ts";
+import { Allocator } from "./combined.ts";
+import type { AllocatorOptions } from "./combined-parts.ts";
 import { FILL_NONE, FILL_ZERO } from "./fill.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
 import { TrackedSecondary } from "./tracked-secondary.ts";

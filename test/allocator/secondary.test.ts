@@ -120,7 +120,7 @@ describe("the tail behind a chunk", () => {
       const pointer = heap.memalign(2 ** 24, size);
       expect(pointer % 2 ** 24).toBe(0);
       expect(heap.malloc_usable_size(pointer)).toBe(size);
-      heap.freeSized?.(pointer, size);
+      heap.free_sized(pointer, size);
     }
   });
 
