@@ -1,8 +1,9 @@
 // The heap's process when somebody watches what its program reads: the heap's own accesses are kept apart from the program's,
 // and fresh memory comes from reference pages whose bytes count as undefined, so that no page is touched to say so.
 
-import { Memory } from "../platform/hardware/memory.ts";
+import type { Memory } from "../platform/hardware/memory.ts";
 import type { FaultHandler } from "../platform/hardware/mmu.ts";
+import { UncheckedMemory } from "../platform/hardware/unchecked-memory.ts";
 import type { ValidityObserver } from "../platform/hardware/validity.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import type { Process } from "../platform/kernel/process.ts";
@@ -68,9 +69,7 @@ export class TrackedProgram extends Program {
         }
       },
     };
-    const memory = new Memory(machine.ram, machine.counters, this.process.addressSpace.pageTable, faults);
-    memory.ignoresValidity = true;
-    return memory;
+    return new UncheckedMemory(machine.ram, machine.counters, this.process.addressSpace.pageTable, faults);
   }
 
   /** Fresh memory: what nobody has written counts as undefined. */

@@ -1,9 +1,19 @@
 // Marks ranges of virtual memory defined or undefined: from a program's addresses to the validity bits of its frames.
 // The bits themselves are platform/hardware/validity.ts; which ranges are marked when is tracked-allocator.ts's.
 
-import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL } from "../platform/hardware/layout.ts";
+import {
+  ACCESS_STORE,
+  OFFSET_MASK,
+  PAGE_MASK,
+  PAGE_SIZE,
+  PAGES_PER_BYTE,
+  PTE_FRAME_SHIFT,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../platform/hardware/layout.ts";
 import type { Memory } from "../platform/hardware/memory.ts";
-import { findUndefined, markDefined, markUndefined } from "../platform/hardware/validity.ts";
+import { findUndefined, markDefined, markUndefined, markUndefinedInFrame } from "../platform/hardware/validity.ts";
 
 /** How untouched pages are treated: left as their clean page is, or made pages of the program's own first. */
 export type Untouched = "leave" | "touch";
@@ -56,13 +66,9 @@ function forEachFrame(
 
 /** As {@link markRangeUndefined} with `"leave"`, for a short range on a page of the process's own: a free, nearly always. */
 export function markShortUndefined(memory: Memory, address: number, length: number): void {
-  const page = Math.floor(address / PAGE_SIZE);
-  const offset = address - page * PAGE_SIZE;
-  if (offset + length > PAGE_SIZE) {
-    markRangeUndefined(memory, address, length, "leave");
-    return;
-  }
-  if ((memory.pageTable.entries[page] & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) return;
-  memory.translateUnchecked(address, ACCESS_STORE);
-  markUndefined(memory.ram, memory.frame * PAGE_SIZE + offset, length);
+  const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+  const offset = address & OFFSET_MASK;
+  const entry = memory.pageTable.entries[page];
+  if (offset + length > PAGE_SIZE || (entry & PTE_WRITE) === 0) markRangeUndefined(memory, address, length, "leave");
+  else if (length > 0) markUndefinedInFrame(memory.ram, entry >>> PTE_FRAME_SHIFT, offset, length);
 }

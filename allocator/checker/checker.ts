@@ -236,14 +236,14 @@ export class Checker extends Requests implements ChunkListener {
     const { judge } = this;
     judge.addressableFrom = pointer;
     judge.addressableTo = pointer + size;
-    this.noAccess.allow(pointer, size);
+    if (!this.noAccess.isEmpty) this.noAccess.allow(pointer, size);
   }
 
   chunkFreed(pointer: number, size: number): void {
     const { judge } = this;
     judge.addressableFrom = 0;
     judge.addressableTo = 0;
-    this.noAccess.allow(pointer, size);
+    if (!this.noAccess.isEmpty) this.noAccess.allow(pointer, size);
     this.blocks.noteEnd(pointer);
     if (size > LARGE) this.blocks.noteFreedLarge(pointer, size);
   }

@@ -1,8 +1,6 @@
 // Host stack traces as frames: parsed, shortened for reading, and free of line numbers where a text must stay stable.
 // Capturing is here too, since a report needs the place of the access; traces of allocations are kept by stacks.ts.
 
-import { fileURLToPath } from "node:url";
-
 export interface Frame {
   /** Function name as V8 gives it, or "" for module code and anonymous functions. */
   readonly functionName: string;
@@ -25,14 +23,16 @@ export function parseFrames(trace: string | null): Frame[] {
   return frames;
 }
 
-/** The file as a path, whatever the host's form. */
+/** The file as a path, whatever the host's form; queries that a module runner adds are left out. */
 export function pathOfFrame({ file }: Frame): string {
-  return file.startsWith("file://") ? fileURLToPath(file.split("?")[0]) : file.split("?")[0];
+  const path = file.split("?")[0];
+  return path.startsWith("file://") ? decodeURIComponent(new URL(path).pathname) : path;
 }
 
+/** The path, without the folder that the host's program runs in. */
 function shortPath(frame: Frame): string {
   const path = pathOfFrame(frame);
-  const folder = `${process.cwd()}/`;
+  const folder = `${globalThis.process?.cwd() ?? ""}/`;
   return path.startsWith(folder) ? path.slice(folder.length) : path;
 }
 

@@ -7,9 +7,8 @@ export class NoAccess {
   /** One bit a byte, by page number; pages without such bytes have no entry. */
   private readonly pages = new Map<number, Uint8Array>();
 
-  get isEmpty(): boolean {
-    return this.pages.size === 0;
-  }
+  /** Nothing is out of bounds, as in nearly every program. */
+  isEmpty = true;
 
   /** Bytes of bookkeeping. */
   get memoryBytes(): number {
@@ -17,23 +16,30 @@ export class NoAccess {
   }
 
   forbid(address: number, length: number): void {
-    this.forEachByte(address, length, (page, bit) => {
+    for (let at = address; at < address + length; at++) {
+      const page = Math.floor(at / PAGE_SIZE);
       let bits = this.pages.get(page);
       if (bits === undefined) {
         bits = new Uint8Array(PAGE_SIZE / 8);
         this.pages.set(page, bits);
       }
-      bits[bit >> 3] |= 1 << (bit & 7);
-    });
+      bits[(at % PAGE_SIZE) >> 3] |= 1 << (at & 7);
+    }
+    this.isEmpty = this.pages.size === 0;
   }
 
   allow(address: number, length: number): void {
     if (this.isEmpty) return;
-    this.forEachByte(address, length, (page, bit) => {
+    const endPage = Math.ceil((address + length) / PAGE_SIZE);
+    for (let page = Math.floor(address / PAGE_SIZE); page < endPage; page++) {
       const bits = this.pages.get(page);
-      if (bits !== undefined) bits[bit >> 3] &= ~(1 << (bit & 7));
-    });
-    for (const [page, bits] of this.pages) if (bits.every((byte) => byte === 0)) this.pages.delete(page);
+      if (bits === undefined) continue;
+      const from = Math.max(0, address - page * PAGE_SIZE);
+      const end = Math.min(PAGE_SIZE, address + length - page * PAGE_SIZE);
+      for (let bit = from; bit < end; bit++) bits[bit >> 3] &= ~(1 << (bit & 7));
+      if (bits.every((byte) => byte === 0)) this.pages.delete(page);
+    }
+    this.isEmpty = this.pages.size === 0;
   }
 
   /** The first byte of a range that is out of bounds, or −1. */
@@ -46,9 +52,5 @@ export class NoAccess {
       else if (((bits[bit >> 3] >> (bit & 7)) & 1) !== 0) return at;
     }
     return -1;
-  }
-
-  private forEachByte(address: number, length: number, visit: (page: number, bit: number) => void): void {
-    for (let at = address; at < address + length; at++) visit(Math.floor(at / PAGE_SIZE), at % PAGE_SIZE);
   }
 }

@@ -1,6 +1,5 @@
 // Findings for machines: plain JSON, and SARIF 2.1.0 (OASIS), which code hosts and editors show at the line.
 
-import { pathToFileURL } from "node:url";
 import type { Finding } from "./finding.ts";
 import { type Frame, isProgramFrame, pathOfFrame } from "./frames.ts";
 import { formatFinding } from "./text.ts";
@@ -62,7 +61,7 @@ function programFrames(frames: readonly Frame[]): Frame[] {
 function location(frame: Frame): object {
   return {
     physicalLocation: {
-      artifactLocation: { uri: pathToFileURL(pathOfFrame(frame)).href },
+      artifactLocation: { uri: new URL(pathOfFrame(frame), "file:///").href },
       region: { startLine: frame.line, startColumn: frame.column },
     },
     logicalLocations: frame.functionName === "" ? [] : [{ fullyQualifiedName: frame.functionName }],

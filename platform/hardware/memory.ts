@@ -37,8 +37,8 @@ const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
  */
 export class Memory extends Mmu {
   /** The first bank, one hop away for the fast path. */
-  private readonly bytes: Uint8Array;
-  private readonly view: DataView;
+  protected readonly bytes: Uint8Array;
+  protected readonly view: DataView;
   private readonly tags: Uint8Array;
   private readonly undefinedBits: Uint8Array;
   /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
@@ -380,18 +380,20 @@ export class Memory extends Mmu {
     if ((entry & (wanted | PTE_MTE | PTE_BANK_MASK)) !== wanted || offset + size > PAGE_SIZE) return -1;
     if (page * PAGE_SIZE + offset !== address) return -1;
     const position = ((entry & PTE_FRAME_MASK) << 2) | offset;
-    if (position < 0) return -1;
+    if (position < 0 || this.ignoresValidity) return position;
+    const { undefinedBits } = this;
     const index = position >> 3;
-    const shift = position & 7;
-    const mask = ((1 << size) - 1) << shift;
-    let bits = this.undefinedBits[index] & mask;
-    if (mask > 0xff) bits |= (this.undefinedBits[index + 1] << 8) & mask;
-    if (bits === 0 || this.ignoresValidity) return position;
-    if (access === ACCESS_LOAD) return this.validityObserver === null ? position : -1;
+    const mask = ((1 << size) - 1) << (position & 7);
+    const low = undefinedBits[index];
+    const high = mask > 0xff ? undefinedBits[index + 1] << 8 : 0;
+    if (((low | high) & mask) === 0) return position;
     const observer = this.validityObserver;
-    if (observer !== null && (address < observer.addressableFrom || address + size > observer.addressableTo)) return -1;
-    this.undefinedBits[index] &= ~mask;
-    if (mask > 0xff) this.undefinedBits[index + 1] &= ~(mask >> 8);
+    if (observer !== null) {
+      if (access === ACCESS_LOAD || address < observer.addressableFrom || address + size > observer.addressableTo)
+        return -1;
+    } else if (access === ACCESS_LOAD) return position;
+    undefinedBits[index] = low & ~mask;
+    if (mask > 0xff) undefinedBits[index + 1] &= ~(mask >> 8);
     return position;
   }
 
