@@ -5,6 +5,9 @@ import type { Kernel } from "../platform/kernel/kernel.ts";
 import { type Content, uniformTag } from "./content.ts";
 import { ReferencePage } from "./file.ts";
 
+/** A character a byte, so that bytes can be part of a key. */
+const latin1 = new TextDecoder("latin1");
+
 export class ReferencePageStore {
   readonly kernel: Kernel;
   private readonly share: boolean;
@@ -49,7 +52,7 @@ export class ReferencePageStore {
   private keyOf(frame: number, { kind, period }: Content): string {
     const { ram } = this.kernel.machine;
     const start = ram.positionOf(frame);
-    const data = Buffer.from(ram.bankOf(frame).subarray(start, start + PAGE_SIZE)).toString("latin1");
+    const data = latin1.decode(ram.bankOf(frame).subarray(start, start + PAGE_SIZE));
     const tag = uniformTag(ram, frame);
     let tags = String(tag);
     if (tag === -1) for (let granule = 0; granule < PAGE_SIZE / 16; granule++) tags += `,${ram.getTag(frame, granule)}`;
@@ -60,5 +63,5 @@ export class ReferencePageStore {
 /** The frame's validity bits as text; nothing on a machine without them. */
 function validityKey(ram: PhysicalMemory, frame: number): string {
   const start = frame * VALIDITY_BYTES_PER_FRAME;
-  return Buffer.from(ram.undefinedBits.subarray(start, start + VALIDITY_BYTES_PER_FRAME)).toString("latin1");
+  return latin1.decode(ram.undefinedBits.subarray(start, start + VALIDITY_BYTES_PER_FRAME));
 }

@@ -68,7 +68,7 @@ export function memfd_create(process: Process, name: string, flags: number): num
   if ((flags & ~MFD_KNOWN) !== 0 || (flags & both) === both) {
     throw new SystemError("EINVAL", "memfd_create", `flags ${flags}`);
   }
-  if (Buffer.byteLength(name) > LONGEST_MEMFD_NAME) {
+  if (new TextEncoder().encode(name).length > LONGEST_MEMFD_NAME) {
     throw new SystemError("EINVAL", "memfd_create", "the name is too long");
   }
   process.fds.requireRoom("memfd_create");
