@@ -134,7 +134,7 @@ describe("the rooms", () => {
 
   test("no file of the library asks Node for anything", () => {
     const library = sources.filter((file) => floorOf(file) < floorOf("bench/main.ts"));
-    const node = /from "node:|\bBuffer\.[a-z]|\bglobalThis\.process\b/;
+    const node = /from "node:|\bBuffer\.[a-z]/;
     const asking = library.filter((file) => node.test(read(file)) && !file.startsWith("allocator/vitest/"));
     expect(asking).toEqual([]);
   });
