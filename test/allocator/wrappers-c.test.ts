@@ -147,6 +147,30 @@ describe("realloc", () => {
     expect(heap.malloc_usable_size(pointer)).toBe(50);
   });
 
+  test("doubling from 16 bytes to four times the largest class keeps every byte", () => {
+    const heap = createHeap();
+    let size = 16;
+    let pointer = heap.malloc(size);
+    heap.memory.fill(pointer, 0xab, size);
+    for (; size <= 4 * 131_072; size *= 2) {
+      pointer = heap.realloc(pointer, size * 2);
+      expect(heap.memory.read(pointer, size).every((byte) => byte === 0xab)).toBe(true);
+      heap.memory.fill(pointer + size, 0xab, size);
+    }
+  });
+
+  test("halving from twice the largest class to 1 byte keeps what fits", () => {
+    const heap = createHeap();
+    let size = 2 * 131_072;
+    let pointer = heap.malloc(size);
+    heap.memory.fill(pointer, 0xab, 2048);
+    for (; size > 1; size /= 2) {
+      pointer = heap.realloc(pointer, size / 2);
+      const kept = Math.min(2048, size / 2);
+      expect(heap.memory.read(pointer, kept).every((byte) => byte === 0xab)).toBe(true);
+    }
+  });
+
   test("of a freed chunk is a report", () => {
     const heap = createHeap();
     const pointer = heap.malloc(100);
