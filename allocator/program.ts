@@ -50,21 +50,35 @@ export class Program {
 
   /** Reserves address space without memory. @returns its address, or {@link NO_MEMORY} */
   reserve(length: number): number {
-    return this.attempt(() => this.process.mmap(0, length, PROT_NONE, ANONYMOUS | MAP_NORESERVE));
+    try {
+      return this.process.mmap(0, length, PROT_NONE, ANONYMOUS | MAP_NORESERVE);
+    } catch (error) {
+      return passNoMemory(error);
+    }
   }
 
   /** Makes `[address, address + length)` fresh read/write memory that reads zero, over whatever was there. */
   commit(address: number, length: number, extraProtection = 0): boolean {
     const flags = ANONYMOUS | MAP_FIXED;
-    return this.attempt(() => this.process.mmap(address, length, READ_WRITE | extraProtection, flags)) !== NO_MEMORY;
+    try {
+      this.process.mmap(address, length, READ_WRITE | extraProtection, flags);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
   }
 
   /** As {@link commit}, but reads as the file `fd` does: a reference page's contents, privately. */
   commitFile(address: number, length: number, fd: number, extraProtection = 0): boolean {
     const flags = MAP_PRIVATE | MAP_FIXED;
-    return (
-      this.attempt(() => this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd)) !== NO_MEMORY
-    );
+    try {
+      this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
   }
 
   /**
@@ -94,17 +108,35 @@ export class Program {
    * @returns whether the kernel did so; after a failure the contents are as before
    */
   releasePages(address: number, length: number): boolean {
-    return this.attempt(() => this.process.madvise(address, length, MADV_DONTNEED)) !== NO_MEMORY;
+    try {
+      this.process.madvise(address, length, MADV_DONTNEED);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
   }
 
   /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
   protect(address: number, length: number, protection: number): boolean {
-    return this.attempt(() => this.process.mprotect(address, length, protection)) !== NO_MEMORY;
+    try {
+      this.process.mprotect(address, length, protection);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
   }
 
   /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
   unmap(address: number, length: number): boolean {
-    return this.attempt(() => this.process.munmap(address, length)) !== NO_MEMORY;
+    try {
+      this.process.munmap(address, length);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
   }
 
   /**
@@ -122,14 +154,10 @@ export class Program {
   now(): number {
     return this.process.kernel.monotonicNanoseconds();
   }
+}
 
-  /** One call: ENOMEM is an answer, everything else is thrown on. System calls are rare, so the closure is affordable. */
-  private attempt(call: () => number | undefined): number {
-    try {
-      return call() ?? 0;
-    } catch (error) {
-      if (error instanceof SystemError && error.code === "ENOMEM") return NO_MEMORY;
-      throw error;
-    }
-  }
+/** ENOMEM is an answer of a call, everything else is thrown on. */
+function passNoMemory(error: unknown): typeof NO_MEMORY {
+  if (error instanceof SystemError && error.code === "ENOMEM") return NO_MEMORY;
+  throw error;
 }
