@@ -1,5 +1,21 @@
 // The package's entry "refheap": the heap and what its users name. Everything else is reached through it.
 
+export type { Checker, LeakCheckOptions, LeakSummary } from "./checker/checker.ts";
+export type { Block, Cause, Finding, FindingKind, LeakKind, Operation } from "./checker/finding.ts";
+export type { Frame } from "./checker/frames.ts";
+export type { PointerForm, Root } from "./checker/leaks.ts";
+export {
+  assertNoFindings,
+  assertNoLeaks,
+  beginObservation,
+  CheckError,
+  findCorruption,
+  type Observation,
+  observe,
+} from "./checker/observe.ts";
+export type { MempoolOptions } from "./checker/requests.ts";
+export { parseSuppressions, type Suppression } from "./checker/suppressions.ts";
+export { formatFinding, formatFindings, type TextOptions } from "./checker/text.ts";
 export type { CustomConfig, HeapConfig, PrimaryConfig, SecondaryCacheConfig, TsdConfig } from "./config.ts";
 export { androidConfig, customConfig, defaultConfig, fuchsiaConfig, trustyConfig } from "./config.ts";
 export type { ExplainedChunk, Explanation, Place } from "./explain.ts";

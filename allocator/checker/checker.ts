@@ -133,6 +133,11 @@ export class Checker extends Requests implements ChunkListener {
     this.blocks.forgetNames();
   }
 
+  /** Takes findings off the list; if they happen again they are new. */
+  forget(findings: readonly Finding[]): void {
+    this.results.remove(findings);
+  }
+
   toText(options: TextOptions = {}): string {
     return formatFindings(this.findings, options);
   }

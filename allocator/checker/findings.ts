@@ -37,6 +37,15 @@ export class Findings {
     this.handler?.(finding);
   }
 
+  /** Takes findings off the list. */
+  remove(findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      const row = this.list.indexOf(finding);
+      if (row >= 0) this.list.splice(row, 1);
+      this.byKey.delete(keyOf(finding));
+    }
+  }
+
   /** Forgets what was found; a repetition is new again. */
   clear(): void {
     this.list.length = 0;

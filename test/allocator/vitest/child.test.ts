@@ -1,0 +1,140 @@
+// refheap/vitest in a real run of Vitest, and refheap in a real run of node:test: a project of its own with failing tests, started as
+// a user would, and what the runner shows.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const root = resolve(fileURLToPath(import.meta.url), "../../../..");
+let folder = "";
+
+const codec = `import type { Heap } from "refheap";
+
+export function encode(heap: Heap, value: number): number {
+  const message = heap.malloc(16);
+  heap.memory.setUint32(message, value);
+  return message;
+}
+
+export function checksum(heap: Heap, message: number): number {
+  let sum = 0;
+  for (let i = 0; i < 16; i += 4) {
+    sum += heap.memory.getUint32(message + i);
+  }
+  return sum;
+}
+`;
+
+const failing = `import { expect, test } from "refheap/vitest";
+import { checksum, encode } from "./codec.ts";
+
+test("reads what nobody wrote", ({ heap }) => {
+  const message = encode(heap, 1);
+  checksum(heap, message);
+  heap.free(message);
+});
+
+test("leaks", ({ heap }) => {
+  encode(heap, 2);
+});
+
+test("matches", ({ heap }) => {
+  const message = encode(heap, 3);
+  expect(() => checksum(heap, message)).toReadUninitialised({ offset: 4, functionName: "checksum" });
+  heap.free(message);
+});
+
+test("fails to match", ({ heap }) => {
+  expect(() => heap.free(encode(heap, 4))).toReadUninitialised();
+});
+`;
+
+const nodeTest = `import assert from "node:assert";
+import { test } from "node:test";
+import { assertNoFindings, assertNoLeaks, Heap, observe } from "refheap";
+
+test("observes", () => {
+  const heap = new Heap({ uninitialised: "byte", stacks: true });
+  const p = heap.malloc(8);
+  const { findings } = observe(heap, () => heap.memory.getUint8(p));
+  assert.equal(findings[0].offset, 0);
+  assertNoFindings(heap);
+  assert.throws(() => assertNoLeaks(heap), /8 bytes in 1 block is definitely lost/);
+  assertNoLeaks(heap, { roots: [p] });
+});
+
+test("fails at the program's line", () => {
+  const heap = new Heap({ uninitialised: "byte", stacks: true });
+  heap.memory.getUint8(heap.malloc(8));
+  assertNoFindings(heap);
+});
+`;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "refheap-vitest-"));
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(root, join(folder, "node_modules/refheap"));
+  symlinkSync(join(root, "node_modules/vitest"), join(folder, "node_modules/vitest"));
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
+  writeFileSync(join(folder, "codec.ts"), codec);
+  writeFileSync(join(folder, "codec.test.ts"), failing);
+  writeFileSync(join(folder, "heap.node.mjs"), nodeTest);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(program: string, given: readonly string[]): string {
+  const { stdout, stderr } = spawnSync(program, given, {
+    cwd: folder,
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: "0", CI: "1", NODE_TEST_CONTEXT: undefined, VITEST: undefined },
+  });
+  return stdout + stderr;
+}
+
+test("a failing test shows the program's line with a code frame, and the block's story", () => {
+  const output = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
+  expect(output).toContain("3 failed | 1 passed");
+  // The read: at the load in the program, not in the library.
+  expect(output).toContain("Use of uninitialised memory: load of 4 bytes at offset 4 of block A of 16 bytes");
+  expect(output).toMatch(/❯ checksum codec\.ts:12:\d+/);
+  expect(output).toMatch(/12\|\s+sum \+= heap\.memory\.getUint32\(message \+ i\);/);
+  // The leak: at the allocation.
+  expect(output).toContain("16 bytes in 1 block is definitely lost");
+  expect(output).toMatch(/❯ encode codec\.ts:4:\d+/);
+  // The matcher: at the expectation.
+  expect(output).toContain("expected a read of uninitialised memory, but it did nothing wrong");
+  expect(output).toMatch(/❯ codec\.test\.ts:22:\d+/);
+});
+
+test("the plain functions work under node:test", () => {
+  const output = run(process.execPath, ["--test", "heap.node.mjs"]);
+  expect(output).toMatch(/pass 1\n/);
+  expect(output).toMatch(/fail 1\n/);
+  expect(output).toContain("Use of uninitialised memory: load of 1 byte at offset 0 of block A of 8 bytes");
+  expect(output).toMatch(/heap\.node\.mjs:18:\d+/);
+});
+
+test("the types of the fixture and the matchers hold in a project of the user's", () => {
+  writeFileSync(
+    join(folder, "types.ts"),
+    `import { expect, test } from "refheap/vitest";
+test("typed", async ({ heap }) => {
+  const p: number = heap.malloc(8);
+  expect(() => heap.memory.getUint8(p)).toReadUninitialised({ offset: 0 });
+  await expect(async () => heap.memory.getUint8(p)).toReadUninitialised();
+  // @ts-expect-error: no such expectation
+  expect(() => heap.free(p)).toReadUninitialised({ offsett: 0 });
+});
+`,
+  );
+  const options = { target: "es2023", module: "nodenext", strict: true, noEmit: true, skipLibCheck: true, types: [] };
+  const lib = ["es2023", "esnext.disposable", "dom"];
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ compilerOptions: { ...options, lib }, files: ["types.ts"] }),
+  );
+  expect(run(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.json"])).toBe("");
+});

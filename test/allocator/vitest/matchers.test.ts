@@ -1,0 +1,137 @@
+// The fixture and the matchers from inside: each matcher passes and fails as it says, with a report in its message.
+import { describe } from "vitest";
+import { expect, Heap, test, unwatchHeap, watchHeap } from "../../../allocator/vitest/index.ts";
+
+function messageOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "";
+}
+
+function readHeader(heap: Heap): number {
+  const p = heap.malloc(16);
+  heap.memory.setUint32(p, 1);
+  const length = heap.memory.getUint32(p + 4);
+  heap.free(p);
+  return length;
+}
+
+test("toReadUninitialised passes for a read of unwritten bytes, with what was expected of it", ({ heap }) => {
+  expect(() => readHeader(heap)).toReadUninitialised();
+  expect(() => readHeader(heap)).toReadUninitialised({ offset: 4, size: 4, blockSize: 16, functionName: "readHeader" });
+  expect(() => heap.free(heap.malloc(8))).not.toReadUninitialised();
+  const message = messageOf(() => expect(() => readHeader(heap)).toReadUninitialised({ offset: 8 }));
+  expect(message).toContain("expected a read of uninitialised memory (offset 8), but found:");
+  expect(message).toContain("load of 4 bytes at offset 4 of block");
+  expect(messageOf(() => expect(() => readHeader(heap)).not.toReadUninitialised())).toContain(
+    "memory not to happen, found:",
+  );
+});
+
+test("a heap itself is what it has found; a match takes the findings off", ({ heap }) => {
+  readHeader(heap);
+  expect(heap).toReadUninitialised({ offset: 4 });
+  expect(heap).not.toReadUninitialised();
+});
+
+test("functions that wait are awaited", async ({ heap }) => {
+  await expect(async () => {
+    await Promise.resolve();
+    readHeader(heap);
+  }).toReadUninitialised();
+});
+
+test("what the function throws goes on, unless it is what is expected", ({ heap }) => {
+  const failing = () => {
+    throw new Error("its own");
+  };
+  expect(messageOf(() => expect(failing).toReadUninitialised())).toBe("its own");
+  expect(messageOf(() => expect(failing).toCorruptHeap())).toBe("its own");
+  expect(() => {
+    readHeader(heap);
+    failing();
+  }).toReadUninitialised();
+});
+
+test("toUseAfterFree and toAccessOutOfBounds", ({ heap }) => {
+  const p = heap.calloc(1, 24);
+  heap.free(p);
+  expect(() => heap.memory.getUint8(p + 3)).toUseAfterFree({ offset: 3, operation: "load" });
+  expect(() => heap.memory.setUint8(p, 1)).toUseAfterFree({ operation: "store" });
+  const q = heap.calloc(1, 24);
+  expect(() => heap.memory.setUint8(q + 24, 1)).toAccessOutOfBounds({ offset: 24 });
+  expect(() => heap.memory.setUint8(q + 23, 1)).not.toAccessOutOfBounds();
+  heap.free(q);
+});
+
+test("toLeak counts what the function leaves behind", ({ heap }) => {
+  const kept: number[] = [];
+  const leak = () => {
+    kept.push(heap.malloc(100), heap.malloc(50));
+  };
+  expect(leak).toLeak({ blocks: 2, bytes: 150 });
+  expect(() => heap.free(heap.malloc(100))).not.toLeak();
+  expect(heap).toLeak({ blocks: 2 });
+  expect(heap).not.toLeak({ roots: kept });
+  for (const p of kept) heap.free(p);
+});
+
+test("toCorruptHeap passes for a double free and for a damaged header", ({ heap }) => {
+  const p = heap.malloc(16);
+  heap.free(p);
+  expect(() => heap.free(p)).toCorruptHeap();
+  expect(() => heap.free(heap.malloc(16))).not.toCorruptHeap();
+});
+
+test("toTouchAtMost and toHaveRss", ({ heap }) => {
+  heap.free(heap.malloc(2 ** 20));
+  let p = 0;
+  expect(() => {
+    p = heap.malloc(64 * 2 ** 20);
+  }).toTouchAtMost(8192);
+  expect(() => heap.memory.fill(p, 1, 2 ** 20)).not.toTouchAtMost(2 ** 19);
+  expect(heap).toHaveRssAtLeast(2 ** 20);
+  expect(heap).toHaveRssAtMost(4 * 2 ** 20);
+  expect(heap).toHaveRss(heap.process.rssBytes);
+  heap.free(p);
+});
+
+describe("heaps of the test's own", () => {
+  test("are looked at when they are watched", () => {
+    const own = new Heap({ uninitialised: "page" });
+    expect(() => expect(() => own.malloc(1)).not.toLeak()).toThrow("no heap is watched");
+    watchHeap(own);
+    expect(() => own.memory.getUint8(own.malloc(2 ** 20) + 100_000)).toReadUninitialised({ operation: "page load" });
+    unwatchHeap(own);
+  });
+});
+
+describe("options", () => {
+  const tagged = test.extend({ heapOptions: { tagging: "sync", fill: "zero" } });
+  tagged("reach the heap", ({ heap }) => {
+    expect(heap.tagging).toBe("sync");
+    expect(heap.options.uninitialised).toBe("off");
+  });
+  const loose = test.extend({ heapOptions: { leaks: "ignore" } });
+  loose("leaks may be let pass", ({ heap }) => {
+    heap.malloc(10);
+  });
+});
+
+test("reports make stable inline snapshots", ({ heap }) => {
+  readHeader(heap);
+  expect(heap.checker.toText({ stable: true })).toMatchInlineSnapshot(`
+    "Use of uninitialised memory: load of 4 bytes at offset 4 of block A of 16 bytes
+        at readHeader (matchers.test.ts)
+        at matchers.test.ts
+      block A: from malloc
+        at readHeader (matchers.test.ts)
+        at matchers.test.ts
+
+    1 error"
+  `);
+  heap.checker.clear();
+});
