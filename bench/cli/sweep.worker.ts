@@ -6,7 +6,7 @@ import { runTask, type WorkerAnswer, type WorkerRequest } from "../lab/sweep.ts"
 parentPort?.on("message", ({ task, options }: WorkerRequest) => {
   runTask(task, options).then(
     (result) => answer({ result }),
-    (error: Error) => answer({ error: { name: error.name, message: error.message } }),
+    ({ name, message, code, path }: NodeJS.ErrnoException) => answer({ error: { name, message, code, path } }),
   );
 });
 

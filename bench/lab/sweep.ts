@@ -20,7 +20,15 @@ export interface WorkerRequest {
   readonly task: ReplayTask;
   readonly options: SharedOptions;
 }
-export type WorkerAnswer = { readonly result: ReplayResult } | { readonly error: { name: string; message: string } };
+export type WorkerAnswer = { readonly result: ReplayResult } | { readonly error: WorkerFailure };
+
+/** What of an error survives the way to another thread. */
+export interface WorkerFailure {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: string;
+  readonly path?: string;
+}
 
 /** Every trace under every policy with every seed; the order that results have. */
 export function sweepTasks(
@@ -91,20 +99,26 @@ function startWorker(): Worker {
   return new Worker(new URL("../cli/sweep.worker.js", import.meta.url));
 }
 
+/** One task on one worker; its listeners go with the answer, for the worker gets more tasks. */
 function ask(worker: Worker, request: WorkerRequest): Promise<ReplayResult> {
   return new Promise((resolve, reject) => {
-    const settle = (action: () => void): void => {
-      worker.removeAllListeners();
-      action();
+    const settle = (): void => {
+      worker.off("message", onMessage).off("error", onError).off("exit", onExit);
     };
-    worker.once("message", (answer: WorkerAnswer) => {
-      settle(() => {
-        if ("result" in answer) resolve(answer.result);
-        else reject(Object.assign(new Error(answer.error.message), { name: answer.error.name }));
-      });
-    });
-    worker.once("error", (error) => settle(() => reject(error)));
-    worker.once("exit", (code) => settle(() => reject(new Error(`a worker thread stopped with code ${code}`))));
+    const onMessage = (answer: WorkerAnswer): void => {
+      settle();
+      if ("result" in answer) resolve(answer.result);
+      else reject(Object.assign(new Error(answer.error.message), answer.error));
+    };
+    const onError = (error: Error): void => {
+      settle();
+      reject(error);
+    };
+    const onExit = (code: number): void => {
+      settle();
+      reject(new Error(`a worker thread stopped with code ${code}`));
+    };
+    worker.on("message", onMessage).on("error", onError).on("exit", onExit);
     worker.postMessage(request);
   });
 }

@@ -1,0 +1,149 @@
+// Records what a program does to a heap: allocations, frees and first touches of each page of each block, as trace events.
+// Where the calls are seen is heap-tap.ts; where the events go is the caller's affair.
+import { BlockNames } from "../traces/block-names.ts";
+import { EventBatch, FREE, READ, REALLOC, type WRITE } from "../traces/events.ts";
+
+const PAGE_BYTES = 4096;
+const TAG_UNIT = 2 ** 48;
+const READ_BIT = 1;
+const WRITE_BIT = 2;
+
+interface LiveBlock {
+  readonly id: number;
+  readonly start: number;
+  size: number;
+  /** For each page that the block lies on, which kinds of touch were recorded. */
+  touched: Uint8Array;
+}
+
+/**
+ * Loads and stores are summarised: a page of a block is reported once as read and once as written, with the bytes of that
+ * first access. More would not change which pages are resident, and a trace stays as long as its allocations.
+ */
+export class Recorder {
+  private readonly names = new BlockNames();
+  private readonly batch = new EventBatch();
+  /** Live blocks by address, ascending, and their starts for the search. */
+  private readonly blocks: LiveBlock[] = [];
+  private readonly starts: number[] = [];
+  private lastIndex = -1;
+  private readonly emit: (batch: EventBatch) => void;
+
+  /** @param emit called with full batches; the batch is reused when it returns */
+  constructor(emit: (batch: EventBatch) => void) {
+    this.emit = emit;
+  }
+
+  /** A call of this kind made a block; `offset` is calloc's count or the alignment. Address 0: it failed, nothing is recorded. */
+  made(kind: number, address: number, size: number, offset: number, bytes = size): void {
+    if (address === 0) return;
+    const start = address % TAG_UNIT;
+    const id = this.names.add(...words(start));
+    this.insert({ id, start, size: bytes, touched: new Uint8Array(pagesOf(start, bytes)) });
+    this.push(kind, id, size, offset);
+  }
+
+  /** A block was freed; null and unknown addresses are not recorded. */
+  freed(address: number): void {
+    const block = this.remove(address % TAG_UNIT);
+    if (block === null) return;
+    this.names.remove(...words(block.start));
+    this.push(FREE, block.id, 0, 0);
+  }
+
+  /** A block has a new size, and perhaps a new address. */
+  moved(oldAddress: number, address: number, size: number): void {
+    const old = this.remove(oldAddress % TAG_UNIT);
+    if (old === null) return;
+    const start = address % TAG_UNIT;
+    this.names.detach(...words(old.start));
+    this.names.attach(...words(start), old.id);
+    const touched = new Uint8Array(pagesOf(start, size));
+    touched.set(old.touched.subarray(0, touched.length));
+    this.insert({ id: old.id, start, size, touched });
+    this.push(REALLOC, old.id, size, 0);
+  }
+
+  /** An access of the program; what lies in no block is not recorded. */
+  accessed(kind: typeof READ | typeof WRITE, address: number, length: number): void {
+    const start = address % TAG_UNIT;
+    const block = this.blockAt(start);
+    if (block === null) return;
+    const bit = kind === READ ? READ_BIT : WRITE_BIT;
+    const firstPage = Math.floor(block.start / PAGE_BYTES);
+    const end = Math.min(start + length, block.start + block.size);
+    for (let at = start; at < end; ) {
+      const page = Math.floor(at / PAGE_BYTES);
+      const stop = Math.min(end, (page + 1) * PAGE_BYTES);
+      if ((block.touched[page - firstPage] & bit) === 0) {
+        block.touched[page - firstPage] |= bit;
+        this.push(kind, block.id, stop - at, at - block.start);
+      }
+      at = stop;
+    }
+  }
+
+  mark(label: string): void {
+    this.batch.pushMark(0, label);
+    if (this.batch.isFull) this.flush();
+  }
+
+  /** Hands over what was not handed over yet. */
+  flush(): void {
+    if (this.batch.count > 0) this.emit(this.batch);
+    this.batch.clear();
+  }
+
+  private push(kind: number, id: number, size: number, offset: number): void {
+    this.batch.push(kind, 0, id, size, offset);
+    if (this.batch.isFull) this.flush();
+  }
+
+  private blockAt(address: number): LiveBlock | null {
+    const last = this.blocks[this.lastIndex];
+    if (last !== undefined && contains(last, address)) return last;
+    const index = this.indexAfter(address) - 1;
+    if (index < 0 || !contains(this.blocks[index], address)) return null;
+    this.lastIndex = index;
+    return this.blocks[index];
+  }
+
+  private insert(block: LiveBlock): void {
+    const index = this.indexAfter(block.start);
+    this.blocks.splice(index, 0, block);
+    this.starts.splice(index, 0, block.start);
+    this.lastIndex = index;
+  }
+
+  private remove(start: number): LiveBlock | null {
+    const index = this.indexAfter(start) - 1;
+    if (index < 0 || this.starts[index] !== start) return null;
+    this.starts.splice(index, 1);
+    this.lastIndex = -1;
+    return this.blocks.splice(index, 1)[0];
+  }
+
+  /** Index of the first block that starts beyond `address`. */
+  private indexAfter(address: number): number {
+    let low = 0;
+    let high = this.starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.starts[middle] <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+function contains(block: LiveBlock, address: number): boolean {
+  return address >= block.start && address < block.start + block.size;
+}
+
+function pagesOf(start: number, size: number): number {
+  return Math.floor((start + Math.max(size, 1) - 1) / PAGE_BYTES) - Math.floor(start / PAGE_BYTES) + 1;
+}
+
+function words(address: number): [number, number] {
+  return [address >>> 0, Math.floor(address / 2 ** 32)];
+}

@@ -1,0 +1,145 @@
+// The report's charts of figures: resident memory over time, faults and bytes as stacked bars, estimated time with ranges.
+// Drawing itself is plot.ts; which charts a page has is page.ts.
+import * as Plot from "@observablehq/plot";
+import type { ComparedTrace } from "../comparison.ts";
+import type { ReplayResult } from "../result.ts";
+import { colourOf, drawPlot, type WidthName } from "./plot.ts";
+
+const LINE_HEIGHT = 300;
+const BAR_HEIGHT = 46;
+const AXIS_HEIGHT = 56;
+const MIB = 2 ** 20;
+
+/** Parts of a stacked bar: a name, and the figure of a result. */
+type Parts = readonly (readonly [string, (result: ReplayResult) => number])[];
+
+export const FAULT_PARTS: Parts = [
+  ["clean page read", ({ counters }) => counters.cleanReadFaults],
+  ["first store", ({ counters }) => counters.anonymousWriteFaults],
+  ["write-protect", ({ counters }) => counters.writeProtectFaults],
+  ["userfaultfd message", ({ program }) => program.faultMessages],
+  ["other", ({ counters }) => counters.fileFaults + counters.spuriousFaults],
+];
+export const BYTE_PARTS: Parts = [
+  ["kernel: zeroed", ({ counters }) => counters.bytesZeroed / MIB],
+  ["kernel: filled", ({ counters }) => counters.bytesFilled / MIB],
+  ["kernel: copied", ({ counters }) => counters.bytesCopied / MIB],
+  ["program: memset", ({ counters }) => counters.userBytesFilled / MIB],
+];
+
+/** Names and colours of the parts that any result has, for a legend. */
+export function partColours(parts: Parts, results: readonly ReplayResult[]): [string, string][] {
+  const used = parts.filter(([, of]) => results.some((result) => of(result) > 0));
+  return used.map(([name], index) => [name, colourOf(index)]);
+}
+
+export function policyColours(results: readonly ReplayResult[]): [string, string][] {
+  return results.map(({ policy }, index) => [policy.name, colourOf(index)]);
+}
+
+/** RSS over the operations of a replay, a line for each policy; the dotted line is what the program asked for. */
+export function rssChart(results: readonly ReplayResult[], width: WidthName): string {
+  const rows = results.flatMap(({ policy, samples }) =>
+    samples.operation.map((operation, index) => ({
+      operation,
+      mebibytes: samples.rssBytes[index] / MIB,
+      policy: policy.name,
+    })),
+  );
+  const [{ samples, marks }] = results;
+  const asked = samples.operation.map((operation, index) => ({ operation, mebibytes: samples.liveBytes[index] / MIB }));
+  const options: Plot.PlotOptions = {
+    height: LINE_HEIGHT,
+    marginLeft: 44,
+    x: { label: "operation →", tickFormat: "~s" },
+    y: { label: "↑ RSS, MiB", grid: true, zero: true },
+    color: scale(policyColours(results)),
+    marks: [
+      Plot.ruleY([0]),
+      Plot.line(asked, {
+        x: "operation",
+        y: "mebibytes",
+        stroke: "currentColor",
+        strokeDasharray: "2,3",
+        strokeWidth: 1,
+      }),
+      Plot.line(rows, { x: "operation", y: "mebibytes", stroke: "policy", strokeWidth: 1.8, curve: "step-after" }),
+      Plot.ruleX(marks, { x: "operation", stroke: "currentColor", strokeOpacity: 0.4 }),
+      Plot.text(marks, { x: "operation", text: "label", frameAnchor: "top", rotate: 90, textAnchor: "start", dx: 8 }),
+    ],
+  };
+  return drawPlot(options, width, "Resident memory over the operations of the trace, one line a policy");
+}
+
+/** One stacked bar a policy, its name above it so that it needs no margin. */
+export function partBars(parts: Parts, unit: string, results: readonly ReplayResult[], width: WidthName): string {
+  const rows = results.flatMap((result) =>
+    parts.map(([part, of]) => ({ policy: result.policy.name, part, value: of(result) })),
+  );
+  const used = rows.filter(({ value }) => value > 0);
+  return drawPlot(
+    barOptions(
+      results.map(({ policy }) => policy.name),
+      `${unit} →`,
+      [Plot.barX(used, { x: "value", y: "policy", fill: "part", insetTop: 20, insetBottom: 2 })],
+      scale(partColours(parts, results)),
+    ),
+    width,
+    `${unit} of each policy, by kind`,
+  );
+}
+
+/** The estimated time of each policy, with the range that the machine's constants leave. */
+export function timeBars(compared: ComparedTrace, machineName: string, width: WidthName): string {
+  const rows = compared.policies.map(({ policy, figures }) => {
+    const { value, low, high } = figures[figures.length - 1];
+    return { policy, value: value / 1e6, low: low / 1e6, high: high / 1e6 };
+  });
+  const marks = [
+    Plot.barX(rows, { x: "value", y: "policy", fill: colourOf(0), fillOpacity: 0.6, insetTop: 20, insetBottom: 2 }),
+    Plot.link(rows, {
+      x1: "low",
+      x2: "high",
+      y1: "policy",
+      y2: "policy",
+      stroke: "currentColor",
+      strokeWidth: 2,
+      dy: 9,
+    }),
+  ];
+  return drawPlot(
+    barOptions(
+      rows.map(({ policy }) => policy),
+      "estimated ms →",
+      marks,
+    ),
+    width,
+    `Estimated time that memory takes on ${machineName}, with ranges`,
+  );
+}
+
+function barOptions(
+  policies: string[],
+  label: string,
+  marks: Plot.Markish[],
+  color: Plot.ScaleOptions = {},
+): Plot.PlotOptions {
+  const names = policies.map((policy) => ({ policy }));
+  return {
+    height: policies.length * BAR_HEIGHT + AXIS_HEIGHT,
+    marginLeft: 8,
+    marginRight: 16,
+    x: { label, grid: true, tickFormat: "~s", ticks: 5 },
+    y: { axis: null, domain: policies },
+    color,
+    marks: [
+      ...marks,
+      Plot.ruleX([0]),
+      Plot.text(names, { y: "policy", text: "policy", frameAnchor: "left", textAnchor: "start", dx: 4, dy: -13 }),
+    ],
+  };
+}
+
+function scale(colours: [string, string][]): Plot.ScaleOptions {
+  return { domain: colours.map(([name]) => name), range: colours.map(([, colour]) => colour) };
+}

@@ -1,0 +1,81 @@
+// The page map as a picture: rows are address ranges, columns moments, colours what the pages are.
+// Scans become maps in bench/lab/page-map.ts.
+import * as Plot from "@observablehq/plot";
+import type { PageMap } from "../page-map.ts";
+import { drawPlot, type WidthName } from "./plot.ts";
+
+const ROW_HEIGHT = 8;
+const AXIS_HEIGHT = 44;
+const STRENGTH_STEPS = 4;
+
+/** What a load of a page sees, with the colour of the map. */
+export const PAGE_KINDS: readonly (readonly [string, string])[] = [
+  ["private", "#d55e00"],
+  ["zero", "#56b4e9"],
+  ["clean", "#009e73"],
+];
+
+interface Cell {
+  readonly row: number;
+  readonly from: number;
+  to: number;
+  readonly kind: string;
+  /** Share of private pages in quarters; 2 for ranges without any. */
+  readonly strength: number;
+}
+
+/** A range with private pages has their colour, the fuller the more of them; without, that of its clean or zero pages. */
+export function pageMapChart(map: PageMap, width: WidthName): string {
+  const cells = mapCells(map);
+  const options: Plot.PlotOptions = {
+    height: Math.max(40, map.addresses.length * ROW_HEIGHT) + AXIS_HEIGHT,
+    marginLeft: 8,
+    x: { label: "operation →", tickFormat: "~s" },
+    y: { axis: null, type: "band", domain: map.addresses.map((_, index) => index), padding: 0.1 },
+    color: { domain: PAGE_KINDS.map(([kind]) => kind), range: PAGE_KINDS.map(([, colour]) => colour) },
+    marks: [
+      Plot.barX(cells, {
+        x1: "from",
+        x2: "to",
+        y: "row",
+        fill: "kind",
+        fillOpacity: (cell: Cell) => cell.strength / STRENGTH_STEPS,
+      }),
+    ],
+  };
+  return drawPlot(options, width, "Page map: address ranges from top to bottom, operations from left to right");
+}
+
+/** Neighbouring moments that look alike become one cell. */
+export function mapCells(map: PageMap): Cell[] {
+  const cells: Cell[] = [];
+  const { operations } = map;
+  map.pages.forEach((row, rowIndex) => {
+    let last: Cell | null = null;
+    for (let column = 0; column < operations.length; column++) {
+      const [privatePages, zero, clean] = row.slice(column * 3, column * 3 + 3);
+      const total = privatePages + zero + clean;
+      if (total === 0) {
+        last = null;
+        continue;
+      }
+      const kind = privatePages > 0 ? "private" : clean > 0 ? "clean" : "zero";
+      const strength = kind === "private" ? Math.ceil((STRENGTH_STEPS * privatePages) / total) : 2;
+      const to = columnEnd(operations, column);
+      if (last !== null && last.kind === kind && last.strength === strength) {
+        last.to = to;
+      } else {
+        last = { row: rowIndex, from: operations[column], to, kind, strength };
+        cells.push(last);
+      }
+    }
+  });
+  return cells;
+}
+
+/** A moment lasts until the next one; the last as long as the one before it. */
+function columnEnd(operations: readonly number[], column: number): number {
+  if (column + 1 < operations.length) return operations[column + 1];
+  const before = column > 0 ? operations[column] - operations[column - 1] : 1;
+  return operations[column] + Math.max(1, before);
+}

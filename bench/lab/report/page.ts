@@ -1,0 +1,156 @@
+// The report: one HTML page that needs nothing else. Tables and pictures for each trace, and the command that made it.
+// Pictures are drawn before (charts.ts, page-map-chart.ts); the page has no script and asks for nothing over a network.
+import { formatBytes } from "../../harness/table.ts";
+import { type ComparedTrace, compareResults, type Figure } from "../comparison.ts";
+import { formatDifference, formatValue } from "../comparison-text.ts";
+import type { MachineModel } from "../cost-model.ts";
+import { GROUP_SIZES } from "../page-scan.ts";
+import { POLICIES } from "../policy.ts";
+import type { ReplayResult } from "../result.ts";
+import { BYTE_PARTS, FAULT_PARTS, partBars, partColours, policyColours, rssChart, timeBars } from "./charts.ts";
+import { PAGE_KINDS, pageMapChart } from "./page-map-chart.ts";
+import type { WidthName } from "./plot.ts";
+import { STYLE } from "./style.ts";
+
+export interface ReportOptions {
+  readonly machine: MachineModel;
+  /** The command that makes this report again. */
+  readonly command: string;
+  readonly baseline?: string;
+}
+
+/** The page as text. @throws RangeError if a trace has no result of the baseline. */
+export function reportPage(results: readonly ReplayResult[], options: ReportOptions): string {
+  const compared = compareResults(results, options.machine, options.baseline);
+  const sections = compared.map((one) => traceSection(one, firstSeeds(results, one), options.machine));
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>refheap: what memory costs under ${plain(compared[0].policies.length)} policies</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header>
+<h1>What memory costs, policy by policy</h1>
+<p class="quiet">Replayed on refheap's simulated kernel and heap. Counts are exact for their seed. Times are
+<strong>estimates</strong> for ${html(options.machine.name)} (${html(options.machine.description)}), with the range that
+its constants leave.</p>
+<pre><code>${html(options.command)}</code></pre>
+</header>
+<main>
+${sections.join("\n")}
+${policySection(results)}
+</main>
+</body>
+</html>
+`;
+}
+
+/** Pictures and page maps show one replay of each policy: that of its first seed. */
+export function firstSeeds(results: readonly ReplayResult[], { trace, touches }: ComparedTrace): ReplayResult[] {
+  const own = results.filter((result) => result.trace === trace && result.touches === touches);
+  return own.filter((result) => own.find((other) => other.policy.name === result.policy.name) === result);
+}
+
+function traceSection(compared: ComparedTrace, results: readonly ReplayResult[], machine: MachineModel): string {
+  const [first] = results;
+  return `<section>
+<h2>${html(compared.trace)}</h2>
+<p>${first.replayed.operations} operations (${html(first.format)}), touches: ${html(compared.touches)},
+seed ${first.seed}${compared.policies[0].seeds.length > 1 ? ` and ${compared.policies[0].seeds.length - 1} more` : ""}.
+Differences are from <code>${html(compared.baseline)}</code>.</p>
+${figureTable(compared)}
+${figure("Resident memory over time", legend(policyColours(results), "asked for by the program"), (width) => rssChart(results, width))}
+${figure("Page faults", legend(partColours(FAULT_PARTS, results)), (width) => partBars(FAULT_PARTS, "page faults", results, width))}
+${figure("Bytes initialised", legend(partColours(BYTE_PARTS, results)), (width) => partBars(BYTE_PARTS, "MiB", results, width))}
+${figure(`Estimated time on ${machine.name}`, "", (width) => timeBars(compared, machine.name, width))}
+<h3>Page maps</h3>
+<p class="quiet">Address ranges from top to bottom, only those that were ever mapped; a private page is the process's own
+and resident, a zero page reads as zeroes, a clean page as the reference page. Neither of the two costs memory.</p>
+${legend(PAGE_KINDS)}
+${results.map((result, index) => pageMapDetails(result, { open: index === 0 })).join("\n")}
+${groupTable(results)}
+</section>`;
+}
+
+function figureTable({ policies }: ComparedTrace): string {
+  const head = policies[0].figures.map(
+    ({ name, isEstimate }) => `<th scope="col">${html(name)}${isEstimate ? " (estimate)" : ""}</th>`,
+  );
+  const rows = policies.map(({ policy, figures, stopped }) => {
+    const note = stopped === "" ? "" : `<small>${html(stopped)}</small>`;
+    return `<tr><th scope="row">${html(policy)}${note}</th>${figures.map(figureCell).join("")}</tr>`;
+  });
+  return table(['<th scope="col">policy</th>', ...head], rows, "Figures of each policy");
+}
+
+function figureCell(figure: Figure): string {
+  const range = figure.isEstimate
+    ? `<small>${formatValue(figure, figure.low)} to ${formatValue(figure, figure.high)}</small>`
+    : "";
+  const difference = figure.difference === null ? "" : `<small>${html(formatDifference(figure))}</small>`;
+  return `<td>${html(formatValue(figure, figure.value))}${range}${difference}</td>`;
+}
+
+/** The accounting model of larger pages. */
+function groupTable(results: readonly ReplayResult[]): string {
+  const head = ["policy", "4 KiB", ...GROUP_SIZES].map((name) => `<th scope="col">${name}</th>`);
+  const rows = results.map(({ policy, peaks }) => {
+    const cells = [peaks.rssBytes, ...GROUP_SIZES.map((size) => peaks.groupRssBytes[size])];
+    const row = cells.map((bytes) => `<td>${formatBytes(bytes)}</td>`).join("");
+    return `<tr><th scope="row">${html(policy.name)}</th>${row}</tr>`;
+  });
+  return `<h3>Peak RSS if pages were larger</h3>
+<p class="quiet">An accounting model: a larger page is resident as soon as a part of it is. Mappings of reference pages get no
+2 MiB pages.</p>
+${table(head, rows, "Peak RSS by page size")}`;
+}
+
+function pageMapDetails(result: ReplayResult, { open }: { readonly open: boolean }): string {
+  const { pageMap, policy } = result;
+  const pictures = bothWidths((width) => pageMapChart(pageMap, width));
+  return `<details${open ? " open" : ""}><summary>${html(policy.name)}</summary>
+<figure>${pictures}<figcaption>${pageMap.addresses.length} ranges of ${formatBytes(pageMap.rowBytes)}</figcaption></figure></details>`;
+}
+
+function policySection(results: readonly ReplayResult[]): string {
+  const policies = new Map(results.map(({ policy }) => [policy.name, policy]));
+  const items = [...policies.values()].map((policy) => {
+    const base = policy.name.split("+")[0];
+    const { name: _, ...fields } = policy;
+    return `<dt><code>${html(policy.name)}</code></dt><dd>${html(POLICIES[base]?.what ?? "")}
+<small class="quiet">${html(JSON.stringify(fields))}</small></dd>`;
+  });
+  return `<section><h2>The policies</h2><dl>${items.join("\n")}</dl></section>`;
+}
+
+function figure(title: string, legendHtml: string, draw: (width: WidthName) => string): string {
+  return `<h3>${html(title)}</h3>${legendHtml}<figure>${bothWidths(draw)}</figure>`;
+}
+
+function bothWidths(draw: (width: WidthName) => string): string {
+  return `<div class="wide">${draw("wide")}</div><div class="narrow">${draw("narrow")}</div>`;
+}
+
+function legend(entries: readonly (readonly [string, string])[], dotted = ""): string {
+  const items = entries.map(([name, colour]) => `<li><i style="background:${colour}"></i>${html(name)}</li>`);
+  if (dotted !== "") items.push(`<li><i class="dotted"></i>${html(dotted)}</li>`);
+  return `<ul class="legend">${items.join("")}</ul>`;
+}
+
+/** Wide tables scroll on their own; the focus makes that possible by keyboard. */
+function table(head: string[], rows: string[], label: string): string {
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${html(label)}"><table>
+<thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`;
+}
+
+function plain(count: number): string {
+  return ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"][count] ?? String(count);
+}
+
+function html(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,29 @@
+// Observable Plot in Node: a plot as SVG text, drawn on a small DOM. What is drawn is decided in charts.ts and page-map-chart.ts.
+// Colours that must differ between light and dark are CSS variables of the page (style.ts).
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+
+/** A drawing comes in two widths, and the page shows the one that fits: text keeps its size on a phone. */
+export const WIDTHS = { wide: 760, narrow: 350 } as const;
+export type WidthName = keyof typeof WIDTHS;
+
+/** Colours that stay apart for most eyes (Okabe and Ito's set, the yellow left out). */
+export const SERIES_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#7f7f7f"];
+
+export function colourOf(index: number): string {
+  return SERIES_COLOURS[index % SERIES_COLOURS.length];
+}
+
+/** @param label what the picture shows, for those who cannot see it */
+export function drawPlot(options: Plot.PlotOptions, width: WidthName, label: string): string {
+  const { document } = parseHTML("<!doctype html><html><body></body></html>");
+  const svg = Plot.plot({
+    width: WIDTHS[width],
+    style: { background: "transparent", fontFamily: "inherit", fontSize: "12px", overflow: "visible" },
+    ariaLabel: label,
+    ...options,
+    document: document as never,
+  });
+  svg.setAttribute("role", "img");
+  return svg.outerHTML;
+}
