@@ -10,6 +10,7 @@ import {
   type FlagTable,
   formatUnknownFlags,
   parseFlags,
+  setFlag,
   type UnknownFlag,
 } from "./flags.ts";
 import type { HeapError } from "./heap-error.ts";
@@ -245,8 +246,9 @@ function resolveFlags(options: HeapOptions, write: (text: string) => void): Flag
   parseFlags(options.scudoOptions, table, unknown, context);
   parseFlags(options.environment?.SCUDO_OPTIONS, table, unknown, context);
   const environmentRingSize = options.environment?.SCUDO_ALLOCATION_RING_BUFFER_SIZE;
+  // One value, not a string of pairs: what follows a separator in it is not read.
   if (environmentRingSize !== undefined) {
-    parseFlags(`allocation_ring_buffer_size=${environmentRingSize}`, table, unknown, context);
+    setFlag(table, "allocation_ring_buffer_size", environmentRingSize, environmentRingSize);
   }
   settleUnknown(unknown, options, write);
   checkQuarantine(flags, context);

@@ -139,6 +139,8 @@ describe("the environment", () => {
 
   test("has a variable of its own for the ring buffer's size", () => {
     expect(resolveOptions({ environment }).flags.allocation_ring_buffer_size).toBe(77);
+    const odd = resolveOptions({ environment: { SCUDO_ALLOCATION_RING_BUFFER_SIZE: "5:zero_contents=1" } });
+    expect([odd.flags.allocation_ring_buffer_size, odd.fill]).toEqual([5, "none"]);
   });
 });
 
