@@ -1,6 +1,8 @@
 // The ring of the latest frees: pointer with the tag it had, size, threads (S24.5, S24.6). What a stale pointer is looked up in.
 // Scudo maps it and fills it only with allocation stacks on; here it is a few typed arrays and always there with tagging.
 
+import { TAG_UNIT } from "../platform/hardware/layout.ts";
+
 /** Rows are overwritten from the oldest on. `pointer` 0: an empty row. */
 export class FreedChunks {
   readonly capacity: number;
@@ -19,10 +21,10 @@ export class FreedChunks {
     this.threads = new Int32Array(capacity);
   }
 
-  /** @param pointer with the tag that the chunk had; @param size requested bytes; @param thread id of the one that frees */
-  note(pointer: number, size: number, thread: number): void {
+  /** @param plain address of the chunk; @param tag that it had; @param size requested bytes; @param thread id of the one that frees */
+  note(plain: number, tag: number, size: number, thread: number): void {
     const row = this.next;
-    this.pointers[row] = pointer;
+    this.pointers[row] = plain + tag * TAG_UNIT;
     this.sizes[row] = size;
     this.threads[row] = thread;
     this.next = row + 1 === this.capacity ? 0 : row + 1;

@@ -21,6 +21,7 @@ import { FreedChunks } from "./freed-chunks.ts";
 import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "./local-cache.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 import { reallocate } from "./reallocate.ts";
+import type { TaggedProgram } from "./tagged-program.ts";
 import { TaggedSecondary } from "./tagged-secondary.ts";
 import { EXCLUDE_ZERO, oddEvenMask, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
 import type { Tsd } from "./tsd.ts";
@@ -56,6 +57,7 @@ export class TaggedAllocator extends Allocator {
     const createSecondary: AllocatorOptions["createSecondary"] = (options) =>
       new TaggedSecondary(options, { onTagFailure, write });
     super({ ...given, createSecondary }, inherited);
+    this.tagged = given.program as TaggedProgram;
     this.freed = new FreedChunks(Math.max(SMALLEST_RING, given.options.flags.allocation_ring_buffer_size));
     this.blockUnits = this.primary.blockSizes.map((size) => size & -size);
     this.primary.extraProtection = PROT_MTE;
@@ -65,6 +67,8 @@ export class TaggedAllocator extends Allocator {
     this.primary.extraProtection = inherited.primary.extraProtection;
     this.freed.copyFrom(inherited.freed);
   }
+
+  private readonly tagged: TaggedProgram;
 
   get taggedSecondary(): TaggedSecondary {
     return this.secondary as TaggedSecondary;
@@ -153,22 +157,20 @@ export class TaggedAllocator extends Allocator {
    * tag, so that stale pointers to it are certain to fault until the next free.
    */
   private tagChunk(classId: number, block: number, blockEnd: number, user: number, size: number, fill: number): number {
-    const { memory } = this.program;
+    const { own } = this.tagged;
     const kept = this.reusableTag(block, user);
     if (kept === 0) {
-      mte.stg(memory, user - HEADER_SIZE, 0);
-      const tagged = this.drawPointer(classId, block, user, EXCLUDE_ZERO);
-      const length = roundUpToGranule(size);
-      tagAndZeroRange(memory, tagged, length);
-      const tag = (tagged - user) / TAG_UNIT;
+      own.setTagAt(user - HEADER_SIZE, 0);
+      const tag = this.drawTag(classId, block, EXCLUDE_ZERO);
+      const length = (size + 15) & ~15;
+      if (length > 0) own.tagAndZero(user, length, tag);
       this.markEnd(user, user + length, blockEnd, size, tag);
       return tag;
     }
-    const oldEnd = this.taggedEnd(user, kept);
-    this.resizeTags(user, oldEnd, size, blockEnd, kept);
-    const zeroed =
-      fill !== FILL_NONE && !this.wasZeroed ? Math.min(size, roundUpToGranule(oldEnd - user)) : Math.min(size, 16);
-    if (zeroed > 0) memory.fill(user + kept * TAG_UNIT, 0, zeroed);
+    const oldLength = this.taggedLength(user, kept);
+    this.resizeTags(user, oldLength, size, blockEnd, kept);
+    if (fill !== FILL_NONE && !this.wasZeroed) own.fill(user, 0, Math.min(size, oldLength));
+    else if (size > 0) own.zeroGranule(user);
     return kept;
   }
 
@@ -178,44 +180,42 @@ export class TaggedAllocator extends Allocator {
 
   /** The tag that the block's last chunk was given when it was freed, if it lay at `user` and its header is whole; else 0. */
   private reusableTag(block: number, user: number): number {
-    const { memory } = this.program;
+    const { own } = this.tagged;
     if (chunkOfBlock(this, block) !== user) return 0;
     // A header granule of an earlier, aligned chunk may lie inside a later one's bytes.
-    if (user !== block + HEADER_SIZE && mte.loadTag(memory, user - HEADER_SIZE) !== 0) return 0;
-    const low = this.headers.load(memory, user);
+    if (user !== block + HEADER_SIZE && own.tagAt(user - HEADER_SIZE) !== 0) return 0;
+    const low = this.headers.load(own, user);
     if (low === CORRUPTED_HEADER) return 0;
     this.oldSize = sizeOrUnusedOf(low);
     this.wasZeroed = (low & WAS_ZEROED) !== 0;
-    return mte.loadTag(memory, user);
+    return own.tagAt(user);
   }
 
-  /** The end of the bytes that still have the tag: pages given back meanwhile have tag 0 (S22.9). */
-  private taggedEnd(user: number, tag: number): number {
-    const oldEnd = user + this.oldSize;
-    const nextPage = Math.floor(user / PAGE_SIZE) * PAGE_SIZE + PAGE_SIZE;
-    return nextPage < oldEnd && mte.loadTag(this.program.memory, nextPage) !== tag ? nextPage : oldEnd;
+  /** Bytes from `user` that still have the tag, whole granules: pages given back meanwhile have tag 0 (S22.9). */
+  private taggedLength(user: number, tag: number): number {
+    const length = (this.oldSize + 15) & ~15;
+    const toNextPage = PAGE_SIZE - (user & (PAGE_SIZE - 1));
+    return toNextPage < length && this.tagged.own.tagAt(user + toNextPage) !== tag ? toNextPage : length;
   }
 
   /** S22.7: tags and zeroes what lies between the old and the new end, and marks the new one. */
-  private resizeTags(user: number, oldEnd: number, size: number, blockEnd: number, tag: number): void {
-    const { memory } = this.program;
-    const from = roundUpToGranule(oldEnd);
-    const end = user + roundUpToGranule(size);
-    if (from < end) tagAndZeroRange(memory, from + tag * TAG_UNIT, end - from);
-    this.markEnd(user, end, blockEnd, size, tag);
+  private resizeTags(user: number, oldLength: number, size: number, blockEnd: number, tag: number): void {
+    const length = (size + 15) & ~15;
+    if (oldLength < length) this.tagged.own.tagAndZero(user + oldLength, length - oldLength, tag);
+    this.markEnd(user, user + length, blockEnd, size, tag);
   }
 
   /** The granule behind the chunk gets tag 0; one of no bytes leaves its tag there for the reports (S22.5). */
   private markEnd(user: number, end: number, blockEnd: number, size: number, tag: number): void {
-    const { memory } = this.program;
     if (end === blockEnd) return;
-    mte.stg(memory, end, 0);
-    if (size === 0) memory.setUint8(user, tag);
+    const { own } = this.tagged;
+    own.setTagAt(end, 0);
+    if (size === 0) own.setUint8(user, tag);
   }
 
-  private drawPointer(classId: number, block: number, user: number, exclude: number): number {
+  private drawTag(classId: number, block: number, exclude: number): number {
     const mask = this.oddEvenTags ? exclude | oddEvenMask(block, this.blockUnits[classId]) : exclude;
-    return mte.irg(this.program.memory, user, mask);
+    return mte.randomTag(this.tagged.own, mask);
   }
 
   protected override allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
@@ -239,13 +239,13 @@ export class TaggedAllocator extends Allocator {
       return;
     }
     const size = sizeOrUnusedOf(low);
-    const tag = size === 0 ? Math.max(0, given) : mte.loadTag(this.program.memory, plain);
+    const { own, threadId } = this.tagged;
+    const tag = size === 0 ? Math.max(0, given) : own.tagAt(plain);
     if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
-    this.freed.note(plain + tag * TAG_UNIT, size, this.threadId);
+    this.freed.note(plain, tag, size, threadId);
     if (!this.registry.isMemoryInitDisabled) {
-      const block = plain - HEADER_SIZE - offset * 16;
-      const tagged = this.drawPointer(classId, block, plain, EXCLUDE_ZERO | (1 << tag));
-      tagAndZeroRange(this.program.memory, tagged, roundUpToGranule(size));
+      const newTag = this.drawTag(classId, plain - HEADER_SIZE - offset * 16, EXCLUDE_ZERO | (1 << tag));
+      if (size > 0) own.tagAndZero(plain, (size + 15) & ~15, newTag);
       this.freedBits = WAS_ZEROED;
     }
     super.quarantineOrDeallocate(plain, low, offset);
@@ -253,17 +253,13 @@ export class TaggedAllocator extends Allocator {
 
   /** The end of a large chunk, or of any once tagging is off. */
   private endLarge(plain: number, low: number, offset: number, given: number): void {
-    const tag = mte.loadTag(this.program.memory, plain);
+    const tag = this.tagged.own.tagAt(plain);
     if (this.isTagging) {
       if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
-      this.freed.note(plain + tag * TAG_UNIT, this.sizeOf(plain, low), this.threadId);
+      this.freed.note(plain, tag, this.sizeOf(plain, low), this.tagged.threadId);
     }
     this.taggedSecondary.lastTag = tag;
     super.quarantineOrDeallocate(plain, low, offset);
-  }
-
-  private get threadId(): number {
-    return this.program.process.currentThread.tid;
   }
 
   /** Freed chunks are zeroed with their new tag, or lose their pages: there is nothing left to fill. */
@@ -294,7 +290,7 @@ export class TaggedAllocator extends Allocator {
     const result = reallocate(this, plain, newSize);
     // A copy is a chunk of its own, with its own tag; 0 is a failure.
     if (result >= TAG_UNIT || result === 0 || tag === 0) return result;
-    if (classIdOf(low) !== 0) this.resizeTags(result, result + oldSize, newSize, oldBlockEnd, tag);
+    if (classIdOf(low) !== 0) this.resizeTags(result, (oldSize + 15) & ~15, newSize, oldBlockEnd, tag);
     else if (mte.loadTag(memory, result) === tag) {
       const shift = result - plain;
       this.taggedSecondary.tagEnd(result - HEADER_SIZE, result, oldSize, newSize, tag, oldBlockEnd + shift);

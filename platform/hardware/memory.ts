@@ -12,21 +12,14 @@ import {
   PAGE_SIZE,
   PAGES_PER_BYTE,
   PTE_FRAME_MASK,
-  PTE_FRAME_SHIFT,
   PTE_MTE,
   PTE_READ,
   PTE_WRITE,
-  TAG_UNIT,
 } from "./layout.ts";
-import { type FaultHandler, Mmu, PTE_BANK_SHIFT } from "./mmu.ts";
+import { type FaultHandler, Mmu, PTE_BANK_MASK, PTE_BANK_SHIFT } from "./mmu.ts";
 import type { PageTable } from "./page-table.ts";
-import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
+import type { PhysicalMemory } from "./physical-memory.ts";
 import { USE_LOAD } from "./validity.ts";
-
-const TAGS_PER_BYTE = 1 / TAG_UNIT;
-const PTE_BANK_MASK = -1 << PTE_BANK_SHIFT;
-/** Shifts an entry's frame bits to the frame's place in the tag storage. */
-const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
 
 /**
  * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
@@ -39,7 +32,6 @@ export class Memory extends Mmu {
   /** The first bank, one hop away for the fast path. */
   protected readonly bytes: Uint8Array;
   protected readonly view: DataView;
-  private readonly tags: Uint8Array;
   private readonly undefinedBits: Uint8Array;
   /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
   private position = 0;
@@ -51,7 +43,6 @@ export class Memory extends Mmu {
     super(ram, counters, pageTable, faults);
     this.bytes = ram.banks[0];
     this.view = ram.views[0];
-    this.tags = ram.tags;
     this.undefinedBits = ram.undefinedBits;
   }
 
@@ -64,6 +55,8 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 1, this.matchedLoad);
+      if (position >= 0) return this.bytes[position];
       return this.locate(address, 1, ACCESS_LOAD).getUint8(this.position);
     }
     return this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0];
@@ -75,6 +68,11 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 1, this.matchedStore);
+      if (position >= 0) {
+        this.bytes[position] = value;
+        return;
+      }
       this.locate(address, 1, ACCESS_STORE).setUint8(this.position, value);
       return;
     }
@@ -143,6 +141,8 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 4, this.matchedLoad);
+      if (position >= 0) return this.view.getUint32(position, true);
       return this.locate(address, 4, ACCESS_LOAD).getUint32(this.position, true);
     }
     return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
@@ -154,6 +154,11 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 4, this.matchedStore);
+      if (position >= 0) {
+        this.view.setUint32(position, value, true);
+        return;
+      }
       this.locate(address, 4, ACCESS_STORE).setUint32(this.position, value, true);
       if (this.staged) this.spill(address, 4);
       return;
@@ -167,6 +172,8 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 4, this.matchedLoad);
+      if (position >= 0) return this.view.getInt32(position, true);
       return this.locate(address, 4, ACCESS_LOAD).getInt32(this.position, true);
     }
     return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
@@ -178,6 +185,11 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 4, this.matchedStore);
+      if (position >= 0) {
+        this.view.setInt32(position, value, true);
+        return;
+      }
       this.locate(address, 4, ACCESS_STORE).setInt32(this.position, value, true);
       if (this.staged) this.spill(address, 4);
       return;
@@ -215,6 +227,8 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 8, this.matchedLoad);
+      if (position >= 0) return this.view.getFloat64(position, true);
       return this.locate(address, 8, ACCESS_LOAD).getFloat64(this.position, true);
     }
     return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
@@ -226,6 +240,11 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
+      const position = this.matchedPosition(address, 8, this.matchedStore);
+      if (position >= 0) {
+        this.view.setFloat64(position, value, true);
+        return;
+      }
       this.locate(address, 8, ACCESS_STORE).setFloat64(this.position, value, true);
       if (this.staged) this.spill(address, 8);
       return;
@@ -337,35 +356,12 @@ export class Memory extends Mmu {
     this.staged = false;
     const position = this.hasShadow
       ? this.definedPosition(address, size, access)
-      : this.taggedPosition(address, size, (access === ACCESS_LOAD ? PTE_READ : PTE_WRITE) | PTE_MTE);
+      : this.matchedPosition(address, size, access === ACCESS_LOAD ? this.matchedLoad : this.matchedStore);
     if (position >= 0) {
       this.position = position;
       return this.view;
     }
     return this.locateSlowly(address, size, access);
-  }
-
-  /**
-   * The second tier, for an access inside one page of a PROT_MTE area whose tags match: its position in the first bank, or
-   * −1 if anything is out of the ordinary. Comparing the address with the tag that memory has put back on checks the
-   * pointer's tag and the address's range in one step.
-   */
-  private taggedPosition(address: number, size: number, wanted: number): number {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
-    const offset = address & OFFSET_MASK;
-    const last = offset + size - 1;
-    const entry = this.entries[page];
-    if ((entry & (wanted | PTE_BANK_MASK)) !== wanted || last >= PAGE_SIZE) return -1;
-    let tag = 0;
-    if (this.checksTags) {
-      const start = (entry & PTE_FRAME_MASK) >>> TAG_POSITION_SHIFT;
-      tag = (this.tags[start + (offset >> 5)] >> ((offset >> 2) & 4)) & 15;
-      if ((offset ^ last) > 15 && ((this.tags[start + (last >> 5)] >> ((last >> 2) & 4)) & 15) !== tag) return -1;
-    } else {
-      tag = (address * TAGS_PER_BYTE) | 0;
-    }
-    if (page * PAGE_SIZE + offset + tag * TAG_UNIT !== address) return -1;
-    return ((entry & PTE_FRAME_MASK) << 2) | offset;
   }
 
   /**

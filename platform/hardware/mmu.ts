@@ -8,6 +8,7 @@ import {
   ACCESS_STORE,
   ADDRESS_LIMIT,
   OFFSET_MASK,
+  PAGE_MASK,
   PAGE_SIZE,
   PAGES_PER_BYTE,
   PTE_FRAME_MASK,
@@ -18,7 +19,7 @@ import {
   TAG_UNIT,
 } from "./layout.ts";
 import type { PageTable } from "./page-table.ts";
-import type { PhysicalMemory } from "./physical-memory.ts";
+import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
 import {
   copyBits,
@@ -39,6 +40,11 @@ export interface FaultHandler {
 
 /** An entry's bank of 4 GiB is in its top bits. */
 export const PTE_BANK_SHIFT = 30;
+export const PTE_BANK_MASK = -1 << PTE_BANK_SHIFT;
+/** Shifts an entry's frame bits to the frame's place in the tag storage. */
+const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
+/** No entry has all these bits: with validity bits every access takes a slower path. */
+const NEVER = -1;
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
 
 export class Mmu {
@@ -67,6 +73,10 @@ export class Mmu {
   /** The address of the last fault, without its tag. */
   faultAddress = 0;
 
+  private readonly tags: Uint8Array;
+  /** What an entry must have for {@link matchedPosition}; while tags are not checked, none has it. */
+  protected matchedLoad = NEVER;
+  protected matchedStore = NEVER;
   /** Whether RAM has validity bits. */
   readonly hasShadow: boolean;
   /** This thread's accesses leave validity bits alone, all but copies: for an allocator's own work on its blocks. */
@@ -89,6 +99,7 @@ export class Mmu {
     this.entries = pageTable.entries;
     this.faults = faults;
     this.hasShadow = ram.undefinedBits.length > 0;
+    this.tags = ram.tags;
   }
 
   /** Takes the page table away from a thread that has ended: all its accesses fault from now on. */
@@ -104,7 +115,7 @@ export class Mmu {
 
   set tagCheckMode(mode: TagCheckMode) {
     this.mode = mode;
-    this.checksTags = mode !== TAG_CHECK_NONE && !this.override;
+    this.update();
   }
 
   /** PSTATE.TCO: suppresses this thread's tag checks while set; tags are still stored and loaded. */
@@ -114,7 +125,13 @@ export class Mmu {
 
   set tco(suppress: boolean) {
     this.override = suppress;
-    this.checksTags = this.mode !== TAG_CHECK_NONE && !suppress;
+    this.update();
+  }
+
+  private update(): void {
+    this.checksTags = this.mode !== TAG_CHECK_NONE && !this.override;
+    this.matchedLoad = this.checksTags && !this.hasShadow ? PTE_READ | PTE_MTE : NEVER;
+    this.matchedStore = this.checksTags && !this.hasShadow ? PTE_WRITE | PTE_MTE : NEVER;
   }
 
   /**
@@ -126,6 +143,22 @@ export class Mmu {
     const position = this.translateUnchecked(address, access);
     if (this.tagged && this.checksTags) this.checkTags(address, size, access);
     return position;
+  }
+
+  /**
+   * The second tier, for an access inside one granule of a PROT_MTE area while tags are checked: its position in the first
+   * bank, or −1 if anything is out of the ordinary. Comparing the address with the tag that memory has put back on checks
+   * the pointer's tag and the address's range in one step.
+   */
+  protected matchedPosition(address: number, size: number, wanted: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if ((entry & (wanted | PTE_BANK_MASK)) !== wanted || (offset & 15) > 16 - size) return -1;
+    const index = ((entry & PTE_FRAME_MASK) >>> TAG_POSITION_SHIFT) + (offset >> 5);
+    const tag = (this.tags[index] >> ((offset >> 2) & 4)) & 15;
+    if (page * PAGE_SIZE + offset + tag * TAG_UNIT !== address) return -1;
+    return ((entry & PTE_FRAME_MASK) << 2) | offset;
   }
 
   /** As {@link translate}, but tags are not compared: for tag stores and loads, and for what the kernel does itself. */

@@ -50,13 +50,6 @@ export function chooseNonExcludedTag(tag: number, steps: number, exclude: number
   return chosen;
 }
 
-/** The `index`-th tag, from 0, whose bit of `exclude` is clear. */
-export function nthAllowedTag(index: number, exclude: number): number {
-  let allowed = ~exclude & ALL_TAGS;
-  for (; index > 0; index--) allowed &= allowed - 1;
-  return 31 - Math.clz32(allowed & -allowed);
-}
-
 /** How many tags `exclude` leaves. */
 export function countAllowedTags(exclude: number): number {
   let count = 0;

@@ -1,25 +1,41 @@
-// Loads and stores that leave validity bits alone, for an allocator's own words: on a machine with such bits every page is marked for
-// closer checks, which these accesses do not need. Pages with tags, faults and page borders take Memory's own way.
-import { OFFSET_MASK, PAGE_MASK, PAGES_PER_BYTE, PTE_FRAME_MASK, PTE_MTE, PTE_READ, PTE_WRITE } from "./layout.ts";
+// Memory as an allocator's own code uses it: never tag-checked, as with PSTATE.TCO set for good, and with the tag instructions
+// on one page in a few operations each. Whatever is out of the ordinary goes the usual ways (memory.ts, mte.ts, tag-store.ts).
+import {
+  GRANULE_SHIFT,
+  OFFSET_MASK,
+  PAGE_MASK,
+  PAGE_SIZE,
+  PAGES_PER_BYTE,
+  PTE_FRAME_MASK,
+  PTE_FRAME_SHIFT,
+  PTE_MTE,
+  PTE_READ,
+  PTE_WRITE,
+  TAG_UNIT,
+} from "./layout.ts";
 import { Memory } from "./memory.ts";
-import { PTE_BANK_SHIFT } from "./mmu.ts";
+import { PTE_BANK_MASK } from "./mmu.ts";
+import * as mte from "./mte.ts";
+import { fillTagRange, tagAndZeroRange } from "./tag-store.ts";
 
-/** Frames beyond the first bank and tagged pages are left to Memory. */
-const UNCHECKED_LOAD = PTE_READ | PTE_MTE | (-1 << PTE_BANK_SHIFT);
-const UNCHECKED_STORE = PTE_WRITE | PTE_MTE | (-1 << PTE_BANK_SHIFT);
+/** Below this many bytes a loop beats a typed-array call. */
+const SHORT = 64;
 
+/** Addresses of the methods that override Memory's may have tags; those of the tag methods have none. */
 export class UncheckedMemory extends Memory {
-  override ignoresValidity = true;
-
   override getInt32(address: number): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & UNCHECKED_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
+    if (
+      (entry & (PTE_READ | PTE_BANK_MASK)) !== PTE_READ ||
+      offset > 4092 ||
+      pages - page !== offset * PAGES_PER_BYTE
+    ) {
       return super.getInt32(address);
     }
-    return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getInt32(((entry & PTE_FRAME_MASK) << 2) | offset, true);
   }
 
   override setInt32(address: number, value: number): void {
@@ -27,11 +43,15 @@ export class UncheckedMemory extends Memory {
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & UNCHECKED_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
+    if (
+      (entry & (PTE_WRITE | PTE_BANK_MASK)) !== PTE_WRITE ||
+      offset > 4092 ||
+      pages - page !== offset * PAGES_PER_BYTE
+    ) {
       super.setInt32(address, value);
       return;
     }
-    this.view.setInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setInt32(((entry & PTE_FRAME_MASK) << 2) | offset, value, true);
   }
 
   override getUint32(address: number): number {
@@ -40,5 +60,53 @@ export class UncheckedMemory extends Memory {
 
   override setUint32(address: number, value: number): void {
     this.setInt32(address, value);
+  }
+
+  /** LDG: the tag of the granule at a plain address, 0 without PROT_MTE. */
+  tagAt(address: number): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const entry = this.entries[page];
+    if ((entry & (PTE_READ | PTE_MTE)) !== (PTE_READ | PTE_MTE)) return mte.loadTag(this, address);
+    return this.ram.getTag(entry >>> PTE_FRAME_SHIFT, (address & OFFSET_MASK) >> GRANULE_SHIFT);
+  }
+
+  /** STG of one granule; `address` is a multiple of 16. */
+  setTagAt(address: number, tag: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const entry = this.entries[page];
+    if ((entry & (PTE_WRITE | PTE_MTE)) !== (PTE_WRITE | PTE_MTE)) mte.stg(this, address, tag * TAG_UNIT);
+    else this.ram.setTag(entry >>> PTE_FRAME_SHIFT, (address & OFFSET_MASK) >> GRANULE_SHIFT, tag);
+  }
+
+  /** Gives [address, address + length), multiples of 16, a tag and zeroes it: STZG at the edges, DC GZVA for whole blocks. */
+  tagAndZero(address: number, length: number, tag: number): void {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    const needed = PTE_WRITE | PTE_MTE;
+    if ((entry & (needed | PTE_BANK_MASK)) !== needed || offset + length > PAGE_SIZE) {
+      tagAndZeroRange(this, address + tag * TAG_UNIT, length);
+      return;
+    }
+    const position = ((entry & PTE_FRAME_MASK) << 2) | offset;
+    const { bytes } = this;
+    if (length < SHORT) for (let i = position; i < position + length; i++) bytes[i] = 0;
+    else bytes.fill(0, position, position + length);
+    const first = offset >> GRANULE_SHIFT;
+    fillTagRange(this.ram, entry >>> PTE_FRAME_SHIFT, first, first + (length >> GRANULE_SHIFT), tag);
+    this.countBlocks(offset, length);
+  }
+
+  private countBlocks(offset: number, length: number): void {
+    const shift = this.blockShift;
+    const blocks = ((offset + length) >> shift) - ((offset + (1 << shift) - 1) >> shift);
+    if (blocks > 0) this.counters.gzvaBlocks += blocks;
+  }
+
+  private readonly blockShift = 31 - Math.clz32(this.ram.gzvaBlockBytes);
+
+  /** Zeroes one granule; `address` is a multiple of 16. */
+  zeroGranule(address: number): void {
+    for (let at = address; at < address + 16; at += 4) this.setInt32(at, 0);
   }
 }
