@@ -20,7 +20,7 @@ import { NO_FRAME, zeroPage } from "./frames.ts";
 import type { Process } from "./process.ts";
 import { installEntry, makeEntry } from "./pte.ts";
 import { growStack } from "./stack.ts";
-import { VM_ACCESS_FLAGS, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
+import { VM_ACCESS_FLAGS, VM_LOCKED, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
 import { prepareAnonVma } from "./vma-merge.ts";
 
 /** Outcomes of a fault, numbers so that none is allocated. */
@@ -141,6 +141,7 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, entry:
   if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   if (!special) {
+    if ((flags & VM_LOCKED) !== 0 && (entry & PTE_ANON) !== 0) frames.noteUnlocked(frame);
     // The page that the program loses here is counted out before its copy is counted in.
     frames.mapCounts[frame]--;
     if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
@@ -166,7 +167,7 @@ export function unsharePage(space: AddressSpace, charged: Process, id: number, p
   const { frames, counters } = space.kernel;
   const entry = space.pageTable.entries[page];
   const frame = entry >>> PTE_FRAME_SHIFT;
-  if (frames.references[frame] === 1) {
+  if (frames.isLastReference(frame)) {
     frames.exclusive[frame] = 1;
     counters.reuseFaults++;
   } else {

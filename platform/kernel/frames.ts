@@ -58,6 +58,9 @@ export class FrameAllocator {
   readonly exclusive: Uint8Array;
   /** 1: an anonymous page that the kernel itself has written to, whatever its entries say (PG_dirty). */
   readonly dirty: Uint8Array;
+  /** Drain in which a frame was last put into the batch below; it counts while no other drain has come. */
+  private readonly unlockedIn: Int32Array;
+  private drains = 1;
   private readonly cgroupIds: Uint16Array;
   readonly cgroups: MemoryCgroup[] = [];
 
@@ -77,6 +80,7 @@ export class FrameAllocator {
     this.pins = new Int32Array(this.frameCount);
     this.exclusive = new Uint8Array(this.frameCount);
     this.dirty = new Uint8Array(this.frameCount);
+    this.unlockedIn = new Int32Array(this.frameCount);
     this.cgroupIds = new Uint16Array(this.frameCount);
     this.freeStack = new Int32Array(this.frameCount);
     this.references[ZERO_FRAME] = 1;
@@ -123,6 +127,24 @@ export class FrameAllocator {
     if (--this.references[frame] === 0) this.release(frame);
   }
 
+  /**
+   * A locked area has let go of a page by copying it: the kernel keeps a reference of its own until it drains its batch of
+   * such pages (munlock_folio), and so long the page does not count as the last owner's alone.
+   */
+  noteUnlocked(frame: number): void {
+    this.unlockedIn[frame] = this.drains;
+  }
+
+  /** Whether only one reference is left, the batch's included. */
+  isLastReference(frame: number): boolean {
+    return this.references[frame] === 1 && this.unlockedIn[frame] !== this.drains;
+  }
+
+  /** What calls that look at the lists of pages do first (lru_add_drain). */
+  drainBatches(): void {
+    this.drains++;
+  }
+
   private take(cgroup: MemoryCgroup | null): number {
     if (this.failureCountdown >= 0 && --this.failureCountdown === 0) {
       this.failureCountdown = -1;
@@ -153,6 +175,7 @@ export class FrameAllocator {
     }
     this.exclusive[frame] = 0;
     this.dirty[frame] = 0;
+    this.unlockedIn[frame] = 0;
     this.freeStack[this.freeTop++] = frame;
     this.counters.framesFreed++;
   }

@@ -93,6 +93,7 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
     case advices.MADV_PAGEOUT:
       // Nothing is ever swapped here, so the advice is checked and then has no effect.
       if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
+      space.kernel.frames.drainBatches();
       return;
     case advices.MADV_DONTNEED:
     case advices.MADV_FREE:
@@ -126,6 +127,7 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
 function freeLazily(space: AddressSpace, start: number, end: number): void {
   const { pageTable } = space;
   const { dirty, mapCounts } = space.kernel.frames;
+  space.kernel.frames.drainBatches();
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entries[page];
     if ((entry & PTE_ANON) === 0) continue;
@@ -202,6 +204,7 @@ function removeGuards(space: AddressSpace, start: number, end: number): void {
 /** MADV_POPULATE_READ and _WRITE: faults as loads or stores would, stopping at what they could not do (madvise_populate). */
 function populate(space: AddressSpace, charged: Process, start: number, end: number, advice: number): void {
   const write = advice === advices.MADV_POPULATE_WRITE;
+  space.kernel.frames.drainBatches();
   for (let page = start; page < end; ) {
     const id = space.vmas.lookup(page);
     if (id === -1) throw new SystemError("ENOMEM", "madvise", "a hole in the range");

@@ -103,6 +103,7 @@ function lockArea(space: AddressSpace, id: number, start: number, end: number, l
   const area = modifyFlags(space, id, start, end, flags, syscall);
   vmas.flags[area] = flags | (vmas.flags[area] & ~VM_LOCKED_MASK);
   const wasLocked = (oldFlags & VM_LOCKED) !== 0;
+  if (wasLocked !== (locked !== 0)) space.kernel.frames.drainBatches();
   if (locked === 0) space.lockedPages -= wasLocked ? end - start : 0;
   else if (!wasLocked) space.lockedPages += end - start;
 }
