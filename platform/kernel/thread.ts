@@ -6,7 +6,7 @@ import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler } from "../hardware/mmu.ts";
 import { OutOfMemoryError } from "./errors.ts";
-import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./fault.ts";
+import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_NOT_MAPPED, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./fault.ts";
 import type { Process } from "./process.ts";
 import { type FaultError, forceFault, SignalMask } from "./signals.ts";
 import { applyControl } from "./tagged-address.ts";
@@ -34,7 +34,8 @@ export class Thread implements FaultHandler {
   /** The MMU's way into the kernel. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
   handleFault(address: number, access: number): void {
     const { process } = this;
-    const result = handlePageFault(process.addressSpace, process, (address * PAGES_PER_BYTE) | 0, access);
+    const page = (address * PAGES_PER_BYTE) | 0;
+    const result = this.ended ? FAULT_NOT_MAPPED : handlePageFault(process.addressSpace, process, page, access);
     if (result === FAULT_DONE) return;
     if (result === FAULT_OUT_OF_MEMORY) throw new OutOfMemoryError(process.pid, address);
     process.kernel.counters.segmentationFaults++;
