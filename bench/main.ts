@@ -19,6 +19,11 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "large fills by reference page and by memset, resident memory, small chunks",
     load: () => import("./heap.ts"),
   },
+  tagging: {
+    what: "memory tagging: what it catches, large chunks included, and what it costs",
+    load: () => import("./tagging.ts"),
+  },
+  replay: { what: "allocation traces replayed: speed, memory, results that repeat", load: () => import("./replay.ts") },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
 };
 

@@ -8,7 +8,7 @@ import type { Replayer } from "./replayer.ts";
 const MAX_SAMPLES = 512;
 /** Samples between two page scans, which cost more. */
 const SAMPLES_PER_SCAN = 8;
-const FIRST_STRIDE = 16;
+const FIRST_STRIDE = 1;
 const PAGE_BYTES = 4096;
 
 /** Columns of equal length, one entry a sample; the last one is after the last operation. */

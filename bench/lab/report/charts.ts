@@ -9,6 +9,7 @@ const LINE_HEIGHT = 300;
 const BAR_HEIGHT = 46;
 const AXIS_HEIGHT = 56;
 const MIB = 2 ** 20;
+const THINNEST_LINE = 1.5;
 
 /** Parts of a stacked bar: a name, and the figure of a result. */
 type Parts = readonly (readonly [string, (result: ReplayResult) => number])[];
@@ -37,15 +38,20 @@ export function policyColours(results: readonly ReplayResult[]): [string, string
   return results.map(({ policy }, index) => [policy.name, colourOf(index)]);
 }
 
-/** RSS over the operations of a replay, a line for each policy; the dotted line is what the program asked for. */
+/**
+ * RSS over the operations of a replay, a line for each policy; the dotted line is what the program asked for. Earlier
+ * policies have thicker lines, so that those that run alike can be told apart.
+ */
 export function rssChart(results: readonly ReplayResult[], width: WidthName): string {
-  const rows = results.flatMap(({ policy, samples }) =>
-    samples.operation.map((operation, index) => ({
+  const lines = results.map(({ policy, samples }, index) => {
+    const rows = samples.operation.map((operation, row) => ({
       operation,
-      mebibytes: samples.rssBytes[index] / MIB,
+      mebibytes: samples.rssBytes[row] / MIB,
       policy: policy.name,
-    })),
-  );
+    }));
+    const strokeWidth = THINNEST_LINE + (results.length - 1 - index);
+    return Plot.line(rows, { x: "operation", y: "mebibytes", stroke: "policy", strokeWidth, curve: "step-after" });
+  });
   const [{ samples, marks }] = results;
   const asked = samples.operation.map((operation, index) => ({ operation, mebibytes: samples.liveBytes[index] / MIB }));
   const options: Plot.PlotOptions = {
@@ -63,7 +69,7 @@ export function rssChart(results: readonly ReplayResult[], width: WidthName): st
         strokeDasharray: "2,3",
         strokeWidth: 1,
       }),
-      Plot.line(rows, { x: "operation", y: "mebibytes", stroke: "policy", strokeWidth: 1.8, curve: "step-after" }),
+      ...lines,
       Plot.ruleX(marks, { x: "operation", stroke: "currentColor", strokeOpacity: 0.4 }),
       Plot.text(marks, { x: "operation", text: "label", frameAnchor: "top", rotate: 90, textAnchor: "start", dx: 8 }),
     ],

@@ -4,7 +4,7 @@ import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 
 /** A drawing comes in two widths, and the page shows the one that fits: text keeps its size on a phone. */
-export const WIDTHS = { wide: 760, narrow: 350 } as const;
+export const WIDTHS = { wide: 940, narrow: 350 } as const;
 export type WidthName = keyof typeof WIDTHS;
 
 /** Colours that stay apart for most eyes (Okabe and Ito's set, the yellow left out). */
