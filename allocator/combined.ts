@@ -3,14 +3,15 @@
 
 import { SegmentationFault } from "../platform/hardware/faults.ts";
 import type { Memory } from "../platform/hardware/memory.ts";
+import { OutOfMemoryError } from "../platform/kernel/errors.ts";
 import { SIZE_LIMIT } from "./arguments.ts";
+import { checkOrigin, checkSize } from "./chunk-checks.ts";
 import {
   ChunkHeaders,
   CORRUPTED_HEADER,
   classIdOf,
   HEADER_SIZE,
   ORIGIN_MALLOC,
-  ORIGIN_MEMALIGN,
   originOf,
   packLow,
   STATE_ALLOCATED,
@@ -63,6 +64,8 @@ export class Allocator implements QuarantineOwner {
   /** Switches that can change at run time (S15.4). */
   fillMode: number;
   addLargeAllocationSlack = false;
+  /** Freed chunks that fill on free has left as they were, wholly or in part, for lack of memory. */
+  unfilledFrees = 0;
   readonly mayReturnNull: boolean;
   readonly pattern: Uint8Array;
   /** Statistics of TSDs that are gone (S10.4). */
@@ -162,15 +165,15 @@ export class Allocator implements QuarantineOwner {
     const low = this.headers.load(memory, pointer);
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
     const { flags } = this.options;
-    if (flags.dealloc_type_mismatch) this.checkOrigin(pointer, originOf(low), origin);
-    if (deleteSize !== 0 && flags.delete_size_mismatch) this.checkSize(pointer, low, deleteSize);
+    if (flags.dealloc_type_mismatch) checkOrigin(pointer, originOf(low), origin, this.reports);
+    if (deleteSize !== 0 && flags.delete_size_mismatch)
+      checkSize(pointer, this.sizeOf(pointer, low), deleteSize, this.reports);
     this.quarantineOrDeallocate(pointer, low, this.headers.offset);
   }
 
   /** Ends an allocated chunk whose header was just loaded (S4.2). */
   quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
     const classId = classIdOf(low);
-    if (this.options.fillOnFree) this.fillFreed(pointer, low);
     if (classId === 0) {
       if (this.registry.disabled) reports.reportDeadlock(this.reports);
       this.deallocateLarge(pointer, low, offset);
@@ -186,6 +189,7 @@ export class Allocator implements QuarantineOwner {
     const isDrained = cache.counts[classId] === this.primary.shape.maxCounts[classId];
     if (isDrained) this.primary.drain(cache, classId);
     this.headers.store(this.program.memory, pointer, (low & KEPT_WHEN_FREED) | this.freedBits, offset);
+    if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.pushBlock(cache, classId, pointer - HEADER_SIZE - offset * 16);
     if (isDrained) this.primaryRelease.release(classId, "normal");
   }
@@ -201,7 +205,9 @@ export class Allocator implements QuarantineOwner {
   }
 
   protected deallocateLarge(pointer: number, low: number, offset: number): void {
+    this.secondary.prepareDeallocate(pointer - HEADER_SIZE);
     this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.secondary.deallocate(pointer - HEADER_SIZE);
   }
 
@@ -211,6 +217,7 @@ export class Allocator implements QuarantineOwner {
     this.quarantine.put(tsd, pointer, sizeOrUnusedOf(low));
     const freed = (low & KEPT_WHEN_FREED) | FREED_QUARANTINED | this.freedBits;
     this.headers.store(this.program.memory, pointer, freed, offset);
+    if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.quarantine.settle(tsd);
   }
 
@@ -339,6 +346,16 @@ export class Allocator implements QuarantineOwner {
     return user;
   }
 
+  /** Fill on free must not make a free fail: pages that need a frame which is not there keep their bytes, and are counted. */
+  private fillWhatCanBe(pointer: number, low: number): void {
+    try {
+      this.fillFreed(pointer, low);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      this.unfilledFrees++;
+    }
+  }
+
   protected fillFreed(pointer: number, low: number): void {
     const mode = this.fillMode === FILL_NONE ? FILL_ZERO : this.fillMode;
     const size = this.sizeOf(pointer, low);
@@ -404,13 +421,6 @@ export class Allocator implements QuarantineOwner {
     tsd.cache.stats.fill(0);
   }
 
-  /** One of the three global counters (S19.1); a sum below 0 reads 0. */
-  statistic(index: number): number {
-    let sum = this.departedStats[index] + this.secondary.stats[index];
-    for (const tsd of this.registry.all()) sum += tsd.cache.stats[index];
-    return Math.max(0, sum);
-  }
-
   /** A header that was loaded is in the wrong state, or corrupted. */
   reportState(action: reports.ChunkAction, pointer: number, low: number): never {
     if (low !== CORRUPTED_HEADER) reports.reportInvalidChunkState(action, pointer, this.reports);
@@ -418,16 +428,6 @@ export class Allocator implements QuarantineOwner {
     const headerIsZero =
       memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;
     reports.reportHeaderCorruption(pointer, { headerIsZero }, this.reports);
-  }
-
-  private checkOrigin(pointer: number, recorded: number, origin: number): void {
-    if (recorded === origin || (recorded === ORIGIN_MEMALIGN && origin === ORIGIN_MALLOC)) return;
-    reports.reportDeallocTypeMismatch("deallocating", pointer, recorded, origin, this.reports);
-  }
-
-  private checkSize(pointer: number, low: number, deleteSize: number): void {
-    const size = this.sizeOf(pointer, low);
-    if (deleteSize !== size) reports.reportDeleteSizeMismatch(pointer, deleteSize, size, this.reports);
   }
 
   /** Unmaps everything, for a heap that ends before its process. */

@@ -4,7 +4,8 @@
 import { CORRUPTED_HEADER, classIdOf, STATE_ALLOCATED, STATE_QUARANTINED, stateOf } from "./chunk-header.ts";
 import { forEachBlockOfClass } from "./chunk-walk.ts";
 import type { Allocator } from "./combined.ts";
-import { STAT_ALLOCATED, STAT_FREE, STAT_MAPPED } from "./local-cache.ts";
+import { gatherCounters } from "./gather-statistics.ts";
+import { STAT_ALLOCATED, STAT_MAPPED } from "./local-cache.ts";
 import { batchCount, batchNext, type QuarantineCache } from "./quarantine-cache.ts";
 
 /** What a consistent heap holds. */
@@ -208,8 +209,11 @@ function checkStatistics(allocator: Allocator): void {
     allocated += inUse * blockSizes[classId];
   }
   const free = carved - (allocated - secondary.stats[STAT_ALLOCATED]);
-  const counters = [STAT_ALLOCATED, STAT_FREE, STAT_MAPPED].map((index) => allocator.statistic(index));
-  ensure(counters[0] === allocated, () => `${allocated} bytes are allocated, the counter says ${counters[0]}`);
-  ensure(counters[1] === free, () => `${free} bytes are free, the counter says ${counters[1]}`);
-  ensure(counters[2] === mapped, () => `${mapped} bytes are mapped, the counter says ${counters[2]}`);
+  const counters = gatherCounters(allocator);
+  ensure(
+    counters.allocatedBytes === allocated,
+    () => `${allocated} bytes are allocated, the counter says ${counters.allocatedBytes}`,
+  );
+  ensure(counters.freeBytes === free, () => `${free} bytes are free, the counter says ${counters.freeBytes}`);
+  ensure(counters.mappedBytes === mapped, () => `${mapped} bytes are mapped, the counter says ${counters.mappedBytes}`);
 }

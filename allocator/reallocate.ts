@@ -48,7 +48,13 @@ function resizeInPlace(
   blockEnd: number,
 ): void {
   const fill = allocator.currentFill;
-  if (newSize < oldSize && fill !== FILL_NONE) fillTail(allocator, pointer + newSize, oldSize - newSize, fill);
+  if (newSize < oldSize && fill !== FILL_NONE) {
+    // Less than a page: with its ends and the header touched, nothing can stop half-way.
+    allocator.program.touch(pointer - HEADER_SIZE);
+    allocator.program.touch(wordAt(pointer + newSize));
+    allocator.program.touch(wordAt(pointer + oldSize - 1));
+    fillTail(allocator, pointer + newSize, oldSize - newSize, fill);
+  }
   const sizeOrUnused = classIdOf(low) === 0 ? blockEnd - (pointer + newSize) : newSize;
   const newLow = packLow(classIdOf(low), STATE_ALLOCATED, originOf(low), sizeOrUnused);
   allocator.headers.store(allocator.memory, pointer, newLow, offset);
@@ -73,7 +79,13 @@ function copyToNew(
     throw error;
   }
   allocator.noteCopy(fresh, oldSize, newSize);
-  allocator.quarantineOrDeallocate(pointer, low, offset);
+  try {
+    allocator.quarantineOrDeallocate(pointer, low, offset);
+  } catch (error) {
+    // What stopped the free before it began leaves the old chunk, and so the new one goes.
+    if (allocator.headers.load(allocator.memory, pointer) === low) allocator.deallocate(fresh, ORIGIN_MALLOC, 0);
+    throw error;
+  }
   return fresh;
 }
 
@@ -99,6 +111,11 @@ function moveLarge(allocator: Allocator, pointer: number, oldSize: number, newSi
   allocator.headers.store(allocator.memory, user, packLow(0, STATE_ALLOCATED, ORIGIN_MALLOC, unused), 0);
   allocator.noteResize(user, oldSize, newSize);
   return user;
+}
+
+/** The aligned word that a byte lies in. */
+function wordAt(address: number): number {
+  return address - (address % 4);
 }
 
 function fillTail(allocator: Allocator, address: number, length: number, mode: number): void {

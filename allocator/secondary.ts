@@ -260,12 +260,19 @@ export class Secondary {
     storeWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT, this.cleanIdOf(block) * CLEAN_ID_UNIT + next);
   }
 
+  /** Touches what unlinking writes to, so that {@link deallocate} cannot fail once the chunk's header says that it is free. */
+  prepareDeallocate(block: number): void {
+    const previous = loadWord(this.program.memory, block - LARGE_HEADER_SIZE + PREVIOUS);
+    const next = this.nextBlock(block);
+    if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
+    if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
+  }
+
   protected unlink(block: number): void {
     const { memory } = this.program;
     const previous = loadWord(memory, block - LARGE_HEADER_SIZE + PREVIOUS);
     const next = this.nextBlock(block);
-    if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
-    if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
+    this.prepareDeallocate(block);
     if (previous !== 0) this.setNext(previous, next);
     if (next !== 0) storeWord(memory, next - LARGE_HEADER_SIZE + PREVIOUS, previous);
     if (previous === 0) this.first = next;

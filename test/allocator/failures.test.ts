@@ -5,6 +5,7 @@ import { Heap } from "../../allocator/heap.ts";
 import { HeapError } from "../../allocator/heap-error.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/errors.ts";
+import { createKernel } from "../../refpage/kernel.ts";
 
 const settings: [string, HeapOptions][] = [
   ["the default", { releaseToOsIntervalMs: 0 }],
@@ -18,7 +19,7 @@ function quarantine() {
 
 /** What a program does; each step is one heap call, so that a failure leaves the program in a known state. */
 class Program {
-  readonly heap: Heap;
+  heap: Heap;
   readonly live: { pointer: number; size: number; mark: number }[] = [];
   failures = 0;
   private mark = 1;
@@ -28,10 +29,18 @@ class Program {
   }
 
   run(): void {
+    this.begin();
+    this.end();
+  }
+
+  begin(): void {
     for (const size of [16, 100, 5000, 20_000, 132_000]) this.allocate(size, () => this.heap.malloc(size));
     for (let i = 0; i < 20; i++) this.allocate(64, () => this.heap.malloc(64));
     this.allocate(140_000, () => this.heap.calloc(2, 70_000));
     this.allocate(500, () => this.heap.memalign(4096, 500));
+  }
+
+  end(): void {
     for (const [index, size] of [2000, 150_000, 9000, 132_500, 160_000].entries()) this.resize(index, size);
     while (this.live.length > 10) this.release(this.live.length >> 1);
     this.attempt(() => this.heap.releaseToOS("force-all"));
@@ -57,10 +66,6 @@ class Program {
     return [0, size >> 1, size - 1];
   }
 
-  private repaint({ pointer, mark }: { pointer: number; mark: number }, offset: number): void {
-    this.heap.memory.setUint8(pointer + offset, mark & 0xff);
-  }
-
   private resize(index: number, size: number): void {
     const chunk = this.live[index];
     if (chunk === undefined) return;
@@ -76,11 +81,7 @@ class Program {
   private release(index: number): boolean {
     const chunk = this.live[index];
     for (const offset of this.offsets(chunk.size)) this.expectByte(chunk.pointer + offset, chunk.mark);
-    if (this.attempt(() => this.heap.free(chunk.pointer) ?? true) === undefined) {
-      // The fill on free had begun, or not.
-      if (this.heap.options.fillOnFree) for (const offset of this.offsets(chunk.size)) this.repaint(chunk, offset);
-      return false;
-    }
+    if (this.attempt(() => this.heap.free(chunk.pointer) ?? true) === undefined) return false;
     this.live.splice(index, 1);
     return true;
   }
@@ -98,7 +99,7 @@ class Program {
         (error instanceof HeapError && ["out-of-memory", "batch-class-exhausted"].includes(error.kind));
       if (!isExpected) throw error;
       this.failures++;
-      this.heap.checkInvariants();
+      expect(this.heap.checkInvariants().unreadableChunks).toBe(0);
       return undefined;
     }
   }
@@ -121,7 +122,8 @@ function failCall(heap: Heap, n: number): () => boolean {
 }
 
 describe.each(settings)("with %s", (_, options) => {
-  const make = () => new Heap({ ...options, memoryBytes: 2 ** 26, seed: 7 });
+  const kernel = createKernel({ memoryBytes: 2 ** 26 });
+  const make = () => new Heap({ ...options, kernel, seed: 7 });
 
   test("the n-th frame cannot be had, for every n", () => {
     let hadFailures = 0;
@@ -154,5 +156,28 @@ describe.each(settings)("with %s", (_, options) => {
       heap[Symbol.dispose]();
       if (!wasReached()) break;
     }
+  });
+
+  test("after a fork, when every page that the heap writes to must be copied first", () => {
+    let hadFailures = 0;
+    for (let n = 1; ; n++) {
+      const parent = make();
+      const program = new Program(parent);
+      program.begin();
+      program.heap = parent.fork();
+      kernel.frames.failAt(n);
+      const before = kernel.counters.framesAllocated;
+      program.end();
+      hadFailures += program.failures;
+      const frames = kernel.counters.framesAllocated - before;
+      kernel.frames.failAt(-1);
+      for (const heap of [parent, program.heap]) {
+        expect(heap.checkInvariants().unreadableChunks).toBe(0);
+        heap[Symbol.dispose]();
+      }
+      kernel.checkInvariants();
+      if (n > frames) break;
+    }
+    expect(hadFailures).toBeGreaterThan(10);
   });
 });

@@ -6,6 +6,7 @@ import { customConfig } from "../../allocator/config.ts";
 import { Heap } from "../../allocator/heap.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
 import { fixedSizeClassMap } from "../../allocator/size-class-map.ts";
+import { createKernel } from "../../refpage/kernel.ts";
 
 const tinyMap = fixedSizeClassMap({
   name: "tiny",
@@ -142,10 +143,12 @@ function perform(heap: Heap, model: Model, one: Step): void {
 }
 
 describe.each(settings)("%s", (_, options) => {
+  const kernel = createKernel({ memoryBytes: 2 ** 26 });
+
   test("a random program sees nothing but what malloc promises", () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), fc.nat(0xffff), (steps, seed) => {
-        const heap = new Heap({ ...options, memoryBytes: 2 ** 26, seed });
+        const heap = new Heap({ ...options, kernel, seed });
         const threads = [heap.process.mainThread, heap.process.createThread(), heap.process.createThread()];
         const model = new Model(heap, options);
         let thread = threads[0];

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { gatherStatistics } from "../../allocator/gather-statistics.ts";
 import { Heap } from "../../allocator/heap.ts";
+import { createKernel } from "../../refpage/kernel.ts";
 
 interface Figures {
   mapped_k: number;
@@ -64,7 +65,7 @@ const isFreed: Record<string, (index: number, count: number) => boolean> = {
  */
 function allocated(line: Line): { heap: OpenHeap; pointers: number[] } {
   for (let seed = 1; ; seed++) {
-    const heap = new OpenHeap({ scudoOptions: line.options, memoryBytes: 2 ** 28, seed });
+    const heap = new OpenHeap({ scudoOptions: line.options, kernel, seed });
     heap.malloc(72704);
     const pointers = Array.from({ length: line.count }, () => heap.malloc(line.size)).sort((a, b) => a - b);
     const span = pointers[line.count - 1] - pointers[0];
@@ -72,6 +73,8 @@ function allocated(line: Line): { heap: OpenHeap; pointers: number[] } {
     heap[Symbol.dispose]();
   }
 }
+
+const kernel = createKernel({ memoryBytes: 2 ** 28 });
 
 /** What holds when free blocks lie at random places. */
 function blockCounts({ popped, pushed, inuse, total, mapped_k }: Figures) {
