@@ -6,7 +6,14 @@ import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler } from "../hardware/mmu.ts";
 import { OutOfMemoryError } from "./errors.ts";
-import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_NOT_MAPPED, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./fault.ts";
+import {
+  FAULT_DONE,
+  FAULT_FORBIDDEN,
+  FAULT_NOT_MAPPED,
+  FAULT_OUT_OF_MEMORY,
+  FAULT_PAST_END,
+  handlePageFault,
+} from "./fault.ts";
 import type { Process } from "./process.ts";
 import { type FaultError, forceFault, SignalMask } from "./signals.ts";
 import { applyControl } from "./tagged-address.ts";
