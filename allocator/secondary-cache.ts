@@ -165,6 +165,11 @@ export class SecondaryCache {
     return best;
   }
 
+  /** The entry's pages are no longer as they were given back. */
+  markDirty(slot: number): void {
+    this.time[slot] = Math.max(1, this.time[slot]);
+  }
+
   /** Frees a slot whose mapping the caller has taken over. */
   take(slot: number): void {
     this.commitBase[slot] = 0;

@@ -141,6 +141,8 @@ export class Secondary {
       this.program.discard(mapBase, mapSize);
       return this.map(size, alignment, fill);
     }
+    // Should a store below find no frame, the entry stays in the cache, with a header's bytes in it.
+    cache.markDirty(slot);
     this.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
     cache.take(slot);
     this.countAllocation(commitSize, mapSize);
@@ -165,8 +167,9 @@ export class Secondary {
         if (isReleased || this.program.releasePages(commitBase, commitSize)) return cleanId;
       } else {
         const mapped = this.commit(commitBase, commitSize, fill);
-        if (mapped === NO_MEMORY || (mapped & CLEAN_FILL_MASK) === wanted) return mapped;
+        if (mapped === NO_MEMORY) return mapped;
         cache.cleanId[slot] = mapped;
+        if ((mapped & CLEAN_FILL_MASK) === wanted) return mapped;
       }
     } else if (isReleased && (fill === FILL_ZERO || this.largeFill === "none")) {
       return cleanId;
