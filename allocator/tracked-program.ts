@@ -69,7 +69,9 @@ export class TrackedProgram extends Program {
         }
       },
     };
-    return new UncheckedMemory(machine.ram, machine.counters, this.process.addressSpace.pageTable, faults);
+    const memory = new UncheckedMemory(machine.ram, machine.counters, this.process.addressSpace.pageTable, faults);
+    memory.ignoresValidity = true;
+    return memory;
   }
 
   /** Fresh memory: what nobody has written counts as undefined. */

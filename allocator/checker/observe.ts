@@ -76,7 +76,8 @@ export class CheckError extends Error {
     super(formatFindings(findings));
     this.findings = findings;
     const [first] = findings;
-    if (first !== undefined && first.stack.length > 0) this.stack = stackText(`${this.name}: ${this.message}`, first);
+    if (first !== undefined && first.stack.length > 0)
+      this.stack = stackText(`${this.name}: ${this.message.split("\n")[0]}`, first);
   }
 }
 

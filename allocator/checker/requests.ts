@@ -1,7 +1,7 @@
 // Client requests, with the meanings of Valgrind's memcheck.h: marks, checks, validity bits, and arenas (mempools).
 // They need a heap that tracks bytes, where they change marks; elsewhere they do nothing, as Valgrind's do outside Valgrind.
 
-import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Allocator } from "../combined.ts";
 import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracked-allocator.ts";
@@ -146,7 +146,7 @@ export abstract class Requests {
     this.sources.arenas.addChunk(arena, address, size, this.here());
     if (arena.isZeroed) this.makeDefined(address, size);
     else this.makeUndefined(address, size);
-    if (arena.redzoneBytes === 0 || !this.tracksBytes) return;
+    if (!this.tracksBytes || arena.redzoneBytes === 0) return;
     for (const zone of [address - arena.redzoneBytes, address + size]) {
       if (this.firstForeign(zone, arena.redzoneBytes) < 0) this.makeNoAccess(zone, arena.redzoneBytes);
     }
@@ -208,7 +208,7 @@ export abstract class Requests {
   }
 
   private endChunk(address: number, size: number): void {
-    if (this.firstForeign(address, size) < 0) this.makeNoAccess(address, size);
+    if (this.tracksBytes && this.firstForeign(address, size) < 0) this.makeNoAccess(address, size);
   }
 
   private requirePool(request: string, pool: number): Arena {
@@ -242,8 +242,9 @@ export abstract class Requests {
     return -1;
   }
 
-  private requireOwn(request: string, address: number, length: number): void {
-    checkRange(request, address, length);
+  private requireOwn(request: string, tagged: number, length: number): void {
+    checkRange(request, tagged, length);
+    const address = tagged % TAG_UNIT;
     const bad = this.firstForeign(address, length);
     if (bad < 0) return;
     const { sentence } = this.sources.heap.explain(bad);

@@ -28,7 +28,7 @@ const DEFAULTS: HeapOptions = { uninitialised: "byte", stacks: true, memoryBytes
 /** Vitest's `test` with a `heap`. */
 export const test = base.extend<HeapFixtures>({
   heapOptions: {},
-  heap: async ({ heapOptions }, use) => {
+  heap: async ({ heapOptions, onTestFinished }, use) => {
     const { leaks = "fail", roots = [], ...given } = heapOptions;
     const hasMachine = given.kernel !== undefined || given.process !== undefined;
     const heap = new Heap({
@@ -37,15 +37,18 @@ export const test = base.extend<HeapFixtures>({
       ...withoutTracking(given),
     });
     watchHeap(heap);
-    try {
-      await use(heap);
-      const errors = findErrors(heap, leaks === "fail" ? roots : null);
-      // The runner takes an array as several errors, each shown with its own line.
-      if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
-    } finally {
-      unwatchHeap(heap);
-      heap[Symbol.dispose]();
-    }
+    // Hooks of the test itself run before this one, which was there first. What a fixture throws after its use is shown twice.
+    onTestFinished(() => {
+      try {
+        const errors = findErrors(heap, leaks === "fail" ? roots : null);
+        // The runner takes an array as several errors, each shown with its own line.
+        if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
+      } finally {
+        unwatchHeap(heap);
+        heap[Symbol.dispose]();
+      }
+    });
+    await use(heap);
   },
 });
 
