@@ -6,7 +6,7 @@ import { int, untagged, word } from "../platform/kernel/arguments.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import { O_RDONLY } from "../platform/kernel/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
-import { lookupFrame } from "../platform/kernel/gup.ts";
+import { lookupFrame, NO_MEMORY } from "../platform/kernel/gup.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 import { accessOk, copyFromUser } from "../platform/kernel/uaccess.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";
@@ -85,6 +85,7 @@ function sourceFrame(thread: Thread, address: number, syscall: string): number {
   const frame = accessOk(address, PAGE_SIZE)
     ? lookupFrame(process.addressSpace, process, address / PAGE_SIZE, ACCESS_LOAD)
     : NO_FRAME;
+  if (frame === NO_MEMORY) throw new SystemError("ENOMEM", syscall, "no frame for the content");
   if (frame === NO_FRAME) throw new SystemError("EFAULT", syscall, "content is not readable");
   return frame;
 }

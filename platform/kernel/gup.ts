@@ -5,7 +5,7 @@ import type { PhysicalMemory } from "../hardware/physical-memory.ts";
 import { markDefined } from "../hardware/validity.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
-import { FAULT_DONE, unsharePage } from "./fault.ts";
+import { FAULT_DONE, FAULT_OUT_OF_MEMORY, unsharePage } from "./fault.ts";
 import { NO_FRAME } from "./frames.ts";
 import { ensurePage } from "./populate.ts";
 import type { Process } from "./process.ts";
@@ -67,31 +67,36 @@ export class PinnedPages {
   }
 }
 
+/** Of lookupFrame: the access is permitted, but no frame was left for it. */
+export const NO_MEMORY = -2;
+
 /**
  * The frame behind a page as get_user_pages finds it, faulted in as by a load or a store; NO_FRAME if the area does not
- * permit the access. Unlike the processor it insists on VM_READ.
+ * permit the access, NO_MEMORY if there is none. Unlike the processor it insists on VM_READ.
  */
 export function lookupFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
   const { vmas } = space;
   const id = vmas.lookup(page);
   if (id === -1 || (vmas.flags[id] & (access === ACCESS_STORE ? VM_WRITE : VM_READ)) === 0) return NO_FRAME;
-  if (ensurePage(space, charged, id, page, access) !== FAULT_DONE) return NO_FRAME;
+  const result = ensurePage(space, charged, id, page, access);
+  if (result !== FAULT_DONE) return result === FAULT_OUT_OF_MEMORY ? NO_MEMORY : NO_FRAME;
   return space.pageTable.entries[page] >>> PTE_FRAME_SHIFT;
 }
 
 /** As lookupFrame, for a page that is to be pinned (FOLL_PIN): one that others may share is unshared first. */
 export function pinnableFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
   const frame = lookupFrame(space, charged, page, access);
-  if (frame === NO_FRAME) return NO_FRAME;
+  if (frame < 0) return frame;
   const { pageTable, vmas, kernel } = space;
   if ((pageTable.entries[page] & PTE_ANON) === 0 || kernel.frames.exclusive[frame] === 1) return frame;
-  if (unsharePage(space, charged, vmas.lookup(page), page) !== FAULT_DONE) return NO_FRAME;
+  if (unsharePage(space, charged, vmas.lookup(page), page) !== FAULT_DONE) return NO_MEMORY;
   return pageTable.entries[page] >>> PTE_FRAME_SHIFT;
 }
 
 /**
  * Pins the pages of [address, address + length), faulting them in as a load or a store would.
- * @throws SystemError EFAULT: the program could not make that access itself; nothing stays pinned. RangeError: length 0.
+ * @throws SystemError EFAULT: the program could not make that access itself. ENOMEM: no frame. Nothing stays pinned then.
+ * RangeError: length 0.
  */
 export function pinUserPages(
   space: AddressSpace,
@@ -100,15 +105,16 @@ export function pinUserPages(
   length: number,
   { write }: { readonly write: boolean },
 ): PinnedPages {
+  if (length === 0) throw new RangeError("get_user_pages: length 0 holds no page");
   if (!accessOk(address, length)) throw new SystemError("EFAULT", "get_user_pages");
   const { frames } = space.kernel;
   const pinned: number[] = [];
   const end = Math.ceil((address + length) / PAGE_SIZE);
   for (let page = Math.floor(address / PAGE_SIZE); page < end; page++) {
     const frame = pinnableFrame(space, charged, page, write ? ACCESS_STORE : ACCESS_LOAD);
-    if (frame === NO_FRAME) {
+    if (frame < 0) {
       new PinnedPages(space, address, length, pinned).release();
-      throw new SystemError("EFAULT", "get_user_pages", `page ${page}`);
+      throw new SystemError(frame === NO_MEMORY ? "ENOMEM" : "EFAULT", "get_user_pages", `page ${page}`);
     }
     frames.get(frame);
     frames.pins[frame]++;

@@ -130,7 +130,7 @@ function copyVector(
       const frame = accessOk(page * PAGE_SIZE, 1)
         ? pinnableFrame(target.addressSpace, thread.process, page, write ? ACCESS_STORE : ACCESS_LOAD)
         : NO_FRAME;
-      if (frame === NO_FRAME) break;
+      if (frame < 0) break;
       kernel.frames.get(frame);
       if (write) kernel.frames.dirty[frame] = 1;
       frames.push(frame);

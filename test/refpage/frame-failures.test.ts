@@ -102,7 +102,7 @@ const programs: Record<string, Program> = {
     run: (process) => process.fork(),
   },
   "a pin for writing": {
-    failure: "EFAULT",
+    failure: "ENOMEM",
     frames: PAGES,
     prepare: (process) => process.mmap(0, LENGTH, RW, PRIVATE),
     run: (process, at) => process.pin(at, LENGTH, { write: true }).release(),
