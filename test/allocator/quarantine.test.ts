@@ -147,6 +147,13 @@ describe("a heap with a quarantine", () => {
     expect(drains).toBeGreaterThan(0);
   });
 
+  test("merges batches that are mostly empty instead of recycling them", () => {
+    const heap = openHeap({ quarantine: { sizeKb: 64, threadLocalSizeKb: 4, maxChunkSize: 2048 } });
+    for (let i = 0; i < 100; i++) heap.free(heap.malloc(16));
+    expect(heap.checkInvariants().quarantinedChunks).toBe(100);
+    expect(heap.parts.quarantine.global.batches).toBeLessThan(8);
+  });
+
   test("delays nothing when its sizes are below one batch", () => {
     const heap = openHeap({ quarantine: { sizeKb: 0, threadLocalSizeKb: 4, maxChunkSize: 2048 } });
     const pointer = heap.malloc(100);

@@ -1,7 +1,7 @@
 // Reallocation: recorded moves of the real library, contents, and large chunks that move without being copied (S5).
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
 import { openHeap } from "./open-heap.ts";
 
@@ -94,6 +94,14 @@ describe("a large chunk", () => {
     expect(before - heap.process.rssBytes).toBeGreaterThan(14 * 2 ** 20);
     expect(heap.memory.getUint8(pointer + 2 ** 20 - 4096)).toBe(9);
     heap.checkInvariants();
+  });
+
+  test("shrinks without asking the kernel for more than to move what is kept, which fails whole or not at all", () => {
+    const heap = openHeap();
+    const mremap = vi.spyOn(heap.process, "mremap");
+    heap.realloc(heap.malloc(2 ** 24), 2 ** 20);
+    const [, oldLength, newLength] = mremap.mock.calls[0];
+    expect(oldLength).toBe(newLength);
   });
 
   test("is copied where new pages must read otherwise than its own do", () => {
