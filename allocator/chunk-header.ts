@@ -82,6 +82,12 @@ export class ChunkHeaders {
     return low;
   }
 
+  /** Whether two words that were loaded from a header belong together; `offset` is set as by {@link load}. */
+  isWhole(pointer: number, low: number, high: number): boolean {
+    this.offset = high & 0xffff;
+    return this.checksum(pointer, low, high & 0xffff) === high >>> 16;
+  }
+
   /** Whether a header with a right checksum is at `pointer`; the memory must be readable. Never reports. */
   isValid(memory: Memory, pointer: number): boolean {
     return this.load(memory, pointer) !== CORRUPTED_HEADER;

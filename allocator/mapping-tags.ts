@@ -49,8 +49,8 @@ export class MappingTags {
   remove(base: number): void {
     const row = this.rowFrom(base);
     if (row === this.count || this.base[row] !== base) return;
-    for (const column of [this.base, this.end, this.tag, this.isLive]) column.copyWithin(row, row + 1, this.count);
     this.count--;
+    for (let to = row; to < this.count; to++) this.moveRow(to, to + 1);
   }
 
   /** Remembers that pointers with `tag` to [start, end) may outlive the chunk. */
@@ -112,9 +112,16 @@ export class MappingTags {
 
   private insert(row: number, base: number): void {
     if (this.count === this.base.length) this.grow();
-    for (const column of [this.base, this.end, this.tag, this.isLive]) column.copyWithin(row + 1, row, this.count);
+    for (let to = this.count; to > row; to--) this.moveRow(to, to - 1);
     this.base[row] = base;
     this.count++;
+  }
+
+  private moveRow(to: number, from: number): void {
+    this.base[to] = this.base[from];
+    this.end[to] = this.end[from];
+    this.tag[to] = this.tag[from];
+    this.isLive[to] = this.isLive[from];
   }
 
   private grow(): void {

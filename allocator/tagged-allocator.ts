@@ -13,7 +13,6 @@ import {
   sizeOrUnusedOf,
   stateOf,
 } from "./chunk-header.ts";
-import { chunkOfBlock } from "./chunk-walk.ts";
 import { Allocator, BLOCK_MARKER } from "./combined.ts";
 import type { AllocatorOptions } from "./combined-parts.ts";
 import { FILL_NONE, FILL_ZERO } from "./fill.ts";
@@ -58,6 +57,7 @@ export class TaggedAllocator extends Allocator {
       new TaggedSecondary(options, { onTagFailure, write });
     super({ ...given, createSecondary }, inherited);
     this.tagged = given.program as TaggedProgram;
+    this.hasFastFree = given.options.flags.thread_local_quarantine_size_kb === 0;
     this.freed = new FreedChunks(Math.max(SMALLEST_RING, given.options.flags.allocation_ring_buffer_size));
     this.blockUnits = this.primary.blockSizes.map((size) => size & -size);
     this.primary.extraProtection = PROT_MTE;
@@ -69,6 +69,8 @@ export class TaggedAllocator extends Allocator {
   }
 
   private readonly tagged: TaggedProgram;
+  /** Whether a free may end at once: no quarantine. */
+  private readonly hasFastFree: boolean;
 
   get taggedSecondary(): TaggedSecondary {
     return this.secondary as TaggedSecondary;
@@ -181,11 +183,15 @@ export class TaggedAllocator extends Allocator {
   /** The tag that the block's last chunk was given when it was freed, if it lay at `user` and its header is whole; else 0. */
   private reusableTag(block: number, user: number): number {
     const { own } = this.tagged;
-    if (chunkOfBlock(this, block) !== user) return 0;
-    // A header granule of an earlier, aligned chunk may lie inside a later one's bytes.
-    if (user !== block + HEADER_SIZE && own.tagAt(user - HEADER_SIZE) !== 0) return 0;
-    const low = this.headers.load(own, user);
-    if (low === CORRUPTED_HEADER) return 0;
+    let low = own.getInt32(block);
+    let high = own.getInt32(block + 4);
+    if (user !== block + HEADER_SIZE) {
+      // A header granule of an earlier, aligned chunk may lie inside a later one's bytes.
+      if (low !== BLOCK_MARKER || block + HEADER_SIZE + high !== user || own.tagAt(user - HEADER_SIZE) !== 0) return 0;
+      low = own.getInt32(user - HEADER_SIZE);
+      high = own.getInt32(user - HEADER_SIZE + 4);
+    }
+    if (!this.headers.isWhole(user, low, high)) return 0;
     this.oldSize = sizeOrUnusedOf(low);
     this.wasZeroed = (low & WAS_ZEROED) !== 0;
     return own.tagAt(user);
@@ -224,9 +230,38 @@ export class TaggedAllocator extends Allocator {
   }
 
   override deallocate(pointer: number, origin: number, deleteSize: number): void {
-    const tag = Math.floor(pointer * TAGS_PER_BYTE);
+    const tag = (pointer * TAGS_PER_BYTE) | 0;
+    const plain = pointer - tag * TAG_UNIT;
+    if (this.hasFastFree && deleteSize === 0 && (pointer & 15) === 0 && this.freeFast(plain, tag, origin)) return;
     this.givenTag = tag;
-    super.deallocate(pointer - tag * TAG_UNIT, origin, deleteSize);
+    super.deallocate(plain, origin, deleteSize);
+  }
+
+  /** A free with nothing unusual about it, in one go; false, with nothing done, for all others. */
+  private freeFast(plain: number, tag: number, origin: number): boolean {
+    const { own, threadId } = this.tagged;
+    const { headers, registry, primary } = this;
+    const low = headers.load(own, plain);
+    const classId = low & 0xff;
+    const tsd = registry.current;
+    // State allocated and the origin given, in one comparison; a large chunk has class 0.
+    if ((low & 0xf00) !== ((origin << 10) | (STATE_ALLOCATED << 8)) || classId === 0 || tsd === null) return false;
+    const { cache } = tsd;
+    const count = cache.counts[classId];
+    const size = low >>> 12;
+    if (count === primary.shape.maxCounts[classId] || size === 0 || registry.isMemoryInitDisabled) return false;
+    if (!this.isTagging || own.tagAt(plain) !== tag) return false;
+    const { offset } = headers;
+    const block = plain - HEADER_SIZE - offset * 16;
+    this.freed.note(plain, tag, size, threadId);
+    own.tagAndZero(plain, (size + 15) & ~15, this.drawTag(classId, block, EXCLUDE_ZERO | (1 << tag)));
+    headers.store(own, plain, (low & ~0xf00) | WAS_ZEROED, offset);
+    const blockSize = primary.blockSizes[classId];
+    cache.blocks[classId * this.stride + count] = (block - primary.regions.begin[classId]) / 16;
+    cache.counts[classId] = count + 1;
+    cache.stats[STAT_ALLOCATED] -= blockSize;
+    cache.stats[STAT_FREE] += blockSize;
+    return true;
   }
 
   override quarantineOrDeallocate(plain: number, low: number, offset: number): void {

@@ -41,6 +41,10 @@ export class TaggedSecondary extends Secondary {
   private readonly write: (text: string) => void;
   /** False: new mappings get no tags (after disableMemoryTagging). */
   isTagging = true;
+  /** The mapping that was linked last, so that {@link tagChunk} need not read it back. */
+  private linkedBase = 0;
+  private linkedEnd = 0;
+  private linkedTag = 0;
   private mapped = 0;
   private failures = 0;
   private untagged = 0;
@@ -66,7 +70,7 @@ export class TaggedSecondary extends Secondary {
   }
 
   private drawTag(exclude: number): number {
-    return mte.irg(this.program.memory, 0, exclude | EXCLUDE_ZERO) / TAG_UNIT;
+    return mte.randomTag(this.program.memory, exclude | EXCLUDE_ZERO);
   }
 
   /** Maps a reference page of the tag; without one, what the option says. @returns the clean page's id, or NO_MEMORY */
@@ -100,7 +104,11 @@ export class TaggedSecondary extends Secondary {
     cleanId: number,
   ): void {
     super.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
-    this.tags.set(mapBase, mapBase + mapSize, Math.floor(cleanId / CLEAN_TAG_UNIT), "live");
+    const tag = cleanId >> 1;
+    this.tags.set(mapBase, mapBase + mapSize, tag, "live");
+    this.linkedBase = commitBase;
+    this.linkedEnd = commitBase + commitSize;
+    this.linkedTag = tag;
   }
 
   /** A cached mapping brings its tag along, unless a neighbour has it by now. */
@@ -127,9 +135,11 @@ export class TaggedSecondary extends Secondary {
    * @returns the user pointer with its tag
    */
   tagChunk(block: number, user: number, size: number): number {
-    const cleanTag = Math.floor(this.cleanIdOf(block) / CLEAN_TAG_UNIT);
+    const cleanTag = this.linkedTag;
     if (cleanTag !== 0) {
-      this.tagAround(block, user, size, cleanTag);
+      tagRange(this.program.memory, this.linkedBase, user - this.linkedBase);
+      if (user + roundUpToGranule(size) < this.linkedEnd)
+        this.tagEnd(block, user, size, size, cleanTag, this.linkedEnd);
       return user + cleanTag * TAG_UNIT;
     }
     if (!this.isTagging) return user;
@@ -144,7 +154,8 @@ export class TaggedSecondary extends Secondary {
     const tag = this.drawTag(tags.excluded(this.commitBase(block), end));
     tags.set(mapBase, end + PAGE_SIZE, tag, "live");
     tagRange(this.program.memory, user + tag * TAG_UNIT, roundUpToGranule(size));
-    this.tagAround(block, user, size, tag);
+    tagRange(this.program.memory, this.linkedBase, user - this.linkedBase);
+    this.tagEnd(block, user, size, size, tag, end);
     this.userTagged++;
     return user + tag * TAG_UNIT;
   }
@@ -157,13 +168,6 @@ export class TaggedSecondary extends Secondary {
     if (!this.program.protect(begin, end - begin, PROT_READ | PROT_WRITE | PROT_MTE)) return;
     tagRange(memory, begin + LARGE_HEADER_TAG * TAG_UNIT, user - HEADER_SIZE - begin);
     tagRange(memory, user - HEADER_SIZE + CHUNK_HEADER_TAG * TAG_UNIT, HEADER_SIZE);
-  }
-
-  /** Headers and tail get tag 0; the chunk's part of a page that they share keeps `tag`. */
-  private tagAround(block: number, user: number, size: number, tag: number): void {
-    const begin = this.commitBase(block);
-    tagRange(this.program.memory, begin, user - begin);
-    this.tagEnd(block, user, size, size, tag, this.blockEnd(block));
   }
 
   /**

@@ -30,7 +30,7 @@ export function checkRange(operation: string, length: number): void {
 /**
  * How many bytes from `address`, at most `length`, lie in one stretch of RAM that the last translate() found: to the end
  * of its page or the first granule whose tag faults, and on through pages whose frames follow and which need neither
- * fault nor check. The first byte is in it, since translate() has checked that.
+ * fault nor check. The first byte is in it if translate() has checked that.
  */
 function stretch(memory: Mmu, address: number, length: number, access: number): number {
   let found = PAGE_SIZE - (address & OFFSET_MASK);
@@ -63,8 +63,10 @@ function settle(memory: Mmu, address: number, position: number, access: number):
 export function fill(memory: Mmu, address: number, byte: number, length: number): void {
   checkRange("fill", length);
   while (length > 0) {
-    const found = memory.translate(address, 1, ACCESS_STORE);
+    const found = memory.translateUnchecked(address, ACCESS_STORE);
     const bytes = stretch(memory, address, length, ACCESS_STORE);
+    // Not one byte may be stored: the same again with the check, which raises the fault.
+    if (bytes === 0) memory.translate(address, 1, ACCESS_STORE);
     memory.defineBytes(address, bytes);
     const position = settle(memory, address, found, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];

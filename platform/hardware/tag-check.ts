@@ -19,10 +19,13 @@ export function findTagMismatch(ram: PhysicalMemory, frame: number, offset: numb
   const last = (offset + size - 1) >> GRANULE_SHIFT;
   const tags = ram.tags;
   const start = frame * TAG_BYTES_PER_FRAME;
+  const pair = tag * 0x11;
   for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++) {
-    if (((tags[start + (granule >> 1)] >> ((granule & 1) << 2)) & 15) !== tag) {
+    const both = tags[start + (granule >> 1)];
+    // Two granules at once where both are asked for.
+    if (both === pair && (granule & 1) === 0) granule++;
+    else if (((both >> ((granule & 1) << 2)) & 15) !== tag)
       return Math.max(offset, granule << GRANULE_SHIFT) & OFFSET_MASK;
-    }
   }
   return PAGE_SIZE;
 }

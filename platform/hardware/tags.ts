@@ -52,7 +52,10 @@ export function chooseNonExcludedTag(tag: number, steps: number, exclude: number
 
 /** How many tags `exclude` leaves. */
 export function countAllowedTags(exclude: number): number {
-  let count = 0;
-  for (let allowed = ~exclude & ALL_TAGS; allowed !== 0; allowed &= allowed - 1) count++;
-  return count;
+  // Sums of neighbouring bits, then of pairs, then of fours: the usual population count, on 16 bits.
+  let bits = ~exclude & ALL_TAGS;
+  bits -= (bits >> 1) & 0x5555;
+  bits = (bits & 0x3333) + ((bits >> 2) & 0x3333);
+  bits = (bits + (bits >> 4)) & 0x0f0f;
+  return (bits + (bits >> 8)) & 31;
 }

@@ -2,6 +2,7 @@
 // on one page in a few operations each. Whatever is out of the ordinary goes the usual ways (memory.ts, mte.ts, tag-store.ts).
 import {
   GRANULE_SHIFT,
+  GRANULE_SIZE,
   OFFSET_MASK,
   PAGE_MASK,
   PAGE_SIZE,
@@ -18,8 +19,8 @@ import { PTE_BANK_MASK } from "./mmu.ts";
 import * as mte from "./mte.ts";
 import { fillTagRange, tagAndZeroRange } from "./tag-store.ts";
 
-/** Below this many bytes a loop beats a typed-array call. */
-const SHORT = 64;
+/** Up to this many bytes a loop over words beats a typed-array call. */
+const LONG = 1024;
 
 /** Addresses of the methods that override Memory's may have tags; those of the tag methods have none. */
 export class UncheckedMemory extends Memory {
@@ -88,10 +89,13 @@ export class UncheckedMemory extends Memory {
       tagAndZeroRange(this, address + tag * TAG_UNIT, length);
       return;
     }
-    const position = ((entry & PTE_FRAME_MASK) << 2) | offset;
-    const { bytes } = this;
-    if (length < SHORT) for (let i = position; i < position + length; i++) bytes[i] = 0;
-    else bytes.fill(0, position, position + length);
+    const position = (((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0;
+    if (length > LONG) this.bytes.fill(0, position, position + length);
+    else {
+      const { words } = this;
+      const end = (position + length) >>> 3;
+      for (let word = position >>> 3; word < end; word++) words[word] = 0;
+    }
     const first = offset >> GRANULE_SHIFT;
     fillTagRange(this.ram, entry >>> PTE_FRAME_SHIFT, first, first + (length >> GRANULE_SHIFT), tag);
     this.countBlocks(offset, length);
@@ -104,9 +108,19 @@ export class UncheckedMemory extends Memory {
   }
 
   private readonly blockShift = 31 - Math.clz32(this.ram.gzvaBlockBytes);
+  /** The first bank by 64-bit words; only ever stores zeroes. */
+  private readonly words = new Float64Array(this.ram.banks[0].buffer);
 
   /** Zeroes one granule; `address` is a multiple of 16. */
   zeroGranule(address: number): void {
-    for (let at = address; at < address + 16; at += 4) this.setInt32(at, 0);
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const entry = this.entries[page];
+    if ((entry & (PTE_WRITE | PTE_BANK_MASK)) !== PTE_WRITE) {
+      this.fill(address, 0, GRANULE_SIZE);
+      return;
+    }
+    const word = (((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 3;
+    this.words[word] = 0;
+    this.words[word + 1] = 0;
   }
 }
