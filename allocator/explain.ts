@@ -66,7 +66,7 @@ export interface ExplainSources {
   stacksOf(pointer: number): ChunkStacks | null;
 }
 
-const TAG_UNIT = 2 ** 48;
+const TAG_UNIT = 0x1000000000000;
 const PAGE_SIZE = 4096;
 const HEADER_SIZE = 16;
 const GRANULE = 16;

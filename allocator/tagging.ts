@@ -13,7 +13,7 @@ import {
 import type { HeapConfig } from "./config.ts";
 import type { Tagging } from "./options.ts";
 
-export const TAG_UNIT = 2 ** 48;
+export const TAG_UNIT = 0x1000000000000;
 export const GRANULE = 16;
 /** Tag 0 is never a user chunk's: headers, ends and free granules have it. */
 const USER_TAGS = 0xfffe;

@@ -23,7 +23,7 @@ export const TAG_COUNT = 16;
  * The logical tag of an address counts in units of this. Hardware keeps it in bits 59:56; a JS number is exact only to
  * 2^53, so here it sits in bits 51:48.
  */
-export const TAG_UNIT = 2 ** 48;
+export const TAG_UNIT = 0x1000000000000;
 
 /** Page-table entry: bits 31:10 are the frame number, the rest are these flags. An entry of 0 is "nothing here". */
 export const PTE_FRAME_SHIFT = 10;
