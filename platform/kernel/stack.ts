@@ -4,6 +4,7 @@ import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { RLIMIT_STACK } from "./rlimit.ts";
 import { VM_ACCESS_FLAGS, VM_ACCOUNT, VM_GROWSDOWN, VM_LOCKED } from "./vm-flags.ts";
+import { prepareAnonVma } from "./vma-merge.ts";
 
 /** Pages that must stay free below a growing area (stack_guard_gap). */
 export const STACK_GUARD_GAP_PAGES = 256;
@@ -24,6 +25,8 @@ export function growStack(space: AddressSpace, page: number): number {
   ) {
     if (page - vmas.endPage[previous] < STACK_GUARD_GAP_PAGES) return -1;
   } else if (previous !== -1 && vmas.endPage[previous] > page) return -1;
+  // The anon_vma comes first, and stays even if a limit then refuses the growth.
+  prepareAnonVma(space, id);
   if (size * PAGE_SIZE > space.limits.soft(RLIMIT_STACK) || pages > vmas.pageOffset[id]) return -1;
   if (!space.mayExpand(vmas.flags[id], pages) || !space.mayLock(vmas.flags[id], pages)) return -1;
   if ((vmas.flags[id] & VM_ACCOUNT) !== 0 && !space.kernel.commit(pages)) return -1;
