@@ -37,7 +37,10 @@ export function mremap(world: World, participant: Participant, step: Step): Answ
   return place(world, participant, step, address, newLength, (flags & MREMAP_FIXED) !== 0);
 }
 
-/** An address of the kernel's choice says nothing; its mapping goes at once unless the script keeps it under a name. */
+/**
+ * An address of the kernel's choice says nothing; its mapping goes at once unless the script keeps it under a name. A file
+ * may also call an address elsewhere that the script chose outside the window, and then means the same.
+ */
 function place(
   world: World,
   { process }: Participant,
@@ -47,7 +50,8 @@ function place(
   chosenByScript: boolean,
 ): Answer {
   const offset = address - WINDOW_BASE;
-  const elsewhere = !chosenByScript && (offset < 0 || offset >= WINDOW_BYTES);
+  const outside = offset < 0 || offset >= WINDOW_BYTES;
+  const elsewhere = outside && (!chosenByScript || step.want.ret === "elsewhere");
   if (typeof step.keep === "string") world.keep(step.keep, address);
   else if (elsewhere) process.munmap(address, length);
   return { ret: elsewhere ? "elsewhere" : offset };

@@ -36,6 +36,11 @@ describe("results", () => {
     expect(compare({ runs: [[1, 2]] }, { runs: [[1, 3]] })?.field).toBe("runs");
   });
 
+  test("a script may leave out what it does not care for", () => {
+    expect(compare({}, { vmas: [], pages: "3.", mincore: "3.", lck: 0, init: [1, 2, 3] })).toBeUndefined();
+    expect(compare({ lck: 1 }, { vmas: [], lck: 0 })?.field).toBe("lck");
+  });
+
   test("page tables are compared only on request", () => {
     const [want, got] = [
       { vmas: [], pt: 2 },

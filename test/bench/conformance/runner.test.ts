@@ -136,6 +136,15 @@ test("an address beyond the window counts as elsewhere, and its mapping goes at 
   expect(runScript(linux, script)).toBeUndefined();
 });
 
+test("a fixed address beyond the window is an offset, or elsewhere if the file says so", () => {
+  const below = { ...map, addr: -16384, want: { ret: -16384 } };
+  const load = { op: "load", addr: -16384, want: { ret: 0, flt: 1 } };
+  expect(runScript(linux, { name: "below", steps: [below, load] } as unknown as Script)).toBeUndefined();
+  const gone = { op: "load", addr: -16384, want: { sig: "SIGSEGV", code: "SEGV_MAPERR", at: -16384 } };
+  const steps = [{ ...below, want: { ret: "elsewhere" } }, gone];
+  expect(runScript(linux, { name: "elsewhere", steps } as unknown as Script)).toBeUndefined();
+});
+
 test("a mapping kept under a name is reached by that name", () => {
   const steps = [
     { ...map, addr: "0x0", flags: 0x22, keep: "A", want: { ret: "elsewhere" } },
