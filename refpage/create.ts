@@ -8,7 +8,7 @@ import { O_RDONLY } from "../platform/kernel/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
 import { lookupFrame, NO_MEMORY } from "../platform/kernel/gup.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
-import { accessOk, copyFromUser } from "../platform/kernel/uaccess.ts";
+import { accessOk } from "../platform/kernel/uaccess.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";
 import { referencePageFile } from "./file.ts";
 import type { ReferencePageStore } from "./store.ts";
@@ -60,16 +60,15 @@ export function createFromPattern(
     throw new SystemError("EINVAL", syscall, `size ${size}`);
   const address = untagged(word(content, "content", syscall));
   if (address % bytes !== 0) throw new SystemError("EFAULT", syscall, "content is not aligned to size");
-  const pattern = new Uint8Array(bytes);
-  if (copyFromUser(thread, content, pattern) < bytes)
-    throw new SystemError("EFAULT", syscall, "content is not readable");
   const { kernel } = store;
   const { ram } = kernel.machine;
   const source = sourceFrame(thread, address - (address % PAGE_SIZE), syscall);
   kernel.frames.get(source);
   try {
     const frame = allocateFrame(store, thread, syscall);
-    ram.bankOf(frame).set(pattern, ram.positionOf(frame));
+    // Taken by page and not by pointer, as in v4: granules of the content may have any tags (R10).
+    const from = ram.positionOf(source) + (address & OFFSET_MASK);
+    ram.bankOf(frame).set(ram.bankOf(source).subarray(from, from + bytes), ram.positionOf(frame));
     ram.replicate(frame, bytes);
     replicateTags(store, source, frame, address & OFFSET_MASK, bytes);
     replicateValidity(store, source, frame, address & OFFSET_MASK, bytes);
