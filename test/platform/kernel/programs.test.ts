@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
+import { Machine } from "../../../platform/hardware/machine.ts";
 import { SystemError } from "../../../platform/kernel/errors.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import {
@@ -40,8 +41,11 @@ interface World {
   readonly descriptor: number;
 }
 
+/** One machine for all kernels: page tables that one gives back serve the next. */
+const machine = new Machine({ memoryBytes: 16 * 2 ** 20, mte: false });
+
 function createWorld(): World {
-  const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false });
+  const kernel = new Kernel(machine);
   const process = kernel.createProcess({ name: "program" });
   const descriptor = process.memfd_create("file");
   process.ftruncate(descriptor, FILE_PAGES * PAGE_SIZE);
@@ -222,7 +226,7 @@ test("every process sees the bytes of the plain model, and the invariants hold a
 test("when the last process has ended, every frame is free again", () => {
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
-      const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false });
+      const kernel = new Kernel(machine);
       const free = kernel.frames.freeFrames;
       const process = kernel.createProcess({ name: "program" });
       const descriptor = process.memfd_create("file");
