@@ -26,6 +26,12 @@ export class PageTable {
     else if (before !== 0 && entry === 0) this.shrink(page >> BLOCK_SHIFT);
   }
 
+  /** Puts an entry where none was. */
+  install(page: number, entry: number): void {
+    this.entries[page] = entry;
+    this.grow(page >> BLOCK_SHIFT);
+  }
+
   /**
    * The first page in [page, endPage) whose entry is not 0, or endPage. Cost: the entries of touched blocks only,
    * so that a walk over a range is O(touched pages), not O(reserved).

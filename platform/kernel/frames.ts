@@ -36,6 +36,9 @@ export const zeroPage: CleanPage = {
   },
 };
 
+/** Frames of the first bank of RAM (physical-memory.ts), the one that fast accesses go to. */
+const FIRST_BANK_FRAMES = 2 ** 20;
+
 /** No frame could be had. */
 export const NO_FRAME = -1;
 
@@ -48,6 +51,8 @@ export class FrameAllocator {
   readonly counters: Counters;
   readonly policy: InitialisationPolicy;
   readonly frameCount: number;
+  /** Accesses to frames from this one on take the checked path: those beyond the first bank of RAM, or all with validity bits. */
+  readonly firstChecked: number;
   /** References to a frame: one for each page-table entry, page-cache slot, pin and reference page. */
   readonly references: Int32Array;
   /** Page-table entries that map a frame (special ones excluded): Linux's _mapcount + 1. */
@@ -75,6 +80,7 @@ export class FrameAllocator {
     this.counters = machine.counters;
     this.policy = policy;
     this.frameCount = machine.frameCount;
+    this.firstChecked = machine.shadow ? 0 : FIRST_BANK_FRAMES;
     this.references = new Int32Array(this.frameCount);
     this.mapCounts = new Int32Array(this.frameCount);
     this.pins = new Int32Array(this.frameCount);

@@ -15,9 +15,6 @@ import {
 import type { AddressSpace } from "./address-space.ts";
 import { VM_ACCESS_FLAGS, VM_MTE, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
 
-/** Frames from this one on are beyond the first bank of RAM: every access to them takes the checked path. */
-const FIRST_BANK_FRAMES = 2 ** 20;
-
 /** Permission bits of an entry: any accessible page can be read (x86 has no write-only or execute-only pages). */
 export function permissionBits(flags: number, writable: boolean): number {
   if ((flags & VM_ACCESS_FLAGS) === 0) return 0;
@@ -28,7 +25,7 @@ export function permissionBits(flags: number, writable: boolean): number {
 export function makeEntry(space: AddressSpace, frame: number, flags: number, kind: number, writable: boolean): number {
   let entry = (frame << PTE_FRAME_SHIFT) | PTE_PRESENT | kind | permissionBits(flags, writable);
   if ((flags & VM_MTE) !== 0) entry |= PTE_MTE | PTE_CHECKED;
-  if (frame >= FIRST_BANK_FRAMES || space.kernel.machine.shadow) entry |= PTE_CHECKED;
+  if (frame >= space.kernel.frames.firstChecked) entry |= PTE_CHECKED;
   return entry;
 }
 
