@@ -23,6 +23,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "memory tagging: what it catches, large chunks included, and what it costs",
     load: () => import("./tagging.ts"),
   },
+  detection: {
+    what: "reads of uninitialised memory and other bugs: what finds them, and what that costs",
+    load: () => import("./detection.ts"),
+  },
   replay: { what: "allocation traces replayed: speed, memory, results that repeat", load: () => import("./replay.ts") },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
 };

@@ -1,0 +1,37 @@
+// What the native programs share: which variant is built, and uses of values that a checker must see.
+#ifndef CORPUS_H
+#define CORPUS_H
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#error "the client requests' header is missing"
+#endif
+
+#ifdef BUGGY
+#define RIGHT 0
+#else
+#define RIGHT 1
+#endif
+
+/* Nothing that the compiler knows the value of. */
+static volatile int zero = 0;
+
+/* A branch on the value. */
+static inline void use(int value) {
+  if (value) puts("set");
+  else puts("clear");
+}
+
+static inline void through_pipe(const void *bytes, int length) {
+  int ends[2];
+  if (pipe(ends) != 0) exit(2);
+  if (write(ends[1], bytes, length) != length) exit(2);
+  close(ends[0]);
+  close(ends[1]);
+}
+#endif

@@ -1,0 +1,33 @@
+// What the detection benchmark measures in child processes, one level a process, so that the engine compiles for one kind of heap
+// and RSS is the level's own. The child's side is child.ts; tables and targets are in ../detection.ts.
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+export const LEVELS = ["off", "page", "byte"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export interface Job {
+  readonly level: Level;
+  /** `false`: only resident memory is measured. */
+  readonly times: boolean;
+  readonly rounds: number;
+}
+
+/** Nanoseconds an operation by name, the least of the child's rounds; and bytes. */
+export interface Figures {
+  readonly nanoseconds: Readonly<Record<string, number>>;
+  /** Of a heap whose chunks are written, and of one in which one page in eight is. */
+  readonly touchedBytes: number;
+  readonly hostRssBytes: number;
+  /** From the failing load to the finding, with both stacks; 0 where the level has no such report. */
+  readonly reportNanoseconds: number;
+}
+
+const execute = promisify(execFile);
+const childProgram = fileURLToPath(new URL("./child.js", import.meta.url));
+
+export async function runJob(job: Job): Promise<Figures> {
+  const { stdout } = await execute(process.execPath, ["--expose-gc", childProgram, JSON.stringify(job)]);
+  return JSON.parse(stdout) as Figures;
+}
