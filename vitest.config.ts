@@ -13,6 +13,7 @@ export default defineConfig({
       },
       { extends: true, test: { name: "programs", include: programs, globalSetup: ["test/build.ts"] } },
     ],
+    setupFiles: ["test/seed.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     coverage: {

@@ -67,7 +67,8 @@ export class Sampler {
     if (this.sampleCount % SAMPLES_PER_SCAN === 0) this.scan(operation);
     this.sampleCount++;
     if (this.samples.operation.length >= MAX_SAMPLES) this.thin();
-    return operation + this.stride;
+    // On the grid of the stride, so that samples stay evenly spread when some have been dropped.
+    return (Math.floor(operation / this.stride) + 1) * this.stride;
   }
 
   /** Keeps the first hundred marks. */

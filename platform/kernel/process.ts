@@ -1,6 +1,5 @@
 // A process: its address space, descriptors and threads, and the system calls as its program makes them, by Linux's names.
 // Each call here only checks its arguments, counts itself and hands over; the work is in the file of the call.
-import { systemCallId } from "../hardware/counters.ts";
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
 import { AddressSpace } from "./address-space.ts";
@@ -30,6 +29,7 @@ import { ptraceTags, type TagVector } from "./ptrace-tags.ts";
 import { mincore, msync } from "./residency.ts";
 import { type Limit, ResourceLimits } from "./rlimit.ts";
 import { changeSignalMask, kill, SignalActions, type SignalDisposition } from "./signals.ts";
+import { systemCallIds as calls } from "./system-call-ids.ts";
 import { reportAsyncTagFault } from "./tagged-address.ts";
 import { Thread } from "./thread.ts";
 
@@ -38,36 +38,6 @@ export interface ProcessOptions {
   readonly name?: string;
   readonly cgroup?: MemoryCgroup;
 }
-
-/** Numbers of the calls' names, so that counting a call needs no string. */
-const calls = {
-  mmap: systemCallId("mmap"),
-  munmap: systemCallId("munmap"),
-  mprotect: systemCallId("mprotect"),
-  madvise: systemCallId("madvise"),
-  mremap: systemCallId("mremap"),
-  mincore: systemCallId("mincore"),
-  msync: systemCallId("msync"),
-  mlock: systemCallId("mlock"),
-  mlock2: systemCallId("mlock2"),
-  munlock: systemCallId("munlock"),
-  mlockall: systemCallId("mlockall"),
-  munlockall: systemCallId("munlockall"),
-  brk: systemCallId("brk"),
-  fork: systemCallId("fork"),
-  clone: systemCallId("clone"),
-  exit: systemCallId("exit"),
-  wait4: systemCallId("wait4"),
-  process_vm_readv: systemCallId("process_vm_readv"),
-  process_vm_writev: systemCallId("process_vm_writev"),
-  prlimit64: systemCallId("prlimit64"),
-  prctl: systemCallId("prctl"),
-  execve: systemCallId("execve"),
-  rt_sigaction: systemCallId("rt_sigaction"),
-  rt_sigprocmask: systemCallId("rt_sigprocmask"),
-  kill: systemCallId("kill"),
-  ptrace: systemCallId("ptrace"),
-} as const;
 
 export class Process {
   readonly pid: number;

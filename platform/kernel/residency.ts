@@ -20,10 +20,10 @@ export function mincore(space: AddressSpace, address: number, length: number): U
     const id = vmas.lookup(page);
     if (id === -1) throw new SystemError("ENOMEM", "mincore", "a hole in the range");
     const stop = Math.min(start + pages, vmas.endPage[id]);
-    const inode = vmas.anonymous[id] === 1 ? undefined : vmas.files[id]?.inode;
+    const inode = vmas.anonymous[id] === 1 ? null : vmas.files[id]?.inode;
     for (; page < stop; page++) {
       const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
-      const cached = inode !== undefined && inode !== null && inode.pages.has(index);
+      const cached = inode?.pages.has(index) === true;
       vector[page - start] = (pageTable.entries[page] & PTE_PRESENT) !== 0 || cached ? 1 : 0;
     }
   }

@@ -73,7 +73,9 @@ function findGapTopDown(space: AddressSpace, pages: number): number {
       }
     }
     if (below === -1) return -1;
-    space.gapLargest = Math.max(space.gapLargest, ceiling - floor);
+    // Its whole width: a later search may not be held below the guard gap that narrowed it for this one.
+    const end = above === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, vmas.startPage[above]);
+    space.gapLargest = Math.max(space.gapLargest, end - floor);
   }
 }
 

@@ -78,7 +78,7 @@ describe("wrong usage ends with status 2", () => {
   test("an unknown kind", () => {
     const { status, err } = conformance("windows", good);
     expect(status).toBe(2);
-    expect(err).toMatch(/Kinds are: linux, refpage/);
+    expect(err).toMatch(/Kinds are: linux, mte, refpage, scudo/);
   });
 
   test("a file that is not there", () => {

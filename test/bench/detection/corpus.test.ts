@@ -46,9 +46,9 @@ test("what the table says", () => {
   );
   expect(table).toMatchInlineSnapshot(`
     [
-      "uninitialised, off 0+29/59, pattern 0+55/59, tagging 1+26/59, page 5+26/59, byte 59+0/59",
-      "use-after-free, off 0+0/5, pattern 0+0/5, tagging 5+0/5, page 0+0/5, byte 5+0/5",
-      "out-of-bounds, off 1+2/6, pattern 1+2/6, tagging 4+0/6, page 1+2/6, byte 4+0/6",
+      "uninitialised, off 0+29/59, pattern 0+55/59, tagging 0+27/59, page 5+26/59, byte 59+0/59",
+      "use-after-free, off 0+0/5, pattern 0+0/5, tagging 4+0/5, page 0+0/5, byte 5+0/5",
+      "out-of-bounds, off 1+2/6, pattern 1+2/6, tagging 3+1/6, page 1+2/6, byte 6+0/6",
       "invalid-free, off 2+0/2, pattern 2+0/2, tagging 2+0/2, page 2+0/2, byte 2+0/2",
       "leak, off 0+0/2, pattern 0+0/2, tagging 0+0/2, page 2+0/2, byte 2+0/2",
     ]

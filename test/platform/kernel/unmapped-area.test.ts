@@ -93,6 +93,16 @@ test("every choice is the naive one, after any maps, stacks, unmaps, moves and f
   );
 });
 
+test("a gap that a guard gap narrowed for a smaller search is found by a larger one", () => {
+  const process = createProcess();
+  const top = process.mmap(0, PAGE_SIZE, 1, ANONYMOUS);
+  process.mmap(top - PAGE_SIZE, PAGE_SIZE, 1, ANONYMOUS | FIXED | GROWSDOWN);
+  process.mmap(top - 3 * PAGE_SIZE, PAGE_SIZE, RW, ANONYMOUS | FIXED);
+  const small = process.mmap(0, PAGE_SIZE, 1, ANONYMOUS);
+  expect(small).toBe(top - (2 + STACK_GUARD_GAP_PAGES) * PAGE_SIZE);
+  expect(process.mmap(0, 3 * PAGE_SIZE, 1, ANONYMOUS)).toBe(top - 6 * PAGE_SIZE);
+});
+
 describe("hints", () => {
   test("a free hint is taken, rounded down to a page", () => {
     const process = createProcess();
