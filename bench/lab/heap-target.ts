@@ -1,11 +1,14 @@
 // A policy becomes a heap: kernel, process and Heap with the policy's options, and what the program itself does to large
 // chunks where the heap has no option for it (large-treatment.ts). Everything is seeded, and time is simulated.
+import { configs, type HeapConfig } from "../../allocator/config.ts";
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
+import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { installUserfaultfd } from "../../platform/kernel/userfaultfd.ts";
 import { installRefpage } from "../../refpage/install.ts";
 import { type LargeTreatment, NO_TREATMENT, TagCounting, UserfaultfdTreatment } from "./large-treatment.ts";
-import type { Policy } from "./policy.ts";
+import { LargerPages } from "./larger-pages.ts";
+import { type Policy, SIZE_CLASS_MAPS } from "./policy.ts";
 import type { ReplayTarget } from "./target.ts";
 
 /** Simulated time between two events of a trace: what decides when freed memory is given back. */
@@ -30,7 +33,8 @@ export function createHeapTarget({ policy, seed, memoryBytes }: HeapTargetOption
   if (policy.largeFill === "refpage") installRefpage(kernel);
   if (policy.largeFill === "userfaultfd") installUserfaultfd(kernel);
   const heap = new Heap({ ...heapOptions(policy), kernel, seed });
-  return new HeapTarget(heap, treatmentFor(policy, heap), clock);
+  const larger = policy.pages === "4K" ? null : new LargerPages(heap.process, policy.pages);
+  return new HeapTarget(heap, treatmentFor(policy, heap), clock, larger);
 }
 
 /** The heap's own share of a policy. */
@@ -38,9 +42,9 @@ export function heapOptions(policy: Policy): HeapOptions {
   const largeFills = { memset: "memset", refpage: "refpage", userfaultfd: "none", scudo: "none" } as const;
   const { quarantineKb } = policy;
   return {
-    config: policy.config,
+    config: heapConfig(policy),
     fill: policy.fill,
-    pattern: PATTERN_BYTE,
+    pattern: patternOf(policy),
     largeFill: largeFills[policy.largeFill],
     tagging: policy.tagging === "off" ? "off" : "sync",
     // Without reference pages a heap tags large chunks itself, or leaves them untagged.
@@ -52,8 +56,31 @@ export function heapOptions(policy: Policy): HeapOptions {
   };
 }
 
+/** The policy's pattern: 0xAB, 0xAC, … as many bytes as it says. */
+export function patternOf({ patternBytes }: Policy): Uint8Array {
+  return Uint8Array.from({ length: Number(patternBytes) }, (_, index) => PATTERN_BYTE + index);
+}
+
+/** Scudo's configuration with the policy's own size classes and cache. */
+function heapConfig({ config, sizeClasses, cacheEntries, cacheEntryKb }: Policy): HeapConfig {
+  const given: HeapConfig = configs[config];
+  const { primary, secondaryCache } = given;
+  const entries = cacheEntries < 0 ? secondaryCache?.defaultMaxEntriesCount : cacheEntries;
+  const entrySize = cacheEntryKb < 0 ? secondaryCache?.defaultMaxEntrySize : cacheEntryKb * 1024;
+  return {
+    ...given,
+    primary: sizeClasses === "of-config" ? primary : { ...primary, sizeClassMap: SIZE_CLASS_MAPS[sizeClasses] },
+    secondaryCache: secondaryCache && {
+      ...secondaryCache,
+      entriesArraySize: Math.max(secondaryCache.entriesArraySize, entries ?? 0),
+      defaultMaxEntriesCount: entries ?? 0,
+      defaultMaxEntrySize: entrySize ?? 0,
+    },
+  };
+}
+
 function treatmentFor(policy: Policy, heap: Heap): LargeTreatment {
-  if (policy.largeFill === "userfaultfd") return new UserfaultfdTreatment(heap, PATTERN_BYTE);
+  if (policy.largeFill === "userfaultfd") return new UserfaultfdTreatment(heap, patternOf(policy));
   if (policy.tagging === "stg" || policy.tagging === "gva") return new TagCounting(policy.tagging);
   return NO_TREATMENT;
 }
@@ -68,7 +95,10 @@ class HeapTarget implements ReplayTarget {
   /** A chunk that needs more than this comes from the secondary (S3.1 step 7). */
   private readonly largestClass: number;
 
-  constructor(heap: Heap, treatment: LargeTreatment, clock: { nanoseconds: number }) {
+  private readonly larger: LargerPages | null;
+
+  constructor(heap: Heap, treatment: LargeTreatment, clock: { nanoseconds: number }, larger: LargerPages | null) {
+    this.larger = larger;
     this.heap = heap;
     this.treatment = treatment;
     this.isTreated = treatment !== NO_TREATMENT;
@@ -88,6 +118,11 @@ class HeapTarget implements ReplayTarget {
 
   get faultMessages(): number {
     return this.treatment.faultMessages;
+  }
+
+  counters(): CounterSnapshot {
+    const counters = this.process.kernel.counters.snapshot();
+    return this.larger === null ? counters : this.larger.settled(counters);
   }
 
   tick(): void {

@@ -1,5 +1,6 @@
 // What happens to large chunks where the heap has no option for it: a userfaultfd that supplies pattern pages (R13), as an
 // allocator without reference pages might; and the counting of tag stores, which no counter of the machine knows.
+import { rotatedPattern } from "../../allocator/fill.ts";
 import type { Heap } from "../../allocator/index.ts";
 import { MADV_DONTNEED } from "../../platform/kernel/mman.ts";
 import {
@@ -47,19 +48,19 @@ export class UserfaultfdTreatment implements LargeTreatment {
   readonly gvaBlocks = 0;
   faultMessages = 0;
   private readonly heap: Heap;
-  private readonly patternByte: number;
+  private readonly pattern: Uint8Array;
   private readonly fd: number;
   private readonly structure: number;
   private readonly patternPage: number;
   /** Sizes of treated chunks by address. */
   private readonly treated = new Map<number, number>();
 
-  constructor(heap: Heap, patternByte: number) {
+  constructor(heap: Heap, pattern: Uint8Array) {
     this.heap = heap;
-    this.patternByte = patternByte;
+    this.pattern = pattern;
     this.structure = heap.memalign(PAGE_BYTES, PAGE_BYTES);
     this.patternPage = heap.memalign(PAGE_BYTES, PAGE_BYTES);
-    heap.memory.fill(this.patternPage, patternByte, PAGE_BYTES);
+    heap.memory.fillPattern(this.patternPage, PAGE_BYTES, pattern);
     this.fd = heap.process.syscall("userfaultfd", 0);
     this.ioctl(UFFDIO_API, UFFD_API, 0);
     onUserfault(heap.process, this.fd, () => this.answer());
@@ -76,10 +77,8 @@ export class UserfaultfdTreatment implements LargeTreatment {
   }
 
   made(address: number, size: number, { zeroed }: { readonly zeroed: boolean }): number {
-    if (address === 0) return 0;
-    // A mapping from the heap's cache may still be registered.
-    this.unregister(address, size);
-    if (!zeroed) this.register(address, size, 0);
+    // A mapping from the heap's cache is not registered any more: it was a chunk before, and that was freed.
+    if (address !== 0 && !zeroed) this.register(address, size, 0);
     return address;
   }
 
@@ -100,11 +99,11 @@ export class UserfaultfdTreatment implements LargeTreatment {
     const end = address + size;
     const firstPage = roundUp(address + from);
     const lastPage = Math.max(firstPage, roundDown(end));
-    const { memory, process } = this.heap;
+    const { process } = this.heap;
     this.treated.set(address, size);
     if (from < size) {
-      memory.fill(address + from, this.patternByte, Math.min(firstPage, end) - (address + from));
-      if (lastPage < end) memory.fill(lastPage, this.patternByte, end - lastPage);
+      this.fillFrom(address, from, Math.min(firstPage, end) - address);
+      if (lastPage < end) this.fillFrom(address, Math.max(from, lastPage - address), size);
       const { pageTable } = process.addressSpace;
       const isDirty = pageTable.next(firstPage / PAGE_BYTES, lastPage / PAGE_BYTES) < lastPage / PAGE_BYTES;
       if (isDirty) process.madvise(firstPage, lastPage - firstPage, MADV_DONTNEED);
@@ -113,6 +112,13 @@ export class UserfaultfdTreatment implements LargeTreatment {
     if (watchedFrom < lastPage) {
       this.ioctl(UFFDIO_REGISTER, watchedFrom, lastPage - watchedFrom, UFFDIO_REGISTER_MODE_MISSING);
     }
+  }
+
+  /** Fills `[address + from, address + to)` so that the pattern begins at `address`. */
+  private fillFrom(address: number, from: number, to: number): void {
+    const { memory } = this.heap;
+    if (this.pattern.length === 1) memory.fill(address + from, this.pattern[0], to - from);
+    else memory.fillPattern(address + from, to - from, rotatedPattern(this.pattern, from));
   }
 
   private unregister(address: number, size: number): void {

@@ -1,6 +1,28 @@
 // What is compared: policies as data, by name or by name and changes (`pattern-refpage+quarantineKb=256`).
 // How a policy becomes a heap on a kernel is in heap-target.ts.
 
+import { configs, type SecondaryCacheConfig } from "../../allocator/config.ts";
+import {
+  android32SizeClassMap,
+  androidSizeClassMap,
+  defaultSizeClassMap,
+  fuchsiaSizeClassMap,
+  svelteSizeClassMap,
+  trustySizeClassMap,
+} from "../../allocator/size-class-map.ts";
+import { PAGE_KINDS, type PageKind } from "./larger-pages.ts";
+
+/** Scudo's size-class maps by name. */
+export const SIZE_CLASS_MAPS = {
+  default: defaultSizeClassMap,
+  android: androidSizeClassMap,
+  android32: android32SizeClassMap,
+  fuchsia: fuchsiaSizeClassMap,
+  svelte: svelteSizeClassMap,
+  trusty: trustySizeClassMap,
+} as const;
+export type SizeClassMapName = keyof typeof SIZE_CLASS_MAPS;
+
 /** Everything that a replay can vary about memory. All fields are set; `policies` below are the named ones. */
 export interface Policy {
   /** As the user asked for it. */
@@ -20,13 +42,25 @@ export interface Policy {
    * `stg` granule by granule, `gva` by DC GVA blocks, `refpage` by a reference page of their tag.
    */
   readonly tagging: "off" | "small" | "stg" | "gva" | "refpage";
-  /** Scudo's configuration: size classes, caches. */
-  readonly config: "default" | "android";
+  /** Scudo's configuration: size classes, regions, caches. */
+  readonly config: keyof typeof configs;
+  /** The size-class map of the primary, if it is to be another than the configuration's. What no class holds is large. */
+  readonly sizeClasses: "of-config" | SizeClassMapName;
+  /** Freed large mappings that the secondary keeps, 0: none; −1: as the configuration says. */
+  readonly cacheEntries: number;
+  /** The largest mapping that it keeps, in KiB; −1: as the configuration says. */
+  readonly cacheEntryKb: number;
+  /** Bytes of the pattern; one of more than a byte is 0xAB, 0xAC, … */
+  readonly patternBytes: "1" | "2" | "4" | "8" | "16";
+  /** Size of a page, above 4K by emulation (larger-pages.ts). */
+  readonly pages: PageKind;
   /** Milliseconds until freed memory goes back to the kernel; negative: never. */
   readonly releaseIntervalMs: number;
   /** Scudo's quarantine in KiB; 0: none. */
   readonly quarantineKb: number;
 }
+
+const MAX_CACHE_ENTRIES = 65536;
 
 const PLAIN: Policy = {
   name: "none",
@@ -35,6 +69,11 @@ const PLAIN: Policy = {
   initialisation: "plumbed",
   tagging: "off",
   config: "default",
+  sizeClasses: "of-config",
+  cacheEntries: -1,
+  cacheEntryKb: -1,
+  patternBytes: "1",
+  pages: "4K",
   releaseIntervalMs: 5000,
   quarantineKb: 0,
 };
@@ -86,7 +125,12 @@ export const POLICY_FIELDS: Readonly<Record<string, readonly string[] | null>> =
   largeFill: ["memset", "refpage", "userfaultfd", "scudo"],
   initialisation: ["plumbed", "double", "nozero"],
   tagging: ["off", "small", "stg", "gva", "refpage"],
-  config: ["default", "android"],
+  config: Object.keys(configs),
+  sizeClasses: ["of-config", ...Object.keys(SIZE_CLASS_MAPS)],
+  cacheEntries: null,
+  cacheEntryKb: null,
+  patternBytes: ["1", "2", "4", "8", "16"],
+  pages: PAGE_KINDS,
   releaseIntervalMs: null,
   quarantineKb: null,
 };
@@ -127,6 +171,22 @@ function checked(policy: Policy): Policy {
     throw new RangeError(`policy "${policy.name}": tagging=refpage and largeFill=refpage go together`);
   }
   if (policy.quarantineKb < 0) throw new RangeError(`policy "${policy.name}": quarantineKb must be 0 or more`);
+  if (policy.pages !== "4K" && policy.largeFill === "userfaultfd") {
+    throw new RangeError(
+      `policy "${policy.name}": pages=${policy.pages} is an emulation on pages of 4K, one fault after the other; ` +
+        "with userfaultfd each would be a message",
+    );
+  }
+  if (policy.tagging !== "off" && !configs[policy.config].maySupportMemoryTagging) {
+    throw new RangeError(`policy "${policy.name}": config=${policy.config} knows no tagging`);
+  }
+  const keepsLarge = configs[policy.config].secondaryCache as SecondaryCacheConfig | undefined;
+  if (keepsLarge === undefined && (policy.cacheEntries >= 0 || policy.cacheEntryKb >= 0)) {
+    throw new RangeError(`policy "${policy.name}": config=${policy.config} has no cache of large mappings`);
+  }
+  if (policy.cacheEntries > MAX_CACHE_ENTRIES) {
+    throw new RangeError(`policy "${policy.name}": cacheEntries must be at most ${MAX_CACHE_ENTRIES}`);
+  }
   return policy;
 }
 

@@ -21,6 +21,8 @@ export interface ReplayTally {
   deadTouches: number;
   /** Allocations under an id that a block had: the old one is freed first. */
   doubleAllocations: number;
+  /** Loads and stores that the trace itself has. */
+  touchEvents: number;
   /** Touches that reached beyond their block and were cut. */
   clippedTouches: number;
   /** Pages touched by the trace or the model. */
@@ -45,6 +47,7 @@ export class Replayer {
     deadReallocs: 0,
     deadTouches: 0,
     doubleAllocations: 0,
+    touchEvents: 0,
     clippedTouches: 0,
     touchedPages: 0,
   };
@@ -178,6 +181,7 @@ export class Replayer {
   }
 
   private touch(isWrite: boolean, id: number, offset: number, length: number): void {
+    this.tally.touchEvents++;
     const slot = this.blocks.slot(id);
     const address = this.blocks.address[slot];
     if (address <= 0) {

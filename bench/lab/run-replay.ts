@@ -1,8 +1,10 @@
 // One replay from beginning to end: a trace, a policy, a seed; a fresh machine, kernel and heap; a result.
 // Sweeps over many are in sweep.ts.
 import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
+import { READ, WRITE } from "../traces/events.ts";
 import type { OpenTraceOptions, Trace } from "../traces/open.ts";
-import { openTrace } from "../traces/open.ts";
+import { openTrace, STANDARD_INPUT } from "../traces/open.ts";
+import { TraceError } from "../traces/trace-error.ts";
 import { createHeapTarget } from "./heap-target.ts";
 import { pageMap } from "./page-map.ts";
 import type { Policy } from "./policy.ts";
@@ -19,6 +21,8 @@ export const DEFAULT_MEMORY_BYTES = 4 * 2 ** 30;
 export const DEFAULT_TOUCHES = "first-page";
 /** What `touches` says in a result when the trace itself had them. */
 export const TOUCHES_OF_TRACE = "of the trace";
+/** The same where a trace that could have touches turned out to have none: a stream that could not be looked at before. */
+export const NO_TOUCHES = "none";
 
 export interface ReplayOptions extends OpenTraceOptions {
   readonly policy: Policy;
@@ -31,13 +35,32 @@ export interface ReplayOptions extends OpenTraceOptions {
 
 /** Formats whose traces may hold reads and writes. */
 const WITH_TOUCHES: readonly string[] = ["lackey", "binary", "text"];
+/** Formats that may as well hold none: converted from a trace that knew of none, for example. */
+const PERHAPS_WITHOUT: readonly string[] = ["binary", "text"];
 
 /**
- * Replays a trace file.
+ * Replays a trace file. If no model is asked for and the format may lack touches, the file is looked through for the first.
  * @throws TraceError for a bad line, VerificationError if `verify` finds the heap at fault, RangeError for a wrong model.
  */
 export async function runReplay(file: string, options: ReplayOptions): Promise<ReplayResult> {
-  return replayTrace(await openTrace(file, options), options);
+  const trace = await openTrace(file, options);
+  if (options.touches !== undefined || file === STANDARD_INPUT || !PERHAPS_WITHOUT.includes(trace.format)) {
+    return replayTrace(trace, options);
+  }
+  const touches = (await hasTouches(await openTrace(file, options))) ? undefined : DEFAULT_TOUCHES;
+  return replayTrace(trace, { ...options, touches });
+}
+
+/** Reads until the first load or store. What is wrong with the trace is the replay's to say. */
+async function hasTouches({ batches }: Trace): Promise<boolean> {
+  try {
+    for await (const { kind, count } of batches) {
+      for (let row = 0; row < count; row++) if (kind[row] === READ || kind[row] === WRITE) return true;
+    }
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+  }
+  return false;
 }
 
 /** The same for a trace that is open already; `makeTarget` lets tests put another heap in. */
@@ -66,12 +89,12 @@ export async function replayTrace(
     format: trace.format,
     policy,
     seed,
-    touches: ownTouches ? TOUCHES_OF_TRACE : touchModelName(model),
+    touches: ownTouches ? ownTouchesName(replayer) : touchModelName(model),
     memoryBytes,
     stopped,
     read: trace.tally,
     replayed: replayer.tally,
-    counters: counters.snapshot(),
+    counters: target.counters(),
     program: {
       tagGranules: target.taggedGranules,
       gvaBlocks: target.gvaBlocks,
@@ -85,6 +108,10 @@ export async function replayTrace(
     marks: sampler.marks,
     pageMap: pageMap(sampler.scans),
   };
+}
+
+function ownTouchesName({ tally }: Replayer): string {
+  return tally.touchEvents > 0 ? TOUCHES_OF_TRACE : NO_TOUCHES;
 }
 
 /** "" at the trace's end, else why it stopped: an out-of-memory kill is a result, not an error. */

@@ -1,5 +1,6 @@
 // What a replay drives: the calls of a heap, and what it must be able to see of the process around it.
 // The heap of the project behind this interface is made in heap-target.ts.
+import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 
@@ -16,6 +17,8 @@ export interface ReplayTarget {
   readonly process: Process;
   /** Called once an event, before it: simulated time goes on. */
   tick(): void;
+  /** What the machine counted so far. */
+  counters(): CounterSnapshot;
   /** Granules that the program tagged one by one so far. */
   readonly taggedGranules: number;
   /** Blocks that the program tagged by DC GVA so far. */

@@ -2,10 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { findCompiler, parseCalibration } from "../../../bench/lab/calibration.ts";
 import { CALIBRATION_SOURCE } from "../../../bench/lab/calibration-source.ts";
-import { COST_EVENTS, costCounts, estimate, improvement } from "../../../bench/lab/cost-model.ts";
+import { COST_EVENTS, type CostCounts, costCounts, estimate, improvement } from "../../../bench/lab/cost-model.ts";
 import { DRAGONBOARD, machineModel } from "../../../bench/lab/machine-models.ts";
 import { iterationCounts, MAPPED_PAGES, residuals, THREAD_ROWS } from "../../../bench/lab/thread-table.ts";
 import { main } from "../../../bench/microbench/program.ts";
@@ -77,6 +78,35 @@ describe("an estimate", () => {
     expect(low).toBeLessThan(value);
     expect(high).toBeGreaterThan(value);
   });
+});
+
+test("the interval of an improvement is the range over all corners of the constants' box", () => {
+  const events = COST_EVENTS.slice(0, 7);
+  const counts = fc.record(Object.fromEntries(COST_EVENTS.map((event) => [event, fc.nat(5)])));
+  fc.assert(
+    fc.property(counts, counts, (first, second) => {
+      const only = (all: object): CostCounts =>
+        Object.fromEntries(
+          COST_EVENTS.map((event) => [event, events.includes(event) ? all[event as never] : 0]),
+        ) as never;
+      const [base, other] = [only(first), { ...only(second) }];
+      const ratios = Array.from({ length: 2 ** events.length }, (_, corner) => {
+        const ns = (each: CostCounts): number =>
+          events.reduce((sum, event, bit) => {
+            const { low, high } = DRAGONBOARD.constants[event];
+            return sum + each[event] * ((corner >> bit) & 1 ? high : low);
+          }, 0);
+        return ns(other) / ns(base);
+      });
+      if (events.every((event) => base[event] === 0)) return;
+      const { low, value, high } = improvement(base, other, DRAGONBOARD);
+      expect(low).toBeCloseTo(100 * (1 - Math.max(...ratios)), 6);
+      expect(high).toBeCloseTo(100 * (1 - Math.min(...ratios)), 6);
+      expect(low).toBeLessThanOrEqual(value + 1e-9);
+      expect(high).toBeGreaterThanOrEqual(value - 1e-9);
+    }),
+    { numRuns: 200 },
+  );
 });
 
 describe("a machine", () => {

@@ -17,6 +17,10 @@ export class MappedTarget implements ReplayTarget {
   /** Live blocks: pages mapped. */
   readonly pages = new Map<number, number>();
 
+  counters() {
+    return this.process.kernel.counters.snapshot();
+  }
+
   tick(): void {
     this.ticks++;
   }

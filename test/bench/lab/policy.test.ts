@@ -24,6 +24,11 @@ test.each([
   ["none+fill=ones", 'fill="ones" in policy "none+fill=ones" is none of none, zero, pattern'],
   ["none+quarantineKb=many", 'quarantineKb="many" in policy "none+quarantineKb=many" is not a whole number'],
   ["none+quarantineKb=-1", "quarantineKb must be 0 or more"],
+  ["none+sizeClasses=tiny", "is none of of-config, default, android, android32, fuchsia, svelte, trusty"],
+  ["pattern-userfaultfd+pages=16K", "pages=16K is an emulation on pages of 4K"],
+  ["tag-small+config=fuchsia", "config=fuchsia knows no tagging"],
+  ["none+config=trusty+cacheEntries=4", "config=trusty has no cache of large mappings"],
+  ["none+cacheEntries=100000", "cacheEntries must be at most 65536"],
   ["none+tagging=refpage", "tagging=refpage and largeFill=refpage go together"],
 ])("%s is refused", (text, message) => {
   expect(() => parsePolicy(text)).toThrow(message);

@@ -1,10 +1,12 @@
 // Replays on the project's own heap: every policy keeps its promise, results repeat to the bit, and limits are results.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createHeapTarget, PATTERN_BYTE } from "../../../bench/lab/heap-target.ts";
 import { POLICIES, parsePolicy } from "../../../bench/lab/policy.ts";
 import type { ReplayResult } from "../../../bench/lab/result.ts";
-import { type ReplayOptions, replayTrace } from "../../../bench/lab/run-replay.ts";
+import { type ReplayOptions, replayTrace, runReplay } from "../../../bench/lab/run-replay.ts";
 import { traceOf } from "../traces/events-of.ts";
 
 const LARGE = 600_000;
@@ -109,6 +111,80 @@ test("the touches of a trace count unless a model is asked for", async () => {
   expect(await replay(trace, "none")).toMatchObject({ touches: "of the trace", replayed: { touchedPages: 1 } });
   expect(await replay(trace, "none", { touches: "all" })).toMatchObject({ touches: "all" });
   expect(await replay("= Start\n+ 0x10 0x8\n", "none")).toMatchObject({ touches: "first-page" });
+});
+
+test("a trace of our formats without touches gets the default model; a stream of one says that it had none", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "refheap-touches-"));
+  const file = join(folder, "trace.txt");
+  const run = async (text: string): Promise<string> => {
+    writeFileSync(file, text);
+    return (await runReplay(file, options("none"))).touches;
+  };
+  const silent = "refheap-trace 1\n0 malloc 0 8192\n";
+  expect(await run(silent)).toBe("first-page");
+  expect(await run(`${silent}0 read 0 0 1\n`)).toBe("of the trace");
+  expect((await replay(silent, "none")).touches).toBe("none");
+  await expect(run(`${silent}0 read 0 0 1\n0 nonsense\n`)).rejects.toThrow("trace.txt");
+  await expect(run(`${silent}0 nonsense\n`)).rejects.toThrow("trace.txt");
+  rmSync(folder, { recursive: true });
+});
+
+describe("settings of the heap", () => {
+  const reuse = `refheap-trace 1\n${`0 malloc 0 ${LARGE - 100_000}\n0 write 0 0 ${LARGE - 100_000}\n0 free 0\n`.repeat(9)}`;
+  const calls = async (policy: string): Promise<Record<string, number>> =>
+    (await replay(reuse, policy)).counters.systemCalls;
+
+  test("without entries, or with smaller ones, each large block is a mapping of its own", async () => {
+    const cached = await calls("none");
+    for (const field of ["cacheEntries=0", "cacheEntryKb=64"]) {
+      expect((await calls(`none+${field}`)).munmap).toBe((cached.munmap ?? 0) + 9);
+    }
+  });
+
+  test("a size-class map decides what is large", async () => {
+    const trace = `refheap-trace 1\n0 malloc 0 ${20 * 1024}\n`;
+    const filled = async (policy: string): Promise<number> => (await replay(trace, policy)).counters.userBytesFilled;
+    expect(await filled("pattern-refpage")).toBeGreaterThanOrEqual(20 * 1024);
+    // Only the page that the reference page is made from.
+    expect(await filled("pattern-refpage+sizeClasses=svelte")).toBe(4096);
+  });
+
+  test.each(["default", "android", "fuchsia", "trusty"])("configuration %s replays a real trace", async (config) => {
+    const result = await replay(perl, `pattern-refpage+config=${config}`, { verify: true });
+    expect(result.replayed.failedAllocations).toBe(0);
+  });
+
+  test.each(["android", "android32", "fuchsia", "svelte", "trusty"])("size classes %s replay one", async (map) => {
+    const result = await replay(perl, `pattern-refpage+sizeClasses=${map}`, { verify: true });
+    expect(result.replayed.failedAllocations).toBe(0);
+  });
+
+  test.each(["pattern-memset", "pattern-refpage", "pattern-userfaultfd"])(
+    "%s has wide patterns too",
+    async (policy) => {
+      const target = createHeapTarget(options(`${policy}+patternBytes=16`));
+      const wide = Array.from({ length: 16 }, (_, index) => PATTERN_BYTE + index);
+      const address = target.malloc(LARGE + 7);
+      for (const at of [0, 4096 * 3, LARGE - 16 - (LARGE % 16)]) {
+        expect([...target.memory.read(address + at, 16)]).toEqual(wide);
+      }
+      expect([...target.memory.read(address + LARGE, 7)]).toEqual(wide.slice(LARGE % 16).slice(0, 7));
+      const grown = target.realloc(address, 2 * LARGE, LARGE + 7);
+      const last = Math.floor((2 * LARGE) / 16) * 16 - 16;
+      expect([...target.memory.read(grown + last, 16)]).toEqual(wide);
+    },
+  );
+
+  test("larger pages take fewer faults for the same touches", async () => {
+    const dense = `refheap-trace 1\n0 malloc 0 ${4 * LARGE}\n0 write 0 0 ${4 * LARGE}\n`;
+    const faults = async (pages: string): Promise<number> =>
+      (await replay(dense, `pattern-refpage+pages=${pages}`)).counters.minorFaults;
+    const plain = await faults("4K");
+    expect(plain).toBeGreaterThan(580);
+    expect(await faults("16K")).toBeLessThan(plain / 3.8);
+    expect(await faults("64K")).toBeLessThan(plain / 14);
+    expect(await faults("huge")).toBe(plain);
+  });
 });
 
 test("an empty trace gives a result of nothing", async () => {
