@@ -1,6 +1,5 @@
 // Heaps with memory tags: what is caught, what a program may rely on, modes, fallbacks, forks, bad input.
-// The instructions and checks are tested in test/platform; reports in tag-fault.test.ts.
-import fc from "fast-check";
+// The instructions and checks are tested in test/platform, reports in tag-fault.test.ts, random programs in tagged.model.test.ts.
 import { describe, expect, test } from "vitest";
 import type { Fill, HeapOptions } from "../../allocator/index.ts";
 import { Heap, HeapError, M_MEMTAG_TUNING, M_MEMTAG_TUNING_BUFFER_OVERFLOW } from "../../allocator/index.ts";
@@ -75,91 +74,6 @@ describe("a tagged chunk", () => {
       expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
       heap.checkInvariants();
     }
-  });
-});
-
-describe("against a plain model", () => {
-  const step = fc.oneof(
-    {
-      weight: 4,
-      arbitrary: fc.record({ kind: fc.constant("malloc"), size: fc.integer({ min: 0, max: 9000 }), pick: fc.nat() }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constant("malloc"),
-        size: fc.integer({ min: 60_000, max: 2 ** 20 }),
-        pick: fc.nat(),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({ kind: fc.constant("align"), size: fc.integer({ min: 0, max: 9000 }), pick: fc.nat(8) }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constant("realloc"),
-        size: fc.integer({ min: 1, max: 200_000 }),
-        pick: fc.nat(),
-      }),
-    },
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant("free"), size: fc.constant(0), pick: fc.nat() }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("release"), size: fc.constant(0), pick: fc.nat(2) }) },
-  );
-  const settings: readonly [string, HeapOptions][] = [
-    ["no fill", {}],
-    ["zero", { fill: "zero" }],
-    ["pattern", { fill: "pattern", fillOnFree: true }],
-    ["quarantine", { quarantine: { sizeKb: 64, threadLocalSizeKb: 16, maxChunkSize: 2048 } }],
-    ["Android", { config: "android" }],
-  ];
-
-  test.each(settings)("a random program keeps its bytes and its bounds: %s", (_, options) => {
-    fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), fc.nat(0xffff), (steps, seed) => {
-        const heap = tagged({ ...options, seed });
-        const live: { p: number; size: number; byte: number }[] = [];
-        let byte = 1;
-        const adopt = (p: number, size: number): void => {
-          expect(tagOf(p)).toBeGreaterThan(0);
-          byte = (byte % 250) + 1;
-          heap.memory.fill(p, byte, size);
-          expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
-          expect(isCaught(() => heap.memory.getUint8(p + roundUp(size)))).toBe(true);
-          live.push({ p, size, byte });
-        };
-        const check = ({ p, size, byte: value }: { p: number; size: number; byte: number }, length = size): void => {
-          const bytes = heap.memory.read(p, Math.min(size, length));
-          expect(bytes.every((one) => one === value)).toBe(true);
-        };
-        for (const { kind, size, pick } of steps) {
-          if (kind === "malloc") adopt(heap.malloc(size), size);
-          else if (kind === "align") adopt(heap.memalign(2 ** (5 + pick), size), size);
-          else if (kind === "release") heap.releaseToOS((["normal", "force", "force-all"] as const)[pick]);
-          else if (live.length > 0) {
-            const [chunk] = live.splice(pick % live.length, 1);
-            check(chunk);
-            if (kind === "free") {
-              heap.free(chunk.p);
-              if (chunk.size > 0) expect(isCaught(() => heap.memory.getUint8(chunk.p))).toBe(true);
-            } else {
-              const p = heap.realloc(chunk.p, size);
-              check({ ...chunk, p }, size);
-              if (p !== chunk.p && chunk.size > 0) expect(isCaught(() => heap.memory.getUint8(chunk.p))).toBe(true);
-              adopt(p, size);
-            }
-          }
-        }
-        for (const chunk of live) {
-          check(chunk);
-          heap.free(chunk.p);
-        }
-        heap.checkInvariants();
-        heap.kernel.checkInvariants();
-      }),
-      { numRuns: 30 },
-    );
   });
 });
 
