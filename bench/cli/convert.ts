@@ -4,8 +4,9 @@ import type { TraceFormat } from "../traces/detect.ts";
 import { openTrace } from "../traces/open.ts";
 import { WRITABLE_FORMATS, type WritableFormat, writeTrace } from "../traces/write.ts";
 import { readingProgress, startProgress } from "./progress.ts";
+import { checkFolderOf } from "./result-files.ts";
 import { describeTally } from "./tally-text.ts";
-import { formatOption, skipBadOption } from "./values.ts";
+import { formatOption, oneOf, skipBadOption } from "./values.ts";
 
 interface ConvertOptions {
   readonly to?: WritableFormat;
@@ -23,13 +24,16 @@ export function convertCommand(): Command {
     )
     .argument("<trace>", "the trace to read")
     .argument("<output>", "the file to write")
-    .addOption(new Option("--to <format>", "format to write").choices(WRITABLE_FORMATS))
+    .addOption(
+      new Option("--to <format>", "format to write").choices(WRITABLE_FORMATS).argParser(oneOf(WRITABLE_FORMATS)),
+    )
     .addOption(formatOption())
     .addOption(skipBadOption())
     .action(convert);
 }
 
 async function convert(file: string, output: string, options: ConvertOptions): Promise<void> {
+  checkFolderOf(output);
   const progress = startProgress();
   const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
   const format = options.to ?? (/\.txt(\.gz)?$/.test(output) ? "text" : "binary");

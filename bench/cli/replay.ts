@@ -9,10 +9,10 @@ import { type ReplayResult, resultFile } from "../lab/result.ts";
 import { DEFAULT_MEMORY_BYTES, DEFAULT_TOUCHES } from "../lab/run-replay.ts";
 import { runSweep, shardTasks, sweepTasks } from "../lab/sweep.ts";
 import type { TraceFormat } from "../traces/detect.ts";
-import { STANDARD_INPUT } from "../traces/open.ts";
+import { isReadOnce } from "../traces/open.ts";
 import { UsageError } from "./exit.ts";
 import { startProgress } from "./progress.ts";
-import { typedCommand, writeWhole } from "./result-files.ts";
+import { checkFolderOf, typedCommand, writeWhole } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import {
   byteSize,
@@ -96,9 +96,12 @@ async function replay(traces: string[], options: ReplayCommandOptions): Promise<
   const seeds = Array.from({ length: options.repeat }, (_, index) => (options.seed + index) >>> 0);
   const all = sweepTasks(traces, policies, seeds);
   const tasks = options.shard === undefined ? all : shardTasks(all, options.shard);
-  if (traces.includes(STANDARD_INPUT) && all.length > 1) {
-    throw new UsageError("standard input can be replayed once: choose one policy and one seed, or give a file");
+  if (traces.some(isReadOnce) && all.length > 1) {
+    throw new UsageError(
+      "standard input or a pipe can be replayed once: choose one policy and one seed, or give a file",
+    );
   }
+  if (options.out !== undefined) checkFolderOf(options.out);
   const machine = machineModel(options.machine);
   const progress = startProgress();
   progress.show(`0/${tasks.length}`);

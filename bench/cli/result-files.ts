@@ -1,5 +1,7 @@
 // Files of results: reading them by name, writing them whole or not at all.
+import { existsSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { parseResultFile, type ReplayResult, type ResultFile } from "../lab/result.ts";
 
 /** All results of the files, in their order. */
@@ -9,11 +11,30 @@ export async function readResults(files: readonly string[]): Promise<ReplayResul
 }
 
 export async function readResultFiles(files: readonly string[]): Promise<ResultFile[]> {
-  return Promise.all(files.map(async (file) => parseResultFile(await readFile(file, "utf8"), file)));
+  return Promise.all(files.map(async (file) => parseResultFile(await readText(file), file)));
+}
+
+/** Node's error for a folder does not say which. */
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw Object.assign(error as Error, { path: file });
+  }
+}
+
+/**
+ * To be called before long work whose result goes to a file.
+ * @throws Error if the file's folder is not there.
+ */
+export function checkFolderOf(file: string): void {
+  const folder = dirname(file);
+  if (!existsSync(folder)) throw new Error(`${file}: there is no folder ${folder}`);
 }
 
 /** The file appears under its name only once it is whole. */
 export async function writeWhole(file: string, text: string): Promise<void> {
+  checkFolderOf(file);
   const partial = `${file}.part`;
   try {
     await writeFile(partial, text);

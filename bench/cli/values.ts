@@ -1,11 +1,13 @@
 // Values of the command's options: numbers, sizes, shards, lists of policies; each error says what is allowed.
 // Options that several subcommands share are made here once.
+import { existsSync } from "node:fs";
 import { Option } from "commander";
 import { MACHINE_NAMES } from "../lab/machine-models.ts";
 import { POLICIES, type Policy, parsePolicy } from "../lab/policy.ts";
 import { parseTouchModel, TOUCH_MODELS } from "../lab/touch-model.ts";
 import { TRACE_FORMATS } from "../traces/detect.ts";
 import { optionValue } from "./exit.ts";
+import { didYouMean } from "./nearest.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
@@ -41,15 +43,48 @@ export const shard = optionValue((text: string): Shard => {
 
 /** `--policy` may be given several times, each with a list; policies of a list stand between commas. */
 export function collectPolicies(text: string, before: readonly Policy[] | undefined): readonly Policy[] {
-  const policies = optionValue((list: string) => list.split(",").map(parsePolicy))(text);
+  const policies = optionValue((list: string) => list.split(",").map(policy))(text);
   const all = [...(before ?? []), ...policies];
   const names = all.map((policy) => policy.name);
   return all.filter((policy, index) => names.indexOf(policy.name) === index);
 }
 
+function policy(text: string): Policy {
+  const [name] = text.split("+");
+  return hinting(name, Object.keys(POLICIES), () => parsePolicy(text));
+}
+
 export const touches = optionValue((text: string): string => {
-  parseTouchModel(text);
+  const [kind] = text.split("=");
+  const kinds = TOUCH_MODELS.map((model) => model.split("=")[0]);
+  hinting(kind, kinds, () => parseTouchModel(text));
   return text;
+});
+
+/** Runs a parser; what it throws for a name that is none of `names` says the nearest one too. */
+function hinting<T>(name: string, names: readonly string[], parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const hint = names.includes(name) ? "" : didYouMean(name, names);
+    throw new RangeError(`${(error as Error).message}${hint}`);
+  }
+}
+
+/** A value that must be one of a few. */
+export function oneOf<T extends string>(names: readonly T[]): (text: string) => T {
+  return optionValue((text) => {
+    if (names.includes(text as T)) return text as T;
+    throw new RangeError(`Allowed choices are ${names.join(", ")}.${didYouMean(text, names)}`);
+  });
+}
+
+/** The name of a built-in machine, or a file that is there. */
+const machine = optionValue((text: string): string => {
+  if (MACHINE_NAMES.includes(text) || existsSync(text)) return text;
+  throw new RangeError(
+    `It is no file, and no machine of ${MACHINE_NAMES.join(", ")}.${didYouMean(text, MACHINE_NAMES)}`,
+  );
 });
 
 /** An option with values that completion and help know, though others may be allowed. */
@@ -71,11 +106,15 @@ export const machineOption = (): Option =>
   suggesting(
     new Option("-m, --machine <machine>", "machine of the time estimates: a name, or a file of refheap calibrate"),
     MACHINE_NAMES,
-    (text) => text,
+    machine,
   ).default(MACHINE_NAMES[0]);
 
 export const formatOption = (): Option =>
-  new Option("-f, --format <format>", "the traces' format, if it is not to be detected").choices(TRACE_FORMATS);
+  suggesting(
+    new Option("-f, --format <format>", "the traces' format, if it is not to be detected"),
+    TRACE_FORMATS,
+    oneOf(TRACE_FORMATS),
+  );
 
 export const skipBadOption = (): Option => new Option("--skip-bad", "count bad lines instead of stopping at the first");
 export const jsonOption = (): Option => new Option("--json", "print JSON instead of text");

@@ -3,7 +3,7 @@
 import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
 import { READ, WRITE } from "../traces/events.ts";
 import type { OpenTraceOptions, Trace } from "../traces/open.ts";
-import { openTrace, STANDARD_INPUT } from "../traces/open.ts";
+import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";
 import { createHeapTarget } from "./heap-target.ts";
 import { pageMap } from "./page-map.ts";
@@ -44,7 +44,7 @@ const PERHAPS_WITHOUT: readonly string[] = ["binary", "text"];
  */
 export async function runReplay(file: string, options: ReplayOptions): Promise<ReplayResult> {
   const trace = await openTrace(file, options);
-  if (options.touches !== undefined || file === STANDARD_INPUT || !PERHAPS_WITHOUT.includes(trace.format)) {
+  if (options.touches !== undefined || isReadOnce(file) || !PERHAPS_WITHOUT.includes(trace.format)) {
     return replayTrace(trace, options);
   }
   const touches = (await hasTouches(await openTrace(file, options))) ? undefined : DEFAULT_TOUCHES;

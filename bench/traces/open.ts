@@ -1,6 +1,6 @@
 // Opening a trace: a file or a stream, unpacked, its format detected, as batches of events with a tally.
 // The single door through which commands, replays and tests read traces.
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { AndroidParser } from "./android.ts";
 import { readBinary } from "./binary-reader.ts";
 import type { ByteQueue } from "./byte-queue.ts";
@@ -42,8 +42,20 @@ export interface Trace {
  * @throws TraceError if no format is recognised; the batches throw it at a bad line. Node's errors if it can't be read.
  */
 export async function openTrace(file: string, options: OpenTraceOptions = {}): Promise<Trace> {
-  const stream = file === STANDARD_INPUT ? process.stdin : createReadStream(file, { highWaterMark: FILE_CHUNK_BYTES });
-  return openTraceStream(stream, file === STANDARD_INPUT ? "standard input" : file, options);
+  if (file === STANDARD_INPUT) return openTraceStream(process.stdin, "standard input", options);
+  const stream = createReadStream(file, { highWaterMark: FILE_CHUNK_BYTES });
+  // Node's error for a folder does not say which.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    error.path ??= file;
+  });
+  return openTraceStream(stream, file, options);
+}
+
+/** Standard input, a pipe, a terminal: what was read once is gone. */
+export function isReadOnce(file: string): boolean {
+  if (file === STANDARD_INPUT) return true;
+  const status = statSync(file, { throwIfNoEntry: false });
+  return status !== undefined && !status.isFile() && !status.isDirectory();
 }
 
 /** Opens a trace from chunks of bytes; `file` is its name in messages. */

@@ -1,13 +1,15 @@
 // The report's charts of figures: resident memory over time, faults and bytes as stacked bars, estimated time with ranges.
 // Drawing itself is plot.ts; which charts a page has is page.ts.
 import * as Plot from "@observablehq/plot";
+import { formatBytes, formatSignificant } from "../../harness/table.ts";
 import type { ComparedTrace } from "../comparison.ts";
 import type { ReplayResult } from "../result.ts";
-import { colourOf, drawPlot, type WidthName } from "./plot.ts";
+import { colourOf, dashesOf, drawPlot, type WidthName } from "./plot.ts";
 
 const LINE_HEIGHT = 300;
 const BAR_HEIGHT = 46;
-const AXIS_HEIGHT = 56;
+const AXIS_HEIGHT = 66;
+const BOTTOM_MARGIN = 44;
 const MIB = 2 ** 20;
 const THINNEST_LINE = 1.5;
 
@@ -50,14 +52,23 @@ export function rssChart(results: readonly ReplayResult[], width: WidthName): st
       policy: policy.name,
     }));
     const strokeWidth = THINNEST_LINE + (results.length - 1 - index);
-    return Plot.line(rows, { x: "operation", y: "mebibytes", stroke: "policy", strokeWidth, curve: "step-after" });
+    const strokeDasharray = dashesOf(index);
+    return Plot.line(rows, {
+      x: "operation",
+      y: "mebibytes",
+      stroke: "policy",
+      strokeWidth,
+      strokeDasharray,
+      curve: "step-after",
+    });
   });
   const [{ samples, marks }] = results;
   const asked = samples.operation.map((operation, index) => ({ operation, mebibytes: samples.liveBytes[index] / MIB }));
   const options: Plot.PlotOptions = {
     height: LINE_HEIGHT,
     marginLeft: 44,
-    x: { label: "operation →", tickFormat: "~s" },
+    marginBottom: BOTTOM_MARGIN,
+    x: { label: "operation →", labelOffset: BOTTOM_MARGIN - 6, tickFormat: "~s" },
     y: { label: "↑ RSS, MiB", grid: true, zero: true },
     color: scale(policyColours(results)),
     marks: [
@@ -74,7 +85,15 @@ export function rssChart(results: readonly ReplayResult[], width: WidthName): st
       Plot.text(marks, { x: "operation", text: "label", frameAnchor: "top", rotate: 90, textAnchor: "start", dx: 8 }),
     ],
   };
-  return drawPlot(options, width, "Resident memory over the operations of the trace, one line a policy");
+  return drawPlot(
+    options,
+    width,
+    `Resident memory over the operations of the trace, peaks: ${results.map(peakText).join(", ")}`,
+  );
+}
+
+function peakText({ policy, peaks }: ReplayResult): string {
+  return `${policy.name} ${formatBytes(peaks.rssBytes)}`;
 }
 
 /** One stacked bar a policy, its name above it so that it needs no margin. */
@@ -83,16 +102,27 @@ export function partBars(parts: Parts, unit: string, results: readonly ReplayRes
     parts.map(([part, of]) => ({ policy: result.policy.name, part, value: of(result) })),
   );
   const used = rows.filter(({ value }) => value > 0);
+  const names = results.map(({ policy }) => ({ policy: policy.name, text: partsText(policy.name, used) }));
   return drawPlot(
     barOptions(
-      results.map(({ policy }) => policy.name),
+      names,
       `${unit} →`,
       [Plot.barX(used, { x: "value", y: "policy", fill: "part", insetTop: 20, insetBottom: 2 })],
       scale(partColours(parts, results)),
     ),
     width,
-    `${unit} of each policy, by kind`,
+    `${unit} of each policy, by kind. ${names.map(({ text }) => text).join("; ")}`,
   );
+}
+
+/** The bar in words, in the order of its parts, so that nobody needs the colours. */
+function partsText(policy: string, parts: readonly { policy: string; part: string; value: number }[]): string {
+  const own = parts.filter((part) => part.policy === policy);
+  return `${policy}: ${own.map(({ value }) => formatCount(value)).join(" + ") || "0"}`;
+}
+
+function formatCount(value: number): string {
+  return Number.isInteger(value) ? String(value) : formatSignificant(value);
 }
 
 /** The estimated time of each policy, with the range that the machine's constants leave. */
@@ -115,33 +145,37 @@ export function timeBars(compared: ComparedTrace, machineName: string, width: Wi
   ];
   return drawPlot(
     barOptions(
-      rows.map(({ policy }) => policy),
+      rows.map(({ policy, value }) => ({ policy, text: `${policy}: ${formatSignificant(value)}` })),
       "estimated ms →",
       marks,
     ),
     width,
-    `Estimated time that memory takes on ${machineName}, with ranges`,
+    `Estimated time that memory takes on ${machineName}, in ms, with ranges. ${rows.map(rangeText).join("; ")}`,
   );
 }
 
+function rangeText({ policy, value, low, high }: { policy: string; value: number; low: number; high: number }): string {
+  return `${policy}: ${formatSignificant(value)}, ${formatSignificant(low)} to ${formatSignificant(high)}`;
+}
+
 function barOptions(
-  policies: string[],
+  names: { policy: string; text: string }[],
   label: string,
   marks: Plot.Markish[],
   color: Plot.ScaleOptions = {},
 ): Plot.PlotOptions {
-  const names = policies.map((policy) => ({ policy }));
   return {
-    height: policies.length * BAR_HEIGHT + AXIS_HEIGHT,
+    height: names.length * BAR_HEIGHT + AXIS_HEIGHT,
     marginLeft: 8,
     marginRight: 16,
-    x: { label, grid: true, tickFormat: "~s", ticks: 5 },
-    y: { axis: null, domain: policies },
+    marginBottom: BOTTOM_MARGIN,
+    x: { label, labelOffset: BOTTOM_MARGIN - 6, grid: true, tickFormat: "~s", ticks: 5 },
+    y: { axis: null, domain: names.map(({ policy }) => policy) },
     color,
     marks: [
       ...marks,
       Plot.ruleX([0]),
-      Plot.text(names, { y: "policy", text: "policy", frameAnchor: "left", textAnchor: "start", dx: 4, dy: -13 }),
+      Plot.text(names, { y: "policy", text: "text", frameAnchor: "left", textAnchor: "start", dx: 4, dy: -13 }),
     ],
   };
 }

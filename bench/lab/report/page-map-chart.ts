@@ -5,8 +5,12 @@ import type { PageMap } from "../page-map.ts";
 import { drawPlot, type WidthName } from "./plot.ts";
 
 const ROW_HEIGHT = 8;
-const AXIS_HEIGHT = 44;
+const AXIS_HEIGHT = 64;
+const BOTTOM_MARGIN = 44;
 const STRENGTH_STEPS = 4;
+
+/** Kinds differ in the height of their bars as well as in colour: all of a row, the lower half, a line. */
+const INSET_TOP: Readonly<Record<string, number>> = { private: 0, clean: ROW_HEIGHT / 2, zero: ROW_HEIGHT - 3 };
 
 /** What a load of a page sees, with the colour of the map. */
 export const PAGE_KINDS: readonly (readonly [string, string])[] = [
@@ -30,20 +34,38 @@ export function pageMapChart(map: PageMap, width: WidthName): string {
   const options: Plot.PlotOptions = {
     height: Math.max(40, map.addresses.length * ROW_HEIGHT) + AXIS_HEIGHT,
     marginLeft: 8,
-    x: { label: "operation →", tickFormat: "~s" },
+    marginBottom: BOTTOM_MARGIN,
+    x: { label: "operation →", labelOffset: BOTTOM_MARGIN - 6, tickFormat: "~s" },
     y: { axis: null, type: "band", domain: map.addresses.map((_, index) => index), padding: 0.1 },
     color: { domain: PAGE_KINDS.map(([kind]) => kind), range: PAGE_KINDS.map(([, colour]) => colour) },
-    marks: [
-      Plot.barX(cells, {
-        x1: "from",
-        x2: "to",
-        y: "row",
-        fill: "kind",
-        fillOpacity: (cell: Cell) => cell.strength / STRENGTH_STEPS,
-      }),
-    ],
+    marks: PAGE_KINDS.map(([kind]) =>
+      Plot.barX(
+        cells.filter((cell) => cell.kind === kind),
+        {
+          x1: "from",
+          x2: "to",
+          y: "row",
+          fill: "kind",
+          fillOpacity: (cell: Cell) => cell.strength / STRENGTH_STEPS,
+          insetTop: INSET_TOP[kind],
+        },
+      ),
+    ),
   };
-  return drawPlot(options, width, "Page map: address ranges from top to bottom, operations from left to right");
+  return drawPlot(
+    options,
+    width,
+    `Page map: address ranges from top to bottom, operations from left to right. ${pageMapText(map)}`,
+  );
+}
+
+/** The last moment in words. */
+export function pageMapText(map: PageMap): string {
+  const column = map.operations.length - 1;
+  if (column < 0) return "Nothing was mapped.";
+  const totals = [0, 0, 0];
+  for (const row of map.pages) for (let kind = 0; kind < 3; kind++) totals[kind] += row[column * 3 + kind];
+  return `At the end: ${totals.map((count, kind) => `${count} ${PAGE_KINDS[kind][0]}`).join(", ")} pages.`;
 }
 
 /** Neighbouring moments that look alike become one cell. */

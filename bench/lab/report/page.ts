@@ -8,8 +8,8 @@ import { GROUP_SIZES } from "../page-scan.ts";
 import { POLICIES } from "../policy.ts";
 import type { ReplayResult } from "../result.ts";
 import { BYTE_PARTS, FAULT_PARTS, partBars, partColours, policyColours, rssChart, timeBars } from "./charts.ts";
-import { PAGE_KINDS, pageMapChart } from "./page-map-chart.ts";
-import type { WidthName } from "./plot.ts";
+import { PAGE_KINDS, pageMapChart, pageMapText } from "./page-map-chart.ts";
+import { dashesOf, type WidthName } from "./plot.ts";
 import { STYLE } from "./style.ts";
 
 export interface ReportOptions {
@@ -63,13 +63,15 @@ function traceSection(compared: ComparedTrace, results: readonly ReplayResult[],
 seed ${first.seed}${compared.policies[0].seeds.length > 1 ? ` and ${compared.policies[0].seeds.length - 1} more` : ""}.
 Differences are from <code>${html(compared.baseline)}</code>.</p>
 ${figureTable(compared)}
-${figure("Resident memory over time", legend(policyColours(results), "asked for by the program"), (width) => rssChart(results, width))}
+${figure("Resident memory over time", lineLegend(policyColours(results), "asked for by the program"), (width) => rssChart(results, width))}
 ${figure("Page faults", legend(partColours(FAULT_PARTS, results)), (width) => partBars(FAULT_PARTS, "page faults", results, width))}
 ${figure("Bytes initialised", legend(partColours(BYTE_PARTS, results)), (width) => partBars(BYTE_PARTS, "MiB", results, width))}
 ${figure(`Estimated time on ${machine.name}`, "", (width) => timeBars(compared, machine.name, width))}
 <h3>Page maps</h3>
 <p class="quiet">Address ranges from top to bottom, only those that were ever mapped; a private page is the process's own
-and resident, a zero page reads as zeroes, a clean page as the reference page. Neither of the two costs memory.</p>
+and resident, a zero page reads as zeroes, a clean page as the reference page. Neither of the two costs memory.
+Ranges with a private page are drawn in full height, fuller the more of them; those with clean pages half as high; with
+zero pages alone as a line.</p>
 ${legend(PAGE_KINDS)}
 ${results.map((result, index) => pageMapDetails(result, { open: index === 0 })).join("\n")}
 ${groupTable(results)}
@@ -113,7 +115,7 @@ function pageMapDetails(result: ReplayResult, { open }: { readonly open: boolean
   const { pageMap, policy } = result;
   const pictures = bothWidths((width) => pageMapChart(pageMap, width));
   return `<details${open ? " open" : ""}><summary>${html(policy.name)}</summary>
-<figure>${pictures}<figcaption>${pageMap.addresses.length} ranges of ${formatBytes(pageMap.rowBytes)}</figcaption></figure></details>`;
+<figure>${pictures}<figcaption>${pageMap.addresses.length} ranges of ${formatBytes(pageMap.rowBytes)}. ${pageMapText(pageMap)}</figcaption></figure></details>`;
 }
 
 function policySection(results: readonly ReplayResult[]): string {
@@ -135,10 +137,21 @@ function bothWidths(draw: (width: WidthName) => string): string {
   return `<div class="wide">${draw("wide")}</div><div class="narrow">${draw("narrow")}</div>`;
 }
 
-function legend(entries: readonly (readonly [string, string])[], dotted = ""): string {
+function legend(entries: readonly (readonly [string, string])[]): string {
+  if (entries.length === 0) return "";
   const items = entries.map(([name, colour]) => `<li><i style="background:${colour}"></i>${html(name)}</li>`);
-  if (dotted !== "") items.push(`<li><i class="dotted"></i>${html(dotted)}</li>`);
   return `<ul class="legend">${items.join("")}</ul>`;
+}
+
+/** Samples of the chart's lines, dashes and all; the thin line at the end is what the program asked for. */
+function lineLegend(entries: readonly (readonly [string, string])[], last: string): string {
+  const items = entries.map(([name, colour], index) => lineItem(name, colour, 3, dashesOf(index)));
+  return `<ul class="legend">${items.join("")}${lineItem(last, "currentColor", 1, "2,3")}</ul>`;
+}
+
+function lineItem(name: string, colour: string, width: number, dashes: string): string {
+  const line = `<line x1="0" y1="5" x2="36" y2="5" stroke="${colour}" stroke-width="${width}" stroke-dasharray="${dashes}"/>`;
+  return `<li><svg class="sample" width="36" height="10" aria-hidden="true">${line}</svg>${html(name)}</li>`;
 }
 
 /** Wide tables scroll on their own; the focus makes that possible by keyboard. */

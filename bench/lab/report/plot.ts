@@ -14,6 +14,13 @@ export function colourOf(index: number): string {
   return SERIES_COLOURS[index % SERIES_COLOURS.length];
 }
 
+/** Lines differ in their dashes as well as in colour. */
+const DASHES = ["", "8,3", "2,3", "8,3,2,3", "14,4", "4,4", "14,4,2,4", "2,6"];
+
+export function dashesOf(index: number): string {
+  return DASHES[index % DASHES.length];
+}
+
 /** @param label what the picture shows, for those who cannot see it */
 export function drawPlot(options: Plot.PlotOptions, width: WidthName, label: string): string {
   const { document } = parseHTML("<!doctype html><html><body></body></html>");
