@@ -46,6 +46,7 @@ export type {
   HeapOptions,
   LargeFill,
   ResolvedHeapOptions,
+  TagFailure,
   Tagging,
   Uninitialised,
 } from "./options.ts";
@@ -54,3 +55,6 @@ export type { ReleaseKind } from "./primary-release.ts";
 export { fixedSizeClassMap, SizeClassMap } from "./size-class-map.ts";
 export type * from "./statistics.ts";
 export type { FieldType, StructLayout, StructView } from "./struct.ts";
+export type { FaultingAccess, TagFaultCause, TagFaultKind } from "./tag-fault.ts";
+export { TagFaultError } from "./tag-fault.ts";
+export type { LargeTagCounts } from "./tagged-secondary.ts";

@@ -1,7 +1,7 @@
 // Heaps with memory tags: what is caught, what a program may rely on, modes, fallbacks, forks, bad input.
 // The instructions and checks are tested in test/platform, reports in tag-fault.test.ts, random programs in tagged.model.test.ts.
 import { describe, expect, test } from "vitest";
-import type { Fill, HeapOptions } from "../../allocator/index.ts";
+import type { Fill } from "../../allocator/index.ts";
 import { Heap, HeapError, M_MEMTAG_TUNING, M_MEMTAG_TUNING_BUFFER_OVERFLOW } from "../../allocator/index.ts";
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import { tagOf, withoutTag, withTag } from "../../platform/hardware/tags.ts";
