@@ -68,7 +68,12 @@ async function writePictures(
   return count;
 }
 
-/** As a file of its own a picture has no page around it: a ground and a text colour of its own. */
+/** As a file of its own a picture has no page around it: it needs its namespace, a ground, and a text colour of its own. */
 function standalone(svg: string): string {
-  return svg.replace("<svg ", '<svg style="background:white;color:#1c1e21;font-family:sans-serif" ');
+  return svg
+    .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+    .replace(
+      'style="background:transparent;font-family:inherit;',
+      'style="background:white;color:#1c1e21;font-family:sans-serif;',
+    );
 }

@@ -45,18 +45,18 @@ export function policyColours(results: readonly ReplayResult[]): [string, string
  * policies have thicker lines, so that those that run alike can be told apart.
  */
 export function rssChart(results: readonly ReplayResult[], width: WidthName): string {
-  const lines = results.map(({ policy, samples }, index) => {
+  const lines = results.map(({ samples }, index) => {
     const rows = samples.operation.map((operation, row) => ({
       operation,
       mebibytes: samples.rssBytes[row] / MIB,
-      policy: policy.name,
     }));
     const strokeWidth = THINNEST_LINE + (results.length - 1 - index);
     const strokeDasharray = dashesOf(index);
     return Plot.line(rows, {
       x: "operation",
       y: "mebibytes",
-      stroke: "policy",
+      // Not the policy's name: Plot takes one that is a CSS colour, as "none" is, for the colour itself.
+      stroke: colourOf(index),
       strokeWidth,
       strokeDasharray,
       curve: "step-after",
@@ -70,7 +70,6 @@ export function rssChart(results: readonly ReplayResult[], width: WidthName): st
     marginBottom: BOTTOM_MARGIN,
     x: { label: "operation →", labelOffset: BOTTOM_MARGIN - 6, tickFormat: "~s" },
     y: { label: "↑ RSS, MiB", grid: true, zero: true },
-    color: scale(policyColours(results)),
     marks: [
       Plot.ruleY([0]),
       Plot.line(asked, {
@@ -102,7 +101,11 @@ export function partBars(parts: Parts, unit: string, results: readonly ReplayRes
     parts.map(([part, of]) => ({ policy: result.policy.name, part, value: of(result) })),
   );
   const used = rows.filter(({ value }) => value > 0);
-  const names = results.map(({ policy }) => ({ policy: policy.name, text: partsText(policy.name, used) }));
+  const shown = new Set(used.map(({ part }) => part));
+  const names = results.map(({ policy }) => {
+    const own = rows.filter((row) => row.policy === policy.name && shown.has(row.part));
+    return { policy: policy.name, text: `${policy.name}: ${partsText(own)}`, words: partsWords(policy.name, own) };
+  });
   return drawPlot(
     barOptions(
       names,
@@ -111,14 +114,22 @@ export function partBars(parts: Parts, unit: string, results: readonly ReplayRes
       scale(partColours(parts, results)),
     ),
     width,
-    `${unit} of each policy, by kind. ${names.map(({ text }) => text).join("; ")}`,
+    `${unit} of each policy, by kind. ${names.map(({ words }) => words).join("; ")}`,
   );
 }
 
-/** The bar in words, in the order of its parts, so that nobody needs the colours. */
-function partsText(policy: string, parts: readonly { policy: string; part: string; value: number }[]): string {
-  const own = parts.filter((part) => part.policy === policy);
-  return `${policy}: ${own.map(({ value }) => formatCount(value)).join(" + ") || "0"}`;
+interface Part {
+  readonly part: string;
+  readonly value: number;
+}
+
+/** The bar in numbers, in the legend's order, so that nobody needs the colours. */
+function partsText(parts: readonly Part[]): string {
+  return parts.map(({ value }) => formatCount(value)).join(" + ") || "0";
+}
+
+function partsWords(policy: string, parts: readonly Part[]): string {
+  return `${policy}: ${parts.map(({ part, value }) => `${part} ${formatCount(value)}`).join(", ") || "none"}`;
 }
 
 function formatCount(value: number): string {

@@ -123,8 +123,11 @@ function policySection(results: readonly ReplayResult[]): string {
   const items = [...policies.values()].map((policy) => {
     const base = policy.name.split("+")[0];
     const { name: _, ...fields } = policy;
+    const fieldText = Object.entries(fields)
+      .map(([field, value]) => `${field}=${value}`)
+      .join(", ");
     return `<dt><code>${html(policy.name)}</code></dt><dd>${html(POLICIES[base]?.what ?? "")}
-<small class="quiet">${html(JSON.stringify(fields))}</small></dd>`;
+<small class="quiet">${html(fieldText)}</small></dd>`;
   });
   return `<section><h2>The policies</h2><dl>${items.join("\n")}</dl></section>`;
 }

@@ -34,6 +34,7 @@ svg { display: block; max-width: 100%; height: auto; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.2rem 1rem; padding: 0; margin: 0.25rem 0; list-style: none; font-size: 0.875rem; }
 .legend i { display: inline-block; width: 0.8rem; height: 0.8rem; border-radius: 2px; margin-right: 0.4rem; vertical-align: -0.05rem; }
 .legend .sample { display: inline-block; margin-right: 0.4rem; vertical-align: 0.1rem; }
+dl { overflow-wrap: anywhere; } dd { margin: 0 0 0.5rem 1rem; }
 details { margin: 0.5rem 0; } summary { cursor: pointer; padding: 0.25rem 0; font-weight: 600; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 @media print { details > * { display: block; } }
