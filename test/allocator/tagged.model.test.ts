@@ -193,7 +193,7 @@ describe.each(settings)("%s", (_, { options, isExhausted = false }) => {
         expect(heap.checkInvariants().allocatedChunks).toBe(0);
         heap.kernel.checkInvariants();
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   });
 });
