@@ -444,5 +444,6 @@ export class Allocator implements QuarantineOwner {
     this.quarantine.copyFrom(other.quarantine);
     this.registry.copyFrom(other.registry);
     this.departedStats.set(other.departedStats);
+    this.unfilledFrees = other.unfilledFrees;
   }
 }

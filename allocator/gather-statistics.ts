@@ -31,6 +31,7 @@ export interface StatisticsSources {
   readonly registry: TsdRegistry;
   /** Counters of caches that are no more (S10.4), indexed as a cache's own. */
   readonly departedStats: Float64Array;
+  readonly unfilledFrees: number;
 }
 
 /** Sums of local statistics; a negative sum reads 0 (S19.1). */
@@ -73,6 +74,7 @@ export function gatherStatistics(sources: StatisticsSources): HeapStatistics {
       refpageMappings: secondary.refpageMappings,
       refpages: secondary.referencePages.count,
       refpageFallbacks: secondary.referencePages.fallbacks,
+      unfilledFrees: sources.unfilledFrees,
     },
   };
 }

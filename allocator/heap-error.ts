@@ -48,6 +48,11 @@ export class HeapError extends Error {
   readonly address: number | null;
   readonly report: string;
   readonly stacks: ChunkStacks | null;
+  /**
+   * Where the caller's chunk is now, for a report about *another* chunk that the quarantine's recycling found while `realloc`
+   * was giving the old place back; null for every other report.
+   */
+  movedTo: number | null = null;
 
   constructor(kind: HeapErrorKind, address: number | null, text: string, stacks: ChunkStacks | null = null) {
     super(text);

@@ -4,6 +4,7 @@
 import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, originOf, packLow, STATE_ALLOCATED, stateOf } from "./chunk-header.ts";
 import { type Allocator, MAX_SIZE } from "./combined.ts";
 import { FILL_NONE, FILL_ZERO, fillMemory, rotatedPattern } from "./fill.ts";
+import { HeapError } from "./heap-error.ts";
 import { reportAllocationSizeTooBig, reportDeallocTypeMismatch, reportMisalignedPointer } from "./report.ts";
 
 const ALIGNMENT = 16;
@@ -82,8 +83,9 @@ function copyToNew(
   try {
     allocator.quarantineOrDeallocate(pointer, low, offset);
   } catch (error) {
-    // What stopped the free before it began leaves the old chunk, and so the new one goes.
+    // What stopped the free before it began leaves the old chunk, and so the new one goes. Later it is gone for good.
     if (allocator.headers.load(allocator.memory, pointer) === low) allocator.deallocate(fresh, ORIGIN_MALLOC, 0);
+    else if (error instanceof HeapError) error.movedTo = fresh;
     throw error;
   }
   return fresh;

@@ -110,6 +110,8 @@ export interface FillStatistics {
   readonly refpages: number;
   /** Times that no reference page could be had, so that a large chunk was filled by memset instead. */
   readonly refpageFallbacks: number;
+  /** Freed chunks that `fillOnFree` left as they were, wholly or in part, for lack of a frame. The frees themselves succeeded. */
+  readonly unfilledFrees: number;
 }
 
 /** Pages of one class that hold a block in use, against all that were carved (S19.5). */

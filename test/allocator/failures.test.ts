@@ -181,3 +181,17 @@ describe.each(settings)("with %s", (_, options) => {
     expect(hadFailures).toBeGreaterThan(10);
   });
 });
+
+test("a free whose fill finds no frame succeeds and is counted, also by the heap of a forked process", () => {
+  const heap = new Heap({ memoryBytes: 2 ** 26, fill: "pattern", fillOnFree: true, seed: 7 });
+  const pointer = heap.malloc(20_000);
+  const fork = heap.fork();
+  fork.memory.setUint8(pointer, 1);
+  fork.kernel.frames.failAt(2);
+  fork.free(pointer);
+  fork.kernel.frames.failAt(-1);
+  expect(fork.stats().fills.unfilledFrees).toBe(1);
+  expect(fork.fork().stats().fills.unfilledFrees).toBe(1);
+  expect(heap.stats().fills.unfilledFrees).toBe(0);
+  expect(fork.checkInvariants().allocatedChunks).toBe(0);
+});

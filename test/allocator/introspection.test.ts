@@ -63,7 +63,7 @@ describe("stats", () => {
     for (let count = 0; count < 5; count++) heap.free(heap.malloc(100));
     expect(heap.stats().quarantine).toMatchObject({ batches: 5, chunks: 5, userBytes: 500, globalLimitBytes: 65_536 });
     heap.malloc(MIB);
-    expect(heap.stats().fills).toEqual({ refpageMappings: 1, refpages: 1, refpageFallbacks: 0 });
+    expect(heap.stats().fills).toEqual({ refpageMappings: 1, refpages: 1, refpageFallbacks: 0, unfilledFrees: 0 });
   });
 });
 

@@ -63,7 +63,7 @@ const recorded: HeapStatistics = {
     threadLocalLimitBytes: 64 * KIB,
   },
   threads: { model: "exclusive", inUse: 1, total: 1, caches: [] },
-  fills: { refpageMappings: 0, refpages: 0, refpageFallbacks: 0 },
+  fills: { refpageMappings: 0, refpages: 0, refpageFallbacks: 0, unfilledFrees: 0 },
 };
 
 describe("print_stats", () => {

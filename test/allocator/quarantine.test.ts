@@ -1,6 +1,7 @@
 // The quarantine: batches in simulated memory, merging, draining and recycling, and corruption found late (S13).
 import { describe, expect, test } from "vitest";
 import { customConfig } from "../../allocator/config.ts";
+import { HeapError } from "../../allocator/heap-error.ts";
 import {
   BATCH_CAPACITY,
   BATCH_SIZE,
@@ -171,6 +172,37 @@ describe("a heap with a quarantine", () => {
     const census = heap.checkInvariants();
     expect([census.quarantinedChunks, census.unreadableChunks]).toEqual([0, 1]);
   });
+
+  test.each(["off", "sync"] as const)(
+    "a report from within realloc says where the chunk went, tagging %s",
+    (tagging) => {
+      const heap = openHeap({ quarantine: small, tagging });
+      const damaged = heap.malloc(100);
+      heap.free(damaged);
+      heap.memory.setUint8((damaged % 2 ** 48) - 16, 0xff);
+      let pointer = 0;
+      let found: HeapError | null = null;
+      // Only the realloc puts anything into the quarantine: 3000 bytes are too large for it.
+      for (let tries = 0; found === null && tries < 1000; tries++) {
+        pointer = heap.malloc(2000);
+        heap.memory.setUint32(pointer, 77);
+        try {
+          heap.free(heap.realloc(pointer, 3000));
+        } catch (error) {
+          if (!(error instanceof HeapError)) throw error;
+          found = error;
+        }
+      }
+      if (found === null) throw new Error("never recycled");
+      expect(found.kind).toBe("corrupted-header");
+      if (found.movedTo === null) throw new Error("the chunk is nowhere");
+      expect(found.movedTo).not.toBe(pointer);
+      expect(heap.memory.getUint32(found.movedTo)).toBe(77);
+      heap.free(found.movedTo);
+      heap.releaseToOS("force-all"); // batches are chunks too
+      expect(heap.checkInvariants().allocatedChunks).toBe(0);
+    },
+  );
 
   test("finds a chunk that was freed behind its back", () => {
     const heap = openHeap({ quarantine: small });
