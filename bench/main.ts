@@ -28,6 +28,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     load: () => import("./detection.ts"),
   },
   replay: { what: "allocation traces replayed: speed, memory, results that repeat", load: () => import("./replay.ts") },
+  questions: {
+    what: "the review thread's open questions, each with its data (docs/questions.md)",
+    load: () => import("./questions.ts"),
+  },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
 };
 
