@@ -1,7 +1,9 @@
 // Pinned chunks: the host's own Uint8Arrays over the frames that a range of simulated memory lies in.
 // Breaking copy-on-write and keeping the frames in place is the kernel's get_user_pages; here the views are cut to the range.
 
+import { TAG_UNIT } from "../platform/hardware/layout.ts";
 import type { Process } from "../platform/kernel/process.ts";
+import { markRangeDefined } from "./undefined-bytes.ts";
 
 /** A pinned range. Its views are the bytes themselves: a store through one is seen by every load, and the other way round. */
 export interface PinnedRange extends Disposable {
@@ -15,11 +17,13 @@ export interface PinnedRange extends Disposable {
 
 /**
  * Pins `[pointer, pointer + length)`, first breaking copy-on-write, so that each page becomes one of the process's own.
- * A chunk should be unpinned before it is freed.
+ * A chunk should be unpinned before it is freed. Where bytes are tracked, the whole range counts as written from here on: nobody
+ * sees the stores through a view, and none of them may lead to a false report.
  * @throws SystemError EFAULT: a part of the range is not mapped, or not writable
  */
 export function pinRange(process: Process, pointer: number, length: number): PinnedRange {
   const pinned = process.pin(pointer, length, { write: true });
+  if (process.kernel.machine.shadow) markRangeDefined(process.memory, pointer % TAG_UNIT, length, "leave");
   const release = (): void => pinned.release();
   return { views: pinned.views(), pointer, length, release, [Symbol.dispose]: release };
 }

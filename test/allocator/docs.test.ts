@@ -12,7 +12,7 @@ import { OPTION_NAMES } from "../../allocator/options.ts";
 import { readExamples } from "../package/examples.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
-const pages = ["docs/heap.md", "docs/options.md", "docs/tagging.md"];
+const pages = ["docs/heap.md", "docs/options.md", "docs/tagging.md", "docs/uninitialised.md"];
 const examples = pages.flatMap((page) => readExamples(page, readFileSync(join(root, page), "utf8")));
 let folder = "";
 

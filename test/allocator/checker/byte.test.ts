@@ -245,3 +245,17 @@ test("byte needs validity bits, and does not go with tagging", () => {
   expect(() => new Heap({ kernel, uninitialised: "byte" })).toThrow("shadow: true");
   expect(() => new Heap({ tagging: "sync", uninitialised: "byte" })).toThrow("uninitialised");
 });
+
+test("a pinned range counts as written, and its neighbours do not", () => {
+  const heap = byteHeap();
+  const p = heap.malloc(40);
+  const pinned = heap.pin(p + 8, 16);
+  pinned.views[0].fill(7);
+  expect(heap.memory.getUint32(p + 8)).toBe(0x07070707);
+  pinned.release();
+  heap.memory.read(p + 8, 16);
+  expect(kinds(heap)).toEqual([]);
+  heap.memory.getUint8(p + 7);
+  heap.memory.getUint8(p + 24);
+  expect(heap.checker.findings.map(({ offset }) => offset)).toEqual([7, 24]);
+});
