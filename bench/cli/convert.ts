@@ -1,11 +1,11 @@
 // `refheap convert`: any trace into one of our own formats, which keep everything and read fastest.
 import { Command, Option } from "commander";
 import type { TraceFormat } from "../traces/detect.ts";
-import { openTrace } from "../traces/open.ts";
+import { openTrace, STANDARD_INPUT } from "../traces/open.ts";
 import { WRITABLE_FORMATS, type WritableFormat, writeTrace } from "../traces/write.ts";
 import { readingProgress, startProgress } from "./progress.ts";
 import { checkFolderOf } from "./result-files.ts";
-import { describeTally } from "./tally-text.ts";
+import { describeTally, plural } from "./tally-text.ts";
 import { formatOption, oneOf, skipBadOption } from "./values.ts";
 
 interface ConvertOptions {
@@ -38,6 +38,8 @@ async function convert(file: string, output: string, options: ConvertOptions): P
   const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
   const format = options.to ?? (/\.txt(\.gz)?$/.test(output) ? "text" : "binary");
   const { events, ids } = await writeTrace(trace.batches, output, format).finally(() => progress.done());
-  process.stderr.write(`${output}: ${events} events of ${ids} block ids, from ${trace.format}\n`);
+  if (output !== STANDARD_INPUT) {
+    process.stderr.write(`${output}: ${plural(events, "event")} of ${plural(ids, "block id")}, from ${trace.format}\n`);
+  }
   for (const line of describeTally(trace.tally)) process.stderr.write(`${file}: ${line}\n`);
 }
