@@ -14,6 +14,7 @@ import {
 } from "./arguments.ts";
 import { ORIGIN_MALLOC, ORIGIN_MEMALIGN, ORIGIN_NEW, ORIGIN_NEW_ARRAY } from "./chunk-header.ts";
 import type { Allocator } from "./combined.ts";
+import { HeapError } from "./heap-error.ts";
 import type { HeapHooks } from "./hooks.ts";
 import { reallocate } from "./reallocate.ts";
 import * as reports from "./report.ts";
@@ -259,20 +260,32 @@ export abstract class CInterface {
 
   /** S26.1: the old pointer is announced as freed first; on failure it is announced again as allocated. */
   private reallocObserved(pointer: number, size: number): number {
-    const { hooks, stackTable } = this;
+    const { hooks } = this;
     const isOwned = this.allocator.isOwned(pointer);
     const oldSize = isOwned ? this.allocator.usableSize(pointer) : 0;
     if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
     else hooks.deallocate?.(pointer);
-    const moved = this.resize(pointer, size);
-    const announced = moved === 0 ? pointer : moved;
-    const announcedSize = moved === 0 ? oldSize : size;
-    if (moved !== 0) {
-      if (moved !== pointer) stackTable?.recordFree(pointer);
-      stackTable?.recordAllocation(moved);
+    try {
+      const moved = this.resize(pointer, size);
+      if (moved !== 0) this.noteResize(pointer, moved, size);
+      else this.announceResize(pointer, pointer, oldSize);
+      return moved !== 0 ? moved : this.fail(ENOMEM);
+    } catch (error) {
+      if (error instanceof HeapError && error.movedTo !== null) this.noteResize(pointer, error.movedTo, size);
+      throw error;
     }
-    if (hooks.reallocAllocate !== undefined) hooks.reallocAllocate(pointer, announced, announcedSize);
-    else hooks.allocate?.(announced, announcedSize);
-    return moved !== 0 ? moved : this.fail(ENOMEM);
+  }
+
+  private noteResize(pointer: number, moved: number, size: number): void {
+    const { stackTable } = this;
+    if (moved !== pointer) stackTable?.recordFree(pointer);
+    stackTable?.recordAllocation(moved);
+    this.announceResize(pointer, moved, size);
+  }
+
+  private announceResize(pointer: number, announced: number, size: number): void {
+    const { hooks } = this;
+    if (hooks.reallocAllocate !== undefined) hooks.reallocAllocate(pointer, announced, size);
+    else hooks.allocate?.(announced, size);
   }
 }

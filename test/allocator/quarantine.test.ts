@@ -174,9 +174,18 @@ describe("a heap with a quarantine", () => {
   });
 
   test.each(["off", "sync"] as const)(
-    "a report from within realloc says where the chunk went, tagging %s",
+    "a report from within realloc says where the chunk went, to its catcher and to the hooks, tagging %s",
     (tagging) => {
-      const heap = openHeap({ quarantine: small, tagging });
+      let announced = 0;
+      const heap = openHeap({
+        quarantine: small,
+        tagging,
+        hooks: {
+          reallocAllocate: (_old, moved) => {
+            announced = moved;
+          },
+        },
+      });
       const damaged = heap.malloc(100);
       heap.free(damaged);
       heap.memory.setUint8((damaged % 2 ** 48) - 16, 0xff);
@@ -197,6 +206,7 @@ describe("a heap with a quarantine", () => {
       expect(found.kind).toBe("corrupted-header");
       if (found.movedTo === null) throw new Error("the chunk is nowhere");
       expect(found.movedTo).not.toBe(pointer);
+      expect(announced).toBe(found.movedTo);
       expect(heap.memory.getUint32(found.movedTo)).toBe(77);
       heap.free(found.movedTo);
       heap.releaseToOS("force-all"); // batches are chunks too
