@@ -19,7 +19,8 @@ const QUESTIONS: readonly Question[] = [
 
 export async function run([name, ...others]: string[]): Promise<void> {
   if (name === "--renew" && others.length === 0) {
-    renewDocuments();
+    const { densityPicture } = await import("./questions/pictures.ts");
+    renewDocuments(densityPicture);
     return;
   }
   const question = QUESTIONS.find((one) => one.name === name);

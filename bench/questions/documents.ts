@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export const DOCUMENTS: readonly string[] = ["docs/questions.md", "docs/cost-model.md"];
+export const PICTURE = "docs/questions-density.svg";
 const BLOCK = /```console\n\$ (.*)\n([\s\S]*?)```/g;
 const PROGRAMS: readonly (readonly [string, string])[] = [
   ["npm run -s bench -- ", "dist/bench/main.js"],
@@ -29,8 +30,8 @@ export function outputOf(command: string, root: string): string {
   return execFileSync(process.execPath, [program, ...words], { cwd: root, encoding: "utf8" });
 }
 
-/** Puts into each document what its commands print now. */
-export function renewDocuments(): void {
+/** Puts into each document what its commands print now, then draws the picture: its many kernels leave little to start programs with. */
+export function renewDocuments(draw: () => string): void {
   const root = fileURLToPath(new URL("../../../", import.meta.url));
   for (const document of DOCUMENTS) {
     const file = `${root}${document}`;
@@ -40,4 +41,5 @@ export function renewDocuments(): void {
     });
     writeFileSync(file, renewed);
   }
+  writeFileSync(`${root}${PICTURE}`, draw());
 }
