@@ -24,7 +24,7 @@ interface Cell {
   readonly from: number;
   to: number;
   readonly kind: string;
-  /** Share of private pages in quarters; 2 for ranges without any. */
+  /** Share of private pages in quarters; all four for ranges without any, which their height tells apart. */
   readonly strength: number;
 }
 
@@ -82,7 +82,7 @@ export function mapCells(map: PageMap): Cell[] {
         continue;
       }
       const kind = privatePages > 0 ? "private" : clean > 0 ? "clean" : "zero";
-      const strength = kind === "private" ? Math.ceil((STRENGTH_STEPS * privatePages) / total) : 2;
+      const strength = kind === "private" ? Math.ceil((STRENGTH_STEPS * privatePages) / total) : STRENGTH_STEPS;
       const to = columnEnd(operations, column);
       if (last !== null && last.kind === kind && last.strength === strength) {
         last.to = to;
