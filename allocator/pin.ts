@@ -1,9 +1,7 @@
 // Pinned chunks: the host's own Uint8Arrays over the frames that a range of simulated memory lies in.
 // Breaking copy-on-write and keeping the frames in place is the kernel's get_user_pages; here the views are cut to the range.
 
-import { TAG_UNIT } from "../platform/hardware/layout.ts";
 import type { Process } from "../platform/kernel/process.ts";
-import { markRangeDefined } from "./undefined-bytes.ts";
 
 /** A pinned range. Its views are the bytes themselves: a store through one is seen by every load, and the other way round. */
 export interface PinnedRange extends Disposable {
@@ -23,7 +21,6 @@ export interface PinnedRange extends Disposable {
  */
 export function pinRange(process: Process, pointer: number, length: number): PinnedRange {
   const pinned = process.pin(pointer, length, { write: true });
-  if (process.kernel.machine.shadow) markRangeDefined(process.memory, pointer % TAG_UNIT, length, "leave");
   const release = (): void => pinned.release();
   return { views: pinned.views(), pointer, length, release, [Symbol.dispose]: release };
 }
