@@ -81,7 +81,12 @@ export class Sampler {
     const operation = replayer.tally.operations;
     this.record(operation, replayer.blocks.liveBytes);
     this.scan(operation);
-    this.peaks.rssBytes = Math.max(this.peaks.rssBytes, this.process.addressSpace.peakRss * PAGE_BYTES);
+    const { peaks } = this;
+    peaks.rssBytes = Math.max(peaks.rssBytes, this.process.addressSpace.peakRss * PAGE_BYTES);
+    // Scans are taken now and then and may miss the peak, but larger pages never have a smaller one.
+    for (const size of Object.keys(peaks.groupRssBytes) as GroupSize[]) {
+      peaks.groupRssBytes[size] = Math.max(peaks.groupRssBytes[size], peaks.rssBytes);
+    }
   }
 
   get meanRssBytes(): number {

@@ -175,6 +175,11 @@ describe("settings of the heap", () => {
     },
   );
 
+  test("the account of larger pages never shows less than what was resident", async () => {
+    const { peaks } = await replay(perl, "pattern-refpage", { touches: "all" });
+    for (const bytes of Object.values(peaks.groupRssBytes)) expect(bytes).toBeGreaterThanOrEqual(peaks.rssBytes);
+  });
+
   test("larger pages take fewer faults for the same touches", async () => {
     const dense = `refheap-trace 1\n0 malloc 0 ${4 * LARGE}\n0 write 0 0 ${4 * LARGE}\n`;
     const faults = async (pages: string): Promise<number> =>
