@@ -1,5 +1,6 @@
 // Steps on files and pipes; buffers that a script does not name are the runner's own, outside the window.
 
+import { SystemError } from "../../platform/kernel/errors.ts";
 import { O_RDONLY, O_RDWR, O_WRONLY } from "../../platform/kernel/file.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../platform/kernel/memfd.ts";
 import { runsOf } from "./runs.ts";
@@ -26,9 +27,13 @@ export function reopen(world: World, participant: Participant, step: Step): Answ
   const mode = openModes[numberOf(step, "mode")];
   if (mode === undefined) throw new ScriptError(`reopen: mode ${step.mode} is not 0, 1 or 2`);
   return world.withDescriptor(participant, step.fd, (descriptor) => {
-    // A path through /proc would say ENOENT of a closed descriptor; the script means the descriptor.
-    participant.process.fstat(descriptor);
-    return { ret: world.addHandle(participant, participant.process.open(`/proc/self/fd/${descriptor}`, mode)) };
+    try {
+      return { ret: world.addHandle(participant, participant.process.open(`/proc/self/fd/${descriptor}`, mode)) };
+    } catch (error) {
+      // The path through /proc is how it is opened; what the script means is the descriptor.
+      if (error instanceof SystemError && error.code === "ENOENT") return { err: "EBADF" };
+      throw error;
+    }
   });
 }
 

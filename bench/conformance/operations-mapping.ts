@@ -141,6 +141,8 @@ function limitForMoreFiles(process: Process, free: number): number {
   for (let found = 0; found < free; limit++) {
     if (!isOpen(process, limit)) found++;
   }
+  // Descriptors that are open above the last free one lie below the limit too: closed, their numbers can be used again.
+  while (isOpen(process, limit)) limit++;
   return limit;
 }
 

@@ -127,17 +127,18 @@ export function pipe2(process: Process, flags: number): [number, number] {
   return [process.fds.install(reader, { closeOnExec }, "pipe2"), process.fds.install(writer, { closeOnExec }, "pipe2")];
 }
 
-/** open(2) of /proc/self/fd/N: the same inode with an access mode of its own. @throws SystemError ENOENT for all else. */
+/** open(2) of /proc/self/fd/N: the same inode with an access mode of its own. @throws SystemError EMFILE; ENOENT for all else. */
 export function open(process: Process, path: string, flags: number): number {
   enter(process, "open");
   int(flags, "flags", "open");
   const match = /^\/proc\/self\/fd\/(\d+)$/.exec(path);
   if (match === null) throw new SystemError("ENOENT", "open", path);
   const fd = Number(match[1]);
+  // The new descriptor is reserved before the path is looked up (do_sys_openat2).
+  process.fds.requireRoom("open");
   if (!process.fds.numbers().includes(fd)) throw new SystemError("ENOENT", "open", path);
   const file = process.fds.get(fd, "open");
   if (file.inode === null) throw new SystemError("ENXIO", "open", "an anonymous inode cannot be opened again");
-  process.fds.requireRoom("open");
   const again = openInode(process.kernel, file.inode, file.operations.path, flags & O_ACCMODE);
   return process.fds.install(again, { closeOnExec: (flags & O_CLOEXEC) !== 0 }, "open");
 }

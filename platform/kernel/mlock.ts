@@ -12,7 +12,8 @@ import { modifyFlags } from "./vma-merge.ts";
 /** [start, end) in pages of a byte range that need not be aligned; a range that wraps has its end before its start. */
 function pageRange(address: number, length: number): { start: number; end: number } {
   const start = Math.floor(address / PAGE_SIZE);
-  const pages = Math.ceil((length + (address % PAGE_SIZE)) / PAGE_SIZE);
+  // Whole pages apart from the rest: the sum of both may not fit a double exactly.
+  const pages = Math.floor(length / PAGE_SIZE) + Math.ceil(((length % PAGE_SIZE) + (address % PAGE_SIZE)) / PAGE_SIZE);
   const wrapped = pages >= 2 ** 52 ? 0 : pages;
   return { start, end: start + wrapped };
 }

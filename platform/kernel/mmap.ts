@@ -110,7 +110,6 @@ export function mmap(
   const fixed = (mapFlags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0;
   const pages = pagesOf(length);
   if (pages === 0) throw new SystemError("ENOMEM", "mmap", `length ${length}`);
-  if (offset + pages * PAGE_SIZE >= 2 ** 64) throw new SystemError("EOVERFLOW", "mmap", `offset ${offset}`);
   if (space.vmas.count > space.kernel.maxMapCount) throw new SystemError("ENOMEM", "mmap", "too many mappings");
   const flags =
     protectionFlags(space, prot) |

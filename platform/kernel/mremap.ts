@@ -73,7 +73,8 @@ function checkArguments(space: AddressSpace, { start, oldPages, newPages, target
   if (!Number.isInteger(target)) refuse("unaligned new address");
   if ((flags & MREMAP_MAYMOVE) === 0) refuse("a new address needs MREMAP_MAYMOVE");
   if ((flags & MREMAP_DONTUNMAP) !== 0 && oldPages !== newPages) refuse("MREMAP_DONTUNMAP does not resize");
-  if (start + oldPages > target && target + newPages > start) refuse("old and new range overlap");
+  // The end of the old range may wrap, as in 64-bit arithmetic; what is wrong with it is found later.
+  if ((start + oldPages) % 2 ** 52 > target && target + newPages > start) refuse("old and new range overlap");
   if (space.vmas.count + 2 >= space.kernel.maxMapCount - 3)
     throw new SystemError("ENOMEM", "mremap", "too many mappings");
 }

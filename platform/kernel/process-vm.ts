@@ -56,7 +56,8 @@ class LocalCursor {
 
 /**
  * process_vm_readv and process_vm_writev from their arguments on. @returns bytes copied.
- * @throws SystemError EINVAL: flags. ESRCH: no such process. EFAULT: as below.
+ * @throws SystemError EINVAL: flags, or vectors that are too many or too long. EFAULT: a local vector lies outside user
+ * space, or nothing could be copied. ESRCH: no such process.
  */
 export function processVmCall(
   thread: Thread,
@@ -68,21 +69,36 @@ export function processVmCall(
 ): number {
   if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
   for (const vectors of [local, remote]) {
-    if (vectors.length > UIO_MAXIOV) throw new SystemError("EINVAL", syscall, `${vectors.length} vectors`);
-    for (const [address, length] of vectors) {
-      word(address, "iov_base", syscall);
-      if (word(length, "iov_len", syscall) >= 2 ** 63) throw new SystemError("EINVAL", syscall, `length ${length}`);
-    }
+    for (const [address] of vectors) word(address, "iov_base", syscall);
   }
-  if (!local.some(([, length]) => length > 0)) return 0;
+  checkVectors(local, syscall);
+  for (const [address, length] of local) {
+    if (!accessOk(userAddress(thread, address), length)) throw new SystemError("EFAULT", syscall);
+  }
+  if (isEmpty(local)) return 0;
+  checkVectors(remote, syscall);
+  // Nothing to take hold of: the process is not even looked for.
+  if (isEmpty(remote)) return 0;
   const target = thread.process.kernel.processes.get(pid);
   if (target === undefined) throw new SystemError("ESRCH", syscall, `process ${pid}`);
   return processVmCopy(thread, target, local, remote, { write: syscall === "process_vm_writev" });
 }
 
+/** As in iovec_from_user(): too many vectors, or one that is longer than a signed word holds. */
+function checkVectors(vectors: readonly IoVector[], syscall: string): void {
+  if (vectors.length > UIO_MAXIOV) throw new SystemError("EINVAL", syscall, `${vectors.length} vectors`);
+  for (const [, length] of vectors) {
+    if (word(length, "iov_len", syscall) >= 2 ** 63) throw new SystemError("EINVAL", syscall, `length ${length}`);
+  }
+}
+
+function isEmpty(vectors: readonly IoVector[]): boolean {
+  return !vectors.some(([, length]) => length > 0);
+}
+
 /**
- * Copies between `local` vectors of the caller and `remote` ones of `target`, in order, until either ends.
- * @returns bytes copied. @throws SystemError EFAULT: nothing could be copied, or a vector lies outside user space.
+ * Copies between `local` vectors of the caller and `remote` ones of `target`, neither empty, in order, until either ends.
+ * @returns bytes copied. @throws SystemError EFAULT: nothing could be copied.
  */
 function processVmCopy(
   thread: Thread,
@@ -92,8 +108,6 @@ function processVmCopy(
   { write }: { readonly write: boolean },
 ): number {
   const syscall = write ? "process_vm_writev" : "process_vm_readv";
-  for (const [address, length] of local)
-    if (!accessOk(userAddress(thread, address), length)) throw new SystemError("EFAULT", syscall);
   for (const [address, length] of write ? local : remote) {
     reportUndefinedInput(write ? thread : target.mainThread, address, length);
   }
@@ -107,8 +121,7 @@ function processVmCopy(
     total += moved;
     if (moved < length) break;
   }
-  const wanted = remote.some(([, length]) => length > 0) && local.some(([, length]) => length > 0);
-  if (total === 0 && wanted) throw new SystemError("EFAULT", syscall);
+  if (total === 0) throw new SystemError("EFAULT", syscall);
   return total;
 }
 
