@@ -52,6 +52,12 @@ export function crcChecksum(
   return (crc ^ (crc >>> 16)) & 0xffff;
 }
 
+/** By which bits {@link crcChecksum} changes when those of `lowBits` change in the header's low word. */
+export function crcDifference(lowBits: number): number {
+  const crc = crc32c64(0, lowBits, 0);
+  return (crc ^ (crc >>> 16)) & 0xffff;
+}
+
 /** As {@link crcChecksum}, by the rotating 16-bit sum that Scudo uses where the CPU has no CRC instruction (S2.3). */
 export function bsdChecksum(
   cookie: number,

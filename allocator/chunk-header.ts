@@ -2,7 +2,7 @@
 // Packing, loading and storing live here. Which state a chunk must be in, and what to report, is combined.ts's business.
 
 import type { Memory } from "../platform/hardware/memory.ts";
-import { bsdChecksum, type ChecksumForm, crcChecksum } from "./checksum.ts";
+import { bsdChecksum, type ChecksumForm, crcChecksum, crcDifference } from "./checksum.ts";
 
 /** Bytes between a header and its user pointer. */
 export const HEADER_SIZE = 16;
@@ -98,6 +98,15 @@ export class ChunkHeaders {
     const high = offset | (this.checksum(pointer, low, offset) << 16);
     memory.setInt32(pointer - HEADER_SIZE, low);
     memory.setInt32(pointer - HEADER_SIZE + 4, high);
+  }
+
+  /**
+   * The high word that goes with `newLow`, from a whole header of the same chunk. A CRC is linear: what changes in the header
+   * says what changes in the sum, whatever the cookie and the pointer are.
+   */
+  highFor(pointer: number, low: number, high: number, newLow: number): number {
+    if (this.crc) return high ^ (crcDifference(low ^ newLow) << 16);
+    return (high & 0xffff) | (this.checksum(pointer, newLow, high & 0xffff) << 16);
   }
 
   /** The checksum of a header of the chunk at `pointer`. `pointer | 0` is its low half: ToInt32 is modulo 2^32. */

@@ -23,6 +23,8 @@ import type { ReleaseKind } from "./primary-release.ts";
 import { formatStatistics } from "./print-stats.ts";
 import { Program } from "./program.ts";
 import { nextRandom } from "./random.ts";
+import { Recording, type RecordOptions } from "./record/recording.ts";
+import type { RecordSink } from "./record/trace-writer.ts";
 import { type ReportContext, reportDeadlock } from "./report.ts";
 import { StackTable } from "./stacks.ts";
 import { stacksOfAnyTag, TagControl } from "./tag-control.ts";
@@ -37,6 +39,8 @@ import { TrackedProgram } from "./tracked-program.ts";
 interface Inheritance {
   readonly parent: Heap;
   readonly process: Process;
+  /** Whether the heap forked the process itself, and so ends it. */
+  readonly ownsProcess: boolean;
 }
 
 /**
@@ -62,6 +66,7 @@ export class Heap extends Introspection {
   private thread: Thread;
   private readonly tagControl: TagControl | null;
   private checkerMade: Checker | null = null;
+  private recording: Recording | null = null;
   private isDisposed = false;
 
   /**
@@ -72,7 +77,7 @@ export class Heap extends Introspection {
     super();
     this.options = inheritance?.parent.options ?? resolveOptions(options);
     this.process = inheritance?.process ?? makeProcess(this.options);
-    this.ownsProcess = inheritance !== undefined || this.options.process === null;
+    this.ownsProcess = inheritance?.ownsProcess ?? this.options.process === null;
     const seed = nextRandom(this.options.seed ?? hostRandom());
     this.program = makeProgram(this.process, this.options, seed);
     this.thread = this.process.mainThread;
@@ -249,14 +254,14 @@ export class Heap extends Introspection {
   /** Forks the process. @returns the child's heap, whose `process` is the child; it knows every chunk of this one */
   fork(): Heap {
     if (this.allocator.registry.disabled) reportDeadlock(this.allocator.reports);
-    return this.inProcess(this.process.fork());
+    return new Heap({}, { parent: this, process: this.process.fork(), ownsProcess: true });
   }
 
-  /** This heap in a process that was just forked from its own by other means. */
+  /** This heap in a process that was just forked from its own by other means; it does not end with the heap. */
   inProcess(child: Process): Heap {
     if (child.parent !== this.process)
       throw new RangeError(`process ${child.pid} is no child of process ${this.process.pid}`);
-    return new Heap({}, { parent: this, process: child });
+    return new Heap({}, { parent: this, process: child, ownsProcess: false });
   }
 
   /** What fresh memory reads from now on. */
@@ -269,6 +274,26 @@ export class Heap extends Introspection {
   }
 
   /**
+   * Writes what the program does from now on as an allocation trace, which `refheap replay` and `refheap report` read: every call
+   * that succeeds, and for each page of each block its first load and its first store through {@link memory}.
+   *
+   * Blocks from before, memory objects taken before, what the kernel reads or writes, and forks of the heap are not recorded.
+   * A heap that is not recorded pays nothing for this.
+   *
+   * ```ts
+   * using recording = heap.record(createWriteStream("app.rht"));
+   * ```
+   * @param sink takes the trace's bytes, some thousand events at a time: a writable stream, or any object with `write`
+   * @throws Error: the heap is being recorded. TypeError, RangeError: no sink, an unknown format
+   */
+  record(sink: RecordSink, options: RecordOptions = {}): Recording {
+    if (this.isDisposed) throw new Error("the heap was disposed of");
+    if (this.recording?.isRecording) throw new Error("record: the heap is being recorded already");
+    this.recording = new Recording(this, sink, options);
+    return this.recording;
+  }
+
+  /**
    * Checks that tables, free lists, caches, headers and statistics agree.
    * @returns how many chunks there are
    * @throws Error naming the broken rule
@@ -277,7 +302,7 @@ export class Heap extends Introspection {
     return checkHeapInvariants(this.allocator);
   }
 
-  /** Ends the heap: its process if that was made for it, else its mappings and descriptors. */
+  /** Ends the heap: its process if that was made for it, else its mappings and descriptors. A recording ends with it. */
   [Symbol.dispose](): void {
     if (this.isDisposed) return;
     this.isDisposed = true;
@@ -285,6 +310,7 @@ export class Heap extends Introspection {
     if (!this.allocator.registry.disabled) this.allocator.registry.disable();
     if (this.ownsProcess) this.process.exit(0);
     else this.allocator.unmapAll();
+    this.recording?.stop();
   }
 
   /** The stacks kept for the chunk at an address, with or without a tag. */

@@ -52,6 +52,8 @@ export type {
 } from "./options.ts";
 export type { PinnedRange } from "./pin.ts";
 export type { ReleaseKind } from "./primary-release.ts";
+export type { RecordedCounts, Recording, RecordOptions } from "./record/recording.ts";
+export type { RecordFormat, RecordSink } from "./record/trace-writer.ts";
 export { fixedSizeClassMap, SizeClassMap } from "./size-class-map.ts";
 export type * from "./statistics.ts";
 export type { FieldType, StructLayout, StructView } from "./struct.ts";

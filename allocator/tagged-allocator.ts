@@ -22,7 +22,7 @@ import { BATCH_SIZE } from "./quarantine-cache.ts";
 import { reallocate } from "./reallocate.ts";
 import type { TaggedProgram } from "./tagged-program.ts";
 import { TaggedSecondary } from "./tagged-secondary.ts";
-import { EXCLUDE_ZERO, oddEvenMask, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
+import { EXCLUDE_ZERO, GRANULE, oddEvenMask, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
 import type { Tsd } from "./tsd.ts";
 
 const PAGE_SIZE = 4096;
@@ -104,8 +104,43 @@ export class TaggedAllocator extends Allocator {
     if (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
       return this.allocateSlowly(size, origin, alignment, zeroContents);
     }
+    const again = this.reuseFast(cache, classId, size, origin);
+    if (again !== 0) return again;
     const fill = zeroContents ? FILL_ZERO : this.currentFill;
     return this.formChunk(cache, classId, size, origin, MIN_ALIGNMENT, fill);
+  }
+
+  /**
+   * {@link formChunk} for a block inside one page whose last chunk lay at the same place and was zeroed with a new tag when it
+   * was freed, in one go. @returns the pointer with its tag, or 0, with nothing done, for all others
+   */
+  private reuseFast(cache: LocalCache, classId: number, size: number, origin: number): number {
+    const { own } = this.tagged;
+    const { headers, primary } = this;
+    const blockSize = primary.blockSizes[classId];
+    const top = cache.counts[classId] - 1;
+    const block = primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const user = block + HEADER_SIZE;
+    const header = own.positionOf(block, blockSize);
+    if (header < 0 || size === 0) return 0;
+    const low = own.wordThere(header);
+    const high = own.wordThere(header + 4);
+    if ((low & 0xf00) !== WAS_ZEROED || (high & 0xffff) !== 0 || !headers.isWhole(user, low, high)) return 0;
+    const first = header + HEADER_SIZE;
+    const tag = own.tagThere(first);
+    if (tag === 0) return 0;
+    const length = (size + 15) & ~15;
+    const oldLength = ((low >>> 12) + 15) & ~15;
+    if (oldLength < length) own.tagAndZeroThere(first + oldLength, length - oldLength, tag);
+    if (length + HEADER_SIZE < blockSize) own.clearTagThere(first + length);
+    own.zeroGranuleThere(first);
+    const newLow = packLow(classId, STATE_ALLOCATED, origin, size);
+    own.setWordThere(header, newLow);
+    own.setWordThere(header + 4, headers.highFor(user, low, high, newLow));
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    cache.stats[STAT_FREE] -= blockSize;
+    return user + tag * TAG_UNIT;
   }
 
   protected override allocateSmall(
@@ -241,26 +276,33 @@ export class TaggedAllocator extends Allocator {
   private freeFast(plain: number, tag: number, origin: number): boolean {
     const { own, threadId } = this.tagged;
     const { headers, registry, primary } = this;
-    const low = headers.load(own, plain);
-    const classId = low & 0xff;
+    const header = own.positionOf(plain - HEADER_SIZE, HEADER_SIZE + GRANULE);
     const tsd = registry.current;
-    // State allocated and the origin given, in one comparison; a large chunk has class 0.
-    if ((low & 0xf00) !== ((origin << 10) | (STATE_ALLOCATED << 8)) || classId === 0 || tsd === null) return false;
-    const { cache } = tsd;
-    const count = cache.counts[classId];
+    if (header < 0 || tsd === null) return false;
+    const low = own.wordThere(header);
+    const high = own.wordThere(header + 4);
+    const classId = low & 0xff;
     const size = low >>> 12;
-    if (count === primary.shape.maxCounts[classId] || size === 0 || registry.isMemoryInitDisabled) return false;
-    if (!this.isTagging || own.tagAt(plain) !== tag) return false;
-    const { offset } = headers;
-    const block = plain - HEADER_SIZE - offset * 16;
+    // State allocated and the origin given, in one comparison; a large chunk has class 0.
+    if ((low & 0xf00) !== ((origin << 10) | (STATE_ALLOCATED << 8)) || classId === 0 || size === 0) return false;
+    if (!this.isTagging || registry.isMemoryInitDisabled || own.tagThere(header + HEADER_SIZE) !== tag) return false;
+    if (!headers.isWhole(plain, low, high)) return false;
+    const { cache } = tsd;
+    const isDrained = cache.counts[classId] === primary.shape.maxCounts[classId];
+    if (isDrained) primary.drain(cache, classId);
+    const block = plain - HEADER_SIZE - (high & 0xffff) * 16;
     this.freed.note(plain, tag, size, threadId);
     own.tagAndZero(plain, (size + 15) & ~15, this.drawTag(classId, block, EXCLUDE_ZERO | (1 << tag)));
-    headers.store(own, plain, (low & ~0xf00) | WAS_ZEROED, offset);
+    const newLow = (low & ~0xf00) | WAS_ZEROED;
+    own.setWordThere(header, newLow);
+    own.setWordThere(header + 4, headers.highFor(plain, low, high, newLow));
     const blockSize = primary.blockSizes[classId];
+    const count = cache.counts[classId];
     cache.blocks[classId * this.stride + count] = (block - primary.regions.begin[classId]) / 16;
     cache.counts[classId] = count + 1;
     cache.stats[STAT_ALLOCATED] -= blockSize;
     cache.stats[STAT_FREE] += blockSize;
+    if (isDrained) this.primaryRelease.release(classId, "normal");
     return true;
   }
 

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Readable } from "node:stream";
+import { EventBatch, FREE, MALLOC } from "../allocator/record/events.ts";
 import { benchmarkCommand, writeJson } from "./harness/command.ts";
 import { hostRssKib } from "./harness/host-rss.ts";
 import { describeHost, formatHost } from "./harness/machine.ts";
@@ -16,7 +17,6 @@ import { DEFAULT_POLICIES, parsePolicy } from "./lab/policy.ts";
 import { SeededRandom } from "./lab/random.ts";
 import { replayTrace, runReplay } from "./lab/run-replay.ts";
 import { runSweep, sweepTasks } from "./lab/sweep.ts";
-import { EventBatch, FREE, MALLOC } from "./traces/events.ts";
 import { openTraceStream } from "./traces/open.ts";
 import { encodeTrace } from "./traces/write.ts";
 

@@ -4,8 +4,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Heap } from "../../allocator/index.ts";
-import { tapHeap } from "../lab/heap-tap.ts";
-import { Recorder } from "../lab/recorder.ts";
+import { tapHeap } from "../../allocator/record/heap-tap.ts";
+import { Recorder } from "../../allocator/record/recorder.ts";
+import { TraceWriter } from "../../allocator/record/trace-writer.ts";
 import { RecordingFile } from "../lab/recording-file.ts";
 
 const MAX_FILES = 10_000;
@@ -20,11 +21,13 @@ async function start(file: string): Promise<void> {
     let recorder = recorders.get(heap);
     if (recorder === undefined) {
       const recording = firstFree(file);
-      const made = new Recorder((batch) => recording.add(batch));
+      const writer = new TraceWriter(recording, "binary");
+      const made = new Recorder((batch) => writer.add(batch));
       recorders.set(heap, made);
       open.push(() => {
-        made.flush();
-        recording.close();
+        made.end();
+        writer.end();
+        recording.close(writer);
       });
       recorder = made;
     }

@@ -3,14 +3,11 @@
 import { readLines, UnreadableFile } from "./lines.ts";
 import { runStepCase, type StepCase } from "./mte/cases.ts";
 import { type MemoryCase, type RegisterCase, runMemoryCase, runRegisterCase } from "./mte/instructions.ts";
+import { MalformedCase } from "./mte/names.ts";
 import { CaseFailed } from "./mte/observed.ts";
+import { forgetKernels } from "./mte/program.ts";
 import { runScriptCase, type ScriptCase } from "./mte/scripts.ts";
 import type { RunOptions, Tally } from "./runner.ts";
-
-/** A line that is no recorded case. */
-class MalformedCase extends Error {
-  override readonly name = "MalformedCase";
-}
 
 /** Runs one recorded case to its end. @throws CaseFailed at the first difference. MalformedCase for another kind of line. */
 export function runCase(text: string): string {
@@ -54,6 +51,7 @@ export async function runMte(files: readonly string[], options: RunOptions = {})
           if (verbose) print(`${id}: passed`);
         } catch (error) {
           tally.failed++;
+          forgetKernels();
           print(`${id === "" ? "?" : id} (${line.file}:${line.number}), ${describe(error)}`);
         }
       }

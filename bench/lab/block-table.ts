@@ -1,6 +1,6 @@
 // The blocks of a trace that live now: address and size by the trace's block id, in typed arrays.
 // Ids are dense in traces that we convert, but a trace may use any: large ones go through a hash.
-import { BlockNames } from "../traces/block-names.ts";
+import { BlockNames } from "../../allocator/record/block-names.ts";
 
 /** Ids below this index the arrays; memory for them follows the largest seen. */
 const DIRECT_IDS = 2 ** 22;

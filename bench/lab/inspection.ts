@@ -1,5 +1,15 @@
 // What a trace holds, in one pass: events by kind, sizes, live blocks and bytes, lifetimes; no heap involved.
-import { ALIGNED, CALLOC, EVENT_WORDS, type EventBatch, FREE, MALLOC, READ, REALLOC, WRITE } from "../traces/events.ts";
+import {
+  ALIGNED,
+  CALLOC,
+  EVENT_WORDS,
+  type EventBatch,
+  FREE,
+  MALLOC,
+  READ,
+  REALLOC,
+  WRITE,
+} from "../../allocator/record/events.ts";
 import { BlockTable } from "./block-table.ts";
 
 /** Upper bounds of the size classes of the histogram, in bytes; the last one is everything larger. */

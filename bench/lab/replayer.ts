@@ -1,6 +1,16 @@
 // Replays events on a heap: a loop over batches, block by block, with touches by the trace or by a model.
 // What is measured meanwhile is in sampler.ts, what is checked on request in verifier.ts.
-import { ALIGNED, CALLOC, type EventBatch, FREE, MALLOC, MARK, READ, REALLOC, WRITE } from "../traces/events.ts";
+import {
+  ALIGNED,
+  CALLOC,
+  type EventBatch,
+  FREE,
+  MALLOC,
+  MARK,
+  READ,
+  REALLOC,
+  WRITE,
+} from "../../allocator/record/events.ts";
 import { BlockTable, DEAD, FAILED } from "./block-table.ts";
 import { contentByte } from "./contents.ts";
 import type { ReplayTarget } from "./target.ts";

@@ -1,7 +1,8 @@
 // One replay from beginning to end: a trace, a policy, a seed; a fresh machine, kernel and heap; a result.
 // Sweeps over many are in sweep.ts.
+
+import { READ, WRITE } from "../../allocator/record/events.ts";
 import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
-import { READ, WRITE } from "../traces/events.ts";
 import type { OpenTraceOptions, Trace } from "../traces/open.ts";
 import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";

@@ -1,7 +1,8 @@
 // T1: Android's memory_replay text traces, `TID: malloc PTR SIZE`, one call a line.
 // Addresses become block ids in block-events.ts.
+
+import { ALIGNED, CALLOC, type EventBatch, MALLOC, THREAD_END } from "../../allocator/record/events.ts";
 import { BlockEvents } from "./block-events.ts";
-import { ALIGNED, CALLOC, type EventBatch, MALLOC, THREAD_END } from "./events.ts";
 import type { LineParser } from "./lines.ts";
 import { Scanner } from "./scan.ts";
 import type { TraceTally } from "./tally.ts";

@@ -1,5 +1,5 @@
 // T5, reading: blocks are gathered from chunks, checked, and unpacked into a batch. Either byte order is read.
-// Writing is in binary-writer.ts, the layout in binary-layout.ts.
+// Writing and the layout are in allocator/record/.
 import { crc32 } from "node:zlib";
 import {
   BLOCK,
@@ -14,10 +14,9 @@ import {
   MAX_LABEL_BYTES,
   MAX_WIDTHS,
   VERSION,
-} from "./binary-layout.ts";
-import { blockChecksum } from "./binary-writer.ts";
+} from "../../allocator/record/binary-layout.ts";
+import { EVENT_WORDS, EventBatch, MARK, MAX_BLOCK_ID } from "../../allocator/record/events.ts";
 import { ByteQueue } from "./byte-queue.ts";
-import { EVENT_WORDS, EventBatch, MARK, MAX_BLOCK_ID } from "./events.ts";
 import type { ReadOptions } from "./lines.ts";
 import { TraceError } from "./trace-error.ts";
 
@@ -155,6 +154,11 @@ function checkRows(batch: EventBatch): string {
 
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
+}
+
+/** CRC-32 of a whole block but for the checksum itself; zlib's, which is quicker than the writer's own. */
+function blockChecksum(block: Uint8Array): number {
+  return crc32(block.subarray(BLOCK_HEAD_BYTES), crc32(block.subarray(0, BLOCK.checksum)));
 }
 
 function isEnd(block: Uint8Array, little: boolean): boolean {

@@ -1,7 +1,7 @@
 // Events of traces that name blocks by address (T1, T2): address in, event with a dense id out.
 // What a trace of a real program gets wrong (unknown blocks, lost frees, failed calls) is counted here.
-import { BlockNames } from "./block-names.ts";
-import { type EventBatch, FREE, MALLOC, REALLOC } from "./events.ts";
+import { BlockNames } from "../../allocator/record/block-names.ts";
+import { type EventBatch, FREE, MALLOC, REALLOC } from "../../allocator/record/events.ts";
 import type { TraceTally } from "./tally.ts";
 
 /** Addresses are pairs of 32-bit words, exact for 64-bit pointers with tags. The address 0 is C's null. */

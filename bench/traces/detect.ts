@@ -1,7 +1,7 @@
 // Which format a trace has, by its first bytes alone: names of files say nothing.
 // Packing (gzip, zstd, zip) is undone before, in unpack.ts.
-import { MAGIC } from "./binary-layout.ts";
-import { EVENT_WORDS } from "./events.ts";
+import { MAGIC } from "../../allocator/record/binary-layout.ts";
+import { EVENT_WORDS } from "../../allocator/record/events.ts";
 
 /** The formats, T1 to T6 in that order, by the names that messages and options use. */
 export const TRACE_FORMATS = ["android", "mtrace", "rep", "lackey", "binary", "text"] as const;

@@ -1,7 +1,7 @@
 // T4: Valgrind Lackey's --trace-mem=yes: loads and stores by address, no allocations.
 // Its pages are folded, in order of first touch, into large blocks that the parser allocates as it goes.
-import { BlockNames } from "./block-names.ts";
-import { type EventBatch, MALLOC, READ, WRITE } from "./events.ts";
+import { BlockNames } from "../../allocator/record/block-names.ts";
+import { type EventBatch, MALLOC, READ, WRITE } from "../../allocator/record/events.ts";
 import type { LineParser } from "./lines.ts";
 import { Scanner } from "./scan.ts";
 import type { TraceTally } from "./tally.ts";

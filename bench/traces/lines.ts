@@ -1,7 +1,7 @@
 // From chunks of bytes to batches of events, line by line, in memory bounded by one chunk and one line.
 // Which events a line means is a LineParser's business (android.ts, mtrace.ts, …).
 
-import { EventBatch } from "./events.ts";
+import { EventBatch } from "../../allocator/record/events.ts";
 import type { TraceTally } from "./tally.ts";
 import { showBytes, TraceError } from "./trace-error.ts";
 

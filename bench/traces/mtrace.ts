@@ -1,7 +1,8 @@
 // T2: what glibc's mtrace() writes: `@ CALLER + PTR SIZE`, one or two lines a call, sizes in hexadecimal.
 // Addresses become block ids in block-events.ts.
+
+import { type EventBatch, MALLOC } from "../../allocator/record/events.ts";
 import { BlockEvents } from "./block-events.ts";
-import { type EventBatch, MALLOC } from "./events.ts";
 import type { LineParser } from "./lines.ts";
 import { isBlank, Scanner } from "./scan.ts";
 import type { TraceTally } from "./tally.ts";

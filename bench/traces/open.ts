@@ -1,11 +1,11 @@
 // Opening a trace: a file or a stream, unpacked, its format detected, as batches of events with a tally.
 // The single door through which commands, replays and tests read traces.
 import { createReadStream, statSync } from "node:fs";
+import type { EventBatch } from "../../allocator/record/events.ts";
 import { AndroidParser } from "./android.ts";
 import { readBinary } from "./binary-reader.ts";
 import type { ByteQueue } from "./byte-queue.ts";
 import { DETECT_BYTES, detectFormat, TRACE_FORMATS, type TraceFormat } from "./detect.ts";
-import type { EventBatch } from "./events.ts";
 import { LackeyParser } from "./lackey.ts";
 import { type LineParser, type ReadOptions, readLines } from "./lines.ts";
 import { MtraceParser } from "./mtrace.ts";

@@ -1,6 +1,6 @@
 // T3: malloclab .rep traces: four numbers, then `a ID SIZE`, `r ID SIZE`, `f ID`.
 // The head's counts are held against what follows.
-import { type EventBatch, FREE, MALLOC, MAX_BLOCK_ID, REALLOC } from "./events.ts";
+import { type EventBatch, FREE, MALLOC, MAX_BLOCK_ID, REALLOC } from "../../allocator/record/events.ts";
 import type { LineParser } from "./lines.ts";
 import { Scanner } from "./scan.ts";
 import type { TraceTally } from "./tally.ts";

@@ -1,25 +1,23 @@
-// T6: our own text format, the twin of the binary one: reading and writing, a line an event.
-// Grammar in docs/traces.md; the columns of an event in events.ts.
+// T6: our own text format, the twin of the binary one: reading it, a line an event.
+// Grammar in docs/traces.md; writing it and the columns of an event in allocator/record/.
 import {
   ALIGNED,
   CALLOC,
   EVENT_WORDS,
   type EventBatch,
   FREE,
-  MALLOC,
   MARK,
   MAX_BLOCK_ID,
   READ,
-  REALLOC,
   THREAD_END,
   THREAD_START,
   WRITE,
-} from "./events.ts";
+} from "../../allocator/record/events.ts";
+import { TEXT_HEAD } from "../../allocator/record/text-writer.ts";
 import type { LineParser } from "./lines.ts";
 import { Scanner } from "./scan.ts";
 import type { TraceTally } from "./tally.ts";
 
-export const TEXT_HEAD = "refheap-trace 1";
 const HASH = 35;
 const MAX_THREAD = 0xffffffff;
 const WORD_BYTES = EVENT_WORDS.map((word) => Buffer.from(word));
@@ -126,23 +124,4 @@ function parseLabel(json: string): string | null {
   } catch {
     return null;
   }
-}
-
-/** A batch as lines of T6, a newline after each. The head is not among them. */
-export function formatBatch(batch: EventBatch): string {
-  const lines: string[] = [];
-  for (let row = 0; row < batch.count; row++) lines.push(formatRow(batch, row));
-  return lines.join("");
-}
-
-function formatRow(batch: EventBatch, row: number): string {
-  const kind = batch.kind[row];
-  const size = batch.size[row];
-  const start = `${batch.thread[row]} ${EVENT_WORDS[kind]}`;
-  if (kind === MARK) return `${start} ${JSON.stringify(batch.labels[size])}\n`;
-  if (kind === THREAD_START || kind === THREAD_END) return `${start}\n`;
-  const id = batch.id[row];
-  if (kind === FREE) return `${start} ${id}\n`;
-  if (kind === MALLOC || kind === REALLOC) return `${start} ${id} ${size}\n`;
-  return `${start} ${id} ${batch.offset[row]} ${size}\n`;
 }

@@ -5,10 +5,10 @@ import { open, rename, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { encodeBatch, encodeEnd, encodeHead, type TraceCounts } from "./binary-writer.ts";
-import { type EventBatch, MARK, THREAD_END, THREAD_START } from "./events.ts";
+import { encodeBatch, encodeEnd, encodeHead, idCount, type TraceCounts } from "../../allocator/record/binary-writer.ts";
+import type { EventBatch } from "../../allocator/record/events.ts";
+import { formatBatch, TEXT_HEAD } from "../../allocator/record/text-writer.ts";
 import { STANDARD_INPUT } from "./open.ts";
-import { formatBatch, TEXT_HEAD } from "./text.ts";
 
 export const WRITABLE_FORMATS = ["binary", "text"] as const;
 export type WritableFormat = (typeof WRITABLE_FORMATS)[number];
@@ -62,15 +62,4 @@ async function patchHead(file: string, counts: TraceCounts): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function idCount(batch: EventBatch): number {
-  let count = 0;
-  for (let row = 0; row < batch.count; row++) {
-    const kind = batch.kind[row];
-    if (kind !== MARK && kind !== THREAD_START && kind !== THREAD_END && batch.id[row] >= count) {
-      count = batch.id[row] + 1;
-    }
-  }
-  return count;
 }

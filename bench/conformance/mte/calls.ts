@@ -19,7 +19,8 @@ import { AREA } from "./program.ts";
 const SCRATCH = AREA - 2 ** 24;
 const SCRATCH_BYTES = 2 ** 20;
 
-export type ModeName = "none" | "sync" | "async" | "asymm";
+export const modeNames = ["none", "sync", "async", "asymm"] as const;
+export type ModeName = (typeof modeNames)[number];
 
 /** What a system call gave: a number, or the name of its error. */
 export interface CallResult {

@@ -3,19 +3,12 @@
 import * as mte from "../../../platform/hardware/mte.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
 import * as mman from "../../../platform/kernel/mman.ts";
-import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
-import {
-  SA_EXPOSE_TAGBITS,
-  SA_SIGINFO,
-  SIG_BLOCK,
-  SIG_UNBLOCK,
-  SIGSEGV,
-  SIGUSR1,
-} from "../../../platform/kernel/signals.ts";
+import { SA_SIGINFO, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV, SIGUSR1 } from "../../../platform/kernel/signals.ts";
 import { type CallResult, Calls, call, type ModeName } from "./calls.ts";
 import { openDiskFile } from "./disk-file.ts";
+import { flagsNamed, numberNamed, oneOf, unknownName } from "./names.ts";
 import { CaseFailed, expectFault, expectSame, type Fault, observe } from "./observed.ts";
-import { AREA, kernelWithBlock, Program } from "./program.ts";
+import { AREA, kernelWithBlock, Program, tagStores } from "./program.ts";
 import { raisesFlag } from "./scripts.ts";
 
 /** A step; which of the fields it has depends on `op`. */
@@ -29,6 +22,7 @@ export interface CaseStep {
   readonly tags?: string;
   readonly size?: number;
   readonly value?: string | number;
+  readonly bytes?: string;
   readonly flag?: boolean;
   readonly fault?: Fault;
   readonly ret?: number;
@@ -43,6 +37,8 @@ export interface CaseStep {
   readonly sameFile?: boolean;
   readonly advice?: string;
   readonly flags?: string | readonly string[];
+  readonly block?: number | readonly string[];
+  readonly unblock?: readonly string[];
   readonly to?: number;
   readonly toTag?: number;
   readonly newLen?: number;
@@ -58,7 +54,6 @@ export interface CaseStep {
   readonly at2?: number;
   readonly ptag2?: number;
   readonly diff?: number;
-  readonly block?: number;
   readonly mode?: ModeName;
   readonly child?: readonly CaseStep[];
   readonly sigsegv?: string;
@@ -79,26 +74,36 @@ export interface StepCase {
 
 const DEFAULT_BLOCK = 512;
 const IRG_DRAWS = 16;
-const SHARED_KINDS = /-shared$/;
-const prctlOptions: Readonly<Record<string, number>> = { PR_SET_TAGGED_ADDR_CTRL, PR_GET_TAGGED_ADDR_CTRL };
-const protections: Readonly<Record<string, number>> = {
-  READ: mman.PROT_READ,
-  WRITE: mman.PROT_WRITE,
-  EXEC: mman.PROT_EXEC,
-  MTE: mman.PROT_MTE,
-};
-const constants: Readonly<Record<string, number>> = { ...mman, SA_SIGINFO, SA_EXPOSE_TAGBITS };
+const mappingKinds = ["anon-private", "anon-shared", "memfd-private", "memfd-shared", "file-private", "file-shared"];
+/** Steps other than the tag stores of program.ts. */
+const otherSteps = [
+  ...["prctl", "mmap", "mprotect", "munmap", "madvise", "mlock", "msync", "mremap", "read", "write"],
+  ...["settags", "tags", "ldg", "irg", "addg", "gmi", "subp", "tco", "gettco", "ld", "st"],
+  ...["kernel", "preferred", "sigaction", "sigmask", "handlerTco", "fork", "forkFault", "execve"],
+];
+const knownSteps: ReadonlySet<unknown> = new Set([...otherSteps, ...tagStores]);
 
 /** @throws CaseFailed */
 export function runStepCase(recorded: StepCase): void {
+  checkSteps(recorded.steps, "");
   const block = recorded.steps.find((step) => step.op === "gva" || step.op === "gzva" || step.op === "zva")?.block;
-  const kernel = kernelWithBlock(block ?? DEFAULT_BLOCK);
+  const kernel = kernelWithBlock(typeof block === "number" ? block : DEFAULT_BLOCK);
   kernel.preferredTagCheckMode = "async";
   const participant = new Participant(new Program(kernel.createProcess({ name: recorded.id }), AREA), []);
   participant.calls.catchFaults();
   participant.runSteps(recorded.steps, "");
   participant.program.memory.asyncTagFault = false;
   participant.program.end();
+}
+
+/** Nothing runs of a case with a step that the format does not have. @throws MalformedCase */
+function checkSteps(steps: readonly CaseStep[], prefix: string): void {
+  for (const [index, step] of steps.entries()) {
+    if (!knownSteps.has(step?.op)) {
+      throw unknownName(`op in ${prefix}step ${index + 1}:`, step?.op, [...(knownSteps as Set<string>)]);
+    }
+    checkSteps(step.child ?? [], `${prefix}step ${index + 1}, child `);
+  }
 }
 
 /** One process of a case, with what its steps leave behind for each other. */
@@ -128,9 +133,9 @@ class Participant {
       this.runAccess(step, where);
       return;
     }
-    const action = this.program.tagStore({ ...step, value: step.value as string });
-    if (action === undefined) throw new CaseFailed({ where, expected: "a step of the format", got: step.op });
-    expectFault(where, step.fault, observe(this.program.base, action));
+    const action = this.program.tagStore({ ...step, at: step.at ?? 0, value: step.value as string });
+    const count = this.calls.signals.length;
+    expectFault(where, step.fault, this.withTagBits(observe(this.program.base, action), count));
   }
 
   private runCall(step: CaseStep, where: string): boolean {
@@ -140,26 +145,26 @@ class Participant {
     let got: CallResult;
     switch (step.op) {
       case "prctl":
-        got = call(() => process.prctl(prctlOptions[step.option as string], ...(step.args ?? []).map(Number)));
+        got = call(() => process.prctl(numberNamed("prctl option", step.option), ...(step.args ?? []).map(Number)));
         break;
       case "mmap":
         got = call(() => this.mmap(step, address, length));
         break;
       case "mprotect":
-        got = call(() => process.mprotect(address, length, protectionOf(step.prot)) ?? 0);
+        got = call(() => process.mprotect(address, length, flagsNamed("protection", step.prot)) ?? 0);
         break;
       case "munmap":
         if (step.order === "signal first") this.calls.catchFaults(SA_SIGINFO, () => this.requireMapped(step, where));
         got = call(() => process.munmap(address, length) ?? 0);
         break;
       case "madvise":
-        got = call(() => process.madvise(address, length, constants[step.advice as string]) ?? 0);
+        got = call(() => process.madvise(address, length, numberNamed("advice", step.advice)) ?? 0);
         break;
       case "mlock":
         got = call(() => process.mlock(address, length) ?? 0);
         break;
       case "msync":
-        got = call(() => process.msync(address, length, constants[step.flags as string]) ?? 0);
+        got = call(() => process.msync(address, length, flagsNamed("msync flag", step.flags)) ?? 0);
         break;
       case "mremap":
         got = call(() => this.mremap(step, address, length));
@@ -173,19 +178,21 @@ class Participant {
       default:
         return false;
     }
-    if (step.error === undefined) expectSame(where, { ret: step.ret }, { ret: got.ret, error: got.error });
-    else expectSame(where, { error: step.error }, { error: got.error ?? `ret ${got.ret}` });
+    if (step.error === undefined) {
+      expectSame(where, { ret: step.ret }, { ret: got.ret, error: got.error });
+      if (step.bytes !== undefined) expectSame(`${where}, bytes`, step.bytes, got.bytes);
+    } else expectSame(where, { error: step.error }, { error: got.error ?? `ret ${got.ret}` });
     return true;
   }
 
   /** @returns 0 for the address that was asked for, as the files have it. */
   private mmap(step: CaseStep, address: number, length: number): number {
     const { process } = this.program;
-    const shared = SHARED_KINDS.test(step.kind ?? "");
-    let flags = mman.MAP_FIXED | (shared ? mman.MAP_SHARED : mman.MAP_PRIVATE);
-    if (step.kind?.startsWith("anon") === true) flags |= mman.MAP_ANONYMOUS;
+    const kind = oneOf("kind of mapping", step.kind, mappingKinds);
+    let flags = mman.MAP_FIXED | (kind.endsWith("-shared") ? mman.MAP_SHARED : mman.MAP_PRIVATE);
+    if (kind.startsWith("anon")) flags |= mman.MAP_ANONYMOUS;
     else if (step.sameFile !== true) {
-      if (step.kind?.startsWith("memfd") === true) {
+      if (kind.startsWith("memfd")) {
         this.lastFile = process.memfd_create("case");
         process.ftruncate(this.lastFile, length);
       } else {
@@ -193,7 +200,7 @@ class Participant {
       }
     }
     const fd = (flags & mman.MAP_ANONYMOUS) === 0 ? this.lastFile : -1;
-    return process.mmap(address, length, protectionOf(step.prot), flags, fd, 0) - address;
+    return process.mmap(address, length, flagsNamed("protection", step.prot), flags, fd, 0) - address;
   }
 
   private mremap(step: CaseStep, address: number, length: number): number {
@@ -271,15 +278,14 @@ class Participant {
         this.calls.enterKernel();
         return true;
       case "preferred":
-        process.kernel.preferredTagCheckMode = step.mode as "sync" | "async" | "asymm";
+        process.kernel.preferredTagCheckMode = oneOf("mode", step.mode, ["sync", "async", "asymm"]);
         return true;
       case "sigaction":
-        this.calls.catchFaults((step.flags as readonly string[]).reduce((all, name) => all | constants[name], 0));
+        this.calls.catchFaults(flagsNamed("signal flag", step.flags));
         return true;
       case "sigmask": {
-        const { block, unblock } = step as unknown as { block?: string[]; unblock?: string[] };
-        if (block !== undefined) process.sigprocmask(SIG_BLOCK, [SIGSEGV]);
-        if (unblock !== undefined) process.sigprocmask(SIG_UNBLOCK, [SIGSEGV]);
+        if (step.block !== undefined) process.sigprocmask(SIG_BLOCK, [SIGSEGV]);
+        if (step.unblock !== undefined) process.sigprocmask(SIG_UNBLOCK, [SIGSEGV]);
         return true;
       }
       case "handlerTco": {
@@ -305,10 +311,12 @@ class Participant {
       }
       case "forkFault": {
         const child = new Program(process.fork(), AREA);
-        if (step.sigsegv === "blocked") child.process.sigprocmask(SIG_BLOCK, [SIGSEGV]);
+        if (oneOf("sigsegv", step.sigsegv, ["blocked", "ignored"]) === "blocked")
+          child.process.sigprocmask(SIG_BLOCK, [SIGSEGV]);
         else child.process.sigaction(SIGSEGV, "ignore");
-        const { at, ptag, size } = step.access as CaseStep;
-        child.load(at, ptag ?? 0, size ?? 1);
+        const { op, at, ptag = 0, size = 1, value } = step.access as CaseStep;
+        if (op === "st") child.store(at, ptag, value as string);
+        else child.load(at, ptag, size);
         const ended = process.wait4(child.process.pid);
         expectSame(where, step.killedBy, ended?.signal === SIGSEGV ? "SIGSEGV" : ended);
         return true;
@@ -346,9 +354,4 @@ class Participant {
     if (fault === null || info === undefined) return fault;
     return { ...fault, off: withoutTag(info.address) - this.program.base, tagBits: tagOf(info.address) };
   }
-}
-
-function protectionOf(prot: number | readonly string[] | undefined): number {
-  if (typeof prot === "number") return prot;
-  return (prot ?? []).reduce((all, name) => all | protections[name], 0);
 }

@@ -10,8 +10,10 @@ import {
 } from "../../../platform/hardware/tag-check.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
 import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
+import { modeNames } from "./calls.ts";
+import { oneOf, unknownName } from "./names.ts";
 import { bytesOf, expectFault, expectSame, type Fault, hexOf, initialBytes, observe } from "./observed.ts";
-import { AREA, kernelWithBlock, Program, READ_WRITE_MTE } from "./program.ts";
+import { AREA, kernelWithBlock, Program, READ_WRITE_MTE, tagStores } from "./program.ts";
 
 interface Pointer {
   readonly addr: number;
@@ -66,6 +68,7 @@ export interface MemoryCase {
 const AREA_BYTES = 1024;
 const DEFAULT_BLOCK = 512;
 const DEFAULT_DRAWS = 16;
+const registerInstructions = ["irg", "addg", "subg", "gmi", "subp", "subps"];
 const modes = { none: TAG_CHECK_NONE, sync: TAG_CHECK_SYNC, async: TAG_CHECK_ASYNC, asymm: TAG_CHECK_ASYMM } as const;
 
 function numberOf({ addr, tag }: Pointer): number {
@@ -124,7 +127,7 @@ function runNarrowCase({
       expectSame("nzcv", nzcv, memory.nzcv);
       break;
     default:
-      throw new Error(`unknown instruction ${op}`);
+      throw unknownName("instruction", op, registerInstructions);
   }
   program.end();
 }
@@ -169,7 +172,7 @@ function runWideCase(recorded: RegisterCase): void {
       if (op === "subps") expectSame("nzcv", nzcv, registers.subpsFlags(xn, register(recorded.xm)));
       break;
     default:
-      throw new Error(`unknown instruction ${op}`);
+      throw unknownName("instruction", op, registerInstructions);
   }
 }
 
@@ -182,13 +185,16 @@ const protections: Readonly<Record<string, number>> = {
   n: PROT_NONE | PROT_MTE,
 };
 
-/** @throws CaseFailed */
+/** @throws CaseFailed. MalformedCase for pages, an instruction or a step that the format does not have. */
 export function runMemoryCase(recorded: MemoryCase): void {
+  for (const letter of recorded.pages) oneOf("page", letter, [...Object.keys(protections), "u"]);
+  oneOf("instruction", recorded.op, ["ldg", ...tagStores]);
+  for (const { op } of recorded.then) oneOf("op in `then`", op, ["ld", "st", "ldg"]);
   const kernel = kernelWithBlock(recorded.block ?? DEFAULT_BLOCK);
   const program = new Program(kernel.createProcess({ name: "case" }), AREA + PAGE_SIZE - AREA_BYTES / 2);
   const { process, memory, base } = program;
   prepare(program, recorded);
-  memory.tagCheckMode = modes[recorded.mode as keyof typeof modes];
+  memory.tagCheckMode = modes[oneOf("mode", recorded.mode, modeNames)];
   runInstruction(program, recorded);
   for (const [index, step] of recorded.then.entries())
     runThenStep(program, step, `then ${index + 1} (${step.op} ${step.at})`);
@@ -240,7 +246,6 @@ function runInstruction(program: Program, recorded: MemoryCase): void {
     return;
   }
   const action = program.tagStore(recorded);
-  if (action === undefined) throw new Error(`unknown instruction ${recorded.op}`);
   const fault = observe(base, action);
   // The recorded CPU changes nothing if the second page of two granules faults; ours too.
   expectFault("fault", recorded.fault, fault);

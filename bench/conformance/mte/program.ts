@@ -15,6 +15,7 @@ import {
   PROT_WRITE,
 } from "../../../platform/kernel/mman.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
+import { oneOf } from "./names.ts";
 import { bytesOf, type Fault, hexOf, observe } from "./observed.ts";
 
 /** Where the area of every case lies: page-aligned, with nothing near it. */
@@ -32,6 +33,17 @@ export function kernelWithBlock(blockBytes: number): Kernel {
     kernels.set(blockBytes, kernel);
   }
   return kernel;
+}
+
+/** The tag stores and block operations that all kinds of cases share. */
+export const tagStores = [
+  ...(["stg", "stzg", "st2g", "stz2g", "stgp"] as const),
+  ...(["gva", "gzva", "zva", "ldgm", "stgm", "stzgm"] as const),
+];
+
+/** Drops the kernels: after a case that broke off, its processes are still there. */
+export function forgetKernels(): void {
+  kernels.clear();
 }
 
 export class Program {
@@ -92,12 +104,13 @@ export class Program {
     return observe(this.base, () => storeBytes(this.memory, this.pointer(at, tag), bytesOf(value)));
   }
 
-  /** The tag stores and block operations that all kinds share; undefined for another operation. */
-  tagStore(step: TagStoreStep): (() => void) | undefined {
+  /** One of {@link tagStores}, ready to run. @throws MalformedCase for another operation */
+  tagStore(step: TagStoreStep): () => void {
+    const operation = oneOf("instruction", step.op, tagStores);
     const { memory } = this;
     const pointer = this.pointer(step.at, step.ptag ?? 0);
     const register = withTag(0, step.vtag ?? 0);
-    switch (step.op) {
+    switch (operation) {
       case "stg":
         return () => mte.stg(memory, pointer, register);
       case "stzg":
@@ -122,8 +135,6 @@ export class Program {
         return () => mte.stgm(memory, pointer);
       case "stzgm":
         return () => mte.stzgm(memory, pointer);
-      default:
-        return undefined;
     }
   }
 

@@ -2,9 +2,10 @@
 import { GRANULE_SIZE, PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import * as mte from "../../../platform/hardware/mte.ts";
 import { tagOf } from "../../../platform/hardware/tags.ts";
-import { type CallResult, Calls, type ModeName } from "./calls.ts";
-import { CaseFailed, expectFault, expectSame, type Fault, fnv1a, initialBytes, observe } from "./observed.ts";
-import { AREA, kernelWithBlock, Program } from "./program.ts";
+import { type CallResult, Calls, type ModeName, modeNames } from "./calls.ts";
+import { oneOf, unknownName } from "./names.ts";
+import { expectFault, expectSame, type Fault, fnv1a, initialBytes, observe } from "./observed.ts";
+import { AREA, kernelWithBlock, Program, tagStores } from "./program.ts";
 
 export interface ScriptStep {
   readonly op: string;
@@ -38,8 +39,15 @@ const PAGES = 16;
 const BYTES = PAGES * PAGE_SIZE;
 const BLOCK_BYTES = 512;
 
-/** @throws CaseFailed */
+const otherSteps = ["mode", "kernel", "tco", "read", "write", "tagrange", "ldg", "ld", "st"];
+const knownSteps = [...otherSteps, ...tagStores];
+
+/** @throws CaseFailed. MalformedCase for a step that scripts do not have, before anything runs. */
 export function runScriptCase(recorded: ScriptCase): void {
+  for (const [index, step] of recorded.steps.entries()) {
+    if (!(knownSteps as string[]).includes(step?.op))
+      throw unknownName(`op in step ${index + 1}:`, step?.op, knownSteps);
+  }
   const process = kernelWithBlock(BLOCK_BYTES).createProcess({ name: recorded.id });
   const program = new Program(process, AREA);
   const calls = new Calls(process);
@@ -64,7 +72,7 @@ function runStep(program: Program, calls: Calls, step: ScriptStep, where: string
   const before = calls.asyncReports;
   switch (step.op) {
     case "mode":
-      calls.setMode(step.mode as ModeName);
+      calls.setMode(oneOf("mode", step.mode, modeNames));
       break;
     case "kernel":
       calls.enterKernel();
@@ -89,8 +97,7 @@ function runStep(program: Program, calls: Calls, step: ScriptStep, where: string
       runAccess(program, step, where);
       break;
     default: {
-      const action = program.tagStore({ ...step, value: step.value as string });
-      if (action === undefined) throw new CaseFailed({ where, expected: "a step of the format", got: step.op });
+      const action = program.tagStore({ ...step, at: step.at ?? 0, value: step.value as string });
       expectFault(where, step.fault, observe(program.base, action));
     }
   }

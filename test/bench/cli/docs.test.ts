@@ -2,8 +2,8 @@
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { EVENT_WORDS } from "../../../allocator/record/events.ts";
 import { TRACE_FORMATS } from "../../../bench/traces/detect.ts";
-import { EVENT_WORDS } from "../../../bench/traces/events.ts";
 import { Workplace } from "./refheap.ts";
 
 const page = readFileSync("docs/traces.md", "utf8");

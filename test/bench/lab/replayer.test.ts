@@ -1,10 +1,10 @@
 // The replayer on a heap of plain mappings: what each event does, touches, and events that no sound trace has.
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
+import { EventBatch } from "../../../allocator/record/events.ts";
 import { Replayer } from "../../../bench/lab/replayer.ts";
 import { parseTouchModel, Toucher } from "../../../bench/lab/touch-model.ts";
 import { VerificationError, Verifier } from "../../../bench/lab/verifier.ts";
-import { EventBatch } from "../../../bench/traces/events.ts";
 import { traceOf } from "../traces/events-of.ts";
 import { MappedTarget } from "./mapped-target.ts";
 

@@ -1,9 +1,9 @@
 // The binary format: round trips with the text twin, both byte orders, and damage of every kind.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { HEAD_BYTES } from "../../../bench/traces/binary-layout.ts";
-import { encodeHead } from "../../../bench/traces/binary-writer.ts";
-import { CALLOC, EVENT_WORDS, FREE, MALLOC, MARK, REALLOC, THREAD_START } from "../../../bench/traces/events.ts";
+import { HEAD_BYTES } from "../../../allocator/record/binary-layout.ts";
+import { encodeHead } from "../../../allocator/record/binary-writer.ts";
+import { CALLOC, EVENT_WORDS, FREE, MALLOC, MARK, REALLOC, THREAD_START } from "../../../allocator/record/events.ts";
 import { encodeTrace } from "../../../bench/traces/write.ts";
 import { batchesOf, bytesOf, eventsOf, type Row, readAll, traceOf } from "./events-of.ts";
 

@@ -1,8 +1,8 @@
 // What trace tests share: a trace from text or bytes, and its events as readable lines of the text format.
 // The formats themselves are tested in the files beside this one.
-import { EventBatch } from "../../../bench/traces/events.ts";
+import { EventBatch } from "../../../allocator/record/events.ts";
+import { formatBatch } from "../../../allocator/record/text-writer.ts";
 import { type OpenTraceOptions, openTraceStream, type Trace } from "../../../bench/traces/open.ts";
-import { formatBatch } from "../../../bench/traces/text.ts";
 
 export async function* inChunks(bytes: Uint8Array, chunkBytes = 65536): AsyncGenerator<Uint8Array> {
   for (let start = 0; start < bytes.length; start += chunkBytes) yield bytes.subarray(start, start + chunkBytes);

@@ -1,7 +1,7 @@
 // The hash of block names against a plain Map, and ids that stay dense.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BlockNames } from "../../../bench/traces/block-names.ts";
+import { BlockNames } from "../../../allocator/record/block-names.ts";
 
 test("names behave as a Map's keys under any adding and removing", () => {
   const name = fc.tuple(fc.nat(40), fc.nat(3));

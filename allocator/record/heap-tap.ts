@@ -1,11 +1,14 @@
 // A tap on a heap: its allocation functions and its memory are replaced by ones that also tell a recorder.
 // On a heap it records that heap; on Heap.prototype every heap of the program (the preload of `refheap record`).
-import type { Heap } from "../../allocator/index.ts";
+
 import type { Memory } from "../../platform/hardware/memory.ts";
-import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "../traces/events.ts";
+import type { Thread } from "../../platform/kernel/thread.ts";
+import type { Heap } from "../heap.ts";
+import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "./events.ts";
 import type { Recorder } from "./recorder.ts";
 
 const PAGE_BYTES = 4096;
+const POINTER_BYTES = 8;
 
 /** What a call told the recorder once it had succeeded. */
 type Note = (recorder: Recorder, heap: Heap, arguments_: number[], result: number) => void;
@@ -23,7 +26,9 @@ const NOTES: Readonly<Record<string, Note>> = {
   pvalloc: (recorder, _heap, [size], result) =>
     recorder.made(ALIGNED, result, Math.max(1, Math.ceil(size / PAGE_BYTES)) * PAGE_BYTES, PAGE_BYTES),
   posix_memalign: (recorder, heap, [target, alignment, size], result) => {
-    if (result === 0) recorder.made(ALIGNED, Number(heap.memory.getBigUint64(target)), size, alignment);
+    if (result !== 0) return;
+    recorder.accessed(WRITE, target, POINTER_BYTES);
+    recorder.made(ALIGNED, Number(heap.memory.getBigUint64(target)), size, alignment);
   },
   operatorNew: (recorder, _heap, [size], result) => recorder.made(MALLOC, result, size, 0),
   realloc: (recorder, _heap, [pointer, size], result) => noteRealloc(recorder, pointer, size, result),
@@ -60,17 +65,28 @@ export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () 
       value(this: Heap, ...arguments_: number[]): number {
         // One function may be made of another: the outermost call is the program's.
         depth++;
-        let result: number;
         try {
-          result = original.apply(this, arguments_);
+          const result = original.apply(this, arguments_);
+          if (depth === 1) {
+            const recorder = recorderOf(this);
+            recorder.runAs(this.process.currentThread);
+            note(recorder, this, arguments_, result);
+          }
+          return result;
         } finally {
           depth--;
         }
-        if (depth === 0) note(recorderOf(this), this, arguments_, result);
-        return result;
       },
     });
   }
+  const endThread = target.endThread;
+  replace("endThread", {
+    writable: true,
+    value(this: Heap, thread: Thread): void {
+      endThread.call(this, thread);
+      recorderOf(this).threadEnded(thread);
+    },
+  });
   const memory = memoryGetter(target);
   const taps = new WeakMap<Memory, Memory>();
   replace("memory", {
@@ -79,7 +95,11 @@ export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () 
       if (depth > 0) return real;
       let tap = taps.get(real);
       if (tap === undefined) {
-        tap = tapMemory(real, recorderOf(this));
+        const recorder = recorderOf(this);
+        tap = tapMemory(real, (kind, address, length) => {
+          recorder.runAs(this.process.currentThread);
+          recorder.accessed(kind, address, length);
+        });
         taps.set(real, tap);
       }
       return tap;
@@ -103,6 +123,8 @@ function memoryGetter(target: object): (this: Heap) => Memory {
 }
 
 type Access = readonly [kind: typeof READ | typeof WRITE, address: number, length: number];
+type Tell = (...access: Access) => void;
+
 /** The bytes that a call of Memory touched, from its first three arguments and what `lengthOf` says of the others. */
 type AccessesOf = (first: number, second: number, third: number, length: number) => readonly Access[];
 
@@ -120,16 +142,18 @@ const BULK: Readonly<Record<string, AccessesOf>> = {
   read: (address, length) => [[READ, address, length]],
   readInto: (address, _target, _none, length) => [[READ, address, length]],
   write: (address, _source, _none, length) => [[WRITE, address, length]],
-  readString: (address, _most, _none, length) => [[READ, address, length]],
+  readString: (address, most = Number.POSITIVE_INFINITY, _none, length) => [[READ, address, Math.min(most, length)]],
   writeString: (address, _text, _none, length) => [[WRITE, address, length]],
 };
 
 /** Bytes of the array that was given, of the string that was answered with its NUL, or the number that was answered. */
 function lengthOf(arguments_: readonly unknown[], result: unknown): number {
   if (arguments_[1] instanceof Uint8Array) return arguments_[1].length;
-  if (typeof result === "string") return Buffer.byteLength(result) + 1;
+  if (typeof result === "string") return utf8.encode(result).length + 1;
   return typeof result === "number" ? result : 0;
 }
+
+const utf8 = new TextEncoder();
 
 /** getUint8 … setBigInt64: bits in the name. */
 const SCALAR = /^(get|set)(?:Uint|Int|Float|BigUint|BigInt)(8|16|32|64)$/;
@@ -143,8 +167,8 @@ function accessesOf(name: string): AccessesOf | null {
   return (address) => [[kind, address, bytes]];
 }
 
-/** A memory whose loads and stores are told to the recorder, after they have succeeded. All else is the real one's. */
-function tapMemory(real: Memory, recorder: Recorder): Memory {
+/** A memory whose loads and stores are told, after they have succeeded. All else is the real one's. */
+function tapMemory(real: Memory, tell: Tell): Memory {
   const calls = new Map<PropertyKey, unknown>();
   return new Proxy(real, {
     get(target, name) {
@@ -156,9 +180,7 @@ function tapMemory(real: Memory, recorder: Recorder): Memory {
       const call = (...arguments_: number[]): unknown => {
         const result: unknown = Reflect.apply(value, target, arguments_);
         const [first, second, third] = arguments_;
-        for (const [kind, address, length] of accesses(first, second, third, lengthOf(arguments_, result))) {
-          recorder.accessed(kind, address, length);
-        }
+        for (const access of accesses(first, second, third, lengthOf(arguments_, result))) tell(...access);
         return result;
       };
       calls.set(name, call);

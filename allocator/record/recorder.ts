@@ -1,7 +1,7 @@
 // Records what a program does to a heap: allocations, frees and first touches of each page of each block, as trace events.
 // Where the calls are seen is heap-tap.ts; where the events go is the caller's affair.
-import { BlockNames } from "../traces/block-names.ts";
-import { EventBatch, FREE, READ, REALLOC, type WRITE } from "../traces/events.ts";
+import { BlockNames } from "./block-names.ts";
+import { EventBatch, FREE, READ, REALLOC, THREAD_END, THREAD_START, type WRITE } from "./events.ts";
 
 const PAGE_BYTES = 4096;
 const TAG_UNIT = 2 ** 48;
@@ -27,11 +27,38 @@ export class Recorder {
   private readonly blocks: LiveBlock[] = [];
   private readonly starts: number[] = [];
   private lastIndex = -1;
+  /** Numbers of the threads seen, by whatever stands for a thread; the first is 0. */
+  private readonly threads = new Map<object, number>();
+  private nextThread = 0;
+  private runningThread: object | null = null;
+  private thread = 0;
+  private isEnded = false;
   private readonly emit: (batch: EventBatch) => void;
 
   /** @param emit called with full batches; the batch is reused when it returns */
   constructor(emit: (batch: EventBatch) => void) {
     this.emit = emit;
+  }
+
+  /** What comes next is this thread's doing. */
+  runAs(thread: object): void {
+    if (thread === this.runningThread) return;
+    this.runningThread = thread;
+    const known = this.threads.get(thread);
+    this.thread = known ?? this.nextThread++;
+    if (known !== undefined) return;
+    this.threads.set(thread, this.thread);
+    // The first was there before the recording.
+    if (this.thread > 0) this.push(THREAD_START, 0, 0, 0);
+  }
+
+  /** A thread has ended; one that did nothing before is not recorded. */
+  threadEnded(thread: object): void {
+    if (!this.threads.has(thread)) return;
+    this.runAs(thread);
+    this.push(THREAD_END, 0, 0, 0);
+    this.threads.delete(thread);
+    this.runningThread = null;
   }
 
   /** A call of this kind made a block; `offset` is calloc's count or the alignment. Address 0: it failed, nothing is recorded. */
@@ -66,6 +93,8 @@ export class Recorder {
 
   /** An access of the program; what lies in no block is not recorded. */
   accessed(kind: typeof READ | typeof WRITE, address: number, length: number): void {
+    // A program may keep the memory that it was given while it was recorded.
+    if (this.isEnded) return;
     const start = address % TAG_UNIT;
     const block = this.blockAt(start);
     if (block === null) return;
@@ -84,18 +113,24 @@ export class Recorder {
   }
 
   mark(label: string): void {
-    this.batch.pushMark(0, label);
+    this.batch.pushMark(this.thread, label);
     if (this.batch.isFull) this.flush();
   }
 
-  /** Hands over what was not handed over yet. */
-  flush(): void {
+  /** Hands over what was not handed over yet; accesses after it are nobody's. */
+  end(): void {
+    if (this.isEnded) return;
+    this.isEnded = true;
+    this.flush();
+  }
+
+  private flush(): void {
     if (this.batch.count > 0) this.emit(this.batch);
     this.batch.clear();
   }
 
   private push(kind: number, id: number, size: number, offset: number): void {
-    this.batch.push(kind, 0, id, size, offset);
+    this.batch.push(kind, this.thread, id, size, offset);
     if (this.batch.isFull) this.flush();
   }
 

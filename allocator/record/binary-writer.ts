@@ -1,6 +1,5 @@
 // T5, writing: a head, batches as blocks of columns each as narrow as its largest value allows, an end block.
-// Reading is in binary-reader.ts, the layout in binary-layout.ts.
-import { crc32 } from "node:zlib";
+// Reading is the laboratory's (bench/traces/binary-reader.ts), the layout in binary-layout.ts.
 import {
   BLOCK,
   BLOCK_HEAD_BYTES,
@@ -15,7 +14,10 @@ import {
   VERSION,
   type Width,
 } from "./binary-layout.ts";
-import type { EventBatch } from "./events.ts";
+import { crc32 } from "./crc32.ts";
+import { type EventBatch, MARK, THREAD_END, THREAD_START } from "./events.ts";
+
+const utf8 = new TextEncoder();
 
 export interface TraceCounts {
   events: number;
@@ -57,7 +59,7 @@ function encodeRows(batch: EventBatch, start: number, end: number, labels: reado
   const columns = COLUMNS.map((name) => batch[name].subarray(start, end));
   const widths = columns.map(widthFor);
   // JSON keeps what UTF-8 would lose: half a surrogate pair, a NUL.
-  const labelBytes = labels.length > 0 ? Buffer.from(JSON.stringify(labels)) : new Uint8Array(0);
+  const labelBytes = labels.length > 0 ? utf8.encode(JSON.stringify(labels)) : new Uint8Array(0);
   const columnBytes = widths.reduce((sum: number, width) => sum + width * (end - start), 0);
   const bytes = new Uint8Array(BLOCK_HEAD_BYTES + columnBytes + labelBytes.length);
   const view = new DataView(bytes.buffer);
@@ -101,6 +103,18 @@ function sealed(block: Uint8Array<ArrayBuffer>): Uint8Array {
 }
 
 /** CRC-32 of a whole block but for the checksum itself. */
-export function blockChecksum(block: Uint8Array): number {
+function blockChecksum(block: Uint8Array): number {
   return crc32(block.subarray(BLOCK_HEAD_BYTES), crc32(block.subarray(0, BLOCK.checksum)));
+}
+
+/** Largest block id of the batch plus one. */
+export function idCount(batch: EventBatch): number {
+  let count = 0;
+  for (let row = 0; row < batch.count; row++) {
+    const kind = batch.kind[row];
+    if (kind !== MARK && kind !== THREAD_START && kind !== THREAD_END && batch.id[row] >= count) {
+      count = batch.id[row] + 1;
+    }
+  }
+  return count;
 }

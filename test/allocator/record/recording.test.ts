@@ -1,29 +1,27 @@
 // Recording a heap: its calls and the first touches of each page, replayable and without a trace left on the heap.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { Heap } from "../../../allocator/index.ts";
-import { type Recording, recordHeap } from "../../../bench/lab/record-heap.ts";
-import { openTrace } from "../../../bench/traces/open.ts";
+import { beforeEach, expect, test } from "vitest";
+import { Heap, type Recording } from "../../../allocator/index.ts";
 import { TAG_CHECK_SYNC } from "../../../platform/hardware/tag-check.ts";
-import { readAll } from "../traces/events-of.ts";
+import { eventsOf } from "../../bench/traces/events-of.ts";
 
 const PAGE = 4096;
-let folder = "";
+let chunks: Uint8Array[] = [];
 let heap: Heap;
 let recording: Recording;
 
+function sink(): { write(bytes: Uint8Array): void } {
+  return { write: (bytes) => void chunks.push(bytes) };
+}
+
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "refheap-record-"));
+  chunks = [];
   heap = new Heap({ memoryBytes: 2 ** 26, seed: 1 });
-  recording = recordHeap(heap, join(folder, "a.rht"));
+  recording = heap.record(sink());
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 async function recorded(): Promise<string[]> {
   recording.stop();
-  return readAll(await openTrace(recording.file));
+  return eventsOf(Buffer.concat(chunks));
 }
 
 test("every way to allocate and free is recorded once", async () => {
@@ -101,7 +99,7 @@ test("after stop the heap is as it was", async () => {
   recording.stop();
   expect(Object.getOwnPropertyNames(heap)).not.toContain("malloc");
   heap.memory.setUint8(heap.malloc(10), 1);
-  expect(await readAll(await openTrace(recording.file))).toEqual([]);
+  expect(await recorded()).toEqual([]);
 });
 
 test("settings made through the recorded memory reach the real one", () => {
