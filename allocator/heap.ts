@@ -302,14 +302,16 @@ export class Heap extends Introspection {
     return checkHeapInvariants(this.allocator);
   }
 
-  /** Ends the heap: its process if that was made for it, else its mappings and descriptors. A recording ends with it. */
+  /** Ends the heap: its process if that was made for it, else its mappings and descriptors, if the process is still there. A recording ends with it. */
   [Symbol.dispose](): void {
     if (this.isDisposed) return;
     this.isDisposed = true;
     this.tagControl?.end();
     if (!this.allocator.registry.disabled) this.allocator.registry.disable();
-    if (this.ownsProcess) this.process.exit(0);
-    else this.allocator.unmapAll();
+    if (this.process.exitStatus === null) {
+      if (this.ownsProcess) this.process.exit(0);
+      else this.allocator.unmapAll();
+    }
     this.recording?.stop();
   }
 

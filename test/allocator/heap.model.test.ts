@@ -1,12 +1,12 @@
-// Random programs against a plain model, a Map of live chunks: no overlap, alignment, contents, usable size, fills, invariants.
-// Every configuration and way of filling; at the end everything is freed and the resident set is small again.
+// Random programs against a plain model of the live chunks: no overlap, alignment, contents, usable size, fills, invariants.
+// Named configurations, options drawn at random, and two heaps in one process; at the end the resident set is small again.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { customConfig } from "../../allocator/config.ts";
-import { Heap } from "../../allocator/heap.ts";
+import { describe, test } from "vitest";
+import { type CustomConfig, customConfig } from "../../allocator/config.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
-import { fixedSizeClassMap } from "../../allocator/size-class-map.ts";
+import { fixedSizeClassMap, SizeClassMap } from "../../allocator/size-class-map.ts";
 import { createKernel } from "../../refpage/kernel.ts";
+import { runProgram, step } from "./heap-model.ts";
 
 const tinyMap = fixedSizeClassMap({
   name: "tiny",
@@ -38,140 +38,113 @@ const settings: [string, HeapOptions][] = [
   ],
 ];
 
-/** A live chunk: its bytes are `seed`, `seed + 1`, … at the sampled places. */
-interface Live {
-  readonly pointer: number;
-  size: number;
-  seed: number;
+/** A list of classes as a user may give it. The largest holds a batch of the quarantine. */
+const classes = fc
+  .record({
+    sizes: fc.uniqueArray(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 20 }),
+    largest: fc.integer({ min: 3001, max: 6000 }),
+    maxCachedHint: fc.integer({ min: 1, max: 14 }),
+    maxBytesCachedLog: fc.integer({ min: 6, max: 16 }),
+  })
+  .map(({ sizes, largest, ...hints }) => {
+    const ascending = [...sizes.sort((a, b) => a - b), largest].map((units) => units * 16);
+    return new SizeClassMap({
+      name: "drawn",
+      sizes: ascending.map((bytes) => Math.max(32, bytes)).filter(isNew),
+      ...hints,
+    });
+  });
+
+function isNew(value: number, index: number, list: readonly number[]): boolean {
+  return list.indexOf(value) === index;
 }
 
-/** Every byte of small chunks; of large ones the ends and a few in between. */
-function sampled(size: number): number[] {
-  if (size <= 512) return Array.from({ length: size }, (_, index) => index);
-  const step = Math.max(1, Math.floor(size / 16));
-  return [0, 1, 15, 16, 63, ...Array.from({ length: 16 }, (_, index) => index * step), size - 17, size - 16, size - 1];
-}
-
-class Model {
-  readonly live: Live[] = [];
-  private readonly heap: Heap;
-  private readonly options: HeapOptions;
-  private nextSeed = 1;
-
-  constructor(heap: Heap, options: HeapOptions) {
-    this.heap = heap;
-    this.options = options;
-  }
-
-  add(pointer: number, size: number, alignment: number): void {
-    expect(pointer % alignment).toBe(0);
-    expect(this.heap.malloc_usable_size(pointer)).toBe(size);
-    const overlapping = this.live.find((one) => one.pointer < pointer + size && pointer < one.pointer + one.size);
-    expect(overlapping).toBeUndefined();
-    const chunk = { pointer, size, seed: this.nextSeed++ };
-    this.live.push(chunk);
-    this.scribble(chunk);
-  }
-
-  scribble({ pointer, size, seed }: Live): void {
-    for (const offset of sampled(size)) this.heap.memory.setUint8(pointer + offset, (seed + offset) & 0xff);
-  }
-
-  checkContents({ pointer, size, seed }: Live, limit = size): void {
-    for (const offset of sampled(size)) {
-      if (offset < limit) expect(this.heap.memory.getUint8(pointer + offset)).toBe((seed + offset) & 0xff);
-    }
-  }
-
-  /** What the fill promises of fresh bytes `[from, size)`; Scudo's large pattern may also be zero. */
-  checkFresh(pointer: number, from: number, size: number, isZeroed: boolean): void {
-    const { fill = "none" } = this.options;
-    const pattern = [this.options.pattern ?? 0xab].flat() as number[];
-    for (const offset of sampled(size)) {
-      if (offset < from) continue;
-      const byte = this.heap.memory.getUint8(pointer + offset);
-      if (isZeroed || fill === "zero") expect(byte).toBe(0);
-      else if (fill === "pattern" && this.options.largeFill === "none") expect([0, 0xab]).toContain(byte);
-      else if (fill === "pattern") expect(byte).toBe(pattern[offset % pattern.length]);
-    }
-  }
-}
-
-const size = fc.oneof(
-  { weight: 6, arbitrary: fc.nat(600) },
-  { weight: 3, arbitrary: fc.nat(9000) },
-  { weight: 2, arbitrary: fc.nat(140_000) },
-  { weight: 2, arbitrary: fc.integer({ min: 131_000, max: 700_000 }) },
+const secondaryCache = fc.nat(12).chain((slots) =>
+  fc.record({
+    entriesArraySize: fc.constant(slots),
+    defaultMaxEntriesCount: fc.nat(slots),
+    defaultMaxEntrySize: fc.constantFrom(0, 2 ** 18, 2 ** 19, 2 ** 21),
+  }),
 );
-const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("malloc" as const), size }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("calloc" as const), size }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("memalign" as const), size, log: fc.nat(18) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant("realloc" as const), size, pick: fc.nat() }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant("free" as const), pick: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), pick: fc.nat(2) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("thread" as const), pick: fc.nat(2) }) },
+
+const config: fc.Arbitrary<CustomConfig> = fc.record(
+  {
+    primary: fc.record(
+      {
+        sizeClassMap: classes,
+        regionSizeLog: fc.integer({ min: 20, max: 24 }),
+        groupSizeLog: fc.integer({ min: 17, max: 20 }),
+        randomOffset: fc.boolean(),
+        mapIncrement: fc.integer({ min: 1, max: 64 }).map((pages) => pages * 4096),
+        contiguousRegions: fc.boolean(),
+        maxBatches: fc.integer({ min: 1, max: 8 }),
+        compactPointerBytes: fc.constantFrom(4 as const, 8 as const),
+      },
+      { requiredKeys: ["sizeClassMap", "regionSizeLog"] },
+    ),
+    tsd: fc.oneof(
+      fc.constant({ model: "exclusive" as const }),
+      fc.integer({ min: 1, max: 4 }).map((count) => ({ model: "shared" as const, arraySize: 4, defaultCount: count })),
+    ),
+    secondaryCache,
+  },
+  { requiredKeys: ["primary"] },
 );
-type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-function perform(heap: Heap, model: Model, one: Step): void {
-  const { live } = model;
-  if (one.kind === "malloc" || one.kind === "calloc") {
-    const pointer = one.kind === "malloc" ? heap.malloc(one.size) : heap.calloc(1, one.size);
-    expect(pointer).not.toBe(0);
-    model.checkFresh(pointer, 0, one.size, one.kind === "calloc");
-    model.add(pointer, one.size, 16);
-  } else if (one.kind === "memalign") {
-    const pointer = heap.memalign(2 ** one.log, one.size);
-    model.checkFresh(pointer, 0, one.size, false);
-    model.add(pointer, one.size, Math.max(16, 2 ** one.log));
-  } else if (one.kind === "realloc" && live.length > 0) {
-    const index = one.pick % live.length;
-    const [old] = live.splice(index, 1);
-    const newSize = Math.max(1, one.size);
-    const pointer = heap.realloc(old.pointer, newSize);
-    model.checkContents({ ...old, pointer }, Math.min(old.size, newSize));
-    if (pointer !== old.pointer) model.checkFresh(pointer, old.size, newSize, false);
-    model.add(pointer, newSize, 16);
-  } else if (one.kind === "free" && live.length > 0) {
-    const [chunk] = live.splice(one.pick % live.length, 1);
-    model.checkContents(chunk);
-    heap.free(chunk.pointer);
-  } else if (one.kind === "release") {
-    heap.releaseToOS((["normal", "force", "force-all"] as const)[one.pick]);
-  }
-}
+const options: fc.Arbitrary<HeapOptions> = fc.record(
+  {
+    config: fc.oneof(config, fc.constantFrom("default" as const, "android" as const, "fuchsia" as const)),
+    fill: fc.constantFrom("none" as const, "zero" as const, "pattern" as const),
+    pattern: fc
+      .constantFrom(1, 2, 4, 8, 16)
+      .chain((length) => fc.array(fc.nat(255), { minLength: length, maxLength: length })),
+    largeFill: fc.constantFrom("refpage" as const, "memset" as const, "none" as const),
+    largeRealloc: fc.constantFrom("mremap" as const, "copy" as const),
+    fillOnFree: fc.boolean(),
+    quarantine: fc.record({
+      sizeKb: fc.nat(128),
+      threadLocalSizeKb: fc.integer({ min: 1, max: 64 }),
+      maxChunkSize: fc.constantFrom(64, 2048, 20_000),
+    }),
+    checksum: fc.constantFrom("crc32c" as const, "bsd" as const),
+    releaseToOsIntervalMs: fc.constantFrom(-1, 0, 1, 5000),
+    secondaryCachePolicy: fc.constantFrom("array" as const, "lru" as const),
+    exactUsableSize: fc.boolean(),
+  },
+  { requiredKeys: [] },
+);
 
-describe.each(settings)("%s", (_, options) => {
+const steps = fc.array(step, { minLength: 1, maxLength: 60 });
+const seeds = fc.nat(0xffff);
+/** FC_RUNS: how many times as many programs as usual. */
+const factor = Number(process.env.FC_RUNS ?? 1);
+
+describe.each(settings)("%s", (_, given) => {
   const kernel = createKernel({ memoryBytes: 2 ** 26 });
 
-  test("a random program sees nothing but what malloc promises", () => {
+  test("a random program, its threads and its children see nothing but what malloc promises", () => {
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 60 }), fc.nat(0xffff), (steps, seed) => {
-        const heap = new Heap({ ...options, kernel, seed });
-        const threads = [heap.process.mainThread, heap.process.createThread(), heap.process.createThread()];
-        const model = new Model(heap, options);
-        let thread = threads[0];
-        for (const one of steps) {
-          if (one.kind === "thread") thread = threads[one.pick];
-          heap.withThread(thread, () => perform(heap, model, one));
-          const census = heap.checkInvariants();
-          expect(census.allocatedChunks).toBe(model.live.length + census.quarantineBatches);
-          expect(census.unreadableChunks).toBe(0);
-        }
-        for (const chunk of model.live) {
-          model.checkContents(chunk);
-          heap.free(chunk.pointer);
-        }
-        for (const ending of threads.slice(1)) heap.endThread(ending);
-        heap.releaseToOS("force-all");
-        expect(heap.checkInvariants().allocatedChunks).toBe(0);
-        // Class 0, and the pages of caches that nobody drained.
-        expect(heap.process.rssBytes).toBeLessThan(2 ** 20);
-        heap.kernel.checkInvariants();
-        heap[Symbol.dispose]();
-      }),
-      { numRuns: 25 },
+      fc.property(steps, seeds, (program, seed) => runProgram(kernel, [given], program, seed)),
+      { numRuns: 15 * factor },
+    );
+  });
+});
+
+describe("options drawn at random", () => {
+  const kernel = createKernel({ memoryBytes: 2 ** 26 });
+
+  test("one heap", () => {
+    fc.assert(
+      fc.property(options, steps, seeds, (given, program, seed) => runProgram(kernel, [given], program, seed)),
+      { numRuns: 40 * factor },
+    );
+  });
+
+  test("two heaps in one process", () => {
+    const two = fc.tuple(options, options);
+    fc.assert(
+      fc.property(two, steps, seeds, (given, program, seed) => runProgram(kernel, given, program, seed)),
+      { numRuns: 30 * factor },
     );
   });
 });

@@ -55,6 +55,28 @@ describe("a fork", () => {
     expect(() => heap.inProcess(heap.kernel.createProcess())).toThrow(/no child/);
   });
 
+  test("leaves a process that others forked, and their heap in it, when it ends", () => {
+    const first = openHeap();
+    const second = openHeap({ process: first.process });
+    const pointer = second.malloc(100);
+    const child = first.process.fork();
+    const [firstChild, secondChild] = [first.inProcess(child), second.inProcess(child)];
+    firstChild[Symbol.dispose]();
+    expect(child.exitStatus).toBeNull();
+    expect(secondChild.malloc_usable_size(pointer)).toBe(100);
+    secondChild[Symbol.dispose]();
+    expect(child.procfs("maps")).toBe("");
+  });
+
+  test("ends quietly after its process", () => {
+    const heap = openHeap();
+    const guest = openHeap({ process: heap.process });
+    guest.malloc(200_000);
+    heap[Symbol.dispose]();
+    expect(heap.process.exitStatus).toBe(0);
+    expect(() => guest[Symbol.dispose]()).not.toThrow();
+  });
+
   test("keeps what other threads had cached, though only the forking one goes on", () => {
     const heap = openHeap();
     const thread = heap.process.createThread();
