@@ -5,6 +5,7 @@ import {
   GRANULE_SIZE,
   OFFSET_MASK,
   PAGE_MASK,
+  PAGE_SHIFT,
   PAGE_SIZE,
   PAGES_PER_BYTE,
   PTE_FRAME_MASK,
@@ -17,10 +18,13 @@ import {
 import { Memory } from "./memory.ts";
 import { PTE_BANK_MASK } from "./mmu.ts";
 import * as mte from "./mte.ts";
-import { fillTagRange, tagAndZeroRange } from "./tag-store.ts";
+import { tagAndZeroRange } from "./tag-store.ts";
 
 /** Up to this many bytes a loop over words beats a typed-array call. */
 const LONG = 1024;
+
+/** A position's distance to the place of its granule's tag: two granules a byte, frames in the same order. */
+const PAIR_SHIFT = GRANULE_SHIFT + 1;
 
 /** Addresses of the methods that override Memory's may have tags; those of the tag methods have none. */
 export class UncheckedMemory extends Memory {
@@ -79,26 +83,66 @@ export class UncheckedMemory extends Memory {
     else this.ram.setTag(entry >>> PTE_FRAME_SHIFT, (address & OFFSET_MASK) >> GRANULE_SHIFT, tag);
   }
 
-  /** Gives [address, address + length), multiples of 16, a tag and zeroes it: STZG at the edges, DC GZVA for whole blocks. */
-  tagAndZero(address: number, length: number, tag: number): void {
-    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+  /**
+   * The position in the first bank of [address, address + length), if it lies in one PROT_MTE page that may be loaded and
+   * stored; −1 if anything is out of the ordinary. What the methods ending in "There" take, until the next system call.
+   */
+  positionOf(address: number, length: number): number {
     const offset = address & OFFSET_MASK;
-    const entry = this.entries[page];
-    const needed = PTE_WRITE | PTE_MTE;
-    if ((entry & (needed | PTE_BANK_MASK)) !== needed || offset + length > PAGE_SIZE) {
-      tagAndZeroRange(this, address + tag * TAG_UNIT, length);
-      return;
-    }
-    const position = (((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0;
-    if (length > LONG) this.bytes.fill(0, position, position + length);
+    const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
+    const needed = PTE_READ | PTE_WRITE | PTE_MTE;
+    if ((entry & (needed | PTE_BANK_MASK)) !== needed || offset + length > PAGE_SIZE) return -1;
+    return ((entry & PTE_FRAME_MASK) << 2) | offset;
+  }
+
+  wordThere(position: number): number {
+    return this.view.getInt32(position, true);
+  }
+
+  setWordThere(position: number, value: number): void {
+    this.view.setInt32(position, value, true);
+  }
+
+  /** LDG at a position. */
+  tagThere(position: number): number {
+    return (this.granuleTags[position >>> PAIR_SHIFT] >> ((position >> 2) & 4)) & 15;
+  }
+
+  /** STG of one granule with tag 0. */
+  clearTagThere(position: number): void {
+    this.granuleTags[position >>> PAIR_SHIFT] &= 0xf0 >> ((position >> 2) & 4);
+  }
+
+  /** As {@link tagAndZero}. */
+  tagAndZeroThere(position: number, length: number, tag: number): void {
+    const end = position + length;
+    if (length > LONG) this.bytes.fill(0, position, end);
     else {
       const { words } = this;
-      const end = (position + length) >>> 3;
-      for (let word = position >>> 3; word < end; word++) words[word] = 0;
+      for (let word = position >>> 3; word < end >>> 3; word += 2) {
+        words[word] = 0;
+        words[word + 1] = 0;
+      }
     }
-    const first = offset >> GRANULE_SHIFT;
-    fillTagRange(this.ram, entry >>> PTE_FRAME_SHIFT, first, first + (length >> GRANULE_SHIFT), tag);
-    this.countBlocks(offset, length);
+    const { granuleTags } = this;
+    this.ram.mayHaveTags[position >>> PAGE_SHIFT] = 1;
+    // A byte has two granules' tags: half a byte at either end, whole ones between.
+    let pair = position >>> PAIR_SHIFT;
+    const lastPair = end >>> PAIR_SHIFT;
+    if ((position & GRANULE_SIZE) !== 0) {
+      granuleTags[pair] = (granuleTags[pair] & 0x0f) | (tag << 4);
+      pair++;
+    }
+    for (const both = tag * 0x11; pair < lastPair; pair++) granuleTags[pair] = both;
+    if ((end & GRANULE_SIZE) !== 0) granuleTags[lastPair] = (granuleTags[lastPair] & 0xf0) | tag;
+    this.countBlocks(position & OFFSET_MASK, length);
+  }
+
+  /** Gives [address, address + length), multiples of 16, a tag and zeroes it: STZG at the edges, DC GZVA for whole blocks. */
+  tagAndZero(address: number, length: number, tag: number): void {
+    const position = this.positionOf(address, length);
+    if (position >= 0) this.tagAndZeroThere(position, length, tag);
+    else tagAndZeroRange(this, address + tag * TAG_UNIT, length);
   }
 
   private countBlocks(offset: number, length: number): void {
@@ -107,6 +151,14 @@ export class UncheckedMemory extends Memory {
     if (blocks > 0) this.counters.gzvaBlocks += blocks;
   }
 
+  /** Zeroes the granule at a position. */
+  zeroGranuleThere(position: number): void {
+    const word = position >>> 3;
+    this.words[word] = 0;
+    this.words[word + 1] = 0;
+  }
+
+  private readonly granuleTags = this.ram.tags;
   private readonly blockShift = 31 - Math.clz32(this.ram.gzvaBlockBytes);
   /** The first bank by 64-bit words; only ever stores zeroes. */
   private readonly words = new Float64Array(this.ram.banks[0].buffer);

@@ -1,4 +1,5 @@
 // Chunk headers in simulated memory: where the word lies, what it packs, and that damage is found.
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   ChunkHeaders,
@@ -43,6 +44,18 @@ describe.each(["crc32c", "bsd"] as const)("with %s checksums", (form) => {
     headers.store(memory, pointer, low, 0);
     memory.copy(pointer + 32 - HEADER_SIZE, pointer - HEADER_SIZE, 8);
     expect(headers.isValid(memory, pointer + 32)).toBe(false);
+  });
+
+  test("a header changed in place is the one that a store would make", () => {
+    const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+    fc.assert(
+      fc.property(word, word, fc.nat(0xffff), (before, after, offset) => {
+        headers.store(memory, pointer, before, offset);
+        const high = headers.highFor(pointer, before, memory.getInt32(pointer - HEADER_SIZE + 4), after);
+        headers.store(memory, pointer, after, offset);
+        expect(high).toBe(memory.getInt32(pointer - HEADER_SIZE + 4));
+      }),
+    );
   });
 
   test("damage to any of the eight bytes is found", () => {
