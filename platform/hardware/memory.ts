@@ -32,7 +32,7 @@ export class Memory extends Mmu {
   /** The first bank, one hop away for the fast path. */
   protected readonly bytes: Uint8Array;
   protected readonly view: DataView;
-  private readonly undefinedBits: Uint8Array;
+  protected readonly undefinedBits: Uint8Array;
   /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
   private position = 0;
   private staged = false;

@@ -5,6 +5,7 @@ import { BusError, SegmentationFault } from "../hardware/faults.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler } from "../hardware/mmu.ts";
+import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { OutOfMemoryError } from "./errors.ts";
 import {
   FAULT_DONE,
@@ -33,7 +34,8 @@ export class Thread implements FaultHandler {
     this.process = process;
     this.tid = tid;
     const { machine } = process.kernel;
-    this.memory = new Memory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
+    const ThreadMemory = machine.shadow ? ValidatedMemory : Memory;
+    this.memory = new ThreadMemory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
     this.memory.randomTagState = process.kernel.random();
     applyControl(this);
   }
