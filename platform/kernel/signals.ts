@@ -58,6 +58,14 @@ export class SignalActions {
     return this.actions.get(signal) ?? "default";
   }
 
+  get ignored(): readonly number[] {
+    return [...this.actions].filter(([, action]) => action === "ignore").map(([signal]) => signal);
+  }
+
+  get caught(): readonly number[] {
+    return [...this.actions].filter(([, action]) => action !== "ignore").map(([signal]) => signal);
+  }
+
   /** @returns the disposition before. @throws SystemError EINVAL: no such signal, or one that cannot be caught. */
   set(signal: number, action: SignalDisposition): SignalDisposition {
     requireSignal(signal, "rt_sigaction");
@@ -90,6 +98,16 @@ export class SignalMask {
   /** Blocked signals that arrived meanwhile (sigpending). */
   get pending(): readonly number[] {
     return [...this.waiting.keys()];
+  }
+
+  get blockedSignals(): readonly number[] {
+    return [...this.blocked];
+  }
+
+  /** Those that wait for this thread, since it caused them, or for any of its process, since kill sent them. */
+  pendingFor(whom: "thread" | "process"): readonly number[] {
+    const sent = [...this.waiting.values()].filter(({ code }) => (code === "SI_USER") === (whom === "process"));
+    return sent.map(({ signal }) => signal);
   }
 
   hold(info: SignalInfo): void {

@@ -8,7 +8,7 @@ import { SystemError } from "../../../platform/kernel/errors.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import * as mman from "../../../platform/kernel/mman.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
-import { permissionText, vmFlagNames } from "../../../platform/kernel/procfs.ts";
+import { permissionText, vmFlagNames } from "../../../platform/kernel/procfs-maps.ts";
 import { type PlainArea, PlainAreas, type PlainPage, withMarks, without } from "./plain-areas.ts";
 
 const BASE = 0x10_0000_0000;
