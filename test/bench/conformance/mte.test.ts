@@ -72,6 +72,24 @@ describe("a recording that is wrong", () => {
     expect(printed).toContain(where);
   });
 
+  test.each([
+    ["a step", '"steps":[{"op":"stga","at":0}]', 'unknown op in step 1: "stga" (known: addg, '],
+    ["a step of a child", '"steps":[{"op":"fork","child":[{"op":"x"}]}]', 'unknown op in step 1, child step 1: "x"'],
+    ["a script's step", '"steps":[{"op":"irg"}],"endBytes":"","endTags":[],"seed":1', 'unknown op in step 1: "irg"'],
+    ["an instruction", '"op":"addx","xn":{"addr":0,"tag":0}', 'unknown instruction "addx" (known: addg, gmi'],
+    ["a page", '"op":"stg","pages":"mx","then":[]', 'unknown page "x" (known: m, n, p, q, r, u)'],
+    ["a protection", '"steps":[{"op":"mprotect","at":0,"len":1,"prot":["RAED"]}]', 'unknown protection "RAED"'],
+    ["an advice", '"steps":[{"op":"madvise","at":0,"len":1,"advice":"MADV_X"}]', 'unknown advice "MADV_X"'],
+    ["a mapping", '"steps":[{"op":"mmap","at":0,"len":1,"kind":"anon","prot":0}]', 'unknown kind of mapping "anon"'],
+    ["a mode", '"steps":[{"op":"mode","mode":"both"}],"endBytes":"","endTags":[],"seed":1', 'unknown mode "both"'],
+  ])("that names %s unknown to the format fails, with its place and what is known", async (_what, fields, message) => {
+    const good = await find("scenarios.jsonl.gz", "linear-overflow");
+    const { tally, printed } = await run(`{"id":"odd",${fields}}`, good);
+    expect(tally).toEqual({ passed: 1, failed: 1 });
+    expect(printed).toMatch(/^odd \(.*cases\.jsonl:1\), /);
+    expect(printed).toContain(message);
+  });
+
   test("counts lines that are no case, and files that cannot be read, as failed", async () => {
     const { tally, printed } = await run('{"id":"x"}', "{", '{"name":"y","steps":[]}');
     expect(tally).toEqual({ passed: 0, failed: 3 });
