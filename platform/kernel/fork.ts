@@ -15,7 +15,15 @@ import { exitMmap } from "./exit-mmap.ts";
 import { NO_FRAME } from "./frames.ts";
 import { installEntry, makeEntry } from "./pte.ts";
 import { ResourceLimits } from "./rlimit.ts";
-import { isCowMapping, VM_ACCOUNT, VM_DONTCOPY, VM_LOCKED_MASK, VM_UFFD_MISSING, VM_WIPEONFORK } from "./vm-flags.ts";
+import {
+  isCowMapping,
+  VM_ACCOUNT,
+  VM_DONTCOPY,
+  VM_LOCKED_MASK,
+  VM_MAYBE_GUARD,
+  VM_UFFD_MISSING,
+  VM_WIPEONFORK,
+} from "./vm-flags.ts";
 import { holdFile } from "./vma-merge.ts";
 
 /**
@@ -44,7 +52,8 @@ function forkArea(parent: AddressSpace, child: AddressSpace, id: number): void {
   const flags = vmas.flags[id] & ~(VM_LOCKED_MASK | VM_UFFD_MISSING);
   const start = vmas.startPage[id];
   const end = vmas.endPage[id];
-  if ((flags & VM_ACCOUNT) !== 0 && !kernel.commit(end - start)) throw new SystemError("ENOMEM", "fork", "overcommit");
+  if ((flags & VM_ACCOUNT) !== 0 && !kernel.commit(end - start, parent))
+    throw new SystemError("ENOMEM", "fork", "overcommit");
   const file = vmas.files[id];
   const copy = child.vmas.insert({
     start,
@@ -57,10 +66,16 @@ function forkArea(parent: AddressSpace, child: AddressSpace, id: number): void {
   });
   holdFile(child, file, vmas.anonymous[id] === 0);
   child.account(flags, end - start);
-  if ((flags & VM_WIPEONFORK) !== 0 || vmas.anonVma[id] === 0) return;
-  // The child's area has an anon_vma of its own behind its parent's (anon_vma_fork).
-  child.vmas.anonVma[copy] = kernel.nextAnonVma();
-  child.vmas.anonChain[copy] = vmas.anonChain[id] + 1;
+  if ((flags & VM_WIPEONFORK) !== 0) return;
+  const hasAnonVma = vmas.anonVma[id] !== 0;
+  // What a fault could not restore must be copied: private pages and guard markers (vma_needs_copy). MREMAP_DONTUNMAP takes
+  // an area's anon_vma and leaves it its mark of guards.
+  if (!hasAnonVma && (flags & VM_MAYBE_GUARD) === 0) return;
+  if (hasAnonVma) {
+    // The child's area has an anon_vma of its own behind its parent's (anon_vma_fork).
+    child.vmas.anonVma[copy] = kernel.nextAnonVma();
+    child.vmas.anonChain[copy] = vmas.anonChain[id] + 1;
+  }
   copyEntries(parent, child, start, end, flags);
 }
 

@@ -1,13 +1,14 @@
 // Files in RAM: memfd_create, shared anonymous memory, and what can be done to their length and pages (mm/shmem.c).
 // Their page cache is inode.ts; mapping them is mmap.ts and fault.ts.
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./file.ts";
 import { NO_FRAME } from "./frames.ts";
 import { Inode, pageIndexOf } from "./inode.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Thread } from "./thread.ts";
-import { copyFromUser, copyToUser } from "./uaccess.ts";
+import { copyFromUser, copyToUser, faultInReadable, presentBytes } from "./uaccess.ts";
 import { VM_MTE_ALLOWED } from "./vm-flags.ts";
 import { unmapFilePages } from "./zap.ts";
 
@@ -50,16 +51,17 @@ export function createMemfd(kernel: Kernel, name: string, flags: number): OpenFi
 
 /**
  * The object behind a MAP_SHARED | MAP_ANONYMOUS area (shmem_zero_setup). `pages` are promised now unless `reserve` is "none"
- * (VM_NORESERVE). @throws SystemError ENOMEM: overcommit; ENFILE
+ * (VM_NORESERVE), to the process of `space`. @throws SystemError ENOMEM: overcommit; ENFILE
  */
 export function createSharedAnonymous(
-  kernel: Kernel,
+  space: AddressSpace,
   pages: number,
   { reserve }: { readonly reserve: "all" | "none" },
 ): OpenFile {
+  const { kernel } = space;
   const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), pages * PAGE_SIZE);
   if (reserve === "all") {
-    if (!kernel.commit(pages)) throw new SystemError("ENOMEM", "mmap", "overcommit");
+    if (!kernel.commit(pages, space)) throw new SystemError("ENOMEM", "mmap", "overcommit");
     inode.committedPages = pages;
     inode.onEvicted = () => kernel.uncommit(pages);
   }
@@ -104,10 +106,15 @@ function writeFile(thread: Thread, file: OpenFile, address: number, length: numb
       if (done === 0) throw new SystemError("ENOMEM", "write");
       break;
     }
-    const chunk = new Uint8Array(bytes);
+    // First what can be had without a fault, which may be nothing: the file has its new length before the buffer is faulted in.
+    const present = presentBytes(thread, address + done, bytes);
+    const chunk = new Uint8Array(present);
     const copied = copyFromUser(thread, address + done, chunk);
     if (position + copied > inode.size) inode.size = position + copied;
-    if (copied === 0) break;
+    if (copied === 0) {
+      if (present > 0 || faultInReadable(thread, address + done, bytes) === 0) break;
+      continue;
+    }
     ram.bankOf(frame).set(chunk.subarray(0, copied), ram.positionOf(frame) + (position & OFFSET_MASK));
     ram.fillValidity(frame, 0);
     done += copied;
@@ -116,11 +123,16 @@ function writeFile(thread: Thread, file: OpenFile, address: number, length: numb
   return done;
 }
 
-/** Sets the length of a file; pages beyond it leave every mapping, private copies included (shmem_setattr, truncate_pagecache). */
+/**
+ * Sets the length of a file; pages beyond it leave every mapping, private copies included (shmem_setattr). A length that stays
+ * the same also drops pages that a failed write left behind the end, and clears what a mapping stored there.
+ */
 export function truncate(inode: Inode, length: number): void {
-  if (length < inode.size) {
+  if (length <= inode.size) {
     const firstGone = Math.ceil(length / PAGE_SIZE);
-    unmapFilePages(inode, firstGone, Number.MAX_SAFE_INTEGER, { privateCopies: "drop" });
+    if (inode.size > firstGone * PAGE_SIZE) {
+      unmapFilePages(inode, firstGone, Number.MAX_SAFE_INTEGER, { privateCopies: "drop" });
+    }
     inode.dropPages(firstGone, Number.POSITIVE_INFINITY);
     inode.zeroRange(length, firstGone * PAGE_SIZE);
   }

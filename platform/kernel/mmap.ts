@@ -174,7 +174,11 @@ function checkFile(
     throw new SystemError("EINVAL", "mmap", `mapping type ${type}`);
   }
   if (!file.readable) throw new SystemError("EACCES", "mmap", "the file is not open for reading");
-  if (file.operations.mmap === undefined) throw new SystemError("ENODEV", "mmap", file.operations.path);
+  if (file.operations.mmap === undefined) {
+    // Pipes, anonymous inodes and procfs, all that cannot be mapped here, lie on file systems without programs (path_noexec).
+    if ((prot & PROT_EXEC) !== 0) throw new SystemError("EPERM", "mmap", `${file.operations.path} holds no programs`);
+    throw new SystemError("ENODEV", "mmap", file.operations.path);
+  }
   if ((request.flags & VM_GROWSDOWN) !== 0) throw new SystemError("EINVAL", "mmap", "a file mapping does not grow");
 }
 
@@ -192,14 +196,15 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
     throw new SystemError("EINVAL", "mmap", "PROT_MTE on a file that has no tags");
   }
   if ((request.flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE) {
-    if (!kernel.commit(pages - replaced.accounted)) throw new SystemError("ENOMEM", "mmap", "overcommit");
+    const charge = pages - replaced.accounted;
+    if (charge !== 0 && !kernel.commit(charge, space)) throw new SystemError("ENOMEM", "mmap", "overcommit");
     // What the old areas had committed is given back as they are unmapped; it was part of the charge above.
     kernel.committedPages += replaced.accounted;
     request.flags |= VM_ACCOUNT;
   }
   const shared = (request.flags & VM_SHARED) !== 0;
   const reserve = (request.flags & VM_NORESERVE) !== 0 ? "none" : "all";
-  const mapped = file ?? (shared ? createSharedAnonymous(kernel, pages, { reserve }) : null);
+  const mapped = file ?? (shared ? createSharedAnonymous(space, pages, { reserve }) : null);
   unmapRange(space, start, end, "mmap");
   const range = {
     start,

@@ -45,6 +45,32 @@ export function copyToUser(thread: Thread, address: number, source: Uint8Array):
   return transfer(thread, address, source, ACCESS_STORE);
 }
 
+/** How many of `length` bytes at `address` can be read without a fault. */
+export function presentBytes(thread: Thread, address: number, length: number): number {
+  const { pageTable } = thread.process.addressSpace;
+  return countReachable(thread, address, length, (page) => isAccessible(pageTable.entries[page], ACCESS_LOAD));
+}
+
+/** Faults in every page of a buffer for reading (fault_in_readable). @returns bytes before the first page that is refused. */
+export function faultInReadable(thread: Thread, address: number, length: number): number {
+  const { process } = thread;
+  const space = process.addressSpace;
+  return countReachable(thread, address, length, (page) => userFrame(space, process, page, ACCESS_LOAD) !== NO_FRAME);
+}
+
+function countReachable(
+  thread: Thread,
+  address: number,
+  length: number,
+  isReachable: (page: number) => boolean,
+): number {
+  const start = userAddress(thread, address);
+  if (!accessOk(start, length)) return 0;
+  let at = start;
+  while (at < start + length && isReachable(Math.floor(at / PAGE_SIZE))) at += PAGE_SIZE - (at & OFFSET_MASK);
+  return Math.min(at - start, length);
+}
+
 function transfer(thread: Thread, address: number, buffer: Uint8Array, access: number): number {
   const { process } = thread;
   const space = process.addressSpace;

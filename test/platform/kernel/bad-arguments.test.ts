@@ -30,6 +30,7 @@ const cases: Record<string, readonly Case[]> = {
     ["an unaligned offset", "EINVAL", ({ process, file }) => process.mmap(0, 4096, RW, PRIVATE, file, 1)],
     ["a bad descriptor", "EBADF", ({ process }) => process.mmap(0, 4096, RW, PRIVATE, 99, 0)],
     ["a pipe", "ENODEV", ({ process, readEnd }) => process.mmap(0, 4096, 1, PRIVATE, readEnd, 0)],
+    ["a program from a pipe", "EPERM", ({ process, readEnd }) => process.mmap(0, 4096, 5, PRIVATE, readEnd, 0)],
     ["the write end of a pipe", "EACCES", ({ process, writeEnd }) => process.mmap(0, 4096, 1, PRIVATE, writeEnd, 0)],
     [
       "a read-only file to be shared and written",

@@ -94,6 +94,19 @@ test("guard markers are inherited", () => {
   kernel.checkInvariants();
 });
 
+test("an area that once held guard markers gives its child even zero pages, though MREMAP_DONTUNMAP took its anon_vma", () => {
+  process.madvise(at, PAGE_SIZE, mman.MADV_GUARD_INSTALL);
+  const target = process.mmap(0, PAGES * PAGE_SIZE, 0, PRIVATE_ANONYMOUS);
+  const flags = mman.MREMAP_MAYMOVE | mman.MREMAP_FIXED | mman.MREMAP_DONTUNMAP;
+  process.mremap(at, PAGES * PAGE_SIZE, PAGES * PAGE_SIZE, flags, target);
+  process.memory.getUint8(at);
+  const child = process.fork();
+  expect(child.pagemap(at, PAGE_SIZE)[0]).not.toBe(0n);
+  expect(child.memory.getUint8(at)).toBe(0);
+  expect(child.minorFaults).toBe(0);
+  kernel.checkInvariants();
+});
+
 test("locks are not inherited, limits and the break are", () => {
   process.mlock(at, PAGES * PAGE_SIZE);
   process.mlockall(mman.MCL_FUTURE);
