@@ -9,6 +9,7 @@ import { type FileOperations, OpenFile } from "./file.ts";
 import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./frames.ts";
 import type { Inode } from "./inode.ts";
 import { checkKernelInvariants } from "./invariants.ts";
+import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type OvercommitMode } from "./overcommit.ts";
 import { Process, type ProcessOptions } from "./process.ts";
 import { type SystemCall, SystemCallTable } from "./syscall-table.ts";
 import type { PreferredTagCheckMode } from "./tagged-address.ts";
@@ -17,7 +18,7 @@ export interface KernelOptions {
   /** How frames that will be filled are initialised (R8). Default "plumbed". */
   readonly initialisation?: InitialisationPolicy;
   /** vm.overcommit_memory: 0 heuristic, 1 always (Android's setting, and the default here), 2 never. */
-  readonly overcommit?: 0 | 1 | 2;
+  readonly overcommit?: OvercommitMode;
   /** vm.overcommit_ratio in percent, for mode 2. Default 50. */
   readonly overcommitRatio?: number;
   /** vm.max_map_count. Default 65530. */
@@ -41,8 +42,8 @@ export class Kernel {
   readonly processes = new Map<number, Process>();
   readonly maxMapCount: number;
   readonly fileMax: number;
-  readonly overcommit: 0 | 1 | 2;
-  readonly overcommitRatio: number;
+  readonly overcommit: OvercommitMode;
+  private readonly commitSettings: CommitSettings;
   readonly capabilities: { readonly ipcLock: boolean };
   readonly systemCalls = new SystemCallTable();
   /** What the CPU does for threads that ask for both tag-check modes (sysfs mte_tcf_preferred). */
@@ -82,7 +83,7 @@ export class Kernel {
     this.counters = this.machine.counters;
     this.frames = new FrameAllocator(this.machine, initialisation);
     this.overcommit = overcommit;
-    this.overcommitRatio = overcommitRatio;
+    this.commitSettings = bootCommitSettings(this.machine.frameCount, overcommitRatio);
     this.maxMapCount = maxMapCount;
     this.fileMax = fileMax;
     this.capabilities = { ipcLock: options.ipcLock ?? false };
@@ -134,15 +135,15 @@ export class Kernel {
     });
   }
 
-  /** Promises `pages` to an area, by the overcommit mode (__vm_enough_memory). @returns whether it may be. */
-  commit(pages: number): boolean {
-    const { frameCount } = this.machine;
-    if (this.overcommit === 0 && pages > frameCount) return false;
-    if (this.overcommit === 2 && pages > 0) {
-      const limit = Math.floor((frameCount * this.overcommitRatio) / 100);
-      if (this.committedPages + pages > limit) return false;
-    }
-    this.committedPages += pages;
+  /**
+   * Promises `pages` to an area of `space`, by the overcommit mode; fewer than 0 take a promise back, and mode 2 looks at the sum
+   * even then. @returns whether it may be; nothing is promised if not.
+   */
+  commit(pages: number, space: AddressSpace): boolean {
+    if (this.overcommit === 0 && pages > this.machine.frameCount) return false;
+    const committed = this.committedPages + pages;
+    if (this.overcommit === 2 && !isBelowCommitLimit(this.commitSettings, committed, space.totalPages)) return false;
+    this.committedPages = committed;
     return true;
   }
 

@@ -98,7 +98,7 @@ function protectArea(
       throw new SystemError("ENOMEM", "mprotect", "RLIMIT_DATA");
     if ((oldFlags & (VM_ACCOUNT | VM_WRITE | VM_SHARED | VM_NORESERVE)) === 0) {
       charge = pages;
-      if (!kernel.commit(charge)) throw new SystemError("ENOMEM", "mprotect", "overcommit");
+      if (!kernel.commit(charge, space)) throw new SystemError("ENOMEM", "mprotect", "overcommit");
       flags |= VM_ACCOUNT;
     }
   } else if ((oldFlags & VM_ACCOUNT) !== 0 && vmas.anonymous[id] === 1 && vmas.anonVma[id] === 0) {

@@ -125,7 +125,8 @@ function growInPlace(space: AddressSpace, { start, oldPages, newPages }: Remap, 
   const { vmas, kernel } = space;
   const flags = vmas.flags[id];
   const more = newPages - oldPages;
-  if ((flags & VM_ACCOUNT) !== 0 && !kernel.commit(more)) throw new SystemError("ENOMEM", "mremap", "overcommit");
+  if ((flags & VM_ACCOUNT) !== 0 && !kernel.commit(more, space))
+    throw new SystemError("ENOMEM", "mremap", "overcommit");
   const end = start + oldPages;
   // The new part is like a range of its own that joins this area, and perhaps the next one (vma_merge_extend).
   mergeNewRange(space, {
@@ -201,7 +202,8 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
   const areaFlags = vmas.flags[id];
   const keepsOld = (flags & MREMAP_DONTUNMAP) !== 0;
   const charge = (areaFlags & VM_ACCOUNT) === 0 ? 0 : keepsOld ? newPages : newPages - oldPages;
-  if (!kernel.commit(charge)) throw new SystemError("ENOMEM", "mremap", "overcommit");
+  if ((areaFlags & VM_ACCOUNT) !== 0 && !kernel.commit(charge, space))
+    throw new SystemError("ENOMEM", "mremap", "overcommit");
   const moved = copyArea(space, id, start, target, newPages);
   moveEntries(space, start, target, oldPages);
   space.account(areaFlags, newPages);

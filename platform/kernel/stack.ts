@@ -29,7 +29,7 @@ export function growStack(space: AddressSpace, page: number): number {
   prepareAnonVma(space, id);
   if (size * PAGE_SIZE > space.limits.soft(RLIMIT_STACK) || pages > vmas.pageOffset[id]) return -1;
   if (!space.mayExpand(vmas.flags[id], pages) || !space.mayLock(vmas.flags[id], pages)) return -1;
-  if ((vmas.flags[id] & VM_ACCOUNT) !== 0 && !space.kernel.commit(pages)) return -1;
+  if ((vmas.flags[id] & VM_ACCOUNT) !== 0 && !space.kernel.commit(pages, space)) return -1;
   vmas.setRange(id, page, vmas.endPage[id], vmas.pageOffset[id] - pages);
   space.account(vmas.flags[id], pages);
   if ((vmas.flags[id] & VM_LOCKED) !== 0) space.lockedPages += pages;
