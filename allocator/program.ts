@@ -142,11 +142,12 @@ export class Program {
   /**
    * Gives a whole mapping back for good. Where the map count forbids to unmap it, its pages are given back and the address
    * space is left (Scudo would die of R-unmap).
+   * @param mapped bytes of it that are still mapped: mremap may have taken some away
    */
-  discard(address: number, length: number): void {
+  discard(address: number, length: number, mapped = length): void {
     this.onDiscard?.(address, length);
     if (this.unmap(address, length)) return;
-    this.leakedBytes += length;
+    this.leakedBytes += mapped;
     this.releasePages(address, length);
   }
 

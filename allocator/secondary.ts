@@ -174,6 +174,8 @@ export class Secondary {
     } else if (isReleased && (fill === FILL_ZERO || this.largeFill === "none")) {
       return cleanId;
     }
+    // Should the fill find no frame, the entry stays in the cache with a part of it.
+    cache.markDirty(slot);
     this.fillBlock(block, commitBase + commitSize, fill);
     return cache.cleanId[slot];
   }
@@ -354,7 +356,7 @@ export class Secondary {
       this.program.discard(mapBase, mapSize);
       return 0;
     }
-    this.program.discard(oldMapBase, oldMapSize);
+    this.program.discard(oldMapBase, oldMapSize, oldMapSize - moving);
     const moved = block - oldCommitBase + commitBase;
     this.link(moved, commitBase, commitSize, mapBase, mapSize, cleanId);
     this.countFree(oldCommitSize, oldMapSize);

@@ -49,6 +49,9 @@ export class TrackedSecondary extends Secondary {
     const isReleased = cache.time[slot] === 0 || program.releasePages(commitBase, commitSize);
     if (cleanId !== this.wantedClean(fill) || !isReleased) cleanId = this.commit(commitBase, commitSize, fill);
     if (fill === FILL_PATTERN && !this.isZeroing && cleanId !== CLEAN_PATTERN && cleanId !== NO_MEMORY) {
+      // Should the fill find no frame, the entry stays in the cache with a part of it.
+      cache.cleanId[slot] = cleanId;
+      cache.markDirty(slot);
       this.fillBlock(block, commitBase + commitSize, fill);
     }
     return cleanId;
