@@ -1,6 +1,7 @@
 // Limits that a process, its cgroup, its kernel or its machine may have: what the heap answers when it reaches each, that it is
 // usable after it, and that nothing is left behind. The n-th failure of single calls is failures-operations.test.ts.
 import { describe, expect, test } from "vitest";
+import type { Heap } from "../../allocator/heap.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
 import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
@@ -139,7 +140,7 @@ describe("reference pages", () => {
     return heap;
   }
 
-  function expectPattern(heap: OpenHeap, pointer: number, size: number): void {
+  function expectPattern(heap: Heap, pointer: number, size: number): void {
     for (const at of [0, 4096, size >> 1, size - 4]) {
       expect(heap.memory.getUint32(pointer + (at & ~3))).toBe(0x04030201);
     }
