@@ -30,6 +30,7 @@ export class Recording {
   constructor(heap: Heap, sink: RecordSink, { format = "binary" }: RecordOptions = {}) {
     this.writer = new TraceWriter(sink, format);
     this.recorder = new Recorder((batch) => {
+      if (!this.isRunning) return;
       try {
         this.writer.add(batch);
       } catch (error) {
