@@ -70,4 +70,10 @@ async function main(argv: string[]): Promise<void> {
   await benchmark.run(named ? argv.slice(1) : argv);
 }
 
+// A reader that has seen enough (`npm run bench -- help | head -1`) is no failure: what is left to say is dropped.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
+
 await main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 // The options that every benchmark shares, on one argument library: --quick and --json, numbers that are checked, exit
 // code 2 with a sentence for a wrong argument. Each benchmark adds its own options.
-import { writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { Command, InvalidArgumentError } from "commander";
 import { describeHost } from "./machine.ts";
 
@@ -9,7 +9,7 @@ export function benchmarkCommand(name: string, description: string): Command {
   return new Command(`npm run bench -- ${name}`)
     .description(description)
     .option("--quick", "fewer samples: an impression, not a measurement")
-    .option("--json <file>", "also write every figure to this file")
+    .option("--json <file>", "also write every figure to this file", writableFile)
     .allowExcessArguments(false)
     .configureHelp({ helpWidth: 100 })
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
@@ -21,6 +21,18 @@ export function positiveInteger(text: string): number {
     throw new InvalidArgumentError(`"${text}" is not a whole number from 1 to 999999999.`);
   }
   return Number(text);
+}
+
+/** A file that can be written, found out before anything is measured; the check leaves no file that was not there. */
+function writableFile(file: string): string {
+  const isNew = !existsSync(file);
+  try {
+    closeSync(openSync(file, "a"));
+  } catch (error) {
+    throw new InvalidArgumentError(`It cannot be written: ${(error as Error).message}`);
+  }
+  if (isNew) rmSync(file);
+  return file;
 }
 
 /** Writes the figures with the machine they are from and the command that made them. */

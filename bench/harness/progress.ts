@@ -6,6 +6,8 @@ export interface Progress {
   done(): void;
 }
 
+const CLEAR_LINE = "\r\u001b[2K";
+
 const silent: Progress = { step() {}, done() {} };
 
 /** @param total steps that will come, for the count in front. */
@@ -15,10 +17,11 @@ export function startProgress(total: number, stream: NodeJS.WriteStream = proces
   return {
     step(what) {
       steps++;
-      stream.write(`\r\u001b[2K[${steps}/${total}] ${what}`.slice(0, (stream.columns ?? 80) + 5));
+      // The last column stays free: many terminals go to the next line once it is written, and that could not be taken away.
+      stream.write(CLEAR_LINE + `[${steps}/${total}] ${what}`.slice(0, (stream.columns ?? 80) - 1));
     },
     done() {
-      stream.write("\r\u001b[2K");
+      stream.write(CLEAR_LINE);
     },
   };
 }
