@@ -25,8 +25,11 @@ export function parseFrames(trace: string | null): Frame[] {
 
 /** The file as a path, whatever the host's form; queries that a module runner adds are left out. */
 export function pathOfFrame({ file }: Frame): string {
-  const path = file.split("?")[0];
-  return path.startsWith("file://") ? decodeURIComponent(new URL(path).pathname) : path;
+  return pathOfUrl(file.split("?")[0]);
+}
+
+function pathOfUrl(url: string): string {
+  return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : url;
 }
 
 /** The path, without the folder that the host's program runs in. */
@@ -46,7 +49,16 @@ export function formatFrame(frame: Frame, { stable }: { readonly stable: boolean
   return frame.functionName === "" ? `at ${place}` : `at ${frame.functionName} (${place})`;
 }
 
-/** Frames of runners and of the host say nothing of the program. */
+/** Folder of the library, source or compiled, wherever a checkout is linked; null in a bundle, where folders are gone. */
+const LIBRARY_FOLDER = /\/allocator\/checker\/frames\.[jt]s$/.test(new URL(import.meta.url).pathname)
+  ? pathOfUrl(new URL("../../", import.meta.url).href)
+  : null;
+const LIBRARY_FLOORS = ["platform/", "refpage/", "allocator/"].map((floor) => `${LIBRARY_FOLDER}${floor}`);
+
+/** Frames of the library itself, of runners and of the host say nothing of the program. */
 export function isProgramFrame(frame: Frame): boolean {
-  return !frame.file.startsWith("node:") && !frame.file.includes("/node_modules/");
+  if (frame.file.startsWith("node:") || frame.file.includes("/node_modules/")) return false;
+  if (LIBRARY_FOLDER === null) return true;
+  const path = pathOfFrame(frame);
+  return !LIBRARY_FLOORS.some((floor) => path.startsWith(floor));
 }
