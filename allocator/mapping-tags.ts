@@ -4,7 +4,7 @@
 import { countAllowedTags } from "../platform/hardware/tags.ts";
 
 const INITIAL_CAPACITY = 64;
-/** Freed ranges remembered. A stale pointer to an older one is caught with the usual 14 in 15. */
+/** Freed ranges remembered, a power of two. A stale pointer to an older one is caught with the usual 14 in 15. */
 const REMEMBERED = 256;
 /**
  * As many of the chunks that lay at an address must differ in tag, so that a stale pointer is certain to fault until the
@@ -67,15 +67,17 @@ export class MappingTags {
     let mask = this.neighbourTags(start, end, { past: "cached" });
     // A long row of cached mappings could have nearly every tag; then only what lies right beside the range counts.
     if (countAllowedTags(mask) < FEWEST_CHOICES) mask = this.neighbourTags(start, end, { past: "none" });
-    let found = 0;
-    for (let age = 1; age <= REMEMBERED && found < MOST_EXCLUDED; age++) {
-      const row = (this.deadNext - age + REMEMBERED) % REMEMBERED;
-      if (this.deadTag[row] === 0) break;
+    let choices = countAllowedTags(mask | 1);
+    let row = this.deadNext;
+    for (let age = 1, found = 0; age <= REMEMBERED && found < MOST_EXCLUDED; age++) {
+      row = (row - 1) & (REMEMBERED - 1);
+      const tag = this.deadTag[row];
+      if (tag === 0) break;
       if (this.deadStart[row] >= end || this.deadEnd[row] <= start) continue;
-      const wider = mask | (1 << this.deadTag[row]);
-      if (countAllowedTags(wider | 1) < LEAST_CHOICE) break;
-      mask = wider;
       found++;
+      if (((mask >> tag) & 1) !== 0) continue;
+      if (--choices < LEAST_CHOICE) break;
+      mask |= 1 << tag;
     }
     return mask;
   }

@@ -247,18 +247,31 @@ export class Secondary {
     mapSize: number,
     cleanId: number,
   ): void {
-    const { memory } = this.program;
     const header = block - LARGE_HEADER_SIZE;
-    storeWord(memory, header + PREVIOUS, this.last);
-    storeWord(memory, header + COMMIT_BASE, commitBase);
-    storeWord(memory, header + COMMIT_SIZE, commitSize);
-    storeWord(memory, header + MAP_BASE, mapBase);
-    storeWord(memory, header + MAP_SIZE, mapSize);
-    storeWord(memory, header + NEXT, cleanId * CLEAN_ID_UNIT);
+    this.storeHeader(header, this.last, cleanId * CLEAN_ID_UNIT, commitBase, commitSize, mapBase, mapSize);
     if (this.last === 0) this.first = block;
     else this.setNext(this.last, block);
     this.last = block;
     this.blocksInUse++;
+  }
+
+  /** The six words of a large-block header, in their order. */
+  protected storeHeader(
+    header: number,
+    previous: number,
+    next: number,
+    commitBase: number,
+    commitSize: number,
+    mapBase: number,
+    mapSize: number,
+  ): void {
+    const { memory } = this.program;
+    storeWord(memory, header + PREVIOUS, previous);
+    storeWord(memory, header + NEXT, next);
+    storeWord(memory, header + COMMIT_BASE, commitBase);
+    storeWord(memory, header + COMMIT_SIZE, commitSize);
+    storeWord(memory, header + MAP_BASE, mapBase);
+    storeWord(memory, header + MAP_SIZE, mapSize);
   }
 
   private setNext(block: number, next: number): void {

@@ -3,6 +3,7 @@
 
 import * as mte from "../platform/hardware/mte.ts";
 import { tagRange } from "../platform/hardware/tag-store.ts";
+import type { UncheckedMemory } from "../platform/hardware/unchecked-memory.ts";
 import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../platform/kernel/mman.ts";
 import { HEADER_SIZE } from "./chunk-header.ts";
 import { FILL_PATTERN, FILL_ZERO } from "./fill.ts";
@@ -10,8 +11,16 @@ import { NO_DESCRIPTOR } from "./large-fill.ts";
 import { MappingTags } from "./mapping-tags.ts";
 import type { TagFailure } from "./options.ts";
 import { NO_MEMORY } from "./program.ts";
-import { CLEAN_FILL_MASK, CLEAN_PATTERN, CLEAN_ZERO, Secondary, type SecondaryOptions } from "./secondary.ts";
+import {
+  CLEAN_FILL_MASK,
+  CLEAN_PATTERN,
+  CLEAN_ZERO,
+  LARGE_HEADER_SIZE,
+  Secondary,
+  type SecondaryOptions,
+} from "./secondary.ts";
 import type { SecondaryCache } from "./secondary-cache.ts";
+import type { TaggedProgram } from "./tagged-program.ts";
 import { EXCLUDE_ZERO, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
 
 const PAGE_SIZE = 4096;
@@ -55,6 +64,11 @@ export class TaggedSecondary extends Secondary {
     this.onTagFailure = given.onTagFailure;
     this.write = given.write;
     this.program.onDiscard = (address) => this.tags.remove(address);
+  }
+
+  /** The heap's own memory, for the running thread. */
+  private get own(): UncheckedMemory {
+    return (this.program as TaggedProgram).own;
   }
 
   get tagCounts(): LargeTagCounts {
@@ -111,6 +125,31 @@ export class TaggedSecondary extends Secondary {
     this.linkedTag = tag;
   }
 
+  /** As without tags, but the page is looked up once: the first store brings it. */
+  protected override storeHeader(
+    header: number,
+    previous: number,
+    next: number,
+    commitBase: number,
+    commitSize: number,
+    mapBase: number,
+    mapSize: number,
+  ): void {
+    const { own } = this;
+    own.setInt32(header, previous | 0);
+    const place = own.positionOf(header, LARGE_HEADER_SIZE);
+    if (place < 0) {
+      super.storeHeader(header, previous, next, commitBase, commitSize, mapBase, mapSize);
+      return;
+    }
+    own.setDoubleWordThere(place, previous);
+    own.setDoubleWordThere(place + 8, next);
+    own.setDoubleWordThere(place + 16, commitBase);
+    own.setDoubleWordThere(place + 24, commitSize);
+    own.setDoubleWordThere(place + 32, mapBase);
+    own.setDoubleWordThere(place + 40, mapSize);
+  }
+
   /** A cached mapping brings its tag along, unless a neighbour has it by now. */
   protected override cleanCached(slot: number, block: number, fill: number): number {
     const cache = this.cache as SecondaryCache;
@@ -137,7 +176,7 @@ export class TaggedSecondary extends Secondary {
   tagChunk(block: number, user: number, size: number): number {
     const cleanTag = this.linkedTag;
     if (cleanTag !== 0) {
-      tagRange(this.program.memory, this.linkedBase, user - this.linkedBase);
+      this.own.clearTags(this.linkedBase, user - this.linkedBase);
       if (user + roundUpToGranule(size) < this.linkedEnd)
         this.tagEnd(block, user, size, size, cleanTag, this.linkedEnd);
       return user + cleanTag * TAG_UNIT;

@@ -9,6 +9,7 @@ const FRAME_BITS_IN_BANK = 20;
 const FRAME_IN_BANK_MASK = 0xfffff;
 /** Two tags a byte. */
 export const TAG_BYTES_PER_FRAME = GRANULES_PER_PAGE / 2;
+const TAG_WORDS_PER_FRAME = TAG_BYTES_PER_FRAME / 4;
 /** One bit a byte. */
 export const VALIDITY_BYTES_PER_FRAME = PAGE_SIZE / 8;
 
@@ -32,6 +33,8 @@ export class PhysicalMemory {
   readonly views: readonly DataView[];
   /** Allocation tags: granule g of frame f is nibble g & 1 of byte f * 128 + (g >> 1). Empty on a machine without MTE. */
   readonly tags: Uint8Array;
+  /** The same by words of eight granules: a frame has 32, and a loop over them beats a typed-array call. */
+  readonly tagWords: Int32Array;
   /** A byte a frame: 0 only if all its tags are 0, as they are of nearly all frames, so that clearing them costs nothing. */
   readonly mayHaveTags: Uint8Array;
   /** One bit a byte, 1 = undefined. Empty unless the machine was made with `shadow`. */
@@ -49,6 +52,7 @@ export class PhysicalMemory {
     this.banks = banks;
     this.views = banks.map((bank) => new DataView(bank.buffer));
     this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
+    this.tagWords = new Int32Array(this.tags.buffer);
     this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
     this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
     this.mayBeUndefined = new Uint8Array(shadow ? this.frameCount : 0);
@@ -95,8 +99,15 @@ export class PhysicalMemory {
   fillTags(frame: number, tag: number): void {
     if (this.tags.length === 0 || (tag === 0 && this.mayHaveTags[frame] === 0)) return;
     this.mayHaveTags[frame] = tag;
-    const position = frame * TAG_BYTES_PER_FRAME;
-    this.tags.fill(tag * 0x11, position, position + TAG_BYTES_PER_FRAME);
+    const { tagWords } = this;
+    const word = tag * 0x11111111;
+    const end = (frame + 1) * TAG_WORDS_PER_FRAME;
+    for (let i = frame * TAG_WORDS_PER_FRAME; i < end; i += 4) {
+      tagWords[i] = word;
+      tagWords[i + 1] = word;
+      tagWords[i + 2] = word;
+      tagWords[i + 3] = word;
+    }
   }
 
   copyTags(to: number, from: number): void {

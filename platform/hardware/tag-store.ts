@@ -2,7 +2,15 @@
 // STGM and STZGM). Single instructions are in mte.ts.
 
 import type { Counters } from "./counters.ts";
-import { ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE, TAG_UNIT } from "./layout.ts";
+import {
+  ACCESS_STORE,
+  GRANULE_SHIFT,
+  GRANULE_SIZE,
+  GRANULES_PER_PAGE,
+  OFFSET_MASK,
+  PAGE_SIZE,
+  TAG_UNIT,
+} from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
 import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 
@@ -12,6 +20,10 @@ const SHORT = 32;
 /** Gives granules [first, end) of a frame one tag. */
 export function fillTagRange(ram: PhysicalMemory, frame: number, first: number, end: number, tag: number): void {
   if (ram.tags.length === 0 || first >= end) return;
+  if (end - first === GRANULES_PER_PAGE) {
+    ram.fillTags(frame, tag);
+    return;
+  }
   ram.mayHaveTags[frame] = 1;
   if ((first & 1) === 1) ram.setTag(frame, first++, tag);
   if ((end & 1) === 1) ram.setTag(frame, --end, tag);
@@ -40,7 +52,8 @@ export function tagAndZeroRange(memory: Mmu, address: number, lengthBytes: numbe
 }
 
 function sweep(memory: Mmu, address: number, lengthBytes: number, zero: boolean): number {
-  if (address % GRANULE_SIZE !== 0 || lengthBytes % GRANULE_SIZE !== 0 || !(lengthBytes >= 0)) {
+  // By bits, since a remainder of large numbers is a call; an address with a fraction is refused when it is translated.
+  if (((address | lengthBytes) & (GRANULE_SIZE - 1)) !== 0 || !(Number.isInteger(lengthBytes) && lengthBytes >= 0)) {
     throw new RangeError(`tagging ${lengthBytes} bytes at ${address}: both must be multiples of ${GRANULE_SIZE}`);
   }
   const tag = Math.floor(address / TAG_UNIT);

@@ -18,11 +18,12 @@ import {
 import { Memory } from "./memory.ts";
 import { PTE_BANK_MASK } from "./mmu.ts";
 import * as mte from "./mte.ts";
-import { tagAndZeroRange } from "./tag-store.ts";
+import { fillTagRange, tagAndZeroRange, tagRange } from "./tag-store.ts";
 
 /** Up to this many bytes a loop over words beats a typed-array call. */
 const LONG = 1024;
 
+const PER_4_GIB = 1 / 2 ** 32;
 /** A position's distance to the place of its granule's tag: two granules a byte, frames in the same order. */
 const PAIR_SHIFT = GRANULE_SHIFT + 1;
 
@@ -103,6 +104,12 @@ export class UncheckedMemory extends Memory {
     this.view.setInt32(position, value, true);
   }
 
+  /** 64 bits, from a whole number below 2^53. */
+  setDoubleWordThere(position: number, value: number): void {
+    this.view.setInt32(position, value | 0, true);
+    this.view.setInt32(position + 4, value * PER_4_GIB, true);
+  }
+
   /** LDG at a position. */
   tagThere(position: number): number {
     return (this.granuleTags[position >>> PAIR_SHIFT] >> ((position >> 2) & 4)) & 15;
@@ -143,6 +150,14 @@ export class UncheckedMemory extends Memory {
     const position = this.positionOf(address, length);
     if (position >= 0) this.tagAndZeroThere(position, length, tag);
     else tagAndZeroRange(this, address + tag * TAG_UNIT, length);
+  }
+
+  /** Gives [address, address + length), multiples of 16, tag 0: STG for each granule. */
+  clearTags(address: number, length: number): void {
+    const position = this.positionOf(address, length);
+    const first = (address & OFFSET_MASK) >> GRANULE_SHIFT;
+    if (position < 0) tagRange(this, address, length);
+    else fillTagRange(this.ram, position >>> PAGE_SHIFT, first, first + (length >> GRANULE_SHIFT), 0);
   }
 
   private countBlocks(offset: number, length: number): void {
