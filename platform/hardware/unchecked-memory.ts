@@ -122,6 +122,7 @@ export class UncheckedMemory extends Memory {
 
   /** As {@link tagAndZero}. */
   tagAndZeroThere(position: number, length: number, tag: number): void {
+    if (length === 0) return;
     const end = position + length;
     if (length > LONG) this.bytes.fill(0, position, end);
     else {
