@@ -47,7 +47,8 @@ export class HeapError extends Error {
   /** The chunk's address as the report prints it (without a tag); null where the report is about no address. */
   readonly address: number | null;
   readonly report: string;
-  readonly stacks: ChunkStacks | null;
+  /** Where the chunk was allocated and freed. Not named `stacks`: Vitest keeps parsed frames under that name of an error. */
+  readonly chunkStacks: ChunkStacks | null;
   /**
    * Where the caller's chunk is now, for a report about *another* chunk that the quarantine's recycling found while `realloc`
    * was giving the old place back; null for every other report.
@@ -58,7 +59,7 @@ export class HeapError extends Error {
     super(text);
     this.kind = kind;
     this.address = address;
-    this.stacks = stacks;
+    this.chunkStacks = stacks;
     this.report = `${text}\n${formatStacks(stacks)}`;
   }
 }

@@ -116,20 +116,34 @@ function formatExpected(expected: ExpectedAccess): string {
   return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
 }
 
+/** In plain JavaScript nothing else tells of a misspelt name, and without its condition a matcher passes too easily. */
+function checkNames(matcher: string, expected: object, names: readonly string[]): void {
+  const unknown = Object.keys(expected).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new TypeError(`${matcher}: no expectation is called ${unknown}; there are ${names.join(", ")}`);
+}
+
+const ACCESS_NAMES = ["operation", "size", "offset", "firstUndefinedOffset", "blockSize", "functionName"];
+
 export function toReadUninitialised(subject: Subject, expected: ExpectedAccess = {}) {
+  checkNames("toReadUninitialised", expected, ACCESS_NAMES);
   return matchFindings(subject, "a read of uninitialised memory", ({ kind }) => kind === "uninitialised", expected);
 }
 
 export function toUseAfterFree(subject: Subject, expected: ExpectedAccess = {}) {
+  checkNames("toUseAfterFree", expected, ACCESS_NAMES);
   return matchFindings(subject, "a use after free", ({ cause }) => cause === "use-after-free", expected);
 }
 
 export function toAccessOutOfBounds(subject: Subject, expected: ExpectedAccess = {}) {
+  checkNames("toAccessOutOfBounds", expected, ACCESS_NAMES);
   return matchFindings(subject, "an access out of bounds", ({ cause }) => cause === "out-of-bounds", expected);
 }
 
 /** Chunks that a function leaves behind unreachable; of a heap, all that are unreachable. */
-export function toLeak(subject: Subject, { blocks, bytes, roots = [] }: ExpectedLeak = {}) {
+export function toLeak(subject: Subject, expected: ExpectedLeak = {}) {
+  checkNames("toLeak", expected, ["blocks", "bytes", "roots"]);
+  const { blocks, bytes, roots = [] } = expected;
   const before = new Map(activeHeaps().map((heap) => [heap, liveChunks(heap)]));
   return observeSubject(subject, (observed) => {
     const findings: Finding[] = [];

@@ -107,7 +107,7 @@ describe("the text", () => {
     const heap = tagged({ stacks: true });
     const p = heap.malloc(32);
     heap.free(p);
-    const { report, stacks } = faultOf(() => heap.memory.getUint8(p + 4));
+    const { report, chunkStacks } = faultOf(() => heap.memory.getUint8(p + 4));
     const [mismatch, cause, thread, place] = report.split("\n");
     expect(mismatch).toMatch(
       /^Scudo ERROR: tag mismatch when loading from address 0x[0-9a-f]+ \(pointer tag \d+, memory tag \d+\)$/,
@@ -115,8 +115,8 @@ describe("the text", () => {
     expect(cause).toMatch(/^Cause: \[MTE\]: Use After Free, 4 bytes into a 32-byte allocation at 0x[0-9a-f]+$/);
     expect(thread).toBe("deallocated by thread 1");
     expect(place).toMatch(/is byte 4 of a freed chunk of 32 bytes/);
-    expect(stacks?.allocation).toContain("tag-fault.test.ts");
-    expect(stacks?.free).toContain("tag-fault.test.ts");
+    expect(chunkStacks?.allocation).toContain("tag-fault.test.ts");
+    expect(chunkStacks?.free).toContain("tag-fault.test.ts");
   });
 
   test("names the thread that freed", () => {

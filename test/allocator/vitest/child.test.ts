@@ -49,6 +49,19 @@ test("matches", ({ heap }) => {
 test("fails to match", ({ heap }) => {
   expect(() => heap.free(encode(heap, 4))).toReadUninitialised();
 });
+
+test("frees twice", ({ heap }) => {
+  const message = encode(heap, 5);
+  heap.free(message);
+  heap.free(message);
+});
+
+test("misspells what it expects", ({ heap }) => {
+  const message = encode(heap, 6);
+  const expected: object = { offsett: 400 };
+  expect(() => checksum(heap, message)).toReadUninitialised(expected);
+  heap.free(message);
+});
 `;
 
 const nodeTest = `import assert from "node:assert";
@@ -96,7 +109,7 @@ function run(program: string, given: readonly string[]): string {
 
 test("a failing test shows the program's line with a code frame, and the block's story", () => {
   const output = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
-  expect(output).toContain("3 failed | 1 passed");
+  expect(output).toContain("5 failed | 1 passed");
   // The read: at the load in the program, not in the library.
   expect(output).toContain("Use of uninitialised memory: load of 4 bytes at offset 4 of block A of 16 bytes");
   expect(output).toMatch(/❯ checksum codec\.ts:12:\d+/);
@@ -107,8 +120,15 @@ test("a failing test shows the program's line with a code frame, and the block's
   // The matcher: at the expectation.
   expect(output).toContain("expected a read of uninitialised memory, but it did nothing wrong");
   expect(output).toMatch(/❯ codec\.test\.ts:21:\d+/);
+  // The report of the heap, which has stacks of its own: at the line of the second free.
+  expect(output).toContain("HeapError: Scudo ERROR: invalid chunk state when deallocating address");
+  expect(output).toMatch(/❯ codec\.test\.ts:27:\d+/);
+  // A misspelt expectation does not pass for want of one.
+  expect(output).toContain(
+    "TypeError: toReadUninitialised: no expectation is called offsett; there are operation, size",
+  );
   // Each error is shown once.
-  expect(output.match(/FAIL {2}codec/g)).toHaveLength(3);
+  expect(output.match(/FAIL {2}codec/g)).toHaveLength(6); // the misspelt one leaks, too
 });
 
 test("the plain functions work under node:test", () => {
