@@ -6,14 +6,19 @@ export const SIZE_LIMIT = 2 ** 64;
 /** Pointers are exact numbers with a tag in bits 48–51. */
 const POINTER_LIMIT = 2 ** 52;
 
+/** A wrong argument for a message. An object is not asked for its text, which could throw. */
+function format(value: unknown): string {
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
 /** @throws TypeError: not a number. RangeError: NaN, negative, fractional or beyond SIZE_MAX. */
 export function rejectSize(call: string, name: string, size: unknown): never {
-  if (typeof size !== "number") throw new TypeError(`${call}: ${name} ${String(size)} is not a number of bytes`);
+  if (typeof size !== "number") throw new TypeError(`${call}: ${name} ${format(size)} is not a number of bytes`);
   throw new RangeError(`${call}: ${name} ${size} is not a whole number of bytes from 0 to 2^64 - 1`);
 }
 
 export function isSize(size: number): boolean {
-  return size >= 0 && Math.floor(size) === size && size <= SIZE_LIMIT;
+  return typeof size === "number" && size >= 0 && Math.floor(size) === size && size <= SIZE_LIMIT;
 }
 
 export function checkSize(call: string, name: string, size: number): void {
@@ -22,12 +27,12 @@ export function checkSize(call: string, name: string, size: number): void {
 
 /** @throws TypeError: not a number. RangeError: NaN, negative, fractional or not below 2^52. */
 export function rejectPointer(call: string, pointer: unknown): never {
-  if (typeof pointer !== "number") throw new TypeError(`${call}: ${String(pointer)} is not a pointer (a number)`);
+  if (typeof pointer !== "number") throw new TypeError(`${call}: ${format(pointer)} is not a pointer (a number)`);
   throw new RangeError(`${call}: ${pointer} is not a pointer: a whole number from 0 to 2^52 - 1`);
 }
 
 export function isPointer(pointer: number): boolean {
-  return pointer >= 0 && pointer < POINTER_LIMIT && Math.floor(pointer) === pointer;
+  return typeof pointer === "number" && pointer >= 0 && pointer < POINTER_LIMIT && Math.floor(pointer) === pointer;
 }
 
 export function checkPointer(call: string, pointer: number): void {

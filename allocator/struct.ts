@@ -56,18 +56,20 @@ export interface PlacedLayout {
   readonly alignment: number;
 }
 
-/** @throws TypeError for an unknown field type, a field named `pointer`, or no field at all */
+/** @throws TypeError for a layout that is none, an unknown field type, a field named `pointer`, or no field at all */
 export function placeLayout(layout: StructLayout): PlacedLayout {
-  const offsets: Record<string, number> = {};
+  if (typeof layout !== "object" || layout === null)
+    throw new TypeError("struct: a layout is an object of field types");
+  const offsets: Record<string, number> = Object.create(null);
   let end = 0;
   let alignment = 1;
   for (const [name, type] of Object.entries(layout)) {
     if (name === "pointer")
       throw new TypeError("struct: a field cannot be named 'pointer', which is where the struct lies");
-    const access = ACCESSES[type];
+    const access = Object.hasOwn(ACCESSES, type) ? ACCESSES[type] : undefined;
     if (access === undefined) {
       const known = Object.keys(ACCESSES).join(", ");
-      throw new TypeError(`struct: field '${name}' has type '${type}', which is none of ${known}`);
+      throw new TypeError(`struct: field '${name}' has type '${String(type)}', which is none of ${known}`);
     }
     const offset = Math.ceil(end / access.size) * access.size;
     offsets[name] = offset;

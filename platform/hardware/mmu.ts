@@ -38,6 +38,9 @@ export interface FaultHandler {
   raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
 
+/** Names the method that takes a thread's memory away: the kernel's alone, so that no program can call it. */
+export const DETACH: unique symbol = Symbol("detach");
+
 /** An entry's bank of 4 GiB is in its top bits. */
 export const PTE_BANK_SHIFT = 30;
 export const PTE_BANK_MASK = -1 << PTE_BANK_SHIFT;
@@ -103,7 +106,7 @@ export class Mmu {
   }
 
   /** Takes the page table away from a thread that has ended: all its accesses fault from now on. */
-  detach(empty: PageTable): void {
+  [DETACH](empty: PageTable): void {
     this.pageTable = empty;
     this.entries = empty.entries;
   }

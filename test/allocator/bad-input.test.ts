@@ -4,7 +4,10 @@ import { describe, expect, test } from "vitest";
 import { Heap } from "../../allocator/heap.ts";
 import { HeapError } from "../../allocator/heap-error.ts";
 
-const notNumbers = ["100", null, undefined, {}, 10n, true] as unknown as number[];
+const unconvertible = Object.create(null);
+const notNumbers = ["100", null, undefined, {}, 10n, true, Symbol("10"), unconvertible] as unknown as number[];
+/** Our message, not the host's of a conversion that failed on the way. */
+const OURS = expect.stringMatching(/is not a (number|pointer)/);
 const notSizes = [Number.NaN, -1, 0.5, Number.POSITIVE_INFINITY, -Infinity];
 
 const sizeCalls: [string, (heap: Heap, size: number) => unknown][] = [
@@ -41,7 +44,7 @@ describe.each(sizeCalls)("the size of %s", (_name, call) => {
   });
 
   test.each(notNumbers)("of something that is no number is a TypeError", (size) => {
-    expect(() => call(new Heap(), size)).toThrow(TypeError);
+    expect(() => call(new Heap(), size)).toThrow(expect.objectContaining({ name: "TypeError", message: OURS }));
   });
 });
 
@@ -51,7 +54,7 @@ describe.each(pointerCalls)("the pointer of %s", (_name, call) => {
   });
 
   test.each(notNumbers)("of something that is no number is a TypeError", (pointer) => {
-    expect(() => call(new Heap(), pointer)).toThrow(TypeError);
+    expect(() => call(new Heap(), pointer)).toThrow(expect.objectContaining({ name: "TypeError", message: OURS }));
   });
 });
 

@@ -70,3 +70,24 @@ describe("a view", () => {
     expect(view.pointer).toBe(pointer);
   });
 });
+
+describe("names that every object has", () => {
+  test.each(["constructor", "toString", "__proto__"])("%s is no type", (type) => {
+    expect(() => placeLayout({ field: type as FieldType })).toThrow(/field 'field' has type .* none of/);
+  });
+
+  test("are fields like others", () => {
+    const layout: Record<string, FieldType> = JSON.parse(
+      '{ "first": "uint32", "__proto__": "uint32", "constructor": "uint8" }',
+    );
+    const { memory, pointer } = createMemory();
+    const view = viewStruct(memory, layout, pointer);
+    Reflect.set(view, "__proto__", 7);
+    expect(memory.getUint32(pointer + 4)).toBe(7);
+    expect(placeLayout(layout).size).toBe(12);
+  });
+
+  test.each([null, undefined, "uint8", 3])("a layout is an object, not %s", (layout) => {
+    expect(() => placeLayout(layout as unknown as Record<string, FieldType>)).toThrow("a layout is an object");
+  });
+});

@@ -52,6 +52,10 @@ describe("threads of one process", () => {
     expect(process.minorFaults).toBe(before + 1);
   });
 
+  test("cannot lose their memory by a call of the program's", () => {
+    expect("detach" in process.memory).toBe(false);
+  });
+
   test("are gone one by one; the process goes on", () => {
     const thread = process.createThread();
     thread.exit();
