@@ -52,7 +52,7 @@ function place(
   const offset = address - WINDOW_BASE;
   const outside = offset < 0 || offset >= WINDOW_BYTES;
   const elsewhere = outside && (!chosenByScript || step.want.ret === "elsewhere");
-  if (typeof step.keep === "string") world.keep(step.keep, address);
+  if (typeof step.keep === "string") world.kept.keep(step.keep, address);
   else if (elsewhere) process.munmap(address, length);
   return { ret: elsewhere ? "elsewhere" : offset };
 }

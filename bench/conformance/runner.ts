@@ -150,7 +150,8 @@ function runSteps(
     const stepNumber = index + 1;
     const got = runStep(dialect, world, step, stepNumber);
     trace(stepNumber, step, got);
-    const difference = got instanceof Error ? brokenBy(got, step) : compareAnswers(step.want, got, names, options);
+    const difference =
+      got instanceof Error ? brokenBy(got, step) : compareAnswers(world.kept.translate(step, got), got, names, options);
     if (difference !== undefined) return { stepNumber, step, difference };
   }
   return undefined;

@@ -85,7 +85,7 @@ export function parseScript(text: string): Script {
 }
 
 /** The largest 64-bit value that a number holds exactly; 2^64 − 1 lies in the same page. */
-const LARGEST_WORD = 2 ** 64 - 2048;
+export const LARGEST_WORD = 2 ** 64 - 2048;
 
 /** A numeric argument. Lengths may exceed 2^53: they stand for 64-bit values. @throws ScriptError */
 export function numberOf(step: Step, key: string, fallback?: number): number {
@@ -104,6 +104,12 @@ export function vectorOf(step: Step, key: string): readonly (readonly [unknown, 
     throw new ScriptError(`${step.op} needs a list \`${key}\` of [addr, len], not ${JSON.stringify(value)}`);
   }
   return value;
+}
+
+/** The texts among a step's arguments: descriptors, and addresses that are no offsets. */
+export function stringsOf(step: Step): string[] {
+  const { op: _, want: __, ...given } = step;
+  return Object.values(given).filter((value) => typeof value === "string");
 }
 
 /** The step without what was expected of it, for messages. */

@@ -17,7 +17,8 @@ import {
 } from "../../platform/kernel/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
-import { type Answer, ScriptError } from "./script.ts";
+import { KeptAddresses } from "./kept.ts";
+import { type Answer, LARGEST_WORD, ScriptError } from "./script.ts";
 
 /** Offsets in scripts count from here; nothing is mapped in the window at the start. */
 export const WINDOW_BASE = 0x10_0000_0000;
@@ -45,8 +46,7 @@ export class World {
   readonly kernel: Kernel;
   readonly participants: Participant[] = [];
   private handleCount = 0;
-  /** Addresses of mappings that a script keeps under a name. */
-  private readonly kept = new Map<string, number>();
+  readonly kept = new KeptAddresses();
   /** `m0`, `r1`, by the inode, or by the open file if it has none of its own. */
   private readonly objectNames = new Map<Inode | OpenFile, string>();
   /** Page-table pages of process 0, and the machine's counts, when the script started. */
@@ -87,15 +87,10 @@ export class World {
   address(value: unknown): number {
     if (typeof value === "number") return WINDOW_BASE + value;
     const text = String(value);
-    if (/^0x[0-9a-f]+$/i.test(text)) return Number(text);
-    const [, name, offset] = /^\$(\w+)([+-]\d+)?$/.exec(text) ?? [];
-    const start = name === undefined ? undefined : this.kept.get(name);
-    if (start === undefined) throw new ScriptError(`no address: ${JSON.stringify(value)}`);
-    return start + Number(offset ?? 0);
-  }
-
-  keep(name: string, address: number): void {
-    this.kept.set(name, address);
+    if (/^0x[0-9a-f]+$/i.test(text)) return Math.min(Number(text), LARGEST_WORD);
+    const address = this.kept.address(text);
+    if (address === undefined) throw new ScriptError(`no address: ${JSON.stringify(value)}`);
+    return address;
   }
 
   /** A new handle for a descriptor of this participant. */
