@@ -13,6 +13,7 @@ import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type Overc
 import { Process, type ProcessOptions } from "./process.ts";
 import { type SystemCall, SystemCallTable } from "./syscall-table.ts";
 import type { PreferredTagCheckMode } from "./tagged-address.ts";
+import type { Architecture } from "./user-structures.ts";
 
 export interface KernelOptions {
   /** How frames that will be filled are initialised (R8). Default "plumbed". */
@@ -29,6 +30,8 @@ export interface KernelOptions {
   readonly clock?: () => number;
   /** Seed of the kernel's randomness (getrandom, tags). Default 1. */
   readonly seed?: number;
+  /** Whose numbers and structures system calls by number have. Default "x86-64". */
+  readonly syscalls?: Architecture;
   /** Whether processes may lock memory without limit (CAP_IPC_LOCK). Default false. */
   readonly ipcLock?: boolean;
 }
@@ -45,7 +48,8 @@ export class Kernel {
   readonly overcommit: OvercommitMode;
   private readonly commitSettings: CommitSettings;
   readonly capabilities: { readonly ipcLock: boolean };
-  readonly systemCalls = new SystemCallTable();
+  readonly architecture: Architecture;
+  readonly systemCalls: SystemCallTable;
   /** What the CPU does for threads that ask for both tag-check modes (sysfs mte_tcf_preferred). */
   preferredTagCheckMode: PreferredTagCheckMode = "async";
   /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */
@@ -70,11 +74,15 @@ export class Kernel {
       overcommitRatio = 50,
       maxMapCount = 65530,
       fileMax = 65536,
+      syscalls = "x86-64",
     } = options;
     if (!INITIALISATION_POLICIES.includes(initialisation)) {
       throw new RangeError(`initialisation: "${initialisation}" is none of ${INITIALISATION_POLICIES.join(", ")}`);
     }
     if (![0, 1, 2].includes(overcommit)) throw new RangeError(`overcommit: ${overcommit} is none of 0, 1, 2`);
+    if (syscalls !== "x86-64" && syscalls !== "arm64") {
+      throw new RangeError(`syscalls: "${String(syscalls)}" is none of x86-64, arm64`);
+    }
     for (const [name, value] of Object.entries({ maxMapCount, fileMax, overcommitRatio })) {
       if (!Number.isSafeInteger(value) || value < 0)
         throw new RangeError(`${name}: ${value} is not a whole number from 0`);
@@ -82,6 +90,8 @@ export class Kernel {
     this.machine = machine instanceof Machine ? machine : new Machine(machine);
     this.counters = this.machine.counters;
     this.frames = new FrameAllocator(this.machine, initialisation);
+    this.architecture = syscalls;
+    this.systemCalls = new SystemCallTable(syscalls);
     this.overcommit = overcommit;
     this.commitSettings = bootCommitSettings(this.machine.frameCount, overcommitRatio);
     this.maxMapCount = maxMapCount;

@@ -40,6 +40,18 @@ export interface ProcessOptions {
   readonly cgroup?: MemoryCgroup;
 }
 
+/** What a parent learns of a child that has ended. */
+export interface EndedChild {
+  readonly pid: number;
+  /** What it gave to exit; see `signal`. */
+  readonly status: number;
+  /** The signal that ended it, if one did. */
+  readonly signal: number | null;
+  /** Its largest resident set (ru_maxrss), in KiB, and its page faults (ru_minflt). */
+  readonly maxRssKib: number;
+  readonly minorFaults: number;
+}
+
 export class Process {
   readonly pid: number;
   readonly parent: Process | null;
@@ -247,10 +259,10 @@ export class Process {
     return execve(this, name);
   }
 
-  /** rt_sigaction(2). @returns the disposition before. @throws SystemError EINVAL */
-  sigaction(signal: number, action: SignalDisposition): SignalDisposition {
+  /** rt_sigaction(2); null only asks. @returns the disposition before. @throws SystemError EINVAL */
+  sigaction(signal: number, action: SignalDisposition | null): SignalDisposition {
     this.enter(calls.rt_sigaction, "rt_sigaction");
-    return this.signalActions.set(signal, action);
+    return action === null ? this.signalActions.ask(signal) : this.signalActions.set(signal, action);
   }
 
   /** rt_sigprocmask(2) of the running thread; signals that waited are delivered before it returns. @throws SystemError EINVAL */
@@ -272,14 +284,20 @@ export class Process {
   }
 
   /** wait4(2) with WNOHANG for child `pid`, or any with −1. @returns null while none has ended. @throws SystemError ECHILD */
-  wait4(pid = -1): { readonly pid: number; readonly status: number; readonly signal: number | null } | null {
+  wait4(pid = -1): EndedChild | null {
     this.enter(calls.wait4, "wait4");
     const candidates = [...this.children].filter((child) => pid === -1 || child.pid === pid);
     if (candidates.length === 0) throw new SystemError("ECHILD", "wait4");
     const ended = candidates.find((child) => child.exitStatus !== null);
     if (ended === undefined) return null;
     this.children.delete(ended);
-    return { pid: ended.pid, status: ended.exitStatus ?? 0, signal: ended.exitSignal };
+    return {
+      pid: ended.pid,
+      status: ended.exitStatus ?? 0,
+      signal: ended.exitSignal,
+      maxRssKib: (ended.addressSpace.peakRss * PAGE_SIZE) / 1024,
+      minorFaults: ended.minorFaults,
+    };
   }
 
   /** process_vm_readv(2): from `pid`'s remote vectors into our local ones. @returns bytes. @throws SystemError ESRCH, EINVAL, EFAULT */
@@ -315,12 +333,13 @@ export class Process {
   }
 
   /**
-   * syscall(2): by number (x86-64's) or name, for calls that are registered, such as refpage_create.
+   * syscall(2): by number (the kernel's architecture's) or name. Strings and structures lie in the program's memory, as in C;
+   * registered calls, such as refpage_create, are made in the same way.
    * @throws SystemError ENOSYS: this kernel has no such call.
    */
   syscall(numberOrName: number | string, ...args: number[]): number {
     const entry = this.kernel.systemCalls.find(numberOrName);
-    if (!this.kernel.systemCalls.isBuiltIn(entry.name)) this.enter(entry.id, entry.name);
+    if (!entry.countsItself) this.enter(entry.id, entry.name);
     return entry.call(this.currentThread, ...args);
   }
 

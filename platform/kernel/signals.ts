@@ -13,6 +13,9 @@ export const SIGUSR1 = 10;
 export const SIGSEGV = 11;
 export const SIGSTOP = 19;
 const LAST_SIGNAL = 64;
+/** Where handlers seem to lie: no program is mapped there, and nothing jumps to them. */
+const TEXT_START = 0x40_0000;
+const HANDLER_SPACING = 16;
 
 /** The handler gets a siginfo; without effect here, since handlers always do. */
 export const SA_SIGINFO = 4;
@@ -49,8 +52,11 @@ export type FaultError = SegmentationFault | BusError | IllegalInstruction;
 /** The dispositions of a process; fork copies them, execve keeps only those that ignore. */
 export class SignalActions {
   private readonly actions = new Map<number, SignalAction | "ignore">();
+  /** Handlers that have an address, in its order: their place in the program's text, which fork does not change. */
+  private readonly handlers: SignalAction["handler"][] = [];
 
   constructor(parent?: SignalActions) {
+    if (parent !== undefined) this.handlers = parent.handlers;
     for (const [signal, action] of parent?.actions ?? []) this.actions.set(signal, action);
   }
 
@@ -64,6 +70,23 @@ export class SignalActions {
 
   get caught(): readonly number[] {
     return [...this.actions].filter(([, action]) => action !== "ignore").map(([signal]) => signal);
+  }
+
+  /** The disposition without changing it. @throws SystemError EINVAL: no such signal */
+  ask(signal: number): SignalDisposition {
+    requireSignal(signal, "rt_sigaction");
+    return this.get(signal);
+  }
+
+  /** The address under which programs see a handler, given to it when it is first asked for. */
+  addressOf({ handler }: SignalAction): number {
+    let index = this.handlers.indexOf(handler);
+    if (index === -1) index = this.handlers.push(handler) - 1;
+    return TEXT_START + index * HANDLER_SPACING;
+  }
+
+  handlerAt(address: number): SignalAction["handler"] | undefined {
+    return this.handlers[(address - TEXT_START) / HANDLER_SPACING];
   }
 
   /** @returns the disposition before. @throws SystemError EINVAL: no such signal, or one that cannot be caught. */
