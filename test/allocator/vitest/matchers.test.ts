@@ -61,6 +61,10 @@ test("toUseAfterFree and toAccessOutOfBounds", ({ heap }) => {
   heap.free(p);
   expect(() => heap.memory.getUint8(p + 3)).toUseAfterFree({ offset: 3, operation: "load" });
   expect(() => heap.memory.setUint8(p, 1)).toUseAfterFree({ operation: "store" });
+  expect(() => heap.free(heap.calloc(1, 24))).not.toUseAfterFree();
+  expect(messageOf(() => expect(() => heap.memory.getUint8(p)).not.toUseAfterFree())).toContain(
+    "not to happen, found:",
+  );
   const q = heap.calloc(1, 24);
   expect(() => heap.memory.setUint8(q + 24, 1)).toAccessOutOfBounds({ offset: 24 });
   expect(() => heap.memory.setUint8(q + 23, 1)).not.toAccessOutOfBounds();
@@ -74,6 +78,8 @@ test("toLeak counts what the function leaves behind", ({ heap }) => {
   };
   expect(leak).toLeak({ blocks: 2, bytes: 150 });
   expect(() => heap.free(heap.malloc(100))).not.toLeak();
+  expect(messageOf(() => expect(leak).toLeak({ blocks: 3 }))).toContain("expected 3 blocks, some bytes lost, but");
+  for (const p of kept.splice(2)) heap.free(p);
   expect(heap).toLeak({ blocks: 2 });
   expect(heap).not.toLeak({ roots: kept });
   for (const p of kept) heap.free(p);
@@ -96,6 +102,12 @@ test("toTouchAtMost and toHaveRss", ({ heap }) => {
   expect(heap).toHaveRssAtLeast(2 ** 20);
   expect(heap).toHaveRssAtMost(4 * 2 ** 20);
   expect(heap).toHaveRss(heap.process.rssBytes);
+  expect(heap).not.toHaveRss(heap.process.rssBytes - 4096);
+  expect(heap).not.toHaveRssAtLeast(heap.process.rssBytes + 1);
+  expect(heap).not.toHaveRssAtMost(heap.process.rssBytes - 1);
+  expect(messageOf(() => expect(heap).toHaveRssAtMost(1))).toMatch(
+    /^expected RSS of at most 1 byte, but it is \d+ bytes$/,
+  );
   heap.free(p);
 });
 
