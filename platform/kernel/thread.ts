@@ -4,7 +4,7 @@
 import { BusError, SegmentationFault } from "../hardware/faults.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
-import type { FaultHandler } from "../hardware/mmu.ts";
+import { DETACH, type FaultHandler } from "../hardware/mmu.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { OutOfMemoryError } from "./errors.ts";
 import {
@@ -75,7 +75,7 @@ export class Thread implements FaultHandler {
   /** Ends the thread, whose memory is gone for it; the process goes on. A second call does nothing. */
   exit(): void {
     this.ended = true;
-    this.memory.detach(this.process.kernel.machine.emptyPageTable);
+    this.memory[DETACH](this.process.kernel.machine.emptyPageTable);
     this.process.removeThread(this);
   }
 }
