@@ -23,7 +23,7 @@ const OPERATIONS = [
 const sizes = fc.oneof(
   { arbitrary: fc.integer({ min: 1, max: 200 }), weight: 6 },
   { arbitrary: fc.integer({ min: 4000, max: 13_000 }), weight: 3 },
-  fc.constantFrom(70_000, 90_000),
+  fc.constantFrom(140_000, 150_000),
 );
 
 export const step = fc.record({
@@ -44,7 +44,7 @@ interface Range {
 }
 
 /** From the size of a block of its own mapping on; sizes between are not in any program. */
-const LARGE = 70_000;
+const LARGE = 140_000;
 
 export class Model {
   readonly heap: Heap;
@@ -123,7 +123,7 @@ export class Model {
       this.release(old);
       this.ranges.splice(index, 1);
     } else if (operation === "realloc") this.resize(old, size);
-    else if (operation === "DONTNEED") this.discard(old, from, length);
+    else if (operation === "DONTNEED") this.discard(old, from, old.pointer + old.size - from);
     else if (operation === "fork") this.fork(old, from, length);
     else if (operation === "mempool") this.deal(old, from, Math.min(length, PAGE_SIZE));
     else if (operation === "copy") this.copy(from, remote, Math.min(length, remote.size));

@@ -12,6 +12,6 @@ test.each(["mremap", "copy"] as const)("marks are the model's in any program; re
       for (const given of steps) model.run(given);
       model.checkAll();
     }),
-    { numRuns: 25 },
+    { numRuns: 12 },
   );
 });
