@@ -1,7 +1,8 @@
 // `refheap calibrate`: cost constants of the machine at hand, or the built-in ones with their residuals.
 import { Command } from "commander";
-import { formatBytes, formatSignificant, formatTable } from "../harness/table.ts";
-import { calibrate, findCompiler } from "../lab/calibration.ts";
+import { formatBytes, formatNanoseconds, formatSignificant, formatTable } from "../harness/table.ts";
+import { type Calibration, calibrate, findCompiler } from "../lab/calibration.ts";
+import type { CalibrationCheck, Time } from "../lab/calibration-checks.ts";
 import { COST_EVENTS, type MachineModel } from "../lab/cost-model.ts";
 import { DRAGONBOARD, machineModel } from "../lab/machine-models.ts";
 import { residuals } from "../lab/thread-table.ts";
@@ -35,12 +36,16 @@ export function calibrateCommand(): Command {
 
 async function run(options: CalibrateOptions): Promise<void> {
   if (options.residuals) return showResiduals(options);
-  const model = options.show ? machineModel(options.machine) : measure(options.name);
+  const { model, checks }: Calibration = options.show
+    ? { model: machineModel(options.machine), checks: [] }
+    : measure(options.name);
   if (options.out !== undefined) await writeWhole(options.out, `${JSON.stringify(model, null, 2)}\n`);
   process.stdout.write(options.json ? `${JSON.stringify(model, null, 2)}\n` : `${describe(model)}\n`);
+  // With --json standard output is the machine alone, a file for --machine.
+  if (checks.length > 0) (options.json ? process.stderr : process.stdout).write(`${describeChecks(checks)}\n`);
 }
 
-function measure(name?: string): MachineModel {
+function measure(name?: string): Calibration {
   const compiler = findCompiler();
   if (compiler === null) {
     throw new Error(
@@ -65,6 +70,28 @@ function describe(model: MachineModel): string {
   return `${model.name}: ${model.description}; last-level cache ${formatBytes(model.cacheBytes)}\n${formatTable(columns, rows)}`;
 }
 
+function describeChecks(checks: readonly CalibrationCheck[]): string {
+  const time = ({ ns, low, high }: Time): string =>
+    `${formatNanoseconds(ns)} (${formatNanoseconds(low)} to ${formatNanoseconds(high)})`;
+  const rows = checks.map(({ program, predicted, measured }) => [
+    program,
+    time(predicted),
+    time(measured),
+    formatResidual(predicted.ns / measured.ns - 1),
+  ]);
+  const columns = [
+    { heading: "1000 pages mapped and unmapped", align: "left" as const },
+    { heading: "predicted (estimate)" },
+    { heading: "measured" },
+    { heading: "residual" },
+  ];
+  return `\nself-check: programs timed whole, against the sum of their events\n${formatTable(columns, rows)}`;
+}
+
+function formatResidual(relative: number): string {
+  return `${relative < 0 ? "−" : "+"}${Math.abs(100 * relative).toFixed(1)} %`;
+}
+
 function showResiduals(options: CalibrateOptions): void {
   const model = machineModel(options.machine);
   const all = residuals(model);
@@ -76,7 +103,7 @@ function showResiduals(options: CalibrateOptions): void {
     figure,
     `${formatSignificant(thread)} ${unit}`,
     `${formatSignificant(own)} ${unit}`,
-    `${relative < 0 ? "−" : "+"}${Math.abs(100 * relative).toFixed(1)} %`,
+    formatResidual(relative),
   ]);
   const columns = [
     { heading: "touch/mmap bytes", align: "left" as const },

@@ -38,8 +38,16 @@ function program(): Command {
     command.exitOverride().configureHelp({ helpWidth: HELP_WIDTH }).showHelpAfterError("(--help says more)");
   }
   for (const command of commands) root.addCommand(command);
-  tab(root);
+  addCompletion(root, commands);
   return root;
+}
+
+/** A shell shows a line beside each subcommand: its summary, where the library would take the whole description. */
+function addCompletion(root: Command, commands: readonly Command[]): void {
+  const descriptions = commands.map((command) => command.description());
+  for (const command of commands) command.description(command.summary());
+  tab(root);
+  for (const [index, command] of commands.entries()) command.description(descriptions[index]);
 }
 
 /** package.json lies two folders up from the bundle, three from the plain build. */

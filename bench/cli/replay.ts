@@ -6,7 +6,7 @@ import { comparisonCsv, formatComparison } from "../lab/comparison-text.ts";
 import { machineModel } from "../lab/machine-models.ts";
 import { DEFAULT_POLICIES, type Policy, parsePolicy } from "../lab/policy.ts";
 import { type ReplayResult, resultFile } from "../lab/result.ts";
-import { DEFAULT_MEMORY_BYTES, DEFAULT_TOUCHES } from "../lab/run-replay.ts";
+import { DEFAULT_MEMORY_BYTES, DEFAULT_TOUCHES, NO_TOUCHES } from "../lab/run-replay.ts";
 import { runSweep, shardTasks, sweepTasks } from "../lab/sweep.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { isReadOnce } from "../traces/open.ts";
@@ -137,8 +137,13 @@ function print(results: ReplayResult[], options: ReplayCommandOptions, machine: 
   }
 }
 
-function describeReplay({ replayed }: ReplayResult): string[] {
+function describeReplay({ replayed, touches }: ReplayResult): string[] {
   const lines: string[] = [];
+  if (touches === NO_TOUCHES) {
+    lines.push(
+      "the trace had no touches, so no block was touched; --touch first-page, or another model, says which pages are",
+    );
+  }
   if (replayed.failedAllocations > 0)
     lines.push(`${plural(replayed.failedAllocations, "allocation")} failed in the replay`);
   const dead = replayed.deadFrees + replayed.deadReallocs + replayed.deadTouches;

@@ -1,5 +1,6 @@
 // The C program of `refheap calibrate`: it times the events of the cost model on the machine that it runs on.
-// It prints one line a constant: name, median, 5th and 95th percentile in nanoseconds, and how it was found.
+// It prints one line a constant: name, median, 5th and 95th percentile in nanoseconds, and how it was found; then one line
+// a check (calibration-checks.ts): "check", the program's name, and the same three times.
 
 export const CALIBRATION_SOURCE = String.raw`
 #define _GNU_SOURCE
@@ -115,6 +116,28 @@ static void time_copy(double *samples, size_t length) {
     samples[round] = (now() - start) / 64 / length;
   }
   munmap(p, 2 * length);
+}
+
+/* A whole program, timed to be held against the sum of its events: map, touch, unmap. */
+static void check(const char *name, int loads, int stride, int fills) {
+  double samples[ROUNDS];
+  for (int round = 0; round < ROUNDS; round++) {
+    double start = now();
+    unsigned char *p = mmap(0, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    double mapped = now();
+#ifdef MADV_NOHUGEPAGE
+    madvise(p, PAGES * PAGE, MADV_NOHUGEPAGE);
+#endif
+    double advised = now();
+    if (loads) read_pages(p);
+    for (int i = 0; stride && i < PAGES; i += stride) ((volatile unsigned char *)p)[i * PAGE] = 1;
+    if (fills) memset(p, 2, PAGES * PAGE);
+    __asm__ volatile("" : : "r"(p) : "memory");
+    munmap(p, PAGES * PAGE);
+    samples[round] = now() - advised + mapped - start;
+  }
+  summarise(samples);
+  printf("check\t%s\t%.6g\t%.6g\t%.6g\n", name, median, low, high);
 }
 
 static int pipes[2][2];
@@ -250,6 +273,12 @@ int main(void) {
     summarise(samples);
     print("messageRoundTrip", 0, "measured: a byte to another thread and back by pipes; userfaultfd is not permitted here");
   }
+
+  check("a store to one page", 0, PAGES, 0);
+  check("a store to every fourth page", 0, 4, 0);
+  check("a store to every page", 0, 1, 0);
+  check("memset of all", 0, 0, 1);
+  check("a load of every page, a store to half", 1, 2, 0);
   return 0;
 }
 `;

@@ -4,10 +4,12 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { type CalibrationCheck, calibrationChecks, type Time } from "./calibration-checks.ts";
 import { CALIBRATION_SOURCE } from "./calibration-source.ts";
 import { COST_EVENTS, type Constant, type CostEvent, type MachineModel } from "./cost-model.ts";
 
 const COMPILERS = ["cc", "gcc", "clang"];
+const CHECK = "check";
 const COMPILE_TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 120_000;
 
@@ -17,11 +19,17 @@ export function findCompiler(environment: NodeJS.ProcessEnv = process.env): stri
   return candidates.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null;
 }
 
+/** A machine, and how well its constants add up to programs that were timed whole. */
+export interface Calibration {
+  readonly model: MachineModel;
+  readonly checks: readonly CalibrationCheck[];
+}
+
 /**
  * Times this machine. Takes some seconds.
  * @throws Error with the compiler's or the program's own words.
  */
-export function calibrate(compiler: string, name: string = hostname()): MachineModel {
+export function calibrate(compiler: string, name: string = hostname()): Calibration {
   const folder = mkdtempSync(join(tmpdir(), "refheap-calibrate-"));
   try {
     const source = join(folder, "calibrate.c");
@@ -32,7 +40,8 @@ export function calibrate(compiler: string, name: string = hostname()): MachineM
     if (compiled.status !== 0)
       throw new Error(`${compiler} cannot compile the calibration program:\n${compiled.stderr}`);
     const output = execFileSync(program, { encoding: "utf8", timeout: RUN_TIMEOUT_MS });
-    return parseCalibration(output, name);
+    const model = parseCalibration(output, name);
+    return { model, checks: calibrationChecks(model, parseCheckTimes(output)) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -44,6 +53,7 @@ export function parseCalibration(output: string, name: string): MachineModel {
   let cacheBytes = 0;
   for (const line of output.trim().split("\n")) {
     const [event, ...fields] = line.split("\t");
+    if (event === CHECK) continue;
     if (event === "cacheBytes") cacheBytes = Number(fields[0]);
     else constants.set(event, { ...ordered(fields.slice(0, 3).map(Number)), how: fields[3] });
   }
@@ -60,6 +70,16 @@ export function parseCalibration(output: string, name: string): MachineModel {
     cacheBytes,
     constants: Object.fromEntries(constants) as Record<CostEvent, Constant>,
   };
+}
+
+/** The times of the programs that the model is held against. */
+export function parseCheckTimes(output: string): Map<string, Time> {
+  const times = new Map<string, Time>();
+  for (const line of output.trim().split("\n")) {
+    const [word, program, ...fields] = line.split("\t");
+    if (word === CHECK) times.set(program, ordered(fields.map(Number)));
+  }
+  return times;
 }
 
 function ordered([ns, low, high]: number[]): Omit<Constant, "how"> {

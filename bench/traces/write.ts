@@ -1,6 +1,6 @@
 // Writing a trace file in one of our own formats (T5, T6), gzip'd if its name ends in .gz.
 // A file appears under its name only once it is whole.
-import { createWriteStream } from "node:fs";
+import { createWriteStream, rmSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -42,6 +42,7 @@ export async function writeTrace(
     return counts;
   }
   const partial = `${file}.part`;
+  const forget = removeIfKilled(partial);
   try {
     const packed = file.endsWith(".gz");
     if (packed) await pipeline(source, createGzip(), createWriteStream(partial));
@@ -51,8 +52,28 @@ export async function writeTrace(
   } catch (error) {
     await rm(partial, { force: true });
     throw error;
+  } finally {
+    forget();
   }
   return counts;
+}
+
+/** Signals that end a program by default, and that a user or a batch system sends. */
+const ENDING_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Takes a half-written file away if a signal ends the program. @returns what ends this care */
+function removeIfKilled(partial: string): () => void {
+  const end = (signal: NodeJS.Signals): void => {
+    rmSync(partial, { force: true });
+    forget();
+    // With no listener left, the signal does what it does to any program.
+    process.kill(process.pid, signal);
+  };
+  const forget = (): void => {
+    for (const signal of ENDING_SIGNALS) process.off(signal, end);
+  };
+  for (const signal of ENDING_SIGNALS) process.on(signal, end);
+  return forget;
 }
 
 async function patchHead(file: string, counts: TraceCounts): Promise<void> {

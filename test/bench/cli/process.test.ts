@@ -1,5 +1,6 @@
 // The command as a process among others: help, completion, pipes, signals, and nothing on standard error but messages.
 import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { POLICIES } from "../../../bench/lab/policy.ts";
 import { MAIN, SMALL, Workplace } from "./refheap.ts";
@@ -37,6 +38,14 @@ describe("completion", () => {
     expect(offered).toEqual(expect.arrayContaining(Object.keys(POLICIES)));
   });
 
+  test("offers each subcommand with its summary in one line", () => {
+    const { stdout } = place.refheap(["complete", "--", ""]);
+    const offered = new Map(stdout.split("\n").map((line) => line.split("\t") as [string, string]));
+    for (const command of COMMANDS) expect(offered.get(command)).toMatch(/^.{10,60}$/);
+    expect(offered.get("inspect")).toBe("say what a trace holds");
+    expect(place.refheap(["inspect", "--help"]).stdout).toContain("Nothing is replayed.");
+  });
+
   test.each(["bash", "zsh", "fish", "powershell"])("has a script for %s", (shell) => {
     const { status, stdout } = place.refheap(["complete", shell]);
     expect(status).toBe(0);
@@ -71,6 +80,29 @@ test("an interrupt ends it by the signal, without a word", async () => {
   setTimeout(() => child.kill("SIGINT"), 500);
   const signal = await new Promise((resolve) => child.on("close", (_code, by) => resolve(by)));
   expect({ signal, said }).toEqual({ signal: "SIGINT", said: "" });
+});
+
+test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+  "%s while a file is written leaves nothing of it",
+  async (wanted) => {
+    const child = spawn(process.execPath, [MAIN, "convert", "-", "cut.rht"], { cwd: place.folder });
+    // More than detection waits for; then the pipe stays open.
+    child.stdin.write(`refheap-trace 1\n${'0 mark "m"\n'.repeat(20_000)}`);
+    const files = (): string[] => readdirSync(place.folder).filter((name) => name.startsWith("cut.rht"));
+    await expect.poll(files, { timeout: 5000 }).toEqual(["cut.rht.part"]);
+    child.kill(wanted);
+    const signal = await new Promise((resolve) => child.on("close", (_code, by) => resolve(by)));
+    expect({ signal, files: files() }).toEqual({ signal: wanted, files: [] });
+  },
+);
+
+test("a stream that turned out to have no touches is said to have none, with the way around it", () => {
+  const bare = "refheap-trace 1\n0 malloc 0 100000\n";
+  const { status, stdout, stderr } = place.refheap(["replay", "-", "-p", "none"], bare);
+  expect(status).toBe(0);
+  expect(stdout).toContain("touches none");
+  expect(stderr).toMatch(/^standard input: the trace had no touches, so no block was touched; --touch first-page/);
+  expect(place.refheap(["replay", "-", "-p", "none", "-t", "all"], bare).stderr).toBe("");
 });
 
 test("progress is shown only where standard error is a terminal", () => {

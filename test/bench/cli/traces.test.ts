@@ -1,6 +1,9 @@
 // What inspect, convert, record and calibrate make, seen from outside; conversions lose nothing.
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { findCompiler } from "../../../bench/lab/calibration.ts";
+import { CHECK_PROGRAMS } from "../../../bench/lab/calibration-checks.ts";
+import { COST_EVENTS } from "../../../bench/lab/cost-model.ts";
 import { SMALL, Workplace } from "./refheap.ts";
 
 let place: Workplace;
@@ -76,6 +79,22 @@ describe("calibrate", () => {
     const { status, stdout } = place.refheap(["calibrate", "--show"]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^dragonboard-845c: /);
+  });
+
+  // Where no compiler is, the command says so (errors); times depend on what else the machine does, so none is held to a value.
+  test.runIf(findCompiler() !== null)("measures this machine and holds whole programs against it", () => {
+    const { status, stdout, stderr } = place.refheap(["calibrate", "--name", "here", "-o", "here.json"]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toMatch(/^here: /);
+    const [constants, check] = stdout.split("\nself-check: ");
+    for (const event of COST_EVENTS) expect(constants).toMatch(new RegExp(`^${event} +\\d`, "m"));
+    for (const program of CHECK_PROGRAMS) expect(check).toMatch(new RegExp(`^${program} .* [+−]\\d+\\.\\d %$`, "m"));
+    const machine = JSON.parse(place.read("here.json"));
+    expect(machine.constants.writeFault.ns).toBeGreaterThan(0);
+    expect(machine.constants.userByte.ns).toBeGreaterThan(0);
+    expect(place.refheap(["replay", "small.txt", "-p", "none", "-m", "here.json"]).stdout).toContain(
+      "estimate for here",
+    );
   });
 
   test("--residuals are within 10 % of the thread's nine figures", () => {

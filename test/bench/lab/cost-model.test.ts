@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findCompiler, parseCalibration } from "../../../bench/lab/calibration.ts";
+import { findCompiler, parseCalibration, parseCheckTimes } from "../../../bench/lab/calibration.ts";
+import { CHECK_PROGRAMS, calibrationChecks } from "../../../bench/lab/calibration-checks.ts";
 import { CALIBRATION_SOURCE } from "../../../bench/lab/calibration-source.ts";
 import { COST_EVENTS, type CostCounts, costCounts, estimate, improvement } from "../../../bench/lab/cost-model.ts";
 import { DRAGONBOARD, machineModel } from "../../../bench/lab/machine-models.ts";
@@ -129,6 +130,23 @@ describe("a machine", () => {
     writeFileSync(file, "{}");
     expect(() => machineModel(file)).toThrow(`${file}: expected a machine's "name" and "cacheBytes"`);
     rmSync(folder, { recursive: true });
+  });
+
+  test("is held against programs timed whole: the sum of their events beside the time", () => {
+    // Each event 2 ns (1 to 3), pages beyond the cache cold: a store to one page is 2 calls, a fault, a zap, 2 × 4096 bytes.
+    const model = parseCalibration(lines(), "here");
+    const times = CHECK_PROGRAMS.map((program) => `check\t${program}\t20000\t10000\t30000`).join("\n");
+    const output = `${lines()}\n${times}`;
+    expect(parseCalibration(output, "here")).toEqual(model);
+    const [first, ...others] = calibrationChecks(model, parseCheckTimes(output));
+    expect(first).toEqual({
+      program: "a store to one page",
+      predicted: { ns: 2 * 8196, low: 8196, high: 3 * 8196 },
+      measured: { ns: 20000, low: 10000, high: 30000 },
+    });
+    expect(others).toHaveLength(4);
+    expect(() => calibrationChecks(model, new Map())).toThrow('did not time "a store to one page"');
+    for (const program of CHECK_PROGRAMS) expect(CALIBRATION_SOURCE).toContain(`check("${program}", `);
   });
 
   test("lacks nothing, or the program is named as broken", () => {
