@@ -63,6 +63,8 @@ export class ChunkHeaders {
   private readonly crc: boolean;
   /** Offset field of the header last loaded: 16-byte units from block begin + 16 to the user pointer. */
   offset = 0;
+  /** High word of that header. */
+  private high = 0;
 
   constructor(options: { cookie: number; form: ChecksumForm }) {
     this.cookie = options.cookie | 0;
@@ -79,12 +81,14 @@ export class ChunkHeaders {
     const offset = high & 0xffff;
     if (this.checksum(pointer, low, offset) !== high >>> 16) return CORRUPTED_HEADER;
     this.offset = offset;
+    this.high = high;
     return low;
   }
 
   /** Whether two words that were loaded from a header belong together; `offset` is set as by {@link load}. */
   isWhole(pointer: number, low: number, high: number): boolean {
     this.offset = high & 0xffff;
+    this.high = high;
     return this.checksum(pointer, low, high & 0xffff) === high >>> 16;
   }
 
@@ -97,6 +101,13 @@ export class ChunkHeaders {
   store(memory: Memory, pointer: number, low: number, offset: number): void {
     const high = offset | (this.checksum(pointer, low, offset) << 16);
     memory.setInt32(pointer - HEADER_SIZE, low);
+    memory.setInt32(pointer - HEADER_SIZE + 4, high);
+  }
+
+  /** Stores another low word in the chunk's header, which must be the one that was loaded last: half the work of {@link store}. */
+  change(memory: Memory, pointer: number, low: number, newLow: number): void {
+    const high = this.highFor(pointer, low, this.high, newLow);
+    memory.setInt32(pointer - HEADER_SIZE, newLow);
     memory.setInt32(pointer - HEADER_SIZE + 4, high);
   }
 

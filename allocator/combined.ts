@@ -171,7 +171,7 @@ export class Allocator implements QuarantineOwner {
     this.quarantineOrDeallocate(pointer, low, this.headers.offset);
   }
 
-  /** Ends an allocated chunk whose header was just loaded (S4.2). */
+  /** Ends an allocated chunk whose header was the last to be loaded (S4.2). */
   quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
     const classId = classIdOf(low);
     if (classId === 0) {
@@ -188,7 +188,7 @@ export class Allocator implements QuarantineOwner {
     const { cache } = tsd;
     const isDrained = cache.counts[classId] === this.primary.shape.maxCounts[classId];
     if (isDrained) this.primary.drain(cache, classId);
-    this.headers.store(this.program.memory, pointer, (low & KEPT_WHEN_FREED) | this.freedBits, offset);
+    this.headers.change(this.program.memory, pointer, low, (low & KEPT_WHEN_FREED) | this.freedBits);
     if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.pushBlock(cache, classId, pointer - HEADER_SIZE - offset * 16);
     if (isDrained) this.primaryRelease.release(classId, "normal");
@@ -388,12 +388,8 @@ export class Allocator implements QuarantineOwner {
     if (stateOf(low) !== expected) this.reportState(action, pointer, low);
     const classId = classIdOf(low);
     if (tsd.cache.counts[classId] === this.primary.shape.maxCounts[classId]) this.primary.drain(tsd.cache, classId);
-    this.headers.store(
-      this.program.memory,
-      pointer,
-      low & (expected === STATE_QUARANTINED ? KEPT_WHEN_RECYCLED : KEPT_WHEN_FREED),
-      offset,
-    );
+    const kept = expected === STATE_QUARANTINED ? KEPT_WHEN_RECYCLED : KEPT_WHEN_FREED;
+    this.headers.change(this.program.memory, pointer, low, low & kept);
     this.pushBlock(tsd.cache, classId, pointer - HEADER_SIZE - offset * 16);
   }
 

@@ -81,6 +81,7 @@ function copyToNew(
   }
   allocator.noteCopy(fresh, oldSize, newSize);
   try {
+    allocator.headers.load(allocator.memory, pointer);
     allocator.quarantineOrDeallocate(pointer, low, offset);
   } catch (error) {
     // What stopped the free before it began leaves the old chunk, and so the new one goes. Later it is gone for good.
