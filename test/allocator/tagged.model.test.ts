@@ -2,11 +2,12 @@
 // forks, threads and releases come in between. Single behaviours are in tagging.test.ts and tagged-secondary.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Heap, HeapOptions, Tagging } from "../../allocator/index.ts";
-import { M_MEMTAG_TUNING, M_THREAD_DISABLE_MEM_INIT } from "../../allocator/index.ts";
+import type { HeapOptions, Tagging } from "../../allocator/index.ts";
+import { Heap, M_MEMTAG_TUNING, M_THREAD_DISABLE_MEM_INIT, TagFaultError } from "../../allocator/index.ts";
 import { tagOf, withoutTag } from "../../platform/hardware/tags.ts";
 import { RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
-import { isCaught, roundUp, tagged } from "./tagged-heap.ts";
+import { createKernel } from "../../refpage/kernel.ts";
+import { isCaught, MEMORY, roundUp, tagged } from "./tagged-heap.ts";
 
 const kinds = [
   "malloc",
@@ -114,6 +115,21 @@ class Model {
     child[Symbol.dispose]();
   }
 
+  /** What this model's chunks are in the child: bytes, bounds, and the tags that frees of one of the two change for it alone. */
+  checkChild(child: Heap): void {
+    for (const [index, chunk] of this.live.entries()) {
+      this.check(chunk, { of: child });
+      if (index % 2 === 1) continue;
+      child.free(chunk.p);
+      if (chunk.size > 0 && this.retagsAtFree && child.tagging !== "async") {
+        expect(isCaught(() => child.memory.getUint8(chunk.p))).toBe(true);
+      }
+      this.check(chunk);
+    }
+    child.checkInvariants();
+    for (const chunk of this.live) this.check(chunk);
+  }
+
   perform({ kind, size, pick }: Step): void {
     const { heap } = this;
     if (kind === "malloc") this.adopt(heap.malloc(size), size);
@@ -197,3 +213,49 @@ describe.each(settings)("%s", (_, { options, isExhausted = false }) => {
     );
   });
 });
+
+describe("two heaps of one process", () => {
+  const pair = fc.tuple(fc.array(fc.tuple(step, fc.boolean()), { minLength: 1, maxLength: 50 }), fc.nat(0xffff));
+  const isTried = ({ kind }: Step): boolean => kind !== "fork" && kind !== "memory-init" && kind !== "mode";
+
+  test("keep apart, are both there in a forked process, and report each for its own memory", () => {
+    fc.assert(
+      fc.property(pair, ([program, seed]) => {
+        const process = createKernel({ memoryBytes: MEMORY }).createProcess();
+        const heaps = [0, 1].map((index) => new Heap({ process, tagging: "sync", seed: seed + index }));
+        const models = heaps.map((heap) => new Model(heap));
+        const [first, second] = models;
+        for (const [one, goesFirst] of program) if (isTried(one)) (goesFirst ? first : second).perform(one);
+        const child = heaps[0].fork();
+        const other = heaps[1].inProcess(child.process);
+        for (const [index, heap] of [child, other].entries()) {
+          const p = heap.malloc(48);
+          const fault = faultOf(() => heap.memory.getUint8(p + 48));
+          expect(fault.causes[0]).toMatchObject({ kind: "overflow", pointer: withoutTag(p), size: 48 });
+          heap.free(p);
+          models[index].checkChild(heap);
+        }
+        child.checkInvariants();
+        other.checkInvariants();
+        other[Symbol.dispose]();
+        child[Symbol.dispose]();
+        for (const [index, heap] of heaps.entries()) {
+          while (models[index].live.length > 0) heap.free(models[index].take(0)?.p ?? 0);
+          expect(heap.checkInvariants().allocatedChunks).toBe(0);
+        }
+        process.kernel.checkInvariants();
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+function faultOf(access: () => unknown): TagFaultError {
+  try {
+    access();
+  } catch (error) {
+    if (error instanceof TagFaultError) return error;
+    throw error;
+  }
+  throw new Error("nothing was noticed");
+}
