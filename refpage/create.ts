@@ -2,7 +2,7 @@
 // What the content then means for faults is content.ts.
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
-import { int, untagged, word } from "../platform/kernel/arguments.ts";
+import { untagged, word } from "../platform/kernel/arguments.ts";
 import { SystemError } from "../platform/kernel/errors.ts";
 import { O_RDONLY } from "../platform/kernel/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
@@ -21,7 +21,7 @@ import type { ReferencePageStore } from "./store.ts";
  */
 export function createFromPage(store: ReferencePageStore, thread: Thread, content: number, flags: number): number {
   const syscall = "refpage_create";
-  if (int(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+  if (word(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
   const address = untagged(word(content, "content", syscall));
   if (address % PAGE_SIZE !== 0) throw new SystemError("EFAULT", syscall, "content is not page-aligned");
   const { kernel } = store;
@@ -54,7 +54,7 @@ export function createFromPattern(
   flags: number,
 ): number {
   const syscall = "refpage_create2";
-  if (int(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+  if (word(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
   const bytes = word(size, "size", syscall);
   if (bytes < 1 || bytes > PAGE_SIZE || (bytes & (bytes - 1)) !== 0)
     throw new SystemError("EINVAL", syscall, `size ${size}`);

@@ -1,5 +1,6 @@
 // All reference-page scenarios in order, and the text of the two files that hold them (scenarios.test.ts writes those on -u).
 import { creationScenarios } from "./creation.ts";
+import { edgeScenarios } from "./edges.ts";
 import { fileScenarios } from "./file.ts";
 import { mappingScenarios } from "./mapping.ts";
 import { pathScenarios } from "./paths.ts";
@@ -10,6 +11,7 @@ export const scenarios: readonly Scenario[] = [
   ...fileScenarios,
   ...mappingScenarios,
   ...pathScenarios,
+  ...edgeScenarios,
 ];
 
 export function linesOf(all: readonly Scenario[]): string {
