@@ -202,7 +202,7 @@ describe("signals", () => {
     const child = process.fork();
     process.kill(child.pid, 0);
     process.kill(child.pid, SIGUSR1);
-    expect(process.wait4(child.pid)).toEqual({ pid: child.pid, status: 0, signal: SIGUSR1 });
+    expect(process.wait4(child.pid)).toMatchObject({ pid: child.pid, status: 0, signal: SIGUSR1 });
     expect(() => process.kill(child.pid, 0)).toThrow(expect.objectContaining({ code: "ESRCH" }));
   });
 
