@@ -1,9 +1,10 @@
-// The secondary allocator: one mapping for each large block, between two guard pages, with a header in simulated memory (S11).
-// Which freed mappings are kept is secondary-cache.ts; what a fresh page reads is large-fill.ts.
+// The secondary allocator: one mapping for each large block, between two guard pages (S11). Headers and the list of blocks
+// are large-block-list.ts; which freed mappings are kept is secondary-cache.ts; what a fresh page reads is large-fill.ts.
 
 import type { SecondaryCacheConfig } from "./config.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "./fill.ts";
 import { HeapError } from "./heap-error.ts";
+import { LARGE_HEADER_SIZE, LargeBlockList } from "./large-block-list.ts";
 import { NO_DESCRIPTOR, type ReferencePages } from "./large-fill.ts";
 import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "./local-cache.ts";
 import type { LargeFill } from "./options.ts";
@@ -11,19 +12,8 @@ import { NO_MEMORY, type Program } from "./program.ts";
 import { type ReportContext, reportMapError } from "./report.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 import { LruSecondaryCache } from "./secondary-cache-lru.ts";
-import { loadWord, storeWord } from "./words.ts";
 
 const PAGE_SIZE = 4096;
-/** The large-block header: six words right below the block, no checksum (S11.2). */
-export const LARGE_HEADER_SIZE = 48;
-const PREVIOUS = 0;
-const NEXT = 8;
-const COMMIT_BASE = 16;
-const COMMIT_SIZE = 24;
-const MAP_BASE = 32;
-const MAP_SIZE = 40;
-/** The clean page's id shares the `next` word, above every address. */
-const CLEAN_ID_UNIT = 2 ** 40;
 /** Both headers together: from the large-block header to the user pointer. */
 export const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + 16;
 /** Unused bytes behind a chunk must fit the chunk header's 20 bits (S11.7). */
@@ -46,12 +36,8 @@ export interface SecondaryOptions {
   readonly reports: ReportContext;
 }
 
-/**
- * Blocks in use form a doubly linked list through their headers, in order of allocation. `first` and `last` are blocks, i.e.
- * addresses right behind a large-block header, or 0.
- */
-export class Secondary {
-  protected readonly program: Program;
+/** The large blocks of a heap: the list of those in use, and where they come from and go. */
+export class Secondary extends LargeBlockList {
   readonly cache: SecondaryCache | null;
   readonly referencePages: ReferencePages;
   protected readonly largeFill: LargeFill;
@@ -59,9 +45,6 @@ export class Secondary {
   protected readonly tailLimit: number = TAIL_LIMIT;
   private readonly commitFailure: "null" | "fatal";
   private readonly reports: ReportContext;
-  first = 0;
-  last = 0;
-  blocksInUse = 0;
   /** S11.6; bytes of committed memory, but `fragmentedBytes` is what mappings have beyond it. */
   allocations = 0;
   frees = 0;
@@ -77,7 +60,7 @@ export class Secondary {
   moves = 0;
 
   constructor(options: SecondaryOptions) {
-    this.program = options.program;
+    super(options.program);
     this.largeFill = options.largeFill;
     this.commitFailure = options.commitFailure;
     this.reports = options.reports;
@@ -103,29 +86,6 @@ export class Secondary {
       if (slot >= 0) return this.takeCached(slot, size, alignment, fill);
     }
     return this.map(size, alignment, fill);
-  }
-
-  /** End of the committed area of a block in use. */
-  blockEnd(block: number): number {
-    const { memory } = this.program;
-    const header = block - LARGE_HEADER_SIZE;
-    return loadWord(memory, header + COMMIT_BASE) + loadWord(memory, header + COMMIT_SIZE);
-  }
-
-  commitBase(block: number): number {
-    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + COMMIT_BASE);
-  }
-
-  mapBaseOf(block: number): number {
-    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + MAP_BASE);
-  }
-
-  nextBlock(block: number): number {
-    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) % CLEAN_ID_UNIT;
-  }
-
-  cleanIdOf(block: number): number {
-    return Math.floor(loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) / CLEAN_ID_UNIT);
   }
 
   private takeCached(slot: number, size: number, alignment: number, fill: number): number {
@@ -238,66 +198,6 @@ export class Secondary {
     return this.program.commit(address, length) ? CLEAN_ZERO : NO_MEMORY;
   }
 
-  /** Writes the header and appends the block to the list. A store that throws has linked nothing. */
-  protected link(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
-    const header = block - LARGE_HEADER_SIZE;
-    this.storeHeader(header, this.last, cleanId * CLEAN_ID_UNIT, commitBase, commitSize, mapBase, mapSize);
-    if (this.last === 0) this.first = block;
-    else this.setNext(this.last, block);
-    this.last = block;
-    this.blocksInUse++;
-  }
-
-  /** The six words of a large-block header, in their order. */
-  protected storeHeader(
-    header: number,
-    previous: number,
-    next: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-  ): void {
-    const { memory } = this.program;
-    storeWord(memory, header + PREVIOUS, previous);
-    storeWord(memory, header + NEXT, next);
-    storeWord(memory, header + COMMIT_BASE, commitBase);
-    storeWord(memory, header + COMMIT_SIZE, commitSize);
-    storeWord(memory, header + MAP_BASE, mapBase);
-    storeWord(memory, header + MAP_SIZE, mapSize);
-  }
-
-  private setNext(block: number, next: number): void {
-    storeWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT, this.cleanIdOf(block) * CLEAN_ID_UNIT + next);
-  }
-
-  /** Touches what unlinking writes to, so that {@link deallocate} cannot fail once the chunk's header says that it is free. */
-  prepareDeallocate(block: number): void {
-    const previous = loadWord(this.program.memory, block - LARGE_HEADER_SIZE + PREVIOUS);
-    const next = this.nextBlock(block);
-    if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
-    if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
-  }
-
-  protected unlink(block: number): void {
-    const { memory } = this.program;
-    const previous = loadWord(memory, block - LARGE_HEADER_SIZE + PREVIOUS);
-    const next = this.nextBlock(block);
-    this.prepareDeallocate(block);
-    if (previous !== 0) this.setNext(previous, next);
-    if (next !== 0) storeWord(memory, next - LARGE_HEADER_SIZE + PREVIOUS, previous);
-    if (previous === 0) this.first = next;
-    if (next === 0) this.last = previous;
-    this.blocksInUse--;
-  }
-
   private countAllocation(commitSize: number, mapSize: number): void {
     this.allocations++;
     this.allocatedBytes += commitSize;
@@ -316,12 +216,10 @@ export class Secondary {
 
   /** Gives a block back: to the cache, or unmapped (S11.5). */
   deallocate(block: number): void {
-    const { memory } = this.program;
-    const header = block - LARGE_HEADER_SIZE;
-    const commitBase = loadWord(memory, header + COMMIT_BASE);
-    const commitSize = loadWord(memory, header + COMMIT_SIZE);
-    const mapBase = loadWord(memory, header + MAP_BASE);
-    const mapSize = loadWord(memory, header + MAP_SIZE);
+    const commitBase = this.commitBase(block);
+    const commitSize = this.commitSizeOf(block);
+    const mapBase = this.mapBaseOf(block);
+    const mapSize = this.mapSizeOf(block);
     const cleanId = this.cleanIdOf(block);
     this.unlink(block);
     this.countFree(commitSize, mapSize);
@@ -348,12 +246,10 @@ export class Secondary {
    * @returns the new block, or 0 if there is no memory; then nothing has changed
    */
   move(block: number, user: number, newSize: number): number {
-    const { memory } = this.program;
-    const header = block - LARGE_HEADER_SIZE;
-    const oldCommitBase = loadWord(memory, header + COMMIT_BASE);
-    const oldCommitSize = loadWord(memory, header + COMMIT_SIZE);
-    const oldMapBase = loadWord(memory, header + MAP_BASE);
-    const oldMapSize = loadWord(memory, header + MAP_SIZE);
+    const oldCommitBase = this.commitBase(block);
+    const oldCommitSize = this.commitSizeOf(block);
+    const oldMapBase = this.mapBaseOf(block);
+    const oldMapSize = this.mapSizeOf(block);
     const cleanId = this.cleanIdOf(block);
     const commitSize = roundUp(user - oldCommitBase + newSize, PAGE_SIZE);
     const mapSize = commitSize + 2 * PAGE_SIZE;
@@ -404,11 +300,9 @@ export class Secondary {
 
   /** Unmaps every block, in use or cached, and closes the reference pages. */
   unmapAll(): void {
-    const { memory } = this.program;
     for (let block = this.first; block !== 0; ) {
-      const header = block - LARGE_HEADER_SIZE;
-      const mapBase = loadWord(memory, header + MAP_BASE);
-      const mapSize = loadWord(memory, header + MAP_SIZE);
+      const mapBase = this.mapBaseOf(block);
+      const mapSize = this.mapSizeOf(block);
       block = this.nextBlock(block);
       this.program.discard(mapBase, mapSize);
     }
@@ -418,9 +312,7 @@ export class Secondary {
 
   /** The state of the forked process's secondary; the list itself is in memory, which fork copied. */
   copyFrom(other: Secondary): void {
-    this.first = other.first;
-    this.last = other.last;
-    this.blocksInUse = other.blocksInUse;
+    this.copyListFrom(other);
     this.allocations = other.allocations;
     this.frees = other.frees;
     this.allocatedBytes = other.allocatedBytes;

@@ -7,18 +7,12 @@ import type { UncheckedMemory } from "../platform/hardware/unchecked-memory.ts";
 import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../platform/kernel/mman.ts";
 import { HEADER_SIZE } from "./chunk-header.ts";
 import { FILL_PATTERN, FILL_ZERO } from "./fill.ts";
+import { LARGE_HEADER_SIZE } from "./large-block-list.ts";
 import { NO_DESCRIPTOR } from "./large-fill.ts";
 import { MappingTags } from "./mapping-tags.ts";
 import type { TagFailure } from "./options.ts";
 import { NO_MEMORY } from "./program.ts";
-import {
-  CLEAN_FILL_MASK,
-  CLEAN_PATTERN,
-  CLEAN_ZERO,
-  LARGE_HEADER_SIZE,
-  Secondary,
-  type SecondaryOptions,
-} from "./secondary.ts";
+import { CLEAN_FILL_MASK, CLEAN_PATTERN, CLEAN_ZERO, Secondary, type SecondaryOptions } from "./secondary.ts";
 import type { SecondaryCache } from "./secondary-cache.ts";
 import type { TaggedProgram } from "./tagged-program.ts";
 import { EXCLUDE_ZERO, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
