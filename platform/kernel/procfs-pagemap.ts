@@ -1,5 +1,13 @@
 // /proc/PID/pagemap: one 64-bit word a page (pte_to_pagemap_entry). Only reads; costs touched pages.
-import { PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
+import {
+  PAGE_COUNT,
+  PAGE_SIZE,
+  PTE_ANON,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+} from "../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 
 const PM_PRESENT = 1n << 63n;
@@ -7,16 +15,19 @@ const PM_FILE = 1n << 61n;
 const PM_GUARD_REGION = 1n << 58n;
 const PM_MMAP_EXCLUSIVE = 1n << 56n;
 
-/** One word a page as /proc/PID/pagemap has it: frame number in the low 55 bits, present, file, guard, exclusively mapped. */
+/**
+ * One word a page as /proc/PID/pagemap has it: frame number in the low 55 bits, present, file, guard, exclusively mapped.
+ * The file ends with the user addresses, so that a range beyond them is read short.
+ */
 export function pagemap(space: AddressSpace, address: number, length: number): BigUint64Array {
   if (!Number.isInteger(address) || !Number.isInteger(length) || address < 0 || length < 0) {
     throw new RangeError(`pagemap: [${address}, ${address} + ${length}) is not a range of whole bytes`);
   }
   const first = Math.floor(address / PAGE_SIZE);
-  const words = new BigUint64Array(Math.ceil((address + length) / PAGE_SIZE) - first);
+  const end = Math.max(first, Math.min(Math.ceil((address + length) / PAGE_SIZE), PAGE_COUNT));
+  const words = new BigUint64Array(end - first);
   const { pageTable, kernel } = space;
-  const end = first + words.length;
-  for (let page = pageTable.next(first, end); page < end; page = pageTable.next(page + 1, end)) {
+  for (let page = first < end ? pageTable.next(first, end) : end; page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entries[page];
     let word = 0n;
     if ((entry & PTE_GUARD) !== 0) word = PM_GUARD_REGION;

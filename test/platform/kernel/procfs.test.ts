@@ -346,3 +346,12 @@ describe("statm", () => {
     expect(process.procfs("statm")).toBe("22 1 1 0 0 14 0\n");
   });
 });
+
+describe("pagemap", () => {
+  const END = 2 ** 38;
+
+  test("ends with the user addresses, however much is asked for", () => {
+    expect(process.pagemap(END - PAGE_SIZE, 2 ** 53)).toHaveLength(1);
+    for (const address of [END, 2 ** 44, 2 ** 53]) expect(process.pagemap(address, PAGE_SIZE)).toHaveLength(0);
+  });
+});
