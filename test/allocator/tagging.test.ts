@@ -62,6 +62,25 @@ describe("a tagged chunk", () => {
     heap.checkInvariants();
   });
 
+  test("of a block used again has the bounds of its own size, whatever the last one's was", () => {
+    const heap = tagged();
+    const places = new Set<number>();
+    let reused = 0;
+    for (let round = 0; round < 200; round++) {
+      // All of the same class: 96 bytes with the header.
+      const size = 49 + ((round * 37) % 32);
+      const p = heap.malloc(size);
+      if (places.has(withoutTag(p))) reused++;
+      places.add(withoutTag(p));
+      expect(heap.memory.read(p, roundUp(size)).every((byte) => byte === 0)).toBe(true);
+      expect(isCaught(() => heap.memory.getUint8(p + roundUp(size)))).toBe(true);
+      heap.memory.fill(p, 0xff, size);
+      heap.free(p);
+      expect(isCaught(() => heap.memory.getUint8(p))).toBe(true);
+    }
+    expect(reused).toBeGreaterThan(100);
+  });
+
   test("keeps its tag while realloc has room, also to and from large", () => {
     const heap = tagged();
     let p = heap.malloc(10);
