@@ -328,6 +328,7 @@ export class Heap extends Introspection {
       headerReport: this.options.headerReport,
       stacksOf: (address) => this.stacksOf(address),
       onReport: this.options.onReport,
+      isDisposed: () => this.isDisposed,
     };
   }
 }

@@ -325,3 +325,14 @@ test("a disposed heap ends the process that was made for it", () => {
   expect(process.exitStatus).toBe(0);
   process.kernel.checkInvariants();
 });
+
+test("what is asked of a disposed heap says that it was disposed of, and changes nothing", () => {
+  const heap = new Heap();
+  heap[Symbol.dispose]();
+  heap[Symbol.dispose]();
+  expect(() => heap.malloc(100)).toThrow("the heap was disposed of");
+  expect(() => heap.malloc(2 ** 20)).toThrow("the heap was disposed of");
+  expect(() => heap.releaseToOS()).toThrow("the heap was disposed of");
+  expect(() => heap.fork()).toThrow("the heap was disposed of");
+  heap.kernel.checkInvariants();
+});
