@@ -86,18 +86,23 @@ export function residency(vector: Uint8Array): string {
   return Array.from(vector, (byte) => ((byte & 1) === 1 ? "R" : ".")).join("");
 }
 
+/** The length of a range that need not be aligned, where the last bits of 2^64 − 1 tell where it ends: as −1 they are kept. */
+function wrappingLengthOf(step: Step): number {
+  return step.len === 2 ** 64 ? -1 : numberOf(step, "len");
+}
+
 export function mlock(world: World, { process }: Participant, step: Step): Answer {
-  process.mlock(world.address(step.addr), numberOf(step, "len"));
+  process.mlock(world.address(step.addr), wrappingLengthOf(step));
   return { ret: 0 };
 }
 
 export function mlock2(world: World, { process }: Participant, step: Step): Answer {
-  process.mlock2(world.address(step.addr), numberOf(step, "len"), numberOf(step, "flags"));
+  process.mlock2(world.address(step.addr), wrappingLengthOf(step), numberOf(step, "flags"));
   return { ret: 0 };
 }
 
 export function munlock(world: World, { process }: Participant, step: Step): Answer {
-  process.munlock(world.address(step.addr), numberOf(step, "len"));
+  process.munlock(world.address(step.addr), wrappingLengthOf(step));
   return { ret: 0 };
 }
 

@@ -12,10 +12,12 @@ import { modifyFlags } from "./vma-merge.ts";
 /** [start, end) in pages of a byte range that need not be aligned; a range that wraps has its end before its start. */
 function pageRange(address: number, length: number): { start: number; end: number } {
   const start = Math.floor(address / PAGE_SIZE);
-  // Whole pages apart from the rest: the sum of both may not fit a double exactly.
-  const pages = Math.floor(length / PAGE_SIZE) + Math.ceil(((length % PAGE_SIZE) + (address % PAGE_SIZE)) / PAGE_SIZE);
-  const wrapped = pages >= 2 ** 52 ? 0 : pages;
-  return { start, end: start + wrapped };
+  // Whole pages apart from the rest: the sum of both may not fit a double exactly. Nor does the length −1, which has become 2^64.
+  const isLargest = length === 2 ** 64;
+  const wholePages = isLargest ? 2 ** 52 - 1 : Math.floor(length / PAGE_SIZE);
+  const rest = (isLargest ? PAGE_SIZE - 1 : length % PAGE_SIZE) + (address % PAGE_SIZE);
+  const pages = (wholePages + Math.ceil(rest / PAGE_SIZE)) % 2 ** 52;
+  return { start, end: start + pages };
 }
 
 /**
