@@ -67,8 +67,9 @@ const LEGACY_MAP_MASK =
   MAP_HUGETLB;
 /** RAM files refuse MAP_SYNC, as shmem does. */
 const UNSUPPORTED_WITH_VALIDATE = MAP_SYNC;
-/** Largest file offset in bytes (MAX_LFS_FILESIZE). */
-const MAX_FILE_BYTES = 2 ** 63;
+/** Ends of the last page of a regular file that can be mapped (MAX_LFS_FILESIZE), and of any other (ULONG_MAX), rounded down. */
+const MAX_FILE_BYTES = 2 ** 63 - PAGE_SIZE;
+const MAX_OTHER_FILE_BYTES = 2 ** 64 - PAGE_SIZE;
 
 /** VM_ access bits of a PROT_ value (calc_vm_prot_bits; PROT_MTE as arm64 has it). */
 export function protectionFlags(space: AddressSpace, prot: number): number {
@@ -160,7 +161,8 @@ function checkFile(
   pages: number,
   offset: number,
 ): void {
-  if (offset + pages * PAGE_SIZE > MAX_FILE_BYTES) throw new SystemError("EOVERFLOW", "mmap", `offset ${offset}`);
+  const largest = file.inode === null ? MAX_OTHER_FILE_BYTES : MAX_FILE_BYTES;
+  if (offset + pages * PAGE_SIZE > largest) throw new SystemError("EOVERFLOW", "mmap", `offset ${offset}`);
   const type = mapFlags & MAP_TYPE;
   if (type === MAP_SHARED_VALIDATE && (mapFlags & (~(LEGACY_MAP_MASK | MAP_TYPE) | UNSUPPORTED_WITH_VALIDATE)) !== 0) {
     throw new SystemError("EOPNOTSUPP", "mmap", "a flag that MAP_SHARED_VALIDATE does not know");

@@ -40,16 +40,11 @@ const misuses: Readonly<Record<string, Misuse>> = {
   },
   "large: store far before the block": ({ heap, memory }) =>
     silently(() => memory.setUint8(heap.malloc(LARGE) - 3 * PAGE, 1)),
-  "large: store one byte past the end, size fills the block": ({ heap, memory }) =>
-    silently(() => memory.setUint8(heap.malloc(FILLS_BLOCK) + FILLS_BLOCK, 1)),
+  "large: store one byte past the end, size fills the block": (subject) => storePastEnd(subject, FILLS_BLOCK),
   "quarantined chunk: flip a header bit, go on allocating": (subject) => {
     flip(subject, freed(subject.heap, SMALL) - 14);
     for (let count = 0; count < 100_000; count++) subject.heap.free(subject.heap.malloc(SMALL));
     return "fine\n";
-  },
-  "malloc between malloc_disable and malloc_enable, alarm after 1 s": ({ heap }) => {
-    heap.malloc_disable();
-    return silently(() => heap.malloc(SMALL));
   },
   "no misuse: only start-up": () => "fine\n",
 };
@@ -71,8 +66,11 @@ function freed(heap: Subject["heap"], size: number): number {
 const allocators: Readonly<Record<string, (heap: Subject["heap"], size: number) => number>> = {
   malloc: (heap, size) => heap.malloc(size),
   calloc: (heap, size) => heap.calloc(1, size),
+  realloc: (heap, size) => heap.realloc(0, size),
+  valloc: (heap, size) => heap.valloc(size),
+  pvalloc: (heap, size) => heap.pvalloc(size),
   memalign: (heap, size) => heap.memalign(64, size),
-  aligned_alloc: (heap) => heap.aligned_alloc(64, 64),
+  aligned_alloc: (heap, size) => heap.aligned_alloc(64, Math.ceil(size / 64) * 64),
   new: (heap, size) => heap.operatorNew(size),
   "new[]": (heap, size) => heap.operatorNew(size, { array: true }),
 };
@@ -102,10 +100,16 @@ function misuseOf(name: string): Misuse {
   if (rest === "free twice") return ({ heap }) => silently(() => heap.free(freed(heap, size)));
   const late = new RegExp(`^${action} after free$`).exec(rest!);
   if (late !== null) return ({ heap }) => silently(() => releases[late[1]!]!(heap, freed(heap, size)));
-  const inside = new RegExp(`^${action} pointer\\+(\\d+)$`).exec(rest!);
-  if (inside !== null) {
-    return ({ heap }) => silently(() => releases[inside[1]!]!(heap, heap.malloc(size) + Number(inside[2])));
+  const beside = new RegExp(`^${action} pointer([+-]\\d+)$`).exec(rest!);
+  if (beside !== null) {
+    return ({ heap }) => silently(() => releases[beside[1]!]!(heap, heap.malloc(size) + Number(beside[2])));
   }
+  const nothing = new RegExp(`^${action} (?:NULL|a null pointer)$`).exec(rest!);
+  if (nothing !== null) return ({ heap }) => silently(() => releases[nothing[1]!]!(heap, 0));
+  const stored = /^store one byte past the end, size (\d+)$/.exec(rest!);
+  if (stored !== null) return (subject) => storePastEnd(subject, Number(stored[1]));
+  const locked = /^(\w+) between malloc_disable and malloc_enable, alarm after \d+ s$/.exec(rest!);
+  if (locked !== null) return lockedMisuse(locked[1]!, size);
   const flipped = new RegExp(`^flip .*, ${action}$`).exec(rest!);
   const field = headerFields.find(([words]) => words.test(rest!));
   if (flipped !== null && field !== undefined) return flipMisuse(size, field[1], flipped[1]!);
@@ -117,6 +121,20 @@ function pairMisuse(allocator: string, size: string | undefined, release: string
   if (allocate === undefined || end === undefined) throw new RangeError(`no such pair: ${allocator} / ${release}`);
   const givenSize = given === undefined ? undefined : Number(given);
   return ({ heap }) => silently(() => end(heap, allocate(heap, Number(size ?? SMALL)), givenSize));
+}
+
+function storePastEnd({ heap, memory }: Subject, size: number): string {
+  return silently(() => memory.setUint8(heap.malloc(size) + size, 1));
+}
+
+function lockedMisuse(call: string, size: number): Misuse {
+  const [allocate, end] = [allocators[call], releases[call]];
+  if (allocate === undefined && end === undefined) throw new RangeError(`no such call: ${call}`);
+  return ({ heap }) => {
+    const pointer = allocate === undefined ? heap.malloc(size) : 0;
+    heap.malloc_disable();
+    return silently(() => (allocate === undefined ? end!(heap, pointer) : allocate(heap, size)));
+  };
 }
 
 function flipMisuse(size: number, at: number, action: string): Misuse {
