@@ -22,12 +22,16 @@ export class OptionError extends HeapError {
   }
 }
 
+/** No name is nearly this long; what is behind it would only cost time. */
+const LONGEST_COMPARED = 64;
+
 /** The candidate with the least edit distance to `word`; the first of equals; null for no candidates. */
 export function nearestName(word: string, candidates: readonly string[]): string | null {
+  const start = word.slice(0, LONGEST_COMPARED).toLowerCase();
   let nearest: string | null = null;
   let least = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    const distance = editDistance(start, candidate.toLowerCase());
     if (distance < least) {
       least = distance;
       nearest = candidate;

@@ -119,8 +119,11 @@ export class Kernel {
     this.systemCalls.register(number, name, call);
   }
 
+  /** @throws TypeError: the clock that was given returned no number (a BigInt, for one) */
   monotonicNanoseconds(): number {
-    return this.clock();
+    const time = this.clock();
+    if (!Number.isFinite(time)) throw new TypeError(`clock: ${String(time)} is not a number of nanoseconds`);
+    return time;
   }
 
   /** 32 random bits from the kernel's seeded generator (xorshift32). */

@@ -150,4 +150,11 @@ describe("the nearest name", () => {
     expect(nearestName("ab", ["ax", "ay", "zzz"])).toBe("ax");
     expect(nearestName("anything", [])).toBeNull();
   });
+
+  test("of a text that is far longer than any name is looked for by its begin", () => {
+    const text = "zero_contents".repeat(2 ** 16);
+    expect(nearestName(text, ["fill", "zero_contents"])).toBe(
+      nearestName(text.slice(0, 64), ["fill", "zero_contents"]),
+    );
+  });
 });

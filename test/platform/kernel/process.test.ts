@@ -155,3 +155,8 @@ describe("syscall", () => {
     expect(() => process.syscall(-1)).toThrow(expect.objectContaining({ code: "ENOSYS", errno: 38 }));
   });
 });
+
+test.each([10n, "x", undefined, Number.NaN])("a clock that returns %s is told so, when it is read", (time) => {
+  const wrong = new Kernel({ memoryBytes: 2 ** 24 }, { clock: () => time as number });
+  expect(() => wrong.monotonicNanoseconds()).toThrow(/^clock: .* is not a number of nanoseconds$/);
+});
