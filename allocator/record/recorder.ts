@@ -2,19 +2,12 @@
 // Where the calls are seen is heap-tap.ts; where the events go is the caller's affair.
 import { BlockNames } from "./block-names.ts";
 import { EventBatch, FREE, READ, REALLOC, THREAD_END, THREAD_START, type WRITE } from "./events.ts";
+import { LiveBlocks } from "./live-blocks.ts";
 
 const PAGE_BYTES = 4096;
 const TAG_UNIT = 2 ** 48;
 const READ_BIT = 1;
 const WRITE_BIT = 2;
-
-interface LiveBlock {
-  readonly id: number;
-  readonly start: number;
-  size: number;
-  /** For each page that the block lies on, which kinds of touch were recorded. */
-  touched: Uint8Array;
-}
 
 /**
  * Loads and stores are summarised: a page of a block is reported once as read and once as written, with the bytes of that
@@ -23,10 +16,7 @@ interface LiveBlock {
 export class Recorder {
   private readonly names = new BlockNames();
   private readonly batch = new EventBatch();
-  /** Live blocks by address, ascending, and their starts for the search. */
-  private readonly blocks: LiveBlock[] = [];
-  private readonly starts: number[] = [];
-  private lastIndex = -1;
+  private readonly blocks = new LiveBlocks();
   /** Numbers of the threads seen, by whatever stands for a thread; the first is 0. */
   private readonly threads = new Map<object, number>();
   private nextThread = 0;
@@ -66,13 +56,13 @@ export class Recorder {
     if (address === 0) return;
     const start = address % TAG_UNIT;
     const id = this.names.add(...words(start));
-    this.insert({ id, start, size: bytes, touched: new Uint8Array(pagesOf(start, bytes)) });
+    this.blocks.insert({ id, start, size: bytes, touched: new Uint8Array(pagesOf(start, bytes)) });
     this.push(kind, id, size, offset);
   }
 
   /** A block was freed; null and unknown addresses are not recorded. */
   freed(address: number): void {
-    const block = this.remove(address % TAG_UNIT);
+    const block = this.blocks.remove(address % TAG_UNIT);
     if (block === null) return;
     this.names.remove(...words(block.start));
     this.push(FREE, block.id, 0, 0);
@@ -80,14 +70,14 @@ export class Recorder {
 
   /** A block has a new size, and perhaps a new address. */
   moved(oldAddress: number, address: number, size: number): void {
-    const old = this.remove(oldAddress % TAG_UNIT);
+    const old = this.blocks.remove(oldAddress % TAG_UNIT);
     if (old === null) return;
     const start = address % TAG_UNIT;
     this.names.detach(...words(old.start));
     this.names.attach(...words(start), old.id);
     const touched = new Uint8Array(pagesOf(start, size));
     touched.set(old.touched.subarray(0, touched.length));
-    this.insert({ id: old.id, start, size, touched });
+    this.blocks.insert({ id: old.id, start, size, touched });
     this.push(REALLOC, old.id, size, 0);
   }
 
@@ -96,7 +86,7 @@ export class Recorder {
     // A program may keep the memory that it was given while it was recorded.
     if (this.isEnded) return;
     const start = address % TAG_UNIT;
-    const block = this.blockAt(start);
+    const block = this.blocks.at(start);
     if (block === null) return;
     const bit = kind === READ ? READ_BIT : WRITE_BIT;
     const firstPage = Math.floor(block.start / PAGE_BYTES);
@@ -133,46 +123,6 @@ export class Recorder {
     this.batch.push(kind, this.thread, id, size, offset);
     if (this.batch.isFull) this.flush();
   }
-
-  private blockAt(address: number): LiveBlock | null {
-    const last = this.blocks[this.lastIndex];
-    if (last !== undefined && contains(last, address)) return last;
-    const index = this.indexAfter(address) - 1;
-    if (index < 0 || !contains(this.blocks[index], address)) return null;
-    this.lastIndex = index;
-    return this.blocks[index];
-  }
-
-  private insert(block: LiveBlock): void {
-    const index = this.indexAfter(block.start);
-    this.blocks.splice(index, 0, block);
-    this.starts.splice(index, 0, block.start);
-    this.lastIndex = index;
-  }
-
-  private remove(start: number): LiveBlock | null {
-    const index = this.indexAfter(start) - 1;
-    if (index < 0 || this.starts[index] !== start) return null;
-    this.starts.splice(index, 1);
-    this.lastIndex = -1;
-    return this.blocks.splice(index, 1)[0];
-  }
-
-  /** Index of the first block that starts beyond `address`. */
-  private indexAfter(address: number): number {
-    let low = 0;
-    let high = this.starts.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.starts[middle] <= address) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-}
-
-function contains(block: LiveBlock, address: number): boolean {
-  return address >= block.start && address < block.start + block.size;
 }
 
 function pagesOf(start: number, size: number): number {
