@@ -20,7 +20,13 @@ export function findTagMismatch(ram: PhysicalMemory, frame: number, offset: numb
   const tags = ram.tags;
   const start = frame * TAG_BYTES_PER_FRAME;
   const pair = tag * 0x11;
+  const word = Math.imul(tag, 0x11111111);
   for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++) {
+    // Eight granules at once, in a longer range.
+    if ((granule & 7) === 0 && granule + 7 <= last && ram.tagWords[(start + (granule >> 1)) >> 2] === word) {
+      granule += 7;
+      continue;
+    }
     const both = tags[start + (granule >> 1)];
     // Two granules at once where both are asked for.
     if (both === pair && (granule & 1) === 0) granule++;
