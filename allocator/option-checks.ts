@@ -3,17 +3,18 @@
 
 import { nearestName, OptionError } from "./option-error.ts";
 
-/** Every own name of `options` must be one of `names`. */
-export function checkNames(options: object, names: readonly string[]): void {
+/** Every own name of `options` must be one of `names`. @param prefix of the option that they are parts of, with its point */
+export function checkNames(options: object, names: readonly string[], prefix = ""): void {
   if (options === null || typeof options !== "object") {
     const explanation = `heap options are an object or an option string, not ${describe(options)}`;
     throw new OptionError("options", options, null, "", explanation);
   }
   for (const [name, value] of Object.entries(options)) {
     if (names.includes(name)) continue;
-    const nearest = nearestName(name, names);
-    const explanation = `unknown option '${name}' with value ${describe(value)}; did you mean '${nearest}'?`;
-    throw new OptionError(name, value, nearest, "", explanation);
+    const option = prefix + name;
+    const nearest = prefix + nearestName(name, names);
+    const explanation = `unknown option '${option}' with value ${describe(value)}; did you mean '${nearest}'?`;
+    throw new OptionError(option, value, nearest, "", explanation);
   }
 }
 

@@ -158,6 +158,10 @@ const GIB = 2 ** 30;
 export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOptions {
   const options: HeapOptions = typeof given === "string" ? { scudoOptions: given } : given;
   checkNames(options, OPTION_NAMES);
+  for (const [option, names] of Object.entries(PARTS)) {
+    const given = options[option as keyof typeof PARTS];
+    if (given !== null && typeof given === "object") checkNames(given, names, `${option}.`);
+  }
   if (options.process !== undefined && options.kernel !== undefined) conflict("kernel", "process");
   if (options.memoryBytes !== undefined && (options.process ?? options.kernel) !== undefined) {
     conflict("memoryBytes", options.process === undefined ? "kernel" : "process");
@@ -165,8 +169,6 @@ export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOp
   if ((options.tagging ?? "off") !== "off" && (options.uninitialised ?? "off") !== "off") {
     conflict("tagging", "uninitialised");
   }
-  if ((options.tagging ?? "off") !== "off" && (options.uninitialised ?? "off") !== "off")
-    conflict("tagging", "uninitialised");
   const write = options.write ?? writeToStandardError;
   const flags = resolveFlags(options, write);
   return {
@@ -197,6 +199,13 @@ export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOp
     onReport: options.onReport ?? (() => {}),
   };
 }
+
+/** Options that are objects, and the names that they may have. */
+const PARTS = {
+  hooks: ["allocate", "deallocate", "reallocDeallocate", "reallocAllocate"],
+  quarantine: ["sizeKb", "threadLocalSizeKb", "maxChunkSize"],
+  stacks: ["capacity", "frames"],
+} as const;
 
 function conflict(first: string, second: string): never {
   const explanation = `option '${first}' cannot be given together with '${second}'`;

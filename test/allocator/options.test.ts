@@ -79,6 +79,9 @@ describe("the typed object", () => {
     [{ config: "androide" }, "config", "android"],
     [{ seed: 1.4 }, "seed", "1"],
     [{ memoryBytes: 0 }, "memoryBytes", "16777216"],
+    [{ hooks: { allocation: () => {} } }, "hooks.allocation", "hooks.allocate"],
+    [{ quarantine: { sizeKB: 1 } }, "quarantine.sizeKB", "quarantine.sizeKb"],
+    [{ stacks: { frame: 3 } }, "stacks.frame", "stacks.frames"],
   ])("%j is answered with the nearest right one", (options, option, nearest) => {
     expect(failure(options)).toMatchObject({ kind: "invalid-option", option, nearest });
   });
