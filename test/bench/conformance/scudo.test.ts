@@ -69,6 +69,22 @@ describe("a replay", () => {
     expect({ passed, failed, field: printed[1]?.trim() }).toEqual({ passed: 0, failed: 1, field });
   });
 
+  const mismatch = (words: string) =>
+    `Scudo ERROR: allocation type mismatch when deallocating address 0xADDR ${words}\n`;
+  test.each([
+    ["pvalloc / delete[]", "dealloc_type_mismatch=1", "SIGABRT", mismatch("(3 vs 2)")],
+    ["realloc / delete", "dealloc_type_mismatch=1", "SIGABRT", mismatch("(0 vs 1)")],
+    ["valloc / free", "dealloc_type_mismatch=1", null, "fine\n"],
+    ["new(200000) / sized delete 199999", "delete_size_mismatch=0", null, "fine\n"],
+    ["free pointer-8", "", "SIGABRT", "Scudo ERROR: misaligned pointer when deallocating address 0xADDR\n"],
+    ["delete NULL", "", null, "fine\n"],
+    ["large: store one byte past the end, size 200688", "", "SIGSEGV", ""],
+    ["free between malloc_disable and malloc_enable, alarm after 2 s", "", "SIGALRM", ""],
+  ])('of %s with options "%s" is replayed by its words', async (name, options, signal, stderr) => {
+    const recorded = { case: name, options, exit: signal === null ? 0 : null, signal, stderr };
+    expect(await replay(lines(recorded))).toMatchObject({ passed: 1, failed: 0, printed: [] });
+  });
+
   test("of lines of one process counts them as one case", async () => {
     const steps = [
       { after: "malloc(100)", others: 0, hblkhd: 786432 },
