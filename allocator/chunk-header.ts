@@ -19,8 +19,6 @@ export const ORIGIN_MEMALIGN = 3;
 const STATE_SHIFT = 8;
 const ORIGIN_SHIFT = 10;
 const SIZE_SHIFT = 12;
-/** The size field has 20 bits: the most unused bytes that a secondary chunk can record (S11.7). */
-export const SIZE_FIELD_LIMIT = 1 << 20;
 
 /**
  * What {@link ChunkHeaders.load} answers for a wrong checksum: a state that no header has, so that one comparison of the

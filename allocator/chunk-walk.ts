@@ -15,7 +15,7 @@ export function chunkOfBlock(allocator: Allocator, block: number): number {
 }
 
 /** Every carved block of every class but 0, by address in each region, then every large block in order of allocation. */
-export function forEachBlock(allocator: Allocator, visit: BlockVisitor): void {
+function forEachBlock(allocator: Allocator, visit: BlockVisitor): void {
   const { primary } = allocator;
   for (let classId = 1; classId < primary.classCount; classId++) forEachBlockOfClass(allocator, classId, visit);
   const { secondary } = allocator;

@@ -40,7 +40,7 @@ import type { Secondary } from "./secondary.ts";
 import { type Tsd, TsdRegistry } from "./tsd.ts";
 
 /** S3.4 */
-export const MAX_ALIGNMENT = 2 ** 24;
+const MAX_ALIGNMENT = 2 ** 24;
 export const MAX_SIZE = 2 ** 40;
 const MIN_ALIGNMENT = 16;
 /** What begins a block whose chunk is not at its begin (S1.4); the distance follows. */

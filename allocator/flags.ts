@@ -143,7 +143,7 @@ function parseInt32(text: string): number | null {
 }
 
 /** The known name nearest to `name`. */
-export function nearestFlag(name: string, flags: FlagTable): string | null {
+function nearestFlag(name: string, flags: FlagTable): string | null {
   return nearestName(name, Object.keys(flags));
 }
 

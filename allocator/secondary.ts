@@ -15,7 +15,7 @@ import { LruSecondaryCache } from "./secondary-cache-lru.ts";
 
 const PAGE_SIZE = 4096;
 /** Both headers together: from the large-block header to the user pointer. */
-export const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + 16;
+const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + 16;
 /** Unused bytes behind a chunk must fit the chunk header's 20 bits (S11.7). */
 const TAIL_LIMIT = 2 ** 20;
 

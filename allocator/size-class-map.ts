@@ -105,7 +105,7 @@ export function fixedSizeClassMap(parameters: FixedMapParameters): SizeClassMap 
 }
 
 /** The class sizes of a fixed map, class 1 first. Exact up to 2^63: every size has at most `numBits` significant bits. */
-export function fixedSizes(parameters: FixedMapParameters): number[] {
+function fixedSizes(parameters: FixedMapParameters): number[] {
   const { numBits, minSizeLog, midSizeLog, maxSizeLog, sizeDelta } = parameters;
   const stepsPerPower = 2 ** (numBits - 1);
   const midClass = 2 ** (midSizeLog - minSizeLog);

@@ -8,7 +8,7 @@ import type { TrackedProgram } from "./tracked-program.ts";
 import { markRangeUndefined } from "./undefined-bytes.ts";
 
 /** Clean pages read zero but count as undefined. Its fill bit is CLEAN_ZERO's. */
-export const CLEAN_UNDEFINED = 2;
+const CLEAN_UNDEFINED = 2;
 
 export class TrackedSecondary extends Secondary {
   declare protected readonly program: TrackedProgram;

@@ -19,7 +19,7 @@ export interface Content {
 }
 
 /** Widest pattern with a fill of its own: a 16-byte UUID, which is also one tag granule. */
-export const WIDEST_PATTERN = 16;
+const WIDEST_PATTERN = 16;
 
 /** The tag that all granules of a frame share, or −1. */
 export function uniformTag(ram: PhysicalMemory, frame: number): number {

@@ -2,8 +2,8 @@
 // Messages go to standard error, one line, without a stack unless REFHEAP_DEBUG is set.
 import { CommanderError, InvalidArgumentError } from "commander";
 
-export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
 
 /** The command was called in a wrong way that its argument library cannot see. */
 export class UsageError extends Error {

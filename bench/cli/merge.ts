@@ -28,7 +28,7 @@ async function merge(output: string, files: string[]): Promise<void> {
  * Deals the shards' results back into the order that the whole sweep has.
  * @throws Error for shards of different sweeps, a shard twice, or one that is missing.
  */
-export function mergeResults(parts: readonly ResultFile[], names: readonly string[]): ReplayResult[] {
+function mergeResults(parts: readonly ResultFile[], names: readonly string[]): ReplayResult[] {
   const of = parts[0].shard.of;
   const byIndex: (readonly ReplayResult[] | undefined)[] = [];
   parts.forEach((part, position) => {

@@ -42,7 +42,7 @@ export const shard = optionValue((text: string): Shard => {
 });
 
 /** `--policy` may be given several times, each with a list; policies of a list stand between commas. */
-export function collectPolicies(text: string, before: readonly Policy[] | undefined): readonly Policy[] {
+function collectPolicies(text: string, before: readonly Policy[] | undefined): readonly Policy[] {
   const policies = optionValue((list: string) => list.split(",").map(policy))(text);
   const all = [...(before ?? []), ...policies];
   const names = all.map((policy) => policy.name);

@@ -10,7 +10,7 @@ import { runScriptCase, type ScriptCase } from "./mte/scripts.ts";
 import type { RunOptions, Tally } from "./runner.ts";
 
 /** Runs one recorded case to its end. @throws CaseFailed at the first difference. MalformedCase for another kind of line. */
-export function runCase(text: string): string {
+function runCase(text: string): string {
   let parsed: Record<string, unknown>;
   try {
     parsed = JSON.parse(text) as Record<string, unknown>;

@@ -118,6 +118,6 @@ export function describeStep(step: Step): string {
   return JSON.stringify(given);
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
+function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

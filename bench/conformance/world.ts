@@ -25,7 +25,7 @@ export const WINDOW_BASE = 0x10_0000_0000;
 export const WINDOW_BYTES = 1024 * PAGE_SIZE;
 /** The runner's own buffer, shared by all processes, so that its pages cost no copy after a fork. */
 const BUFFER_ADDRESS = 0x20_0000_0000;
-export const BUFFER_BYTES = 2 ** 20;
+const BUFFER_BYTES = 2 ** 20;
 /** A number that no script gets from the kernel, below any limit on open files. */
 const CLOSED_DESCRIPTOR = 1000;
 const MEMLOCK_BYTES = 8 * 2 ** 20;

@@ -11,7 +11,7 @@ export interface Metric {
   readonly of: (result: ReplayResult) => number;
 }
 
-export const METRICS: readonly Metric[] = [
+const METRICS: readonly Metric[] = [
   { name: "peak RSS", unit: "bytes", of: (result) => result.peaks.rssBytes },
   { name: "mean RSS", unit: "bytes", of: (result) => result.meanRssBytes },
   { name: "page faults", unit: "count", of: (result) => result.counters.minorFaults },

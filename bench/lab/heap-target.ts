@@ -12,7 +12,7 @@ import { type Policy, SIZE_CLASS_MAPS } from "./policy.ts";
 import type { ReplayTarget } from "./target.ts";
 
 /** Simulated time between two events of a trace: what decides when freed memory is given back. */
-export const NANOSECONDS_PER_EVENT = 1000;
+const NANOSECONDS_PER_EVENT = 1000;
 /** The pattern of pattern fills: Scudo's byte. */
 export const PATTERN_BYTE = 0xab;
 const SMALLEST_ALIGNMENT = 16;
@@ -57,7 +57,7 @@ export function heapOptions(policy: Policy): HeapOptions {
 }
 
 /** The policy's pattern: 0xAB, 0xAC, … as many bytes as it says. */
-export function patternOf({ patternBytes }: Policy): Uint8Array {
+function patternOf({ patternBytes }: Policy): Uint8Array {
   return Uint8Array.from({ length: Number(patternBytes) }, (_, index) => PATTERN_BYTE + index);
 }
 

@@ -13,7 +13,7 @@ import {
 import { BlockTable } from "./block-table.ts";
 
 /** Upper bounds of the size classes of the histogram, in bytes; the last one is everything larger. */
-export const SIZE_BOUNDS: readonly number[] = [16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, Infinity];
+const SIZE_BOUNDS: readonly number[] = [16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, Infinity];
 
 export interface Inspection {
   readonly events: Record<string, number>;

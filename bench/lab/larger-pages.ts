@@ -8,7 +8,7 @@ import type { Process } from "../../platform/kernel/process.ts";
 import { VM_ACCESS_FLAGS, VM_SHARED } from "../../platform/kernel/vm-flags.ts";
 
 /** 4 KiB pages of a group. `huge` is a transparent huge page, which an area must hold whole. */
-export const PAGES_PER_GROUP = { "4K": 1, "16K": 4, "64K": 16, huge: 512 } as const;
+const PAGES_PER_GROUP = { "4K": 1, "16K": 4, "64K": 16, huge: 512 } as const;
 export type PageKind = keyof typeof PAGES_PER_GROUP;
 export const PAGE_KINDS = Object.keys(PAGES_PER_GROUP) as PageKind[];
 

@@ -6,7 +6,7 @@ import { zeroPage } from "../../platform/kernel/frames.ts";
 import { VM_ACCESS_FLAGS } from "../../platform/kernel/vm-flags.ts";
 
 /** Page sizes of the accounting model, in 4 KiB pages. */
-export const GROUP_PAGES = { "16 KiB": 4, "64 KiB": 16, "2 MiB": 512 } as const;
+const GROUP_PAGES = { "16 KiB": 4, "64 KiB": 16, "2 MiB": 512 } as const;
 export type GroupSize = keyof typeof GROUP_PAGES;
 export const GROUP_SIZES = Object.keys(GROUP_PAGES) as GroupSize[];
 

@@ -120,7 +120,7 @@ export const DEFAULT_POLICIES: readonly string[] = [
 ];
 
 /** Fields that `+field=value` may change, with the values that they take; null: a whole number. */
-export const POLICY_FIELDS: Readonly<Record<string, readonly string[] | null>> = {
+const POLICY_FIELDS: Readonly<Record<string, readonly string[] | null>> = {
   fill: ["none", "zero", "pattern"],
   largeFill: ["memset", "refpage", "userfaultfd", "scudo"],
   initialisation: ["plumbed", "double", "nozero"],

@@ -21,7 +21,7 @@ export const DEFAULT_MEMORY_BYTES = 4 * 2 ** 30;
 /** The touch model unless told otherwise, for traces that know no touches. */
 export const DEFAULT_TOUCHES = "first-page";
 /** What `touches` says in a result when the trace itself had them. */
-export const TOUCHES_OF_TRACE = "of the trace";
+const TOUCHES_OF_TRACE = "of the trace";
 /** The same where a trace that could have touches turned out to have none: a stream that could not be looked at before. */
 export const NO_TOUCHES = "none";
 

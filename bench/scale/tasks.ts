@@ -66,7 +66,7 @@ function touch({ process, touched }: Held, touchedPages: number): void {
 }
 
 /** Maps `count` areas of a page that cannot merge: every other one is read-only. @returns the address of the lowest. */
-export function mapAreas(process: Process, count: number): number {
+function mapAreas(process: Process, count: number): number {
   let lowest = Infinity;
   for (let i = 0; i < count; i++) {
     const protection = i % 2 === 0 ? PROT_READ : PROT_READ | PROT_WRITE;

@@ -39,7 +39,7 @@ const COMPANIONS = 150;
 const PAGE = 4096;
 
 /** One heap and its random numbers, for all trials of a row. */
-export class Trial {
+class Trial {
   readonly heap: Heap;
   readonly chunk: ChunkKind;
   private state: number;

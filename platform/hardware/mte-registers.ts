@@ -8,7 +8,7 @@ const ADDRESS_BITS = 56;
 const REGISTER_BITS = 64;
 
 /** Bits 59:56 of a register. */
-export function registerTag(register: bigint): number {
+function registerTag(register: bigint): number {
   return Number((register & TAG_FIELD) >> TAG_SHIFT);
 }
 

@@ -6,7 +6,7 @@ const TAGS_PER_BYTE = 1 / TAG_UNIT;
 const ALL_TAGS = 0xffff;
 
 /** @throws RangeError unless `tag` is 0 to 15. */
-export function checkTag(operation: string, tag: number): void {
+function checkTag(operation: string, tag: number): void {
   if (!Number.isInteger(tag) || tag < 0 || tag >= TAG_COUNT) {
     throw new RangeError(`${operation}: ${tag} is not a tag (0 to 15)`);
   }

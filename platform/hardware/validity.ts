@@ -1,6 +1,6 @@
 // Validity bits: which bytes of RAM nobody has written since they were handed out. Range operations on one bit a byte, 1 = undefined.
 // Positions are physical, frame * 4096 + offset. Who marks, carries and checks them is in memory.ts, bulk.ts and above.
-import { PAGE_SHIFT, PAGE_SIZE } from "./layout.ts";
+import { PAGE_SIZE } from "./layout.ts";
 import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "./physical-memory.ts";
 
 /** Middles of ranges shorter than this many bytes of bits are written by a loop, which beats a typed-array call. */
@@ -107,14 +107,6 @@ function lowestBit(byte: number): number {
   return 31 - Math.clz32(byte & -byte);
 }
 
-/** Whether every byte of a frame is undefined. */
-export function isFrameUndefined(ram: PhysicalMemory, frame: number): boolean {
-  if (ram.undefinedBits.length === 0 || ram.mayBeUndefined[frame] === 0) return false;
-  const start = frame * VALIDITY_BYTES_PER_FRAME;
-  for (let i = 0; i < VALIDITY_BYTES_PER_FRAME; i++) if (ram.undefinedBits[start + i] !== 0xff) return false;
-  return true;
-}
-
 /** One page's bits on their way from a copy's source to its target, which may overlap or be aligned otherwise. */
 const stage = new Uint8Array(VALIDITY_BYTES_PER_FRAME + 1);
 
@@ -167,9 +159,4 @@ function fillBits(bits: Uint8Array, position: number, end: number, value: 0 | 0x
   if (last - first < SHORT) while (first < last) bits[first++] = value;
   else bits.fill(value, first, last);
   if (tailMask !== 0) bits[last] = value === 0 ? bits[last] & ~tailMask : bits[last] | tailMask;
-}
-
-/** The physical position of a byte in a frame. */
-export function physicalPosition(frame: number, offset: number): number {
-  return frame * 2 ** PAGE_SHIFT + offset;
 }

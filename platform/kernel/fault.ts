@@ -35,7 +35,7 @@ export const FAULT_PAST_END = 3;
 /** No frame. */
 export const FAULT_OUT_OF_MEMORY = 4;
 /** A guard marker: SIGSEGV as for memory that is not mapped. */
-export const FAULT_GUARD = 5;
+const FAULT_GUARD = 5;
 export type FaultResult = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** Pages of a file that one load fault maps if they are cached (fault_around_bytes = 64 KiB). */

@@ -1,6 +1,6 @@
 // Where a new mapping goes: hints, fixed addresses, and the search for a gap from the top down (get_unmapped_area).
 // Only chooses; what happens to mappings that are there already is mmap.ts.
-import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { PAGE_SIZE } from "../hardware/layout.ts";
 import { type AddressSpace, MMAP_BASE_PAGE, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
 import { SystemError } from "./errors.ts";
 import { MAP_FIXED } from "./mman.ts";
@@ -86,18 +86,8 @@ export function noteGap(space: AddressSpace, end: number): void {
   space.gapCeiling = next === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, space.vmas.startPage[next]);
 }
 
-/** Whether `value` is a whole number of bytes that fits 64 bits; what C's types would have guaranteed. */
-export function isByteCount(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value < 2 ** 64;
-}
-
 /** Rounds a length up to whole pages (PAGE_ALIGN); lengths near 2^64 wrap to 0 as in C. */
 export function pagesOf(length: number): number {
   const pages = Math.ceil(length / PAGE_SIZE);
   return pages >= 2 ** 52 ? 0 : pages;
-}
-
-/** Whether an address is at a page border. */
-export function isPageAligned(address: number): boolean {
-  return address < 2 ** 31 ? (address & OFFSET_MASK) === 0 : address % PAGE_SIZE === 0;
 }

@@ -74,7 +74,7 @@ function duplicateAnonVma(space: AddressSpace, target: number, source: number): 
 }
 
 /** Takes an area out of the table and gives its file back. */
-export function removeArea(space: AddressSpace, id: number): void {
+function removeArea(space: AddressSpace, id: number): void {
   const index = space.vmas.indexOf(id);
   removeAreas(space, index, index + 1);
 }
@@ -134,7 +134,7 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): number {
 }
 
 /** As cutArea. @throws SystemError ENOMEM: one more area would pass max_map_count (split_vma). */
-export function splitArea(space: AddressSpace, id: number, page: number, syscall: string): number {
+function splitArea(space: AddressSpace, id: number, page: number, syscall: string): number {
   space.requireRoomForArea(syscall);
   return cutArea(space, id, page);
 }

@@ -69,7 +69,7 @@ export function pageMapText(map: PageMap): string {
 }
 
 /** Neighbouring moments that look alike become one cell. */
-export function mapCells(map: PageMap): Cell[] {
+function mapCells(map: PageMap): Cell[] {
   const cells: Cell[] = [];
   const { operations } = map;
   map.pages.forEach((row, rowIndex) => {

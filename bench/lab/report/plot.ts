@@ -4,11 +4,11 @@ import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 
 /** A drawing comes in two widths, and the page shows the one that fits: text keeps its size on a phone. */
-export const WIDTHS = { wide: 940, narrow: 350 } as const;
+const WIDTHS = { wide: 940, narrow: 350 } as const;
 export type WidthName = keyof typeof WIDTHS;
 
 /** Colours that stay apart for most eyes (Okabe and Ito's set, the yellow left out). */
-export const SERIES_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#7f7f7f"];
+const SERIES_COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8b5a2b", "#7f7f7f"];
 
 export function colourOf(index: number): string {
   return SERIES_COLOURS[index % SERIES_COLOURS.length];
