@@ -171,13 +171,20 @@ const descriptors: Scenario[] = [
     load(page(5), 0, 1),
     observe([area(5, 6, { object: "m0", filePages: 1 })], "-----F"),
   ]),
-  scenario("large_offsets", "An offset is no part of the contents, however large.", [
-    reference(),
-    map("h0", 0, 1, { off: 2 ** 52 }),
-    map("h0", 1, 1, { off: 2 ** 62 }),
-    load(0, 0xaa, 1),
-    load(PAGE, 0xaa, 1),
-  ]),
+  scenario(
+    "large_offsets",
+    "An offset is no part of the contents, however large: the file ends where 64 bits end, a memfd at half of that.",
+    [
+      reference(),
+      map("h0", 0, 1, { off: 2 ** 52 }),
+      map("h0", 1, 1, { off: 2 ** 64 - 2 * PAGE }),
+      map("h0", 2, 1, { off: 2 ** 64 - PAGE, want: fails("EOVERFLOW") }),
+      memfd(PAGE, 1),
+      map("h1", 2, 1, { off: 2 ** 63 - PAGE, want: fails("EOVERFLOW") }),
+      load(0, 0xaa, 1),
+      load(PAGE, 0xaa, 1),
+    ],
+  ),
   scenario("anonymous_with_a_descriptor", "MAP_ANONYMOUS takes no notice of the descriptor.", [
     reference(),
     map("h0", 0, 1, { flags: PRIVATE | FIXED | ANONYMOUS }),
