@@ -6,12 +6,37 @@ export { Machine, type MachineOptions } from "../platform/hardware/machine.ts";
 export { Memory } from "../platform/hardware/memory.ts";
 export { type CgroupOptions, MemoryCgroup } from "../platform/kernel/cgroup.ts";
 export { ERRNO, type ErrnoCode, OutOfMemoryError, SystemError } from "../platform/kernel/errors.ts";
+export { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/file.ts";
+export {
+  F_DUPFD,
+  F_DUPFD_CLOEXEC,
+  F_GETFD,
+  F_GETFL,
+  F_SETFD,
+  F_SETFL,
+  FD_CLOEXEC,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  SEEK_CUR,
+  SEEK_DATA,
+  SEEK_END,
+  SEEK_HOLE,
+  SEEK_SET,
+} from "../platform/kernel/file-calls.ts";
 export type { InitialisationPolicy } from "../platform/kernel/frames.ts";
 export { PinnedPages } from "../platform/kernel/gup.ts";
 export { Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
 export * from "../platform/kernel/mman.ts";
+export { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../platform/kernel/prctl.ts";
 export { Process, type ProcessOptions } from "../platform/kernel/process.ts";
 export * from "../platform/kernel/rlimit.ts";
+export { SIGBUS, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGUSR1 } from "../platform/kernel/signals.ts";
+export {
+  PR_MTE_TAG_SHIFT,
+  PR_MTE_TCF_ASYNC,
+  PR_MTE_TCF_SYNC,
+  PR_TAGGED_ADDR_ENABLE,
+} from "../platform/kernel/tagged-address.ts";
 export { Thread } from "../platform/kernel/thread.ts";
 export { installRefpage, type RefpageOptions, SYS_refpage_create, SYS_refpage_create2 } from "./install.ts";
 export { createKernel, refpage_create, refpage_create2 } from "./kernel.ts";
