@@ -38,9 +38,11 @@ export const test = base.extend<HeapFixtures>({
     });
     watchHeap(heap);
     // Hooks of the test itself run before this one, which was there first. What a fixture throws after its use is shown twice.
-    onTestFinished(() => {
+    onTestFinished(({ task }) => {
       try {
-        const errors = findErrors(heap, leaks === "fail" ? roots : null);
+        // A test that failed half-way never came to its frees: its leaks would only hide why it failed.
+        const looksForLeaks = leaks === "fail" && task.result?.state !== "fail";
+        const errors = findErrors(heap, looksForLeaks ? roots : null);
         // The runner takes an array as several errors, each shown with its own line.
         if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
       } finally {
