@@ -39,6 +39,8 @@ export class PhysicalMemory {
   readonly mayHaveTags: Uint8Array;
   /** One bit a byte, 1 = undefined. Empty unless the machine was made with `shadow`. */
   readonly undefinedBits: Uint8Array;
+  /** The same bits, 32 at a time. */
+  readonly undefinedWords: Int32Array;
   /** A byte a frame: 0 only if all its bytes are defined. */
   readonly mayBeUndefined: Uint8Array;
 
@@ -55,6 +57,7 @@ export class PhysicalMemory {
     this.tagWords = new Int32Array(this.tags.buffer);
     this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
     this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
+    this.undefinedWords = new Int32Array(this.undefinedBits.buffer);
     this.mayBeUndefined = new Uint8Array(shadow ? this.frameCount : 0);
   }
 
