@@ -56,4 +56,10 @@ const program = new Command("conformance")
   })
   .action(run);
 
+// A reader that leaves early never sees the verdict, so that there is none to call a success.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(1);
+});
+
 await program.parseAsync();
