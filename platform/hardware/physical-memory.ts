@@ -25,12 +25,14 @@ export interface PhysicalMemoryOptions {
   readonly gzvaBlockBytes: number;
 }
 
+const NO_BANK = new Uint8Array(0);
+
 export class PhysicalMemory {
   readonly frameCount: number;
   readonly gzvaBlockBytes: number;
   /** The frames, bank by bank; nearly always there is one. */
-  readonly banks: readonly Uint8Array[];
-  readonly views: readonly DataView[];
+  readonly banks: Uint8Array[];
+  readonly views: DataView[];
   /** Allocation tags: granule g of frame f is nibble g & 1 of byte f * 128 + (g >> 1). Empty on a machine without MTE. */
   readonly tags: Uint8Array;
   /** The same by words of eight granules: a frame has 32, and a loop over them beats a typed-array call. */
@@ -47,12 +49,9 @@ export class PhysicalMemory {
   constructor({ memoryBytes, mte, shadow, gzvaBlockBytes }: PhysicalMemoryOptions) {
     this.gzvaBlockBytes = gzvaBlockBytes;
     this.frameCount = memoryBytes / PAGE_SIZE;
-    const banks: Uint8Array[] = [];
-    for (let from = 0; from < memoryBytes; from += BANK_BYTES) {
-      banks.push(new Uint8Array(Math.min(BANK_BYTES, memoryBytes - from)));
-    }
-    this.banks = banks;
-    this.views = banks.map((bank) => new DataView(bank.buffer));
+    this.banks = Array.from({ length: Math.ceil(memoryBytes / BANK_BYTES) }, () => NO_BANK);
+    this.views = this.banks.map((bank) => new DataView(bank.buffer));
+    this.makeBank(0);
     this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
     this.tagWords = new Int32Array(this.tags.buffer);
     this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
@@ -61,12 +60,24 @@ export class PhysicalMemory {
     this.mayBeUndefined = new Uint8Array(shadow ? this.frameCount : 0);
   }
 
+  /** The bank of a frame. Whoever maps a frame has initialised it before, and so asked for its bank here. */
   bankOf(frame: number): Uint8Array {
-    return this.banks[frame >>> FRAME_BITS_IN_BANK];
+    const bank = this.banks[frame >>> FRAME_BITS_IN_BANK];
+    return bank.length > 0 ? bank : this.makeBank(frame >>> FRAME_BITS_IN_BANK);
   }
 
   viewOf(frame: number): DataView {
+    this.bankOf(frame);
     return this.views[frame >>> FRAME_BITS_IN_BANK];
+  }
+
+  /** Banks behind the first are made when they are first used: the host collects garbage at each, some milliseconds long. */
+  private makeBank(index: number): Uint8Array {
+    const bytes = Math.min(BANK_BYTES, this.frameCount * PAGE_SIZE - index * BANK_BYTES);
+    const bank = new Uint8Array(bytes);
+    this.banks[index] = bank;
+    this.views[index] = new DataView(bank.buffer);
+    return bank;
   }
 
   /** Byte position of a frame inside its bank. */

@@ -9,6 +9,8 @@ import { type PageAt, pagedThread } from "./paged-thread.ts";
 
 const ram = new PhysicalMemory({ memoryBytes: 16 * 2 ** 20, mte: false, shadow: false, gzvaBlockBytes: 64 });
 const large = new PhysicalMemory({ memoryBytes: 5 * 2 ** 30, mte: false, shadow: false, gzvaBlockBytes: 64 });
+// As a kernel does when it initialises a frame: a bank is made when it is first asked for.
+large.bankOf(large.frameCount - 1);
 const BANK_FRAMES = 2 ** 20;
 const FIRST = 0x4000;
 const BASE = FIRST * PAGE_SIZE;

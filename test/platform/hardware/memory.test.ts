@@ -10,6 +10,8 @@ import { type PageAt, pagedThread, RW } from "./paged-thread.ts";
 
 const ram = new PhysicalMemory({ memoryBytes: 16 * 2 ** 20, mte: true, shadow: false, gzvaBlockBytes: 64 });
 const large = new PhysicalMemory({ memoryBytes: 5 * 2 ** 30, mte: false, shadow: false, gzvaBlockBytes: 64 });
+// As a kernel does when it initialises a frame: a bank is made when it is first asked for.
+large.bankOf(large.frameCount - 1);
 const shadowed = new PhysicalMemory({ memoryBytes: 16 * 2 ** 20, mte: false, shadow: true, gzvaBlockBytes: 64 });
 const BANK_FRAMES = 2 ** 20;
 const FIRST = 0x1000;
