@@ -1,7 +1,7 @@
 // C's allocation functions over the combined allocator: argument rules, errno, hooks, stacks (S16), and C++'s operators (S17).
 // Threads, fork, statistics and the rest of a heap's public face are in heap.ts.
 
-import { ERRNO } from "../platform/kernel/errors.ts";
+import { ERRNO } from "../platform/kernel/abi/errors.ts";
 import {
   checkPointer,
   checkSize,

@@ -3,7 +3,7 @@
 
 import { SegmentationFault } from "../platform/hardware/faults.ts";
 import type { Memory } from "../platform/hardware/memory.ts";
-import { OutOfMemoryError } from "../platform/kernel/errors.ts";
+import { OutOfMemoryError } from "../platform/kernel/abi/errors.ts";
 import { SIZE_LIMIT } from "./arguments.ts";
 import { checkOrigin, checkSize } from "./chunk-checks.ts";
 import {

@@ -2,7 +2,7 @@
 // Who maps them is secondary.ts; what the call does is the kernel's (refpage/). Without one, the caller fills by memset.
 
 import { tagRange } from "../platform/hardware/tag-store.ts";
-import { SystemError } from "../platform/kernel/errors.ts";
+import { SystemError } from "../platform/kernel/abi/errors.ts";
 import { FILL_ZERO } from "./fill.ts";
 import { NO_MEMORY, type Program } from "./program.ts";
 

@@ -2,7 +2,7 @@
 // Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
 
 import type { Memory } from "../platform/hardware/memory.ts";
-import { SystemError } from "../platform/kernel/errors.ts";
+import { SystemError } from "../platform/kernel/abi/errors.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -14,7 +14,7 @@ import {
   PROT_NONE,
   PROT_READ,
   PROT_WRITE,
-} from "../platform/kernel/mman.ts";
+} from "../platform/kernel/abi/mman.ts";
 import type { Process } from "../platform/kernel/process.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 

@@ -3,7 +3,7 @@
 
 import * as mte from "../platform/hardware/mte.ts";
 import { tagAndZeroRange } from "../platform/hardware/tag-store.ts";
-import { PROT_MTE } from "../platform/kernel/mman.ts";
+import { PROT_MTE } from "../platform/kernel/abi/mman.ts";
 import {
   CORRUPTED_HEADER,
   classIdOf,

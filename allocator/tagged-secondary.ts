@@ -4,7 +4,7 @@
 import * as mte from "../platform/hardware/mte.ts";
 import { tagRange } from "../platform/hardware/tag-store.ts";
 import type { UncheckedMemory } from "../platform/hardware/unchecked-memory.ts";
-import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../platform/kernel/mman.ts";
+import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../platform/kernel/abi/mman.ts";
 import { HEADER_SIZE } from "./chunk-header.ts";
 import { FILL_PATTERN, FILL_ZERO } from "./fill.ts";
 import { LARGE_HEADER_SIZE } from "./large-block-list.ts";

@@ -5,7 +5,7 @@ import type { Memory } from "../platform/hardware/memory.ts";
 import type { FaultHandler } from "../platform/hardware/mmu.ts";
 import { UncheckedMemory } from "../platform/hardware/unchecked-memory.ts";
 import type { ValidityObserver } from "../platform/hardware/validity.ts";
-import { SystemError } from "../platform/kernel/errors.ts";
+import { SystemError } from "../platform/kernel/abi/errors.ts";
 import type { Process } from "../platform/kernel/process.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 import { NO_MEMORY, Program } from "./program.ts";

@@ -2,11 +2,11 @@
 // What the content then means for faults is content.ts.
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
-import { untagged, word } from "../platform/kernel/arguments.ts";
-import { SystemError } from "../platform/kernel/errors.ts";
-import { O_RDONLY } from "../platform/kernel/file.ts";
-import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/frames.ts";
-import { lookupFrame, NO_MEMORY } from "../platform/kernel/gup.ts";
+import { untagged, word } from "../platform/kernel/abi/arguments.ts";
+import { SystemError } from "../platform/kernel/abi/errors.ts";
+import { O_RDONLY } from "../platform/kernel/mm/file.ts";
+import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/mm/frames.ts";
+import { lookupFrame, NO_MEMORY } from "../platform/kernel/mm/gup.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
 import { accessOk } from "../platform/kernel/uaccess.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";

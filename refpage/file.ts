@@ -2,9 +2,9 @@
 // It hands its page to the kernel as the clean page of the mapping; the fault path does the rest.
 import type { Counters } from "../platform/hardware/counters.ts";
 import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
-import type { FileOperations, MapRequest, OpenFile } from "../platform/kernel/file.ts";
-import type { CleanPage } from "../platform/kernel/frames.ts";
-import { VM_MTE_ALLOWED } from "../platform/kernel/vm-flags.ts";
+import type { FileOperations, MapRequest, OpenFile } from "../platform/kernel/mm/file.ts";
+import type { CleanPage } from "../platform/kernel/mm/frames.ts";
+import { VM_MTE_ALLOWED } from "../platform/kernel/mm/vm-flags.ts";
 import { type Content, copyContent } from "./content.ts";
 
 /** A reference page as the clean page of areas. Equal contents may share one of these (R12). */

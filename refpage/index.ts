@@ -4,9 +4,9 @@ export { BusError, IllegalInstruction, SegmentationFault } from "../platform/har
 export { ADDRESS_LIMIT, GRANULE_SIZE, PAGE_SIZE, TAG_UNIT } from "../platform/hardware/layout.ts";
 export { Machine, type MachineOptions } from "../platform/hardware/machine.ts";
 export { Memory } from "../platform/hardware/memory.ts";
-export { type CgroupOptions, MemoryCgroup } from "../platform/kernel/cgroup.ts";
-export { ERRNO, type ErrnoCode, OutOfMemoryError, SystemError } from "../platform/kernel/errors.ts";
-export { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/file.ts";
+export { ERRNO, type ErrnoCode, OutOfMemoryError, SystemError } from "../platform/kernel/abi/errors.ts";
+export * from "../platform/kernel/abi/mman.ts";
+export * from "../platform/kernel/abi/rlimit.ts";
 export {
   F_DUPFD,
   F_DUPFD_CLOEXEC,
@@ -23,13 +23,13 @@ export {
   SEEK_HOLE,
   SEEK_SET,
 } from "../platform/kernel/file-calls.ts";
-export type { InitialisationPolicy } from "../platform/kernel/frames.ts";
-export { PinnedPages } from "../platform/kernel/gup.ts";
 export { Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
-export * from "../platform/kernel/mman.ts";
+export { type CgroupOptions, MemoryCgroup } from "../platform/kernel/mm/cgroup.ts";
+export { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/mm/file.ts";
+export type { InitialisationPolicy } from "../platform/kernel/mm/frames.ts";
+export { PinnedPages } from "../platform/kernel/mm/gup.ts";
 export { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../platform/kernel/prctl.ts";
 export { Process, type ProcessOptions } from "../platform/kernel/process.ts";
-export * from "../platform/kernel/rlimit.ts";
 export { SIGBUS, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGUSR1 } from "../platform/kernel/signals.ts";
 export {
   PR_MTE_TAG_SHIFT,

@@ -2,7 +2,7 @@
 // Such faults happen anyway, so that watching them costs nothing per load. Copies are no uses and are let pass.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
-import { zeroPage } from "../../platform/kernel/frames.ts";
+import { zeroPage } from "../../platform/kernel/mm/frames.ts";
 import { FOREIGN, LIVE, type TrackedAllocator } from "../tracked-allocator.ts";
 import type { TrackedProgram } from "../tracked-program.ts";
 import type { Judge } from "./judge.ts";

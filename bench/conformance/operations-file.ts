@@ -1,8 +1,8 @@
 // Steps on files and pipes; buffers that a script does not name are the runner's own, outside the window.
 
-import { SystemError } from "../../platform/kernel/errors.ts";
-import { O_RDONLY, O_RDWR, O_WRONLY } from "../../platform/kernel/file.ts";
+import { SystemError } from "../../platform/kernel/abi/errors.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../platform/kernel/memfd.ts";
+import { O_RDONLY, O_RDWR, O_WRONLY } from "../../platform/kernel/mm/file.ts";
 import { runsOf } from "./runs.ts";
 import { type Answer, numberOf, ScriptError, type Step } from "./script.ts";
 import type { Participant, World } from "./world.ts";

@@ -1,9 +1,9 @@
 // Steps that change or ask about mappings: mmap and its relatives, and the limits that bind them.
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { MAP_FIXED, MREMAP_FIXED } from "../../platform/kernel/abi/mman.ts";
+import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import { F_GETFD } from "../../platform/kernel/file-calls.ts";
-import { MAP_FIXED, MREMAP_FIXED } from "../../platform/kernel/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
-import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
 import { encodeCharacters } from "./runs.ts";
 import { type Answer, numberOf, ScriptError, type Step } from "./script.ts";
 import { type Participant, WINDOW_BASE, WINDOW_BYTES, type World } from "./world.ts";

@@ -3,10 +3,7 @@
 import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import { BusError, SegmentationFault } from "../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
-import { SystemError } from "../../platform/kernel/errors.ts";
-import { O_NONBLOCK, type OpenFile } from "../../platform/kernel/file.ts";
-import type { Inode } from "../../platform/kernel/inode.ts";
-import type { Kernel } from "../../platform/kernel/kernel.ts";
+import { SystemError } from "../../platform/kernel/abi/errors.ts";
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -14,9 +11,12 @@ import {
   MAP_SHARED,
   PROT_READ,
   PROT_WRITE,
-} from "../../platform/kernel/mman.ts";
+} from "../../platform/kernel/abi/mman.ts";
+import { RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
+import type { Kernel } from "../../platform/kernel/kernel.ts";
+import { O_NONBLOCK, type OpenFile } from "../../platform/kernel/mm/file.ts";
+import type { Inode } from "../../platform/kernel/mm/inode.ts";
 import type { Process } from "../../platform/kernel/process.ts";
-import { RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
 import { KeptAddresses } from "./kept.ts";
 import { type Answer, LARGEST_WORD, ScriptError } from "./script.ts";
 

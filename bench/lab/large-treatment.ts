@@ -2,7 +2,7 @@
 // allocator without reference pages might; and the counting of tag stores, which no counter of the machine knows.
 import { rotatedPattern } from "../../allocator/fill.ts";
 import type { Heap } from "../../allocator/index.ts";
-import { MADV_DONTNEED } from "../../platform/kernel/mman.ts";
+import { MADV_DONTNEED } from "../../platform/kernel/abi/mman.ts";
 import {
   onUserfault,
   UFFD_API,

@@ -3,9 +3,9 @@
 
 import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
-import { zeroPage } from "../../platform/kernel/frames.ts";
+import { zeroPage } from "../../platform/kernel/mm/frames.ts";
+import { VM_ACCESS_FLAGS, VM_SHARED } from "../../platform/kernel/mm/vm-flags.ts";
 import type { Process } from "../../platform/kernel/process.ts";
-import { VM_ACCESS_FLAGS, VM_SHARED } from "../../platform/kernel/vm-flags.ts";
 
 /** 4 KiB pages of a group. `huge` is a transparent huge page, which an area must hold whole. */
 const PAGES_PER_GROUP = { "4K": 1, "16K": 4, "64K": 16, huge: 512 } as const;

@@ -1,9 +1,9 @@
 // One look at all pages of an address space: which are private, which read as the zero page, which as a reference page.
 // Also the accounting model of larger pages: what would be resident if pages had 16 KiB, 64 KiB or 2 MiB.
 import { PTE_PRESENT, PTE_SPECIAL } from "../../platform/hardware/layout.ts";
-import type { AddressSpace } from "../../platform/kernel/address-space.ts";
-import { zeroPage } from "../../platform/kernel/frames.ts";
-import { VM_ACCESS_FLAGS } from "../../platform/kernel/vm-flags.ts";
+import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
+import { zeroPage } from "../../platform/kernel/mm/frames.ts";
+import { VM_ACCESS_FLAGS } from "../../platform/kernel/mm/vm-flags.ts";
 
 /** Page sizes of the accounting model, in 4 KiB pages. */
 const GROUP_PAGES = { "16 KiB": 4, "64 KiB": 16, "2 MiB": 512 } as const;

@@ -2,7 +2,7 @@
 // Sweeps over many are in sweep.ts.
 
 import { READ, WRITE } from "../../allocator/record/events.ts";
-import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import type { OpenTraceOptions, Trace } from "../traces/open.ts";
 import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";

@@ -1,9 +1,9 @@
 // Questions about what is counted and limited: sharing of equal pages, RSS and charges, MADV_DONTNEED, floods of pages.
-import type { SystemError } from "../../platform/kernel/errors.ts";
+import type { SystemError } from "../../platform/kernel/abi/errors.ts";
+import { MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
+import { RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
-import { MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../platform/kernel/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
-import { RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
 import { createKernel, refpage_create2 } from "../../refpage/kernel.ts";
 import { left, type Question, right, table, text } from "./question.ts";
 

@@ -1,7 +1,7 @@
 // Questions about contents: patterns wider than a byte, and kinds that are deduced (v4) or declared (v5).
 
 import { stg } from "../../platform/hardware/mte.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { ReferencePage } from "../../refpage/file.ts";
 import { createKernel, refpage_create, refpage_create2 } from "../../refpage/kernel.ts";

@@ -1,7 +1,7 @@
 // Questions about what filling costs: initialising twice, the flag, userfaultfd, and where reference pages lose.
 // The counts are those of the thread's microbenchmark, one iteration of it (iteration.ts).
 
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { formatBytes } from "../harness/table.ts";
 import { improvement } from "../lab/cost-model.ts";

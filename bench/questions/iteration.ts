@@ -1,7 +1,7 @@
 // One iteration of the thread's microbenchmark under each way to fill memory, counted by running it on the simulated kernel.
 // The program for userfaultfd is userfaultfd-program.ts; the others are those of `npm run bench`.
 import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
-import type { InitialisationPolicy } from "../../platform/kernel/frames.ts";
+import type { InitialisationPolicy } from "../../platform/kernel/mm/frames.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { type CostCounts, costCounts, type MachineModel } from "../lab/cost-model.ts";
 import { type Fill, main } from "../microbench/program.ts";

@@ -2,8 +2,8 @@
 // that have any (fs/binfmt_elf.c; PT_AARCH64_MEMTAG_MTE segments of memory-tagging-extension.rst). Nothing is faulted in.
 import { PAGE_SIZE, PTE_FRAME_SHIFT, PTE_MTE, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
 import { saveFrameTags } from "../hardware/tag-store.ts";
+import { VM_DONTDUMP } from "./mm/vm-flags.ts";
 import type { Process } from "./process.ts";
-import { VM_DONTDUMP } from "./vm-flags.ts";
 
 /** One touched page of a dump. */
 export interface DumpedPage {

@@ -1,9 +1,10 @@
 // execve(2) as far as memory is concerned: the old image goes, and what it had set for itself with it (begin_new_exec).
 // There is no new program to load: what runs on is the caller's own code.
-import { TASK_SIZE_PAGES } from "./address-space.ts";
-import { INITIAL_BRK } from "./brk.ts";
-import { SystemError } from "./errors.ts";
-import { unmapRange } from "./munmap.ts";
+
+import { SystemError } from "./abi/errors.ts";
+import { TASK_SIZE_PAGES } from "./mm/address-space.ts";
+import { INITIAL_BRK } from "./mm/brk.ts";
+import { unmapRange } from "./mm/munmap.ts";
 import type { Process } from "./process.ts";
 import { applyControl } from "./tagged-address.ts";
 

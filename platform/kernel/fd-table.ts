@@ -1,9 +1,9 @@
 // File descriptors of one process: the lowest free number, close-on-exec, copies at fork (fs/file.c).
 // What a file can do is file.ts and the files of its kind.
-import { int } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
-import type { OpenFile } from "./file.ts";
-import { type ResourceLimits, RLIMIT_NOFILE } from "./rlimit.ts";
+import { int } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
+import { type ResourceLimits, RLIMIT_NOFILE } from "./abi/rlimit.ts";
+import type { OpenFile } from "./mm/file.ts";
 
 interface Descriptor {
   readonly file: OpenFile;

@@ -1,13 +1,13 @@
 // System calls on descriptors: memfd_create, pipe, dup, read, write and their like, as Process offers them.
 // What a kind of file does is in its own file; here are only the shells.
 import { systemCallId } from "../hardware/counters.ts";
-import { int, word } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
-import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, type OpenFile } from "./file.ts";
+import { int, word } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
+import { RLIMIT_NOFILE } from "./abi/rlimit.ts";
 import { createMemfd, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, openInode, punchHole, truncate } from "./memfd.ts";
+import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, type OpenFile } from "./mm/file.ts";
 import { createPipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
-import { RLIMIT_NOFILE } from "./rlimit.ts";
 import { reportAsyncTagFault, userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
 import { accessOk, copyFromUser } from "./uaccess.ts";

@@ -1,9 +1,10 @@
 // The part of the invariants that is about files: who holds an open file, an inode and a page of its cache.
 // Areas, page tables and counts are invariants.ts.
-import type { AddressSpace } from "./address-space.ts";
-import type { OpenFile } from "./file.ts";
-import type { Inode } from "./inode.ts";
+
 import type { Kernel } from "./kernel.ts";
+import type { AddressSpace } from "./mm/address-space.ts";
+import type { OpenFile } from "./mm/file.ts";
+import type { Inode } from "./mm/inode.ts";
 
 /**
  * Checks the references of everything that processes have open or mapped, and adds the pages of page caches to `references`.

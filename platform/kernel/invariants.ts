@@ -11,12 +11,12 @@ import {
   PTE_SPECIAL,
   PTE_WRITE,
 } from "../hardware/layout.ts";
-import type { AddressSpace } from "./address-space.ts";
-import { ZERO_FRAME } from "./frames.ts";
 import { checkFiles } from "./invariants-files.ts";
 import type { Kernel } from "./kernel.ts";
+import type { AddressSpace } from "./mm/address-space.ts";
+import { ZERO_FRAME } from "./mm/frames.ts";
+import { isDataMapping, VM_ACCOUNT, VM_WRITE } from "./mm/vm-flags.ts";
 import type { Process } from "./process.ts";
-import { isDataMapping, VM_ACCOUNT, VM_WRITE } from "./vm-flags.ts";
 
 /** @throws Error naming the first broken rule. */
 export function checkKernelInvariants(kernel: Kernel): void {

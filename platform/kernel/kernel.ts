@@ -2,14 +2,14 @@
 // modules above this floor add calls of their own by registerSystemCall.
 import type { Counters } from "../hardware/counters.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
-import type { AddressSpace } from "./address-space.ts";
-import { type CgroupOptions, MemoryCgroup } from "./cgroup.ts";
-import { SystemError } from "./errors.ts";
-import { type FileOperations, OpenFile } from "./file.ts";
-import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./frames.ts";
-import type { Inode } from "./inode.ts";
+import { SystemError } from "./abi/errors.ts";
 import { checkKernelInvariants } from "./invariants.ts";
-import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type OvercommitMode } from "./overcommit.ts";
+import type { AddressSpace } from "./mm/address-space.ts";
+import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
+import { type FileOperations, OpenFile } from "./mm/file.ts";
+import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./mm/frames.ts";
+import type { Inode } from "./mm/inode.ts";
+import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type OvercommitMode } from "./mm/overcommit.ts";
 import { Process, type ProcessOptions } from "./process.ts";
 import { type SystemCall, SystemCallTable } from "./syscall-table.ts";
 import type { PreferredTagCheckMode } from "./tagged-address.ts";

@@ -1,16 +1,16 @@
 // Files in RAM: memfd_create, shared anonymous memory, and what can be done to their length and pages (mm/shmem.c).
 // Their page cache is inode.ts; mapping them is mmap.ts and fault.ts.
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
-import type { AddressSpace } from "./address-space.ts";
-import { SystemError } from "./errors.ts";
-import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./file.ts";
-import { NO_FRAME } from "./frames.ts";
-import { Inode, pageIndexOf } from "./inode.ts";
+import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
+import type { AddressSpace } from "./mm/address-space.ts";
+import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./mm/file.ts";
+import { NO_FRAME } from "./mm/frames.ts";
+import { Inode, pageIndexOf } from "./mm/inode.ts";
+import { VM_MTE_ALLOWED } from "./mm/vm-flags.ts";
+import { unmapFilePages } from "./mm/zap.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser, faultInReadable, presentBytes } from "./uaccess.ts";
-import { VM_MTE_ALLOWED } from "./vm-flags.ts";
-import { unmapFilePages } from "./zap.ts";
 
 /** fallocate(2) modes. */
 export const FALLOC_FL_KEEP_SIZE = 1;

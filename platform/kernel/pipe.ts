@@ -1,9 +1,9 @@
 // Pipes: 16 buffers of one page, filled and drained by whole copies (fs/pipe.c). Their bytes are the host's, not frames.
 // Nothing blocks: where a real program would sleep, a call fails with EAGAIN.
 import { PAGE_SIZE } from "../hardware/layout.ts";
-import { SystemError } from "./errors.ts";
-import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./file.ts";
+import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
+import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./mm/file.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 

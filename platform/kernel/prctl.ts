@@ -1,6 +1,6 @@
 // prctl(2): options that act on the calling thread. Tag checks are the only ones that this machine needs.
 // What the control word does is tagged-address.ts; here are the numbers and the shell.
-import { SystemError } from "./errors.ts";
+import { SystemError } from "./abi/errors.ts";
 import { setTaggedAddressControl } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
 

@@ -2,10 +2,10 @@
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { markDefined } from "../hardware/validity.ts";
-import { untagged, word } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
-import { NO_FRAME } from "./frames.ts";
-import { pinnableFrame } from "./gup.ts";
+import { untagged, word } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
+import { NO_FRAME } from "./mm/frames.ts";
+import { pinnableFrame } from "./mm/gup.ts";
 import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";

@@ -10,15 +10,15 @@ import {
   PAGE_SIZE,
   PTE_FRAME_SHIFT,
 } from "../hardware/layout.ts";
-import { TASK_SIZE_PAGES } from "./address-space.ts";
-import { untagged } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
-import { FAULT_DONE } from "./fault.ts";
-import { ensurePage } from "./populate.ts";
+import { untagged } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
+import { TASK_SIZE_PAGES } from "./mm/address-space.ts";
+import { FAULT_DONE } from "./mm/fault.ts";
+import { ensurePage } from "./mm/populate.ts";
+import { VM_MTE } from "./mm/vm-flags.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
-import { VM_MTE } from "./vm-flags.ts";
 
 export const PTRACE_PEEKMTETAGS = 33;
 export const PTRACE_POKEMTETAGS = 34;

@@ -2,7 +2,7 @@
 // Faults come from thread.ts and the MMU; the asynchronous tag report is found at kernel entry (tagged-address.ts).
 import { type Access, BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
-import { SystemError } from "./errors.ts";
+import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Thread } from "./thread.ts";
 

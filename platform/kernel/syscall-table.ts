@@ -1,7 +1,7 @@
 // The system-call table: calls by number and by name, as x86-64 or arm64 numbers them; modules may add calls of their own.
 // The built-in calls themselves are methods of Process; those with structures in user memory come by way of user-calls.ts.
 import { systemCallId } from "../hardware/counters.ts";
-import { SystemError } from "./errors.ts";
+import { SystemError } from "./abi/errors.ts";
 import { memfdFromUser } from "./file-calls.ts";
 import type { Thread } from "./thread.ts";
 import * as user from "./user-calls.ts";

@@ -10,8 +10,8 @@ import {
   TAG_CHECK_SYNC,
   type TagCheckMode,
 } from "../hardware/tag-check.ts";
-import { untagged } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
+import { untagged } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
 import { SIGSEGV, sendSignal } from "./signals.ts";
 import type { Thread } from "./thread.ts";
 

@@ -6,7 +6,7 @@ import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import { DETACH, type FaultHandler } from "../hardware/mmu.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
-import { OutOfMemoryError } from "./errors.ts";
+import { OutOfMemoryError } from "./abi/errors.ts";
 import {
   FAULT_DONE,
   FAULT_FORBIDDEN,
@@ -14,7 +14,7 @@ import {
   FAULT_OUT_OF_MEMORY,
   FAULT_PAST_END,
   handlePageFault,
-} from "./fault.ts";
+} from "./mm/fault.ts";
 import type { Process } from "./process.ts";
 import { type FaultError, forceFault, SignalMask } from "./signals.ts";
 import { applyControl } from "./tagged-address.ts";

@@ -12,10 +12,10 @@ import {
 } from "../hardware/layout.ts";
 import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
 import { markDefined } from "../hardware/validity.ts";
-import type { AddressSpace } from "./address-space.ts";
-import { FAULT_DONE, handlePageFault } from "./fault.ts";
-import { NO_FRAME } from "./frames.ts";
-import { isAccessible } from "./populate.ts";
+import type { AddressSpace } from "./mm/address-space.ts";
+import { FAULT_DONE, handlePageFault } from "./mm/fault.ts";
+import { NO_FRAME } from "./mm/frames.ts";
+import { isAccessible } from "./mm/populate.ts";
 import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";

@@ -1,8 +1,8 @@
 // System calls whose arguments are structures or strings in user memory, as a C program makes them by number: each brings
 // them in, calls the process's own method and stores what it answers. Layouts are user-structures.ts, numbers syscall-table.ts.
 import { PAGE_SIZE } from "../hardware/layout.ts";
-import { int, word } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
+import { int, word } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
 import type { Process } from "./process.ts";
 import type { SignalDisposition } from "./signals.ts";
 import type { Thread } from "./thread.ts";

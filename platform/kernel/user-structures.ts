@@ -1,8 +1,8 @@
 // Structures of system calls as they lie in user memory: struct stat, rlimit, sigaction, iovec, rusage, and strings.
 // Layouts are those of x86-64 and arm64 (both little-endian, LP64); what the calls do with them is user-calls.ts.
-import { SystemError } from "./errors.ts";
+import { SystemError } from "./abi/errors.ts";
+import type { Limit } from "./abi/rlimit.ts";
 import type { IoVector } from "./process-vm.ts";
-import type { Limit } from "./rlimit.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 import { reportForbiddenOutput, reportUndefinedInput } from "./user-validity.ts";

@@ -3,8 +3,8 @@
 
 import { ACCESS_LOAD, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { findUndefined, USE_STORE, USE_SYSTEM_CALL } from "../hardware/validity.ts";
-import { untagged } from "./arguments.ts";
-import { NO_FRAME } from "./frames.ts";
+import { untagged } from "./abi/arguments.ts";
+import { NO_FRAME } from "./mm/frames.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
 import { accessOk, userFrame } from "./uaccess.ts";

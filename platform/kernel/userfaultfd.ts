@@ -2,18 +2,18 @@
 // A module: nobody has it who does not install it. Handling itself is the program's, see onUserfault.
 
 import { PAGE_SIZE, PTE_ANON, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
-import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
-import { untagged } from "./arguments.ts";
-import { SystemError } from "./errors.ts";
-import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./file.ts";
-import { type CleanPage, NO_FRAME, zeroPage } from "./frames.ts";
+import { untagged } from "./abi/arguments.ts";
+import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
+import { type AddressSpace, TASK_SIZE_PAGES } from "./mm/address-space.ts";
+import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./mm/file.ts";
+import { type CleanPage, NO_FRAME, zeroPage } from "./mm/frames.ts";
+import { installEntry, makeEntry } from "./mm/pte.ts";
+import { VM_MAYWRITE, VM_UFFD_MISSING } from "./mm/vm-flags.ts";
+import { modifyFlags, prepareAnonVma } from "./mm/vma-merge.ts";
 import type { Process } from "./process.ts";
-import { installEntry, makeEntry } from "./pte.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
-import { VM_MAYWRITE, VM_UFFD_MISSING } from "./vm-flags.ts";
-import { modifyFlags, prepareAnonVma } from "./vma-merge.ts";
 
 /** Numbers of the calls and requests on x86-64 (include/uapi/linux/userfaultfd.h). */
 const SYS_IOCTL = 16;

@@ -14,7 +14,7 @@ import {
   sizeOrUnusedOf,
   stateOf,
 } from "../../allocator/chunk-header.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../platform/kernel/abi/mman.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 
 const process = createKernel({ memoryBytes: 2 ** 24 }).createProcess();

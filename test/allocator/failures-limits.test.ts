@@ -3,9 +3,9 @@
 import { describe, expect, test } from "vitest";
 import type { Heap } from "../../allocator/heap.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
-import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
-import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { type OpenHeap, openHeap } from "./open-heap.ts";
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { HeapError } from "../../allocator/heap-error.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
-import { OutOfMemoryError, SystemError } from "../../platform/kernel/errors.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { type OpenHeap, openHeap } from "./open-heap.ts";

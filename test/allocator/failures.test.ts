@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { Heap } from "../../allocator/heap.ts";
 import { HeapError } from "../../allocator/heap-error.ts";
 import type { HeapOptions } from "../../allocator/options.ts";
-import { OutOfMemoryError, SystemError } from "../../platform/kernel/errors.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 
 const settings: [string, HeapOptions][] = [

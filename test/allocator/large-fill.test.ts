@@ -1,8 +1,8 @@
 // Large chunks and reference pages: one descriptor a pattern, contents without a pass over the bytes, falling back, fork (S14.7, R15).
 import { describe, expect, test } from "vitest";
 import type { HeapOptions } from "../../allocator/options.ts";
+import { RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
-import { RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { type OpenHeap, openHeap } from "./open-heap.ts";
 

@@ -1,7 +1,7 @@
 // The primary: regions, populate steps, shuffling, batches, exhaustion, several heaps in one process (S8, S10).
 import { describe, expect, test } from "vitest";
 import { customConfig } from "../../allocator/config.ts";
-import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE } from "../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE } from "../../platform/kernel/abi/mman.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { kindOf, type OpenHeap, openHeap, tinyConfig } from "./open-heap.ts";
 

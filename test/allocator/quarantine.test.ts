@@ -12,7 +12,7 @@ import {
   QuarantineCache,
 } from "../../allocator/quarantine-cache.ts";
 import { fixedSizeClassMap } from "../../allocator/size-class-map.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../platform/kernel/abi/mman.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { kindOf, openHeap } from "./open-heap.ts";
 

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test, vi } from "vitest";
-import { OutOfMemoryError } from "../../platform/kernel/errors.ts";
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { openHeap } from "./open-heap.ts";
 
 const LARGEST = 131_072;

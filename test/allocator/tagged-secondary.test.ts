@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
 import { loadTag } from "../../platform/hardware/mte.ts";
 import { tagOf, withoutTag } from "../../platform/hardware/tags.ts";
+import { RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
-import { RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
 import { isCaught, LARGE, MEMORY, roundUp, tagged } from "./tagged-heap.ts";
 
 describe("large chunks", () => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { HeapOptions, Tagging } from "../../allocator/index.ts";
 import { Heap, M_MEMTAG_TUNING, M_THREAD_DISABLE_MEM_INIT, TagFaultError } from "../../allocator/index.ts";
 import { tagOf, withoutTag } from "../../platform/hardware/tags.ts";
-import { RLIMIT_NOFILE } from "../../platform/kernel/rlimit.ts";
+import { RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { isCaught, MEMORY, roundUp, tagged } from "./tagged-heap.ts";
 

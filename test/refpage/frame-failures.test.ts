@@ -4,11 +4,11 @@ import { describe, expect, test } from "vitest";
 import { BusError, SegmentationFault } from "../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { Machine } from "../../platform/hardware/machine.ts";
-import { OutOfMemoryError, SystemError } from "../../platform/kernel/errors.ts";
-import { INITIALISATION_POLICIES } from "../../platform/kernel/frames.ts";
-import type { PinnedPages } from "../../platform/kernel/gup.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
+import * as mman from "../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
-import * as mman from "../../platform/kernel/mman.ts";
+import { INITIALISATION_POLICIES } from "../../platform/kernel/mm/frames.ts";
+import type { PinnedPages } from "../../platform/kernel/mm/gup.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { createKernel, refpage_create, refpage_create2 } from "../../refpage/kernel.ts";
 

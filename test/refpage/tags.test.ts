@@ -4,7 +4,6 @@ import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { tagOf, withTag } from "../../platform/hardware/tags.ts";
-import type { Kernel } from "../../platform/kernel/kernel.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -12,7 +11,8 @@ import {
   PROT_MTE,
   PROT_READ,
   PROT_WRITE,
-} from "../../platform/kernel/mman.ts";
+} from "../../platform/kernel/abi/mman.ts";
+import type { Kernel } from "../../platform/kernel/kernel.ts";
 import { PR_SET_TAGGED_ADDR_CTRL } from "../../platform/kernel/prctl.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { createKernel, refpage_create, refpage_create2 } from "../../refpage/kernel.ts";

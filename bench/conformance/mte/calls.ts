@@ -1,8 +1,8 @@
 // System calls as recorded cases make them: reads and writes through a memfd, the control word, and the signals that arrive.
 // Which steps there are is in cases.ts and scripts.ts.
 import { withoutTag } from "../../../platform/hardware/tags.ts";
-import { SystemError } from "../../../platform/kernel/errors.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
+import { SystemError } from "../../../platform/kernel/abi/errors.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { SA_SIGINFO, SIGSEGV, type SignalInfo } from "../../../platform/kernel/signals.ts";

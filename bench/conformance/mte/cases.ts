@@ -2,7 +2,7 @@
 
 import * as mte from "../../../platform/hardware/mte.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
-import * as mman from "../../../platform/kernel/mman.ts";
+import * as mman from "../../../platform/kernel/abi/mman.ts";
 import { SA_SIGINFO, SIG_BLOCK, SIG_UNBLOCK, SIGSEGV, SIGUSR1 } from "../../../platform/kernel/signals.ts";
 import { type CallResult, Calls, call, type ModeName } from "./calls.ts";
 import { openDiskFile } from "./disk-file.ts";

@@ -1,6 +1,6 @@
 // A file that is not RAM, for cases that ask for one: it can be mapped, but its pages have no place for tags.
-import { type FileOperations, O_RDWR } from "../../../platform/kernel/file.ts";
-import { Inode } from "../../../platform/kernel/inode.ts";
+import { type FileOperations, O_RDWR } from "../../../platform/kernel/mm/file.ts";
+import { Inode } from "../../../platform/kernel/mm/inode.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
 const operations: FileOperations = {

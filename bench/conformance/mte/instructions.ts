@@ -9,7 +9,7 @@ import {
   TAG_CHECK_SYNC,
 } from "../../../platform/hardware/tag-check.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
-import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
+import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { modeNames } from "./calls.ts";
 import { oneOf, unknownName } from "./names.ts";
 import { bytesOf, expectFault, expectSame, type Fault, hexOf, initialBytes, observe } from "./observed.ts";

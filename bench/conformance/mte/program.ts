@@ -5,7 +5,6 @@ import { GRANULE_SIZE } from "../../../platform/hardware/layout.ts";
 import type { Memory } from "../../../platform/hardware/memory.ts";
 import * as mte from "../../../platform/hardware/mte.ts";
 import { tagOf, withTag } from "../../../platform/hardware/tags.ts";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
 import {
   MAP_ANONYMOUS,
   MAP_FIXED,
@@ -13,7 +12,8 @@ import {
   PROT_MTE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { oneOf } from "./names.ts";
 import { bytesOf, type Fault, hexOf, observe } from "./observed.ts";

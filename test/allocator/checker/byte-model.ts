@@ -12,7 +12,7 @@ import {
   MREMAP_MAYMOVE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
 
 const PAGE_SIZE = 4096;
 const OPERATIONS = [

@@ -8,7 +8,7 @@ import {
   MAP_PRIVATE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel, refpage_create2 } from "../../../refpage/kernel.ts";
 

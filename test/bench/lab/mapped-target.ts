@@ -1,7 +1,7 @@
 // A heap as simple as can be for tests of the replayer: one mapping a block, and ways to break its promises on purpose.
 import type { ReplayTarget } from "../../../bench/lab/target.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
 
 const PAGE = 4096;
 

@@ -4,7 +4,7 @@ import { pageMap } from "../../../bench/lab/page-map.ts";
 import { MAP_BLOCK_PAGES, scanPages } from "../../../bench/lab/page-scan.ts";
 import type { Replayer } from "../../../bench/lab/replayer.ts";
 import { Sampler } from "../../../bench/lab/sampler.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel, refpage_create2 } from "../../../refpage/kernel.ts";
 

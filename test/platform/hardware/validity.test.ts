@@ -16,7 +16,7 @@ import {
   USE_STRING,
   type ValidityObserver,
 } from "../../../platform/hardware/validity.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 
 const SMALL = 16 * 2 ** 20;

@@ -1,7 +1,6 @@
 // Which check of a system call comes first, as a real kernel answered calls that are wrong in two ways at once.
 // One wrong argument at a time is in bad-arguments.test.ts.
 import { expect, test } from "vitest";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -9,8 +8,9 @@ import {
   MREMAP_MAYMOVE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
-import { RLIMIT_NOFILE } from "../../../platform/kernel/rlimit.ts";
+} from "../../../platform/kernel/abi/mman.ts";
+import { RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 
 const NO_SUCH_PROCESS = 4_000_000;
 const PAGE = 4096;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { SystemError } from "../../../platform/kernel/errors.ts";
+import { SystemError } from "../../../platform/kernel/abi/errors.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { O_CLOEXEC, O_NONBLOCK } from "../../../platform/kernel/file.ts";
+import { RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
 import {
   F_DUPFD,
   F_DUPFD_CLOEXEC,
@@ -14,8 +14,8 @@ import {
   MFD_CLOEXEC,
 } from "../../../platform/kernel/file-calls.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { O_CLOEXEC, O_NONBLOCK } from "../../../platform/kernel/mm/file.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
-import { RLIMIT_NOFILE } from "../../../platform/kernel/rlimit.ts";
 
 const machine = new Machine({ memoryBytes: 16 * 2 ** 20, mte: false });
 let kernel: Kernel;

@@ -5,7 +5,6 @@ import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import * as mte from "../../../platform/hardware/mte.ts";
 import { tagRange } from "../../../platform/hardware/tag-store.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -13,7 +12,8 @@ import {
   PROT_MTE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { SIGSEGV, type SignalInfo } from "../../../platform/kernel/signals.ts";

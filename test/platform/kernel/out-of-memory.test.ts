@@ -3,8 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { OutOfMemoryError, SystemError } from "../../../platform/kernel/errors.ts";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { OutOfMemoryError, SystemError } from "../../../platform/kernel/abi/errors.ts";
 import {
   MADV_POPULATE_READ,
   MADV_POPULATE_WRITE,
@@ -15,7 +14,8 @@ import {
   MAP_SHARED,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
 const BASE = 0x10_0000_0000;

@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
 const machine = new Machine({ memoryBytes: 16 * 2 ** 20, mte: false });

@@ -5,8 +5,7 @@ import { expect, test } from "vitest";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { SystemError } from "../../../platform/kernel/errors.ts";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { SystemError } from "../../../platform/kernel/abi/errors.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -18,7 +17,8 @@ import {
   MREMAP_MAYMOVE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { PlainObject, PlainProcess } from "./plain-model.ts";
 

@@ -5,8 +5,6 @@ import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import * as mte from "../../../platform/hardware/mte.ts";
 import { tagRange } from "../../../platform/hardware/tag-store.ts";
 import { tagOf, withTag } from "../../../platform/hardware/tags.ts";
-import { dumpMemory } from "../../../platform/kernel/core-dump.ts";
-import { Kernel } from "../../../platform/kernel/kernel.ts";
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -14,7 +12,9 @@ import {
   PROT_NONE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/mman.ts";
+} from "../../../platform/kernel/abi/mman.ts";
+import { dumpMemory } from "../../../platform/kernel/core-dump.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { PTRACE_PEEKMTETAGS, PTRACE_POKEMTETAGS } from "../../../platform/kernel/ptrace-tags.ts";

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { BusError, SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { OutOfMemoryError } from "../../../platform/kernel/errors.ts";
+import { OutOfMemoryError } from "../../../platform/kernel/abi/errors.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 

@@ -1,8 +1,8 @@
 // userfaultfd: missing pages supplied by the program, the rules of each ioctl, and what a fork loses.
 import { beforeEach, describe, expect, test } from "vitest";
-import type { SystemError } from "../../../platform/kernel/errors.ts";
+import type { SystemError } from "../../../platform/kernel/abi/errors.ts";
+import { MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
-import { MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/mman.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import {
   installUserfaultfd,

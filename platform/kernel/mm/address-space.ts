@@ -1,0 +1,109 @@
+// One address space (Linux's mm_struct): its areas, its page table and the counts that limits and procfs read.
+// The calls that change it each have a file of their own; this one holds the state and its accounting.
+
+import { ADDRESS_LIMIT, PAGE_SIZE } from "../../hardware/layout.ts";
+import type { Memory } from "../../hardware/memory.ts";
+import type { PageTable } from "../../hardware/page-table.ts";
+import { SystemError } from "../abi/errors.ts";
+import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
+import type { Kernel } from "../kernel.ts";
+import type { MemoryCgroup } from "./cgroup.ts";
+import { isDataMapping, VM_LOCKED } from "./vm-flags.ts";
+import { VmaTable } from "./vma.ts";
+
+/** TASK_SIZE: the end of user addresses, in pages. */
+export const TASK_SIZE_PAGES = ADDRESS_LIMIT / PAGE_SIZE;
+/**
+ * The end of user addresses of x86-64 with four levels, in pages. Lengths are checked against this, as Linux does, so that a
+ * length too long for this machine's 38 bits, but not for that one's 47, is refused (or not) as there.
+ */
+export const ARCHITECTURE_TASK_SIZE_PAGES = 2 ** 35 - 1;
+/** The kernel never chooses an address below this (vm.mmap_min_addr is 64 KiB). */
+export const MMAP_MIN_PAGE = 16;
+/** Kernel-chosen mappings are placed downwards from here; 4 MiB above it are left for stacks. */
+export const MMAP_BASE_PAGE = TASK_SIZE_PAGES - 1024;
+
+/**
+ * Invariants: `totalPages` is the sum of the areas' pages, `dataPages` of the private writable ones, `rssAnonymous` +
+ * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.
+ */
+export class AddressSpace {
+  readonly kernel: Kernel;
+  pageTable: PageTable;
+  readonly vmas = new VmaTable();
+  readonly limits: ResourceLimits;
+  readonly cgroup: MemoryCgroup | null;
+  /** The load/store unit through which the kernel's own copies go; no tag checks. */
+  memory: Memory | null = null;
+  /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
+  cleanLoadObserver: ((page: number) => void) | null = null;
+
+  totalPages = 0;
+  dataPages = 0;
+  stackPages = 0;
+  execPages = 0;
+  lockedPages = 0;
+  /** Pages resident now: private anonymous, and of files or shared memory. */
+  rssAnonymous = 0;
+  rssFile = 0;
+  /** The largest RSS there was (VmHWM), in pages, as seen when pages are given up and when it is asked for. */
+  peakRss = 0;
+  peakTotal = 0;
+  /** Flags that every new area gets (mlockall MCL_FUTURE). */
+  defaultFlags = 0;
+  /** How far down the last search for a gap came, and the widest gap above that (unmapped-area.ts). */
+  gapCeiling = MMAP_BASE_PAGE;
+  gapLargest = 0;
+  startBrk = 0;
+  brk = 0;
+
+  constructor(kernel: Kernel, limits: ResourceLimits, cgroup: MemoryCgroup | null) {
+    this.kernel = kernel;
+    this.limits = limits;
+    this.cgroup = cgroup;
+    this.pageTable = kernel.machine.takePageTable();
+  }
+
+  get rssPages(): number {
+    return this.rssAnonymous + this.rssFile;
+  }
+
+  /** Brings VmHWM up to date; called before RSS falls. */
+  noteRss(): void {
+    if (this.rssPages > this.peakRss) this.peakRss = this.rssPages;
+  }
+
+  /** Whether `pages` more of an area with `flags` fit RLIMIT_AS and RLIMIT_DATA (may_expand_vm). */
+  mayExpand(flags: number, pages: number): boolean {
+    if ((this.totalPages + pages) * PAGE_SIZE > this.limits.soft(RLIMIT_AS)) return false;
+    if (isDataMapping(flags) && (this.dataPages + pages) * PAGE_SIZE > this.limits.soft(RLIMIT_DATA)) return false;
+    return true;
+  }
+
+  /** Whether `pages` more may be locked, if the area is to be (mlock_future_ok). */
+  mayLock(flags: number, pages: number): boolean {
+    if ((flags & VM_LOCKED) === 0 || this.kernel.capabilities.ipcLock) return true;
+    return this.lockedPages + pages <= Math.floor(this.limits.soft(RLIMIT_MEMLOCK) / PAGE_SIZE);
+  }
+
+  /** Whether the process may lock anything at all (can_do_mlock). */
+  get canLock(): boolean {
+    return this.limits.soft(RLIMIT_MEMLOCK) !== 0 || this.kernel.capabilities.ipcLock;
+  }
+
+  /** Counts `pages` of an area with `flags` in or, if negative, out (vm_stat_account). */
+  account(flags: number, pages: number): void {
+    this.totalPages += pages;
+    if (this.totalPages > this.peakTotal) this.peakTotal = this.totalPages;
+    if (isDataMapping(flags)) this.dataPages += pages;
+    else if ((flags & 0x100) !== 0) this.stackPages += pages;
+    else if ((flags & 0x6) === 0x4) this.execPages += pages;
+  }
+
+  /** @throws SystemError ENOMEM: one more area would pass max_map_count. */
+  requireRoomForArea(syscall: string, areas = 1): void {
+    if (this.vmas.count + areas > this.kernel.maxMapCount) {
+      throw new SystemError("ENOMEM", syscall, `more than ${this.kernel.maxMapCount} mappings`);
+    }
+  }
+}

@@ -1,0 +1,245 @@
+// The page-fault path (mm/memory.c): what a load or store to a page without a usable entry makes of it.
+// Every area has a clean page, zero page or other, so reference pages need no case of their own. Signals are raised by thread.ts.
+import {
+  ACCESS_STORE,
+  PAGE_SIZE,
+  PTE_ANON,
+  PTE_CHECKED,
+  PTE_CLEAN,
+  PTE_DBM,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_MTE,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../../hardware/layout.ts";
+import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
+import type { Process } from "../process.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { NO_FRAME, zeroPage } from "./frames.ts";
+import { installEntry, makeEntry, permissionBits } from "./pte.ts";
+import { growStack } from "./stack.ts";
+import { VM_ACCESS_FLAGS, VM_LOCKED, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
+import { prepareAnonVma } from "./vma-merge.ts";
+
+/** Outcomes of a fault, numbers so that none is allocated. */
+export const FAULT_DONE = 0;
+/** No area there: SEGV_MAPERR. */
+export const FAULT_NOT_MAPPED = 1;
+/** The area forbids it: SEGV_ACCERR. */
+export const FAULT_FORBIDDEN = 2;
+/** Past the end of the file: SIGBUS. */
+export const FAULT_PAST_END = 3;
+/** No frame. */
+export const FAULT_OUT_OF_MEMORY = 4;
+/** A guard marker: SIGSEGV as for memory that is not mapped. */
+const FAULT_GUARD = 5;
+export type FaultResult = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** Pages of a file that one load fault maps if they are cached (fault_around_bytes = 64 KiB). */
+const FAULT_AROUND_PAGES = 16;
+
+/**
+ * Resolves a fault at `page`, counting it to `charged` (the process that runs, not always the one whose memory it is).
+ * With FAULT_DONE the entry permits the access; with any other result no entry of this page has changed.
+ */
+export function handlePageFault(space: AddressSpace, charged: Process, page: number, access: number): FaultResult {
+  const { vmas } = space;
+  let id = vmas.find(page);
+  if (id === -1 || vmas.startPage[id] > page) {
+    id = growStack(space, page);
+    if (id === -1) return FAULT_NOT_MAPPED;
+  }
+  const flags = vmas.flags[id];
+  if (access === ACCESS_STORE ? (flags & VM_WRITE) === 0 : (flags & VM_ACCESS_FLAGS) === 0) return FAULT_FORBIDDEN;
+  return faultIn(space, charged, id, page, access);
+}
+
+/** The part behind the permission check: also get_user_pages' way in, which may look at what the program may not (FOLL_FORCE). */
+export function faultIn(space: AddressSpace, charged: Process, id: number, page: number, access: number): FaultResult {
+  const entry = space.pageTable.entries[page];
+  let result: FaultResult;
+  if ((entry & PTE_GUARD) !== 0) return FAULT_GUARD;
+  if ((entry & PTE_PRESENT) !== 0) {
+    if (access === ACCESS_STORE && (entry & PTE_DBM) !== 0) {
+      // What a processor with a dirty bit does by itself: no fault that anybody counts.
+      space.pageTable.entries[page] = (entry & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE;
+      return FAULT_DONE;
+    }
+    result = access === ACCESS_STORE ? writeProtectFault(space, id, page, entry) : spuriousFault(space);
+  } else if (space.vmas.anonymous[id] === 1) {
+    const supplied = (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0 && space.kernel.missingPage?.(space, page) === true;
+    if (supplied) result = suppliedFault(space, page, access);
+    else if (access === ACCESS_STORE) result = anonymousWriteFault(space, id, page);
+    else result = cleanReadFault(space, id, page);
+  } else {
+    result = fileFault(space, id, page, access);
+  }
+  if (result === FAULT_DONE) {
+    charged.minorFaults++;
+    space.kernel.counters.minorFaults++;
+  }
+  return result;
+}
+
+/** A userfaultfd's handler supplied the page, and may have changed the areas: the access is tried again. */
+function suppliedFault(space: AddressSpace, page: number, access: number): FaultResult {
+  const entry = space.pageTable.entries[page];
+  if (access !== ACCESS_STORE || (entry & PTE_WRITE) !== 0) return FAULT_DONE;
+  return writeProtectFault(space, space.vmas.lookup(page), page, entry);
+}
+
+function spuriousFault(space: AddressSpace): FaultResult {
+  space.kernel.counters.spuriousFaults++;
+  return FAULT_DONE;
+}
+
+/** A load of an untouched page: the area's clean page, read-only and special (do_anonymous_page, R4). */
+function cleanReadFault(space: AddressSpace, id: number, page: number): FaultResult {
+  const { vmas } = space;
+  installEntry(space, page, makeEntry(space, vmas.cleanPages[id].frame, vmas.flags[id], PTE_SPECIAL, false));
+  space.kernel.counters.cleanReadFaults++;
+  space.cleanLoadObserver?.(page);
+  return FAULT_DONE;
+}
+
+/** A store to an untouched page: a private page that starts as the clean page (do_anonymous_page, R5). */
+function anonymousWriteFault(space: AddressSpace, id: number, page: number): FaultResult {
+  const { vmas, kernel } = space;
+  const { frames } = kernel;
+  const frame = frames.allocate(vmas.cleanPages[id], space.cgroup);
+  if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  const flags = vmas.flags[id];
+  if ((flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
+  if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  // makeEntry() and installEntry() for this one kind, the commonest: V8 would not inline all that into the fault.
+  let entry = (frame << PTE_FRAME_SHIFT) | PTE_PRESENT | PTE_ANON | permissionBits(flags, true);
+  if ((flags & VM_MTE) !== 0) entry |= PTE_MTE | PTE_CHECKED;
+  if (frame >= frames.firstChecked) entry |= PTE_CHECKED;
+  space.pageTable.install(page, entry);
+  frames.exclusive[frame] = 1;
+  frames.mapCounts[frame] = 1;
+  space.rssAnonymous++;
+  kernel.counters.ptesSet++;
+  kernel.counters.anonymousWriteFaults++;
+  return FAULT_DONE;
+}
+
+/** A store to a present page without write permission: copy it, or take it over if nobody else has it (do_wp_page). */
+function writeProtectFault(space: AddressSpace, id: number, page: number, entry: number): FaultResult {
+  if ((entry & PTE_WRITE) !== 0) return spuriousFault(space);
+  const { vmas, kernel } = space;
+  const { frames } = kernel;
+  const flags = vmas.flags[id];
+  kernel.counters.writeProtectFaults++;
+  if ((flags & VM_SHARED) !== 0) {
+    space.pageTable.entries[page] = entry | PTE_READ | PTE_WRITE;
+    return FAULT_DONE;
+  }
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.references[frame] === 1)) {
+    frames.exclusive[frame] = 1;
+    kernel.counters.reuseFaults++;
+    space.pageTable.entries[page] = (entry & ~PTE_CLEAN) | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
+    return FAULT_DONE;
+  }
+  const special = (entry & PTE_SPECIAL) !== 0;
+  const copy = special ? frames.allocate(vmas.cleanPages[id], space.cgroup) : frames.allocateCopy(frame, space.cgroup);
+  if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
+  if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  if (!special) {
+    if ((flags & VM_LOCKED) !== 0 && (entry & PTE_ANON) !== 0) frames.noteUnlocked(frame);
+    // The page that the program loses here is counted out before its copy is counted in.
+    frames.mapCounts[frame]--;
+    if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
+    else space.rssFile--;
+    frames.put(frame);
+  }
+  frames.exclusive[copy] = 1;
+  installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true) | (entry & PTE_MTE));
+  return FAULT_DONE;
+}
+
+/** Memory with tags is zeroed by DC GZVA, tags in the same pass (__GFP_ZEROTAGS, mte_zero_clear_page_tags). */
+function countTaggedZeroing(space: AddressSpace, id: number): void {
+  const { machine, counters } = space.kernel;
+  if (space.vmas.cleanPages[id] === zeroPage) counters.gzvaBlocks += PAGE_SIZE / machine.gzvaBlockBytes;
+}
+
+/**
+ * Before a page is pinned for reading: an anonymous page that others may share becomes this process's alone, so that what
+ * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is clean.
+ */
+export function unsharePage(space: AddressSpace, charged: Process, id: number, page: number): FaultResult {
+  const { frames, counters } = space.kernel;
+  const entry = space.pageTable.entries[page];
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  if (frames.isLastReference(frame)) {
+    frames.exclusive[frame] = 1;
+    counters.reuseFaults++;
+  } else {
+    const copy = frames.allocateCopy(frame, space.cgroup);
+    if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+    frames.mapCounts[frame]--;
+    space.rssAnonymous--;
+    frames.put(frame);
+    frames.exclusive[copy] = 1;
+    const kept = (entry & PTE_MTE) | PTE_CLEAN;
+    installEntry(space, page, makeEntry(space, copy, space.vmas.flags[id], PTE_ANON, false) | kept);
+  }
+  counters.writeProtectFaults++;
+  counters.minorFaults++;
+  charged.minorFaults++;
+  return FAULT_DONE;
+}
+
+/** A page of a file that is not mapped yet (do_read_fault, do_cow_fault, do_shared_fault). */
+function fileFault(space: AddressSpace, id: number, page: number, access: number): FaultResult {
+  const { vmas, kernel } = space;
+  const { frames } = kernel;
+  const inode = vmas.files[id]?.inode;
+  const flags = vmas.flags[id];
+  const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
+  if (inode === null || inode === undefined) return FAULT_PAST_END;
+  const isShared = (flags & VM_SHARED) !== 0;
+  // What comes before the page itself stays even if that turns out to lie past the end: mapped neighbours, an anon_vma.
+  if (access !== ACCESS_STORE) mapCachedNeighbours(space, id, page);
+  else if (!isShared && vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  if (index >= inode.pageCount) return FAULT_PAST_END;
+  const frame = inode.page(index, space.cgroup);
+  if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if (access === ACCESS_STORE && !isShared) {
+    const copy = frames.allocateCopy(frame, space.cgroup);
+    if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+    frames.exclusive[copy] = 1;
+    installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
+  } else {
+    frames.get(frame);
+    installEntry(space, page, makeEntry(space, frame, flags, 0, isShared));
+  }
+  kernel.counters.fileFaults++;
+  return FAULT_DONE;
+}
+
+/** Maps what the page cache has near `page`, within area, block of the page table and aligned window (do_fault_around). */
+function mapCachedNeighbours(space: AddressSpace, id: number, page: number): void {
+  const { vmas, pageTable, kernel } = space;
+  const inode = vmas.files[id]?.inode;
+  if (inode === null || inode === undefined) return;
+  const flags = vmas.flags[id];
+  // The window is aligned unless the area starts inside it: then it begins there, and is as long all the same.
+  const from = Math.max(page - (page % FAULT_AROUND_PAGES), vmas.startPage[id]);
+  const blockEnd = page - (page % ENTRIES_PER_BLOCK) + ENTRIES_PER_BLOCK;
+  const to = Math.min(from + FAULT_AROUND_PAGES, blockEnd, vmas.endPage[id]);
+  for (let near = from; near < to; near++) {
+    if (near === page || pageTable.entries[near] !== 0) continue;
+    const index = vmas.pageOffset[id] + (near - vmas.startPage[id]);
+    const frame = index < inode.pageCount ? inode.pages.get(index) : undefined;
+    if (frame === undefined) continue;
+    kernel.frames.get(frame);
+    installEntry(space, near, makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0));
+  }
+}

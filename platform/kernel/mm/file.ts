@@ -1,0 +1,73 @@
+// Open files and what can be done with them: the struct file and file_operations of this kernel.
+// Descriptors are in fd-table.ts; the kinds of files are in memfd.ts, pipe.ts and above this floor (reference pages).
+
+import type { Thread } from "../thread.ts";
+import type { CleanPage } from "./frames.ts";
+import type { Inode } from "./inode.ts";
+
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_RDWR = 2;
+export const O_ACCMODE = 3;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+
+/** What mmap is about to make of a file; the file's own mmap operation may change it (Linux: f_op->mmap on a new area). */
+export interface MapRequest {
+  /** VM_… flags. */
+  flags: number;
+  /** Whether pages are anonymous: the file then only gives the clean page, and its offsets mean nothing. */
+  anonymous: boolean;
+  cleanPage: CleanPage;
+}
+
+/** Operations of one kind of file; what is absent fails as Linux's anonymous inodes do. */
+export interface FileOperations {
+  /** Path as /proc/PID/maps shows it. */
+  readonly path: string;
+  /** pread/pwrite at an offset, in and out of a process's memory. @returns bytes moved. */
+  read?(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number;
+  write?(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number;
+  /** Whether the file has positions (lseek, pread); pipes have none. */
+  readonly seekable: boolean;
+  mmap?(file: OpenFile, request: MapRequest): void;
+  /** The last reference, by descriptor or mapping, is gone. */
+  release?(file: OpenFile): void;
+}
+
+/** One open file description. `references` counts descriptors and mappings; the kernel's table counts it until it is 0. */
+export class OpenFile {
+  readonly operations: FileOperations;
+  /** The inode whose pages can be mapped, null for files that have none. */
+  readonly inode: Inode | null;
+  /** O_… access mode and status flags. */
+  flags: number;
+  position = 0;
+  references = 1;
+  private readonly onClosed: () => void;
+
+  constructor(operations: FileOperations, inode: Inode | null, flags: number, onClosed: () => void) {
+    this.operations = operations;
+    this.inode = inode;
+    this.flags = flags;
+    this.onClosed = onClosed;
+  }
+
+  get readable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+
+  get writable(): boolean {
+    return (this.flags & O_ACCMODE) !== O_RDONLY;
+  }
+
+  get(): void {
+    this.references++;
+  }
+
+  put(): void {
+    if (--this.references > 0) return;
+    this.operations.release?.(this);
+    this.onClosed();
+  }
+}

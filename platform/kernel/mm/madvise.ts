@@ -1,0 +1,220 @@
+// madvise(2): dropping pages, flags for fork and core dumps, population, guard markers (mm/madvise.c).
+// EINVAL for every advice that is not simulated.
+import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD } from "../../hardware/layout.ts";
+import { SystemError } from "../abi/errors.ts";
+import * as advices from "../abi/mman.ts";
+import { punchHole } from "../memfd.ts";
+import type { Process } from "../process.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { FAULT_DONE } from "./fault.ts";
+import { ensurePage, errnoOfFault } from "./populate.ts";
+import { cleanEntry } from "./pte.ts";
+import { pagesOf } from "./unmapped-area.ts";
+import {
+  VM_ACCESS_FLAGS,
+  VM_DONTCOPY,
+  VM_DONTDUMP,
+  VM_LOCKED,
+  VM_MAYBE_GUARD,
+  VM_MAYWRITE,
+  VM_RAND_READ,
+  VM_READ,
+  VM_SEQ_READ,
+  VM_SHARED,
+  VM_WIPEONFORK,
+  VM_WRITE,
+} from "./vm-flags.ts";
+import { modifyFlags, prepareAnonVma } from "./vma-merge.ts";
+import { zapPages, zapPagesKeepingGuards } from "./zap.ts";
+
+const KNOWN_ADVICE: ReadonlySet<number> = new Set([
+  advices.MADV_NORMAL,
+  advices.MADV_RANDOM,
+  advices.MADV_SEQUENTIAL,
+  advices.MADV_WILLNEED,
+  advices.MADV_DONTNEED,
+  advices.MADV_FREE,
+  advices.MADV_REMOVE,
+  advices.MADV_DONTFORK,
+  advices.MADV_DOFORK,
+  advices.MADV_DONTDUMP,
+  advices.MADV_DODUMP,
+  advices.MADV_WIPEONFORK,
+  advices.MADV_KEEPONFORK,
+  advices.MADV_COLD,
+  advices.MADV_PAGEOUT,
+  advices.MADV_POPULATE_READ,
+  advices.MADV_POPULATE_WRITE,
+  advices.MADV_DONTNEED_LOCKED,
+  advices.MADV_GUARD_INSTALL,
+  advices.MADV_GUARD_REMOVE,
+]);
+
+/**
+ * madvise(2). Holes are passed over and reported at the end.
+ * @throws SystemError EINVAL: unknown advice, unaligned, or advice that an area refuses (what lies before it is done).
+ * ENOMEM: a hole. EACCES, EFAULT as the manual page says.
+ */
+export function madvise(space: AddressSpace, charged: Process, address: number, length: number, advice: number): void {
+  if (!KNOWN_ADVICE.has(advice)) throw new SystemError("EINVAL", "madvise", `advice ${advice}`);
+  if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "madvise", "unaligned address");
+  const pages = pagesOf(length);
+  if (length !== 0 && pages === 0) throw new SystemError("EINVAL", "madvise", `length ${length}`);
+  const start = address / PAGE_SIZE;
+  const end = start + pages;
+  if (end * PAGE_SIZE >= 2 ** 64) throw new SystemError("EINVAL", "madvise", "the range wraps");
+  if (pages === 0) return;
+  if (advice === advices.MADV_POPULATE_READ || advice === advices.MADV_POPULATE_WRITE) {
+    populate(space, charged, start, end, advice);
+    return;
+  }
+  let hole = false;
+  for (let page = start; page < end; ) {
+    const id = space.vmas.find(page);
+    if (id === -1) throw new SystemError("ENOMEM", "madvise", "a hole in the range");
+    if (space.vmas.startPage[id] > page) {
+      hole = true;
+      page = space.vmas.startPage[id];
+      if (page >= end) break;
+    }
+    const stop = Math.min(end, space.vmas.endPage[id]);
+    adviseArea(space, id, page, stop, advice);
+    page = stop;
+  }
+  if (hole) throw new SystemError("ENOMEM", "madvise", "a hole in the range");
+}
+
+function adviseArea(space: AddressSpace, id: number, start: number, end: number, advice: number): void {
+  const flags = space.vmas.flags[id];
+  switch (advice) {
+    case advices.MADV_WILLNEED:
+      return;
+    case advices.MADV_COLD:
+    case advices.MADV_PAGEOUT:
+      // Nothing is ever swapped here, so the advice is checked and then has no effect.
+      if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
+      space.kernel.frames.drainBatches();
+      return;
+    case advices.MADV_DONTNEED:
+    case advices.MADV_FREE:
+      if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
+      if (advice === advices.MADV_DONTNEED) zapPagesKeepingGuards(space, start, end);
+      else if (space.vmas.anonymous[id] === 0)
+        throw new SystemError("EINVAL", "madvise", "MADV_FREE is for anonymous memory");
+      else freeLazily(space, start, end);
+      return;
+    case advices.MADV_DONTNEED_LOCKED:
+      zapPagesKeepingGuards(space, start, end);
+      return;
+    case advices.MADV_REMOVE:
+      removePages(space, id, start, end);
+      return;
+    case advices.MADV_GUARD_INSTALL:
+      installGuards(space, id, start, end);
+      return;
+    case advices.MADV_GUARD_REMOVE:
+      removeGuards(space, start, end);
+      return;
+    default:
+      setFlags(space, id, start, end, newFlags(space, id, advice));
+  }
+}
+
+/**
+ * MADV_FREE: makes pages clean, to be dropped when memory is short, which never happens here: there is no reclaim. A page
+ * that the kernel has written to and others map stays as it is (madvise_free_pte_range).
+ */
+function freeLazily(space: AddressSpace, start: number, end: number): void {
+  const { pageTable } = space;
+  const { dirty, mapCounts } = space.kernel.frames;
+  space.kernel.frames.drainBatches();
+  for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
+    const entry = pageTable.entries[page];
+    if ((entry & PTE_ANON) === 0) continue;
+    const frame = entry >>> PTE_FRAME_SHIFT;
+    if (dirty[frame] === 1 && mapCounts[frame] !== 1) continue;
+    dirty[frame] = 0;
+    pageTable.entries[page] = cleanEntry(entry);
+  }
+}
+
+/** What the advice makes of an area's flags (madvise_vma_behavior). */
+function newFlags(space: AddressSpace, id: number, advice: number): number {
+  const flags = space.vmas.flags[id];
+  switch (advice) {
+    case advices.MADV_NORMAL:
+      return flags & ~(VM_RAND_READ | VM_SEQ_READ);
+    case advices.MADV_SEQUENTIAL:
+      return (flags & ~VM_RAND_READ) | VM_SEQ_READ;
+    case advices.MADV_RANDOM:
+      return (flags & ~VM_SEQ_READ) | VM_RAND_READ;
+    case advices.MADV_DONTFORK:
+      return flags | VM_DONTCOPY;
+    case advices.MADV_DOFORK:
+      return flags & ~VM_DONTCOPY;
+    case advices.MADV_DONTDUMP:
+      return flags | VM_DONTDUMP;
+    case advices.MADV_DODUMP:
+      return flags & ~VM_DONTDUMP;
+    case advices.MADV_WIPEONFORK:
+      if (space.vmas.files[id] !== null || (flags & VM_SHARED) !== 0) {
+        throw new SystemError("EINVAL", "madvise", "MADV_WIPEONFORK is for private anonymous memory");
+      }
+      return flags | VM_WIPEONFORK;
+    default:
+      return flags & ~VM_WIPEONFORK;
+  }
+}
+
+function setFlags(space: AddressSpace, id: number, start: number, end: number, flags: number): void {
+  if (flags === space.vmas.flags[id]) return;
+  const area = modifyFlags(space, id, start, end, flags, "madvise");
+  space.vmas.flags[area] = flags | (space.vmas.flags[area] & VM_MAYBE_GUARD);
+}
+
+function removePages(space: AddressSpace, id: number, start: number, end: number): void {
+  const { vmas } = space;
+  const flags = vmas.flags[id];
+  if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
+  const file = vmas.files[id];
+  if (file === null) throw new SystemError("EINVAL", "madvise", "MADV_REMOVE needs a file");
+  if ((flags & (VM_SHARED | VM_MAYWRITE)) !== (VM_SHARED | VM_MAYWRITE)) throw new SystemError("EACCES", "madvise");
+  const { inode } = file;
+  if (inode === null) throw new SystemError("EINVAL", "madvise", "MADV_REMOVE needs a file with pages");
+  const from = (vmas.pageOffset[id] + (start - vmas.startPage[id])) * PAGE_SIZE;
+  punchHole(inode, from, from + (end - start) * PAGE_SIZE);
+}
+
+/** Guard markers take the place of pages; the area is not split (madvise_guard_install). */
+function installGuards(space: AddressSpace, id: number, start: number, end: number): void {
+  if ((space.vmas.flags[id] & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
+  prepareAnonVma(space, id);
+  space.vmas.flags[id] |= VM_MAYBE_GUARD;
+  zapPages(space, start, end);
+  for (let page = start; page < end; page++) space.pageTable.set(page, PTE_GUARD);
+}
+
+function removeGuards(space: AddressSpace, start: number, end: number): void {
+  const { pageTable } = space;
+  for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
+    if ((pageTable.entries[page] & PTE_GUARD) !== 0) pageTable.set(page, 0);
+  }
+}
+
+/** MADV_POPULATE_READ and _WRITE: faults as loads or stores would, stopping at what they could not do (madvise_populate). */
+function populate(space: AddressSpace, charged: Process, start: number, end: number, advice: number): void {
+  const write = advice === advices.MADV_POPULATE_WRITE;
+  space.kernel.frames.drainBatches();
+  for (let page = start; page < end; ) {
+    const id = space.vmas.lookup(page);
+    if (id === -1) throw new SystemError("ENOMEM", "madvise", "a hole in the range");
+    const needed = write ? VM_WRITE : VM_READ;
+    if ((space.vmas.flags[id] & VM_ACCESS_FLAGS & needed) === 0)
+      throw new SystemError("EINVAL", "madvise", "protection");
+    const stop = Math.min(end, space.vmas.endPage[id]);
+    for (; page < stop; page++) {
+      const result = ensurePage(space, charged, id, page, write ? ACCESS_STORE : ACCESS_LOAD);
+      if (result !== FAULT_DONE) throw new SystemError(errnoOfFault(result), "madvise");
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// Faulting pages in on the kernel's behalf: MAP_POPULATE, mlock, MADV_POPULATE and get_user_pages (mm/gup.c).
+// What a fault does is fault.ts; who may ask for it, and what a failure becomes, is the caller's.
+import {
+  ACCESS_LOAD,
+  ACCESS_STORE,
+  PTE_CLEAN,
+  PTE_DBM,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_WRITE,
+} from "../../hardware/layout.ts";
+import type { ErrnoCode } from "../abi/errors.ts";
+import type { Process } from "../process.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { FAULT_DONE, FAULT_OUT_OF_MEMORY, type FaultResult, faultIn } from "./fault.ts";
+import { VM_ACCESS_FLAGS, VM_LOCKONFAULT, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
+
+/** Makes one page of an area present for `access`, whatever its protection. */
+export function ensurePage(
+  space: AddressSpace,
+  charged: Process,
+  id: number,
+  page: number,
+  access: number,
+): FaultResult {
+  const entry = space.pageTable.entries[page];
+  if ((entry & PTE_PRESENT) !== 0 && (access === ACCESS_LOAD || (entry & (PTE_WRITE | PTE_DBM)) !== 0)) {
+    if (access === ACCESS_STORE) touchForStore(space, entry);
+    return FAULT_DONE;
+  }
+  return faultIn(space, charged, id, page, access);
+}
+
+/** Looking a clean page up for a store makes its frame dirty rather than its entry (follow_page_pte with FOLL_WRITE). */
+function touchForStore(space: AddressSpace, entry: number): void {
+  if ((entry & PTE_CLEAN) !== 0) space.kernel.frames.dirty[entry >>> PTE_FRAME_SHIFT] = 1;
+}
+
+/** The errno of a fault that could not be resolved for the kernel. */
+export function errnoOfFault(result: FaultResult): ErrnoCode {
+  return result === FAULT_OUT_OF_MEMORY ? "ENOMEM" : "EFAULT";
+}
+
+/**
+ * Faults in [start, end) of one area: writable private pages by a store, so that they are copied now, others by a load
+ * (populate_vma_page_range). @returns null, or the errno of the page that failed.
+ */
+export function populateArea(
+  space: AddressSpace,
+  charged: Process,
+  id: number,
+  start: number,
+  end: number,
+): ErrnoCode | null {
+  const flags = space.vmas.flags[id];
+  if ((flags & VM_LOCKONFAULT) !== 0) return null;
+  if ((flags & VM_ACCESS_FLAGS) === 0) return "EFAULT";
+  const access = (flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? ACCESS_STORE : ACCESS_LOAD;
+  for (let page = start; page < end; page++) {
+    const result = ensurePage(space, charged, id, page, access);
+    if (result !== FAULT_DONE) return errnoOfFault(result);
+  }
+  return null;
+}
+
+/** What to do with an area that cannot be populated: go on with the next (mmap), or stop (mlock). */
+export interface PopulateOptions {
+  readonly errors: "ignore" | "stop";
+}
+
+/** Populates every area in [start, end) (__mm_populate). @returns null, or the errno at which it stopped. */
+export function populateRange(
+  space: AddressSpace,
+  charged: Process,
+  start: number,
+  end: number,
+  { errors }: PopulateOptions,
+): ErrnoCode | null {
+  const { vmas } = space;
+  for (let page = start; page < end; ) {
+    const id = vmas.findIntersection(page, end);
+    if (id === -1) break;
+    const stop = Math.min(end, vmas.endPage[id]);
+    const errno = populateArea(space, charged, id, Math.max(page, vmas.startPage[id]), stop);
+    if (errno !== null && errors === "stop") return errno;
+    page = stop;
+  }
+  return null;
+}
+
+/** Whether a page can be used for `access` as it is: present, permitted, no guard. */
+export function isAccessible(entry: number, access: number): boolean {
+  return (entry & PTE_GUARD) === 0 && (entry & (access === ACCESS_STORE ? PTE_WRITE : PTE_READ)) !== 0;
+}

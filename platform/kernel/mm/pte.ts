@@ -1,0 +1,67 @@
+// Making and changing page-table entries: what an area's flags allow, and the counts that go with each entry.
+// When an entry is made is decided by the fault path and the calls; nothing here allocates.
+import {
+  PTE_ANON,
+  PTE_CHECKED,
+  PTE_CLEAN,
+  PTE_DBM,
+  PTE_FRAME_SHIFT,
+  PTE_MTE,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_SPECIAL,
+  PTE_WRITE,
+} from "../../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { VM_ACCESS_FLAGS, VM_MTE, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
+
+/** Permission bits of an entry: any accessible page can be read (x86 has no write-only or execute-only pages). */
+export function permissionBits(flags: number, writable: boolean): number {
+  if ((flags & VM_ACCESS_FLAGS) === 0) return 0;
+  return writable && (flags & VM_WRITE) !== 0 ? PTE_READ | PTE_WRITE : PTE_READ;
+}
+
+/** An entry for `frame` in an area with `flags`; `kind` is PTE_SPECIAL, PTE_ANON or 0 for a page of a file. */
+export function makeEntry(space: AddressSpace, frame: number, flags: number, kind: number, writable: boolean): number {
+  let entry = (frame << PTE_FRAME_SHIFT) | PTE_PRESENT | kind | permissionBits(flags, writable);
+  if ((flags & VM_MTE) !== 0) entry |= PTE_MTE | PTE_CHECKED;
+  if (frame >= space.kernel.frames.firstChecked) entry |= PTE_CHECKED;
+  return entry;
+}
+
+/** Puts a counted entry where none was: the frame's map count and the address space's RSS go up. The caller brings the reference. */
+export function installEntry(space: AddressSpace, page: number, entry: number): void {
+  space.pageTable.set(page, entry);
+  space.kernel.counters.ptesSet++;
+  if ((entry & PTE_SPECIAL) !== 0) return;
+  space.kernel.frames.mapCounts[entry >>> PTE_FRAME_SHIFT]++;
+  if ((entry & PTE_ANON) !== 0) space.rssAnonymous++;
+  else space.rssFile++;
+}
+
+/** Clears an entry and gives back what it counted: map count, RSS and the frame's reference. */
+export function removeEntry(space: AddressSpace, page: number): void {
+  const entry = space.pageTable.entries[page];
+  space.pageTable.set(page, 0);
+  space.kernel.counters.ptesZapped++;
+  if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) return;
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  const { frames } = space.kernel;
+  frames.mapCounts[frame]--;
+  if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
+  else space.rssFile--;
+  frames.put(frame);
+}
+
+/** The entry of a page that the next store must make dirty; if it permits stores it goes on doing so. */
+export function cleanEntry(entry: number): number {
+  const permits = (entry & PTE_WRITE) !== 0 ? PTE_DBM : 0;
+  return (entry & ~PTE_WRITE) | PTE_CLEAN | permits;
+}
+
+/** Whether a present entry may become writable without a fault (can_change_pte_writable). */
+export function canBecomeWritable(space: AddressSpace, entry: number, flags: number): boolean {
+  if ((flags & VM_WRITE) === 0) return false;
+  if ((flags & VM_SHARED) !== 0) return true;
+  return (entry & PTE_ANON) !== 0 && space.kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 1;
+}

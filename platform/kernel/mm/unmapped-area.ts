@@ -1,0 +1,93 @@
+// Where a new mapping goes: hints, fixed addresses, and the search for a gap from the top down (get_unmapped_area).
+// Only chooses; what happens to mappings that are there already is mmap.ts.
+import { PAGE_SIZE } from "../../hardware/layout.ts";
+import { SystemError } from "../abi/errors.ts";
+import { MAP_FIXED } from "../abi/mman.ts";
+import { type AddressSpace, MMAP_BASE_PAGE, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
+import { STACK_GUARD_GAP_PAGES } from "./stack.ts";
+import { VM_GROWSDOWN } from "./vm-flags.ts";
+
+/** Start of an area with the gap that must stay free below it if it grows (vm_start_gap). */
+function startWithGap(space: AddressSpace, id: number): number {
+  const { vmas } = space;
+  const gap = (vmas.flags[id] & VM_GROWSDOWN) !== 0 ? STACK_GUARD_GAP_PAGES : 0;
+  return Math.max(0, vmas.startPage[id] - gap);
+}
+
+/**
+ * The page at which `pages` pages go. A hint is rounded down to a page and taken if nothing is in the way.
+ * @throws SystemError ENOMEM: no room, or beyond the address space. EINVAL: an unaligned fixed address.
+ */
+export function getUnmappedArea(
+  space: AddressSpace,
+  address: number,
+  pages: number,
+  mapFlags: number,
+  syscall: string,
+): number {
+  if (pages > TASK_SIZE_PAGES) throw new SystemError("ENOMEM", syscall, `${pages} pages exceed the address space`);
+  if ((mapFlags & MAP_FIXED) !== 0) {
+    if (address > TASK_SIZE_PAGES * PAGE_SIZE - pages * PAGE_SIZE)
+      throw new SystemError("ENOMEM", syscall, "beyond the address space");
+    if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", syscall, "unaligned fixed address");
+    return address / PAGE_SIZE;
+  }
+  if (address !== 0) {
+    const hint = Math.floor(address / PAGE_SIZE);
+    if (hint >= MMAP_MIN_PAGE && hint + pages <= TASK_SIZE_PAGES) {
+      const id = space.vmas.find(hint);
+      if (id === -1 || hint + pages <= startWithGap(space, id)) return hint;
+    }
+  }
+  const found = findGapTopDown(space, pages);
+  if (found === -1) throw new SystemError("ENOMEM", syscall, `no gap of ${pages} pages`);
+  return found;
+}
+
+/**
+ * The highest gap below the mmap base that holds `pages` pages, or −1 (unmapped_area_topdown). A gap that is wide enough but
+ * for the guard gap of a stack above it keeps the search below that guard gap from then on, as Linux's retry does.
+ *
+ * `gapCeiling` is where the gap ends that an earlier search came down to, and `gapLargest` the widest that it passed over, so
+ * that most searches end at once.
+ */
+function findGapTopDown(space: AddressSpace, pages: number): number {
+  const { vmas } = space;
+  if (pages <= space.gapLargest) {
+    space.gapCeiling = MMAP_BASE_PAGE;
+    space.gapLargest = 0;
+  }
+  let limit = MMAP_BASE_PAGE;
+  let below = vmas.findIndex(space.gapCeiling - 1);
+  if (below === vmas.count || vmas.startPage[vmas.at(below)] >= space.gapCeiling) below--;
+  for (; ; below--) {
+    const above = vmas.at(below + 1);
+    const floor = below === -1 ? MMAP_MIN_PAGE : vmas.endPage[vmas.at(below)];
+    const ceiling = above === -1 ? limit : Math.min(limit, vmas.startPage[above]);
+    if (ceiling - floor >= pages) {
+      if (above !== -1) limit = Math.min(limit, startWithGap(space, above));
+      const start = Math.min(limit, ceiling) - pages;
+      if (start >= floor) {
+        space.gapCeiling = above === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, vmas.startPage[above]);
+        return start;
+      }
+    }
+    if (below === -1) return -1;
+    // Its whole width: a later search may not be held below the guard gap that narrowed it for this one.
+    const end = above === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, vmas.startPage[above]);
+    space.gapLargest = Math.max(space.gapLargest, end - floor);
+  }
+}
+
+/** To be told of every gap that opens with its end at `end`: later searches must look there again. */
+export function noteGap(space: AddressSpace, end: number): void {
+  if (end <= space.gapCeiling) return;
+  const next = space.vmas.find(end);
+  space.gapCeiling = next === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, space.vmas.startPage[next]);
+}
+
+/** Rounds a length up to whole pages (PAGE_ALIGN); lengths near 2^64 wrap to 0 as in C. */
+export function pagesOf(length: number): number {
+  const pages = Math.ceil(length / PAGE_SIZE);
+  return pages >= 2 ** 52 ? 0 : pages;
+}

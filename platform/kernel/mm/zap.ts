@@ -1,0 +1,76 @@
+// Taking page-table entries away: for munmap, MADV_DONTNEED, truncation and exit (zap_page_range, unmap_mapping_range).
+// Cost: the pages that were touched, never the range's length. Areas stay as they are; that is munmap.ts.
+import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
+import type { AddressSpace } from "./address-space.ts";
+import type { Inode } from "./inode.ts";
+import { removeEntry } from "./pte.ts";
+
+/**
+ * Clears every entry in [page, endPage), guard markers too. As removeEntry() for each, but block by block of the page table
+ * with the counts made at the end: half of what munmap of touched memory costs is here.
+ */
+export function zapPages(space: AddressSpace, page: number, endPage: number): void {
+  space.noteRss();
+  const { pageTable, kernel } = space;
+  const { frames } = kernel;
+  const { entries } = pageTable;
+  let zapped = 0;
+  let anonymousPages = 0;
+  let filePages = 0;
+  let stop = page;
+  for (page = pageTable.next(stop, endPage); page < endPage; page = pageTable.next(stop, endPage)) {
+    const before = zapped;
+    const last = before + pageTable.entriesInBlock(page);
+    stop = Math.min(pageTable.blockEnd(page), endPage);
+    for (let at = page; at < stop && zapped < last; at++) {
+      const entry = entries[at];
+      if (entry === 0) continue;
+      entries[at] = 0;
+      zapped++;
+      if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
+      if ((entry & PTE_ANON) !== 0) anonymousPages++;
+      else filePages++;
+      const frame = entry >>> PTE_FRAME_SHIFT;
+      frames.mapCounts[frame]--;
+      frames.put(frame);
+    }
+    pageTable.noteCleared(page, zapped - before);
+  }
+  space.rssAnonymous -= anonymousPages;
+  space.rssFile -= filePages;
+  kernel.counters.ptesZapped += zapped;
+}
+
+/** As zapPages, but guard markers stay: what MADV_DONTNEED and MADV_FREE leave in place. */
+export function zapPagesKeepingGuards(space: AddressSpace, page: number, endPage: number): void {
+  space.noteRss();
+  const { pageTable } = space;
+  for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
+    if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page);
+  }
+}
+
+/** Which pages of a file's mappings go: all, or only those that are the file's own and not private copies. */
+export interface UnmapFileOptions {
+  readonly privateCopies: "drop" | "keep";
+}
+
+/** Clears the entries of all mappings of the inode's pages [first, end), in every address space (unmap_mapping_range). */
+export function unmapFilePages(inode: Inode, first: number, end: number, { privateCopies }: UnmapFileOptions): void {
+  for (const space of inode.mappers.keys()) {
+    const { vmas, pageTable } = space;
+    for (let index = 0; index < vmas.count; index++) {
+      const id = vmas.at(index);
+      if (vmas.anonymous[id] === 1 || vmas.files[id]?.inode !== inode) continue;
+      const shift = vmas.startPage[id] - vmas.pageOffset[id];
+      const from = Math.max(vmas.startPage[id], first + shift);
+      const to = Math.min(vmas.endPage[id], end + shift);
+      space.noteRss();
+      for (let page = pageTable.next(from, to); page < to; page = pageTable.next(page + 1, to)) {
+        const entry = pageTable.entries[page];
+        if ((entry & PTE_GUARD) !== 0) continue;
+        if (privateCopies === "drop" || (entry & PTE_ANON) === 0) removeEntry(space, page);
+      }
+    }
+  }
+}
