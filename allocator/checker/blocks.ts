@@ -1,8 +1,8 @@
 // Which block an address belongs to, and what is known of it: a chunk of the heap, live or freed, or a chunk of an arena.
 // Names are given in the order of mention, so that reports of equal runs are equal texts.
 
-import type { Explanation } from "../explain.ts";
-import type { ChunkStacks } from "../heap-error.ts";
+import type { ChunkStacks } from "../common/heap-error.ts";
+import type { Explanation } from "../inspection/explain.ts";
 import type { Arenas } from "./arenas.ts";
 import type { Block } from "./finding.ts";
 import { parseFrames } from "./frames.ts";

@@ -2,13 +2,13 @@
 // It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
 
 import type { Process } from "../../platform/kernel/process.ts";
-import type { ByteAllocator, ChunkListener } from "../byte-allocator.ts";
-import { iterateChunks } from "../chunk-walk.ts";
-import type { Allocator } from "../combined.ts";
-import type { Explanation } from "../explain.ts";
-import type { ChunkStacks } from "../heap-error.ts";
-import { batchNext } from "../quarantine-cache.ts";
-import { StackTable } from "../stacks.ts";
+import { iterateChunks } from "../combined/chunk-walk.ts";
+import type { Allocator } from "../combined/combined.ts";
+import { batchNext } from "../combined/quarantine-cache.ts";
+import type { ChunkStacks } from "../common/heap-error.ts";
+import { StackTable } from "../common/stacks.ts";
+import type { Explanation } from "../inspection/explain.ts";
+import type { ByteAllocator, ChunkListener } from "../tracking/byte-allocator.ts";
 import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
 import type { Finding, LeakKind } from "./finding.ts";

@@ -3,8 +3,8 @@
 
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import { USE_COMPARE, USE_COPY, USE_LOAD, USE_READ, USE_STORE, USE_STRING } from "../../platform/hardware/validity.ts";
-import type { Allocator } from "../combined.ts";
-import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracked-allocator.ts";
+import type { Allocator } from "../combined/combined.ts";
+import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import type { Blocks } from "./blocks.ts";
 import type { Block, Cause, FindingKind, Operation } from "./finding.ts";
 import type { Findings } from "./findings.ts";

@@ -3,8 +3,8 @@
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { zeroPage } from "../../platform/kernel/mm/frames.ts";
-import { FOREIGN, LIVE, type TrackedAllocator } from "../tracked-allocator.ts";
-import type { TrackedProgram } from "../tracked-program.ts";
+import { FOREIGN, LIVE, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
+import type { TrackedProgram } from "../tracking/tracked-program.ts";
 import type { Judge } from "./judge.ts";
 
 export function watchCleanPages(program: TrackedProgram, allocator: TrackedAllocator, judge: Judge): void {

@@ -3,9 +3,9 @@
 
 import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
-import type { Allocator } from "../combined.ts";
-import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracked-allocator.ts";
-import { firstUndefined, markRangeDefined, markRangeUndefined } from "../undefined-bytes.ts";
+import type { Allocator } from "../combined/combined.ts";
+import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
+import { firstUndefined, markRangeDefined, markRangeUndefined } from "../tracking/undefined-bytes.ts";
 import type { Arena, Arenas } from "./arenas.ts";
 import type { CheckedHeap } from "./checker.ts";
 import type { Frame } from "./frames.ts";

@@ -3,7 +3,7 @@
 
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
-import type { Heap } from "../heap.ts";
+import type { Heap } from "../heap/heap.ts";
 import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "./events.ts";
 import type { Recorder } from "./recorder.ts";
 

@@ -1,6 +1,6 @@
 // Recording a heap (`heap.record`): its calls and first touches become a trace, written to whatever takes bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
-import type { Heap } from "../heap.ts";
+import type { Heap } from "../heap/heap.ts";
 import { tapHeap } from "./heap-tap.ts";
 import { Recorder } from "./recorder.ts";
 import { type RecordFormat, type RecordSink, TraceWriter } from "./trace-writer.ts";

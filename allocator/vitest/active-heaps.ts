@@ -1,6 +1,6 @@
 // The heaps of the tests that run now: what `expect(function)` looks at when no heap is named.
 
-import type { Heap } from "../heap.ts";
+import type { Heap } from "../heap/heap.ts";
 
 const heaps = new Set<Heap>();
 

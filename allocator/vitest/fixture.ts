@@ -3,9 +3,9 @@
 import { test as base } from "vitest";
 import type { Finding } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
-import { CheckError, findCorruption } from "../checker/observe.ts";
-import { Heap } from "../heap.ts";
-import type { HeapOptions } from "../options.ts";
+import { Heap } from "../heap/heap.ts";
+import type { HeapOptions } from "../options/options.ts";
+import { CheckError, findCorruption } from "../testing/observe.ts";
 import { unwatchHeap, watchHeap } from "./active-heaps.ts";
 
 /** Options of the fixture's heap: a heap's own, and what is checked at the test's end. */

@@ -8,7 +8,7 @@ expect.extend(matchers);
 
 export { expect } from "vitest";
 export { formatFinding, formatFindings } from "../checker/text.ts";
-export { Heap } from "../heap.ts";
+export { Heap } from "../heap/heap.ts";
 export { unwatchHeap, watchHeap } from "./active-heaps.ts";
 export { type HeapFixtures, type HeapTestOptions, test } from "./fixture.ts";
 export type { ExpectedAccess, ExpectedLeak } from "./matchers.ts";

@@ -3,9 +3,9 @@
 
 import type { Finding, Operation } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
-import { beginObservation, findCorruption, isCorruption, type Observation } from "../checker/observe.ts";
 import { countBytes, formatFindings } from "../checker/text.ts";
-import { Heap } from "../heap.ts";
+import { Heap } from "../heap/heap.ts";
+import { beginObservation, findCorruption, isCorruption, type Observation } from "../testing/observe.ts";
 import { activeHeaps } from "./active-heaps.ts";
 
 /** What a finding must be like; what is not given may be anything. */

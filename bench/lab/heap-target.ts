@@ -1,7 +1,8 @@
 // A policy becomes a heap: kernel, process and Heap with the policy's options, and what the program itself does to large
 // chunks where the heap has no option for it (large-treatment.ts). Everything is seeded, and time is simulated.
-import { configs, type HeapConfig } from "../../allocator/config.ts";
+
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
+import { configs, type HeapConfig } from "../../allocator/options/config.ts";
 import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { installUserfaultfd } from "../../platform/kernel/userfaultfd.ts";

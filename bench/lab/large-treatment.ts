@@ -1,6 +1,6 @@
 // What happens to large chunks where the heap has no option for it: a userfaultfd that supplies pattern pages (R13), as an
 // allocator without reference pages might; and the counting of tag stores, which no counter of the machine knows.
-import { rotatedPattern } from "../../allocator/fill.ts";
+import { rotatedPattern } from "../../allocator/common/fill.ts";
 import type { Heap } from "../../allocator/index.ts";
 import { MADV_DONTNEED } from "../../platform/kernel/abi/mman.ts";
 import {

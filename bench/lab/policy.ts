@@ -1,7 +1,7 @@
 // What is compared: policies as data, by name or by name and changes (`pattern-refpage+quarantineKb=256`).
 // How a policy becomes a heap on a kernel is in heap-target.ts.
 
-import { configs, type SecondaryCacheConfig } from "../../allocator/config.ts";
+import { configs, type SecondaryCacheConfig } from "../../allocator/options/config.ts";
 import {
   android32SizeClassMap,
   androidSizeClassMap,
@@ -9,7 +9,7 @@ import {
   fuchsiaSizeClassMap,
   svelteSizeClassMap,
   trustySizeClassMap,
-} from "../../allocator/size-class-map.ts";
+} from "../../allocator/options/size-class-map.ts";
 import { PAGE_KINDS, type PageKind } from "./larger-pages.ts";
 
 /** Scudo's size-class maps by name. */

@@ -1,8 +1,8 @@
 // Bad input: what C has no word for is a RangeError or TypeError before anything changes, the rest is Scudo's report; and after
 // each of them the heap is whole.
 import { describe, expect, test } from "vitest";
-import { Heap } from "../../allocator/heap.ts";
-import { HeapError } from "../../allocator/heap-error.ts";
+import { HeapError } from "../../allocator/common/heap-error.ts";
+import { Heap } from "../../allocator/heap/heap.ts";
 
 const unconvertible = Object.create(null);
 const notNumbers = ["100", null, undefined, {}, 10n, true, Symbol("10"), unconvertible] as unknown as number[];

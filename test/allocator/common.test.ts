@@ -1,7 +1,7 @@
 // Scudo's tests of its common platform layer (S33, common) on the simulated kernel: resident memory follows what is touched,
 // fresh and given-back memory is zero.
 import { expect, test } from "vitest";
-import { NO_MEMORY, Program } from "../../allocator/program.ts";
+import { NO_MEMORY, Program } from "../../allocator/common/program.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 
 const PAGE = 4096;

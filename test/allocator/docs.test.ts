@@ -7,8 +7,8 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { DEFAULT_FLAGS } from "../../allocator/flags.ts";
-import { OPTION_NAMES } from "../../allocator/options.ts";
+import { DEFAULT_FLAGS } from "../../allocator/options/flags.ts";
+import { OPTION_NAMES } from "../../allocator/options/options.ts";
 import { readExamples } from "../package/examples.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");

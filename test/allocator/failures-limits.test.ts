@@ -1,8 +1,8 @@
 // Limits that a process, its cgroup, its kernel or its machine may have: what the heap answers when it reaches each, that it is
 // usable after it, and that nothing is left behind. The n-th failure of single calls is failures-operations.test.ts.
 import { describe, expect, test } from "vitest";
-import type { Heap } from "../../allocator/heap.ts";
-import type { HeapOptions } from "../../allocator/options.ts";
+import type { Heap } from "../../allocator/heap/heap.ts";
+import type { HeapOptions } from "../../allocator/options/options.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";

@@ -1,8 +1,8 @@
 // Each heap operation by itself, with the n-th frame or the n-th mapping call failing, for every n: an answer of 0 with ENOMEM or
 // a typed error, other chunks as they were, and in the end nothing left behind. Programs of many calls are failures.test.ts.
 import { describe, expect, test } from "vitest";
-import { HeapError } from "../../allocator/heap-error.ts";
-import type { HeapOptions } from "../../allocator/options.ts";
+import { HeapError } from "../../allocator/common/heap-error.ts";
+import type { HeapOptions } from "../../allocator/options/options.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import { createKernel } from "../../refpage/kernel.ts";

@@ -1,9 +1,9 @@
 // The n-th failure for every n: the n-th frame that the kernel cannot find, the n-th system call that answers ENOMEM. Each
 // heap call then succeeds, answers null or throws; live chunks keep their contents and the heap goes on.
 import { describe, expect, test } from "vitest";
-import { Heap } from "../../allocator/heap.ts";
-import { HeapError } from "../../allocator/heap-error.ts";
-import type { HeapOptions } from "../../allocator/options.ts";
+import { HeapError } from "../../allocator/common/heap-error.ts";
+import { Heap } from "../../allocator/heap/heap.ts";
+import type { HeapOptions } from "../../allocator/options/options.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 

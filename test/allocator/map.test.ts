@@ -1,7 +1,7 @@
 // Scudo's tests of its mapping layer (S33, map): what is no access, unmapped or past a committed part faults, a reservation
 // grows page by page, and exhaustion is an answer.
 import { describe, expect, test } from "vitest";
-import { NO_MEMORY, Program } from "../../allocator/program.ts";
+import { NO_MEMORY, Program } from "../../allocator/common/program.ts";
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 

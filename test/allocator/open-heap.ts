@@ -1,10 +1,10 @@
 // A heap whose parts tests may look at, and Scudo-like configurations that regions fill quickly. No test in here.
-import type { Allocator } from "../../allocator/combined.ts";
-import { customConfig } from "../../allocator/config.ts";
-import { Heap } from "../../allocator/heap.ts";
-import { HeapError } from "../../allocator/heap-error.ts";
-import type { HeapOptions } from "../../allocator/options.ts";
-import { fixedSizeClassMap } from "../../allocator/size-class-map.ts";
+import type { Allocator } from "../../allocator/combined/combined.ts";
+import { HeapError } from "../../allocator/common/heap-error.ts";
+import { Heap } from "../../allocator/heap/heap.ts";
+import { customConfig } from "../../allocator/options/config.ts";
+import type { HeapOptions } from "../../allocator/options/options.ts";
+import { fixedSizeClassMap } from "../../allocator/options/size-class-map.ts";
 
 export class OpenHeap extends Heap {
   get parts(): Allocator {

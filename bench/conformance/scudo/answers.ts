@@ -1,5 +1,5 @@
 // What calls answer: errno of impossible arguments, mallopt's results, checksums of recorded headers.
-import { crcChecksum } from "../../../allocator/checksum.ts";
+import { crcChecksum } from "../../../allocator/combined/checksum.ts";
 import { parseCall, perform } from "./calls.ts";
 import { type Answers, compareAll, type Difference } from "./difference.ts";
 import type { Observation } from "./record.ts";

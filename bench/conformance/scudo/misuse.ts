@@ -1,6 +1,6 @@
 // One misuse a process: how it ended and what it wrote. An abort is a HeapError here, SIGSEGV a SegmentationFault,
 // and the alarm of a process that waits for ever a HeapError of kind deadlock.
-import { HeapError } from "../../../allocator/heap-error.ts";
+import { HeapError } from "../../../allocator/common/heap-error.ts";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { parseCall, perform } from "./calls.ts";
 import { compareFields, type Difference } from "./difference.ts";

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { Heap } from "../../../allocator/index.ts";
-import { firstUndefined } from "../../../allocator/undefined-bytes.ts";
+import { firstUndefined } from "../../../allocator/tracking/undefined-bytes.ts";
 import type { Memory } from "../../../platform/hardware/memory.ts";
 import {
   MADV_DONTNEED,

@@ -40,7 +40,12 @@ test("a frame is written with its place, shortened inside the working folder; st
   expect(formatFrame(frameOf("/else/codec.ts"), { stable: true })).toBe("at parse (codec.ts)");
 });
 
-test.each(["allocator/heap.ts", "platform/hardware/memory.ts", "refpage/store.ts", "allocator/vitest/matchers.ts"])(
+test.each([
+  "allocator/heap/heap.ts",
+  "platform/hardware/memory.ts",
+  "refpage/store.ts",
+  "allocator/vitest/matchers.ts",
+])(
   "%s is the library's where it is checked out, as URL and as path; the same path elsewhere is the program's",
   (path) => {
     const url = new URL(path, library);

@@ -1,0 +1,128 @@
+// The chunk header: 8 bytes in simulated memory, 16 bytes before the user pointer, packed and guarded by a checksum (S1).
+// Packing, loading and storing live here. Which state a chunk must be in, and what to report, is combined.ts's business.
+
+import type { Memory } from "../../platform/hardware/memory.ts";
+import { bsdChecksum, type ChecksumForm, crcChecksum, crcDifference } from "./checksum.ts";
+
+/** Bytes between a header and its user pointer. */
+export const HEADER_SIZE = 16;
+
+export const STATE_AVAILABLE = 0;
+export const STATE_ALLOCATED = 1;
+export const STATE_QUARANTINED = 2;
+
+export const ORIGIN_MALLOC = 0;
+export const ORIGIN_NEW = 1;
+export const ORIGIN_NEW_ARRAY = 2;
+export const ORIGIN_MEMALIGN = 3;
+
+const STATE_SHIFT = 8;
+const ORIGIN_SHIFT = 10;
+const SIZE_SHIFT = 12;
+
+/**
+ * What {@link ChunkHeaders.load} answers for a wrong checksum: a state that no header has, so that one comparison of the
+ * state on the fast path finds both misuse and corruption.
+ */
+export const CORRUPTED_HEADER = 3 << STATE_SHIFT;
+
+const PER_4_GIB = 1 / 2 ** 32;
+
+/** The low word of a header. `sizeOrUnused` is below 2^20; the result is a signed 32-bit number. */
+export function packLow(classId: number, state: number, originOrWasZeroed: number, sizeOrUnused: number): number {
+  return classId | (state << STATE_SHIFT) | (originOrWasZeroed << ORIGIN_SHIFT) | (sizeOrUnused << SIZE_SHIFT);
+}
+
+export function classIdOf(low: number): number {
+  return low & 0xff;
+}
+
+export function stateOf(low: number): number {
+  return (low >>> STATE_SHIFT) & 3;
+}
+
+/** The origin of an allocated chunk; of a freed one, 1 if it was retagged and so zeroed. */
+export function originOf(low: number): number {
+  return (low >>> ORIGIN_SHIFT) & 3;
+}
+
+/** Primary: the requested size. Secondary: bytes from the end of the user's area to the end of the block. */
+export function sizeOrUnusedOf(low: number): number {
+  return low >>> SIZE_SHIFT;
+}
+
+/**
+ * Loads and stores headers of one heap, i.e. with one cookie and one form of checksum.
+ * `offset` describes the header that was loaded last; it is a field so that a load allocates nothing.
+ */
+export class ChunkHeaders {
+  /** 32 random bits of this heap; without them a program could forge headers. */
+  readonly cookie: number;
+  private readonly crc: boolean;
+  /** Offset field of the header last loaded: 16-byte units from block begin + 16 to the user pointer. */
+  offset = 0;
+  /** High word of that header. */
+  private high = 0;
+
+  constructor(options: { cookie: number; form: ChecksumForm }) {
+    this.cookie = options.cookie | 0;
+    this.crc = options.form === "crc32c";
+  }
+
+  /**
+   * Loads the header of the chunk at `pointer` into `this.offset` and the result (the low word).
+   * @returns the low word as a signed 32-bit number, or {@link CORRUPTED_HEADER} if the checksum is wrong
+   */
+  load(memory: Memory, pointer: number): number {
+    const low = memory.getInt32(pointer - HEADER_SIZE);
+    const high = memory.getInt32(pointer - HEADER_SIZE + 4);
+    const offset = high & 0xffff;
+    if (this.checksum(pointer, low, offset) !== high >>> 16) return CORRUPTED_HEADER;
+    this.offset = offset;
+    this.high = high;
+    return low;
+  }
+
+  /** Whether two words that were loaded from a header belong together; `offset` is set as by {@link load}. */
+  isWhole(pointer: number, low: number, high: number): boolean {
+    this.offset = high & 0xffff;
+    this.high = high;
+    return this.checksum(pointer, low, high & 0xffff) === high >>> 16;
+  }
+
+  /** Whether a header with a right checksum is at `pointer`; the memory must be readable. Never reports. */
+  isValid(memory: Memory, pointer: number): boolean {
+    return this.load(memory, pointer) !== CORRUPTED_HEADER;
+  }
+
+  /** Stores a header with its checksum: one 64-bit store of Scudo, two adjacent 32-bit stores here. */
+  store(memory: Memory, pointer: number, low: number, offset: number): void {
+    const high = offset | (this.checksum(pointer, low, offset) << 16);
+    memory.setInt32(pointer - HEADER_SIZE, low);
+    memory.setInt32(pointer - HEADER_SIZE + 4, high);
+  }
+
+  /** Stores another low word in the chunk's header, which must be the one that was loaded last: half the work of {@link store}. */
+  change(memory: Memory, pointer: number, low: number, newLow: number): void {
+    const high = this.highFor(pointer, low, this.high, newLow);
+    memory.setInt32(pointer - HEADER_SIZE, newLow);
+    memory.setInt32(pointer - HEADER_SIZE + 4, high);
+  }
+
+  /**
+   * The high word that goes with `newLow`, from a whole header of the same chunk. A CRC is linear: what changes in the header
+   * says what changes in the sum, whatever the cookie and the pointer are.
+   */
+  highFor(pointer: number, low: number, high: number, newLow: number): number {
+    if (this.crc) return high ^ (crcDifference(low ^ newLow) << 16);
+    return (high & 0xffff) | (this.checksum(pointer, newLow, high & 0xffff) << 16);
+  }
+
+  /** The checksum of a header of the chunk at `pointer`. `pointer | 0` is its low half: ToInt32 is modulo 2^32. */
+  checksum(pointer: number, low: number, offset: number): number {
+    const pointerHigh = (pointer * PER_4_GIB) | 0;
+    return this.crc
+      ? crcChecksum(this.cookie, pointer | 0, pointerHigh, low, offset)
+      : bsdChecksum(this.cookie, pointer | 0, pointerHigh, low, offset);
+  }
+}

@@ -1,0 +1,445 @@
+// The combined allocator: puts primary, secondary, quarantine and thread caches together behind allocate, deallocate and
+// reallocate (S3–S5). C's names, errno and hooks are c-interface.ts; walks over all chunks are chunk-walk.ts.
+
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import type { Memory } from "../../platform/hardware/memory.ts";
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
+import type { Program } from "../common/program.ts";
+import * as reports from "../common/report.ts";
+import type { ResolvedHeapOptions } from "../options/options.ts";
+import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cache.ts";
+import type { Primary } from "../primary/primary.ts";
+import { PrimaryRelease, type ReleaseKind } from "../primary/primary-release.ts";
+import type { Secondary } from "../secondary/secondary.ts";
+import { SIZE_LIMIT } from "./arguments.ts";
+import { checkOrigin, checkSize } from "./chunk-checks.ts";
+import {
+  ChunkHeaders,
+  CORRUPTED_HEADER,
+  classIdOf,
+  HEADER_SIZE,
+  ORIGIN_MALLOC,
+  originOf,
+  packLow,
+  STATE_ALLOCATED,
+  STATE_QUARANTINED,
+  sizeOrUnusedOf,
+  stateOf,
+} from "./chunk-header.ts";
+import {
+  type AllocatorOptions,
+  checkHeaderFits,
+  createPrimary,
+  createSecondary,
+  quarantineLimits,
+} from "./combined-parts.ts";
+import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
+import { BATCH_SIZE } from "./quarantine-cache.ts";
+import { isBelowRssLimit } from "./rss-limit.ts";
+import { type Tsd, TsdRegistry } from "./tsd.ts";
+
+/** S3.4 */
+const MAX_ALIGNMENT = 2 ** 24;
+export const MAX_SIZE = 2 ** 40;
+const MIN_ALIGNMENT = 16;
+/** What begins a block whose chunk is not at its begin (S1.4); the distance follows. */
+export const BLOCK_MARKER = 0x44554353;
+/** Bits of the header's low word that a free clears: state and origin. */
+const KEPT_WHEN_FREED = ~0xf00;
+/** Leaving the quarantine clears the state only: was-zeroed (S1.1) stays. */
+const KEPT_WHEN_RECYCLED = ~0x300;
+const FREED_QUARANTINED = STATE_QUARANTINED << 8;
+/** Added to every secondary request when slack is on (S20.2). */
+const LARGE_SLACK = 16;
+export class Allocator implements QuarantineOwner {
+  readonly program: Program;
+  readonly headers: ChunkHeaders;
+  readonly primary: Primary;
+  readonly primaryRelease: PrimaryRelease;
+  readonly secondary: Secondary;
+  readonly quarantine: Quarantine;
+  readonly registry: TsdRegistry;
+  readonly options: ResolvedHeapOptions;
+  /** Switches that can change at run time (S15.4). */
+  fillMode: number;
+  addLargeAllocationSlack = false;
+  /** Freed chunks that fill on free has left as they were, wholly or in part, for lack of memory. */
+  unfilledFrees = 0;
+  readonly mayReturnNull: boolean;
+  readonly pattern: Uint8Array;
+  /** Statistics of TSDs that are gone (S10.4). */
+  readonly departedStats = new Float64Array(3);
+  readonly reports: reports.ReportContext;
+  private readonly printStatistics: () => void;
+  private readonly quarantineMaxChunk: number;
+  /** Sizes up to this with alignment 16 take the fast path; −1 while every allocation needs a closer look. */
+  protected readonly fastLimit: number;
+  private readonly hasRssLimit: boolean;
+  protected readonly classBySize16: Uint8Array;
+  protected readonly stride: number;
+  /** Was-zeroed, in the header's place, for the chunk being freed (S1.1); tagging sets it. */
+  protected freedBits = 0;
+
+  constructor(given: AllocatorOptions, inherited?: Allocator) {
+    const { options, program } = given;
+    const { config, flags } = options;
+    const map = config.primary.sizeClassMap;
+    this.program = program;
+    this.options = options;
+    this.reports = given.reports;
+    this.printStatistics = given.printStatistics;
+    checkHeaderFits(map, given.reports);
+    this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum });
+    this.mayReturnNull = flags.may_return_null;
+    this.pattern = options.pattern;
+    this.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[options.fill];
+    this.primary = createPrimary(given, inherited?.primary.regions.copy());
+    this.primaryRelease = new PrimaryRelease(this.primary);
+    this.secondary = createSecondary(given);
+    const quarantine = quarantineLimits(flags, map);
+    this.quarantine = new Quarantine(this, quarantine);
+    this.quarantineMaxChunk = quarantine.maxChunkBytes;
+    this.registry = new TsdRegistry(program.process.mainThread, {
+      config: config.tsd,
+      shape: this.primary.shape,
+      now: () => program.now(),
+      cpuCount: 0,
+      drain: (tsd) => this.retire(tsd),
+      reportDeadlock: () => reports.reportDeadlock(this.reports),
+    });
+    this.hasRssLimit = options.softRssLimitBytes > 0 || options.hardRssLimitBytes > 0;
+    this.classBySize16 = map.classBySize16;
+    this.fastLimit = this.hasRssLimit ? -1 : (this.classBySize16.length - 1) * 16 - HEADER_SIZE;
+    this.stride = this.primary.shape.stride;
+    if (inherited !== undefined) this.inherit(inherited);
+  }
+
+  /** The running thread's loads and stores. */
+  get memory(): Memory {
+    return this.program.memory;
+  }
+
+  /** A user's pointer without its tag. */
+  untag(pointer: number): number {
+    return pointer;
+  }
+
+  /** The pointer that the user has of the chunk at `plain`: with the tag that its memory has. */
+  userPointer(plain: number): number {
+    return plain;
+  }
+
+  /**
+   * A chunk of `size` bytes whose address is a multiple of `alignment`, a power of two (S3).
+   * @returns the user pointer, or 0 if there is no memory or the request is too large, and `mayReturnNull`
+   */
+  allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    if (size > this.fastLimit || alignment > MIN_ALIGNMENT)
+      return this.allocateSlowly(size, origin, alignment, zeroContents);
+    const classId = this.classBySize16[(size + 31) >>> 4];
+    const { registry } = this;
+    const tsd = registry.current ?? registry.acquire();
+    const { cache } = tsd;
+    if (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
+      return this.allocateSlowly(size, origin, alignment, zeroContents);
+    }
+    const { memory } = this.program;
+    const top = cache.counts[classId] - 1;
+    const block = this.primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const fill = zeroContents ? FILL_ZERO : registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
+    const blockSize = this.primary.blockSizes[classId];
+    if (fill !== FILL_NONE) fillMemory(memory, block, blockSize, fill, this.pattern);
+    this.headers.store(memory, block + HEADER_SIZE, packLow(classId, STATE_ALLOCATED, origin, size), 0);
+    // Only now: a store that found no frame has changed nothing.
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    cache.stats[STAT_FREE] -= blockSize;
+    return block + HEADER_SIZE;
+  }
+
+  /** Frees the chunk at `pointer` (S4). `deleteSize` 0: not given. */
+  deallocate(pointer: number, origin: number, deleteSize: number): void {
+    if ((pointer & (MIN_ALIGNMENT - 1)) !== 0) reports.reportMisalignedPointer("deallocating", pointer, this.reports);
+    const { memory } = this.program;
+    const low = this.headers.load(memory, pointer);
+    if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
+    const { flags } = this.options;
+    if (flags.dealloc_type_mismatch) checkOrigin(pointer, originOf(low), origin, this.reports);
+    if (deleteSize !== 0 && flags.delete_size_mismatch)
+      checkSize(pointer, this.sizeOf(pointer, low), deleteSize, this.reports);
+    this.quarantineOrDeallocate(pointer, low, this.headers.offset);
+  }
+
+  /** Ends an allocated chunk whose header was the last to be loaded (S4.2). */
+  quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
+    const classId = classIdOf(low);
+    if (classId === 0) {
+      if (this.registry.disabled) reports.reportDeadlock(this.reports);
+      this.deallocateLarge(pointer, low, offset);
+      return;
+    }
+    const size = sizeOrUnusedOf(low);
+    const tsd = this.registry.current ?? this.registry.acquireMinimal();
+    if (size !== 0 && size <= this.quarantineMaxChunk) {
+      this.quarantineChunk(tsd, pointer, low, offset);
+      return;
+    }
+    const { cache } = tsd;
+    const isDrained = cache.counts[classId] === this.primary.shape.maxCounts[classId];
+    if (isDrained) this.primary.drain(cache, classId);
+    this.headers.change(this.program.memory, pointer, low, (low & KEPT_WHEN_FREED) | this.freedBits);
+    if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
+    this.pushBlock(cache, classId, pointer - HEADER_SIZE - offset * 16);
+    if (isDrained) this.primaryRelease.release(classId, "normal");
+  }
+
+  /** Puts a block on its cache's stack, which has room. */
+  private pushBlock(cache: LocalCache, classId: number, block: number): void {
+    const count = cache.counts[classId];
+    const blockSize = this.primary.blockSizes[classId];
+    cache.blocks[classId * this.stride + count] = (block - this.primary.regions.begin[classId]) / 16;
+    cache.counts[classId] = count + 1;
+    cache.stats[STAT_ALLOCATED] -= blockSize;
+    cache.stats[STAT_FREE] += blockSize;
+  }
+
+  protected deallocateLarge(pointer: number, low: number, offset: number): void {
+    this.secondary.prepareDeallocate(pointer - HEADER_SIZE);
+    this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
+    this.secondary.deallocate(pointer - HEADER_SIZE);
+  }
+
+  private quarantineChunk(tsd: Tsd, pointer: number, low: number, offset: number): void {
+    this.quarantine.prepare(tsd);
+    this.program.touch(pointer - HEADER_SIZE);
+    this.quarantine.put(tsd, pointer, sizeOrUnusedOf(low));
+    const freed = (low & KEPT_WHEN_FREED) | FREED_QUARANTINED | this.freedBits;
+    this.headers.store(this.program.memory, pointer, freed, offset);
+    if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
+    this.quarantine.settle(tsd);
+  }
+
+  /** Bytes that the user may use: exactly those asked for (S18.1), or all the room if `exactUsableSize` is off. */
+  usableSize(pointer: number): number {
+    const low = this.headers.load(this.program.memory, pointer);
+    if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
+    if (this.options.exactUsableSize) return this.sizeOf(pointer, low);
+    return this.blockEnd(pointer, low, this.headers.offset) - pointer;
+  }
+
+  /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
+  isOwned(pointer: number): boolean {
+    if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
+    try {
+      return stateOf(this.headers.load(this.program.memory, pointer)) === STATE_ALLOCATED;
+    } catch (error) {
+      if (error instanceof SegmentationFault) return false;
+      throw error;
+    }
+  }
+
+  /** The requested size of a chunk, from its header. */
+  sizeOf(pointer: number, low: number): number {
+    if (classIdOf(low) !== 0) return sizeOrUnusedOf(low);
+    return this.secondary.blockEnd(pointer - HEADER_SIZE) - pointer - sizeOrUnusedOf(low);
+  }
+
+  /** End of the block of a chunk, from its header. */
+  blockEnd(pointer: number, low: number, offset: number): number {
+    const classId = classIdOf(low);
+    if (classId === 0) return this.secondary.blockEnd(pointer - HEADER_SIZE);
+    return pointer - HEADER_SIZE - offset * 16 + this.primary.blockSizes[classId];
+  }
+
+  /** All of an allocation that the fast path leaves out, in the order of S3.1. */
+  protected allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    if (alignment > MAX_ALIGNMENT) {
+      if (this.mayReturnNull) return 0;
+      reports.reportAlignmentTooBig(alignment, MAX_ALIGNMENT, this.reports);
+    }
+    const isAligned = alignment > MIN_ALIGNMENT;
+    const room = isAligned ? alignment : HEADER_SIZE;
+    const needed = Math.ceil(size / 16) * 16 + room;
+    if (size >= MAX_SIZE) {
+      if (this.mayReturnNull) return 0;
+      // size_t wraps where a number does not: SIZE_MAX rounds up to 0.
+      const adjusted = size >= SIZE_LIMIT ? room : needed;
+      reports.reportAllocationSizeTooBig(size, adjusted, MAX_SIZE, this.reports);
+    }
+    if (this.hasRssLimit && !isBelowRssLimit(this.program.process, this.options, this.reports)) return 0;
+    const { registry } = this;
+    const tsd = registry.current ?? registry.acquire();
+    const fill = zeroContents ? FILL_ZERO : this.currentFill;
+    const realAlignment = isAligned ? alignment : MIN_ALIGNMENT;
+    const user =
+      this.allocateSmall(tsd.cache, size, needed, origin, realAlignment, fill) ||
+      this.allocateLarge(size, origin, realAlignment, fill);
+    if (user === 0 && !this.mayReturnNull) {
+      this.printStatistics();
+      reports.reportOutOfMemory(needed, this.reports);
+    }
+    return user;
+  }
+
+  /** Tries the class for `needed` bytes, then every larger one. */
+  protected allocateSmall(
+    cache: LocalCache,
+    size: number,
+    needed: number,
+    origin: number,
+    alignment: number,
+    fill: number,
+  ): number {
+    const map = this.primary.config.sizeClassMap;
+    if (needed > map.maxSize) return 0;
+    let classId = map.classOf(needed);
+    while (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
+      if (++classId > map.largestClass) return 0;
+    }
+    const { memory } = this.program;
+    const blockSize = this.primary.blockSizes[classId];
+    const top = cache.counts[classId] - 1;
+    const block = this.primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const user = Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
+    const distance = user - block - HEADER_SIZE;
+    if (fill !== FILL_NONE) fillMemory(memory, block, blockSize, fill, this.pattern);
+    if (distance > 0) {
+      memory.setInt32(block, BLOCK_MARKER);
+      memory.setInt32(block + 4, distance);
+    }
+    this.headers.store(memory, user, packLow(classId, STATE_ALLOCATED, origin, size), distance / 16);
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    cache.stats[STAT_FREE] -= blockSize;
+    return user;
+  }
+
+  /** Told when realloc has changed the size of the chunk that now is at `pointer`, without copying it. */
+  noteResize(_pointer: number, _oldSize: number, _newSize: number): void {}
+
+  /** Told when realloc has copied a chunk to a new one at `pointer`, before the old one is freed. */
+  noteCopy(_pointer: number, _oldSize: number, _newSize: number): void {}
+
+  /** Bytes added to every secondary request. */
+  get largeSlack(): number {
+    return this.addLargeAllocationSlack ? LARGE_SLACK : 0;
+  }
+
+  /** The fill of an allocation by the running thread. */
+  get currentFill(): number {
+    return this.registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
+  }
+
+  protected allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
+    const block = this.secondary.allocate(size + this.largeSlack, alignment, fill);
+    if (block === 0) return 0;
+    const user = Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
+    const unused = this.secondary.blockEnd(block) - (user + size);
+    try {
+      this.headers.store(this.program.memory, user, packLow(0, STATE_ALLOCATED, origin, unused), 0);
+    } catch (error) {
+      this.secondary.deallocate(block);
+      throw error;
+    }
+    return user;
+  }
+
+  /** Fill on free must not make a free fail: pages that need a frame which is not there keep their bytes, and are counted. */
+  private fillWhatCanBe(pointer: number, low: number): void {
+    try {
+      this.fillFreed(pointer, low);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      this.unfilledFrees++;
+    }
+  }
+
+  protected fillFreed(pointer: number, low: number): void {
+    const mode = this.fillMode === FILL_NONE ? FILL_ZERO : this.fillMode;
+    const size = this.sizeOf(pointer, low);
+    // Pages that read right when clean are given back instead of being filled.
+    if (classIdOf(low) === 0 && this.secondary.scrub(pointer - HEADER_SIZE, pointer, size, mode)) return;
+    fillMemory(this.program.memory, pointer, size, mode, this.pattern);
+  }
+
+  /** A quarantine batch is a chunk of its own, of origin malloc, from the running thread's cache (S13.3). */
+  allocateBatch(tsd: Tsd): number {
+    const map = this.primary.config.sizeClassMap;
+    const needed = BATCH_SIZE + HEADER_SIZE;
+    const batch = this.allocateSmall(tsd.cache, BATCH_SIZE, needed, ORIGIN_MALLOC, MIN_ALIGNMENT, FILL_NONE);
+    if (batch === 0) reports.reportOutOfMemory(map.sizeOf(map.classOf(needed)), this.reports);
+    return batch;
+  }
+
+  deallocateBatch(tsd: Tsd, batch: number): void {
+    this.endChunk(tsd, batch, STATE_ALLOCATED, "deallocating");
+  }
+
+  recycleChunk(tsd: Tsd, pointer: number): void {
+    this.endChunk(tsd, pointer, STATE_QUARANTINED, "recycling");
+  }
+
+  /** Makes a chunk that is in the state `expected` available, and caches its block. */
+  private endChunk(tsd: Tsd, pointer: number, expected: number, action: "deallocating" | "recycling"): void {
+    const low = this.headers.load(this.program.memory, pointer);
+    const offset = this.headers.offset;
+    if (stateOf(low) !== expected) this.reportState(action, pointer, low);
+    const classId = classIdOf(low);
+    if (tsd.cache.counts[classId] === this.primary.shape.maxCounts[classId]) this.primary.drain(tsd.cache, classId);
+    const kept = expected === STATE_QUARANTINED ? KEPT_WHEN_RECYCLED : KEPT_WHEN_FREED;
+    this.headers.change(this.program.memory, pointer, low, low & kept);
+    this.pushBlock(tsd.cache, classId, pointer - HEADER_SIZE - offset * 16);
+  }
+
+  /** S9.8. @returns bytes given back by the primary */
+  releaseToOs(kind: ReleaseKind): number {
+    if (this.registry.disabled) reports.reportDeadlock(this.reports);
+    if (kind === "force-all") this.drainCaches();
+    const bytes = this.primaryRelease.releaseAll(kind);
+    this.secondary.cache?.releaseToOs();
+    return bytes;
+  }
+
+  private drainCaches(): void {
+    for (const tsd of this.registry.drainable()) {
+      this.quarantine.drainAndRecycle(tsd);
+      this.primary.drainAll(tsd.cache);
+    }
+  }
+
+  /** The end of a TSD: what it holds goes where other threads find it, its statistics to the departed (S10.4). */
+  private retire(tsd: Tsd): void {
+    this.quarantine.drain(tsd);
+    this.primary.drainAll(tsd.cache);
+    for (let i = 0; i < this.departedStats.length; i++) this.departedStats[i] += tsd.cache.stats[i];
+    tsd.cache.stats.fill(0);
+  }
+
+  /** A header that was loaded is in the wrong state, or corrupted. */
+  reportState(action: reports.ChunkAction, pointer: number, low: number): never {
+    if (low !== CORRUPTED_HEADER) reports.reportInvalidChunkState(action, pointer, this.reports);
+    const { memory } = this.program;
+    const headerIsZero =
+      memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;
+    reports.reportHeaderCorruption(pointer, { headerIsZero }, this.reports);
+  }
+
+  /** Unmaps everything, for a heap that ends before its process. */
+  unmapAll(): void {
+    this.secondary.unmapAll();
+    this.primary.unmapAll();
+  }
+
+  private inherit(other: Allocator): void {
+    this.fillMode = other.fillMode;
+    this.addLargeAllocationSlack = other.addLargeAllocationSlack;
+    this.primary.copyFrom(other.primary);
+    this.secondary.copyFrom(other.secondary);
+    this.quarantine.copyFrom(other.quarantine);
+    this.registry.copyFrom(other.registry);
+    this.departedStats.set(other.departedStats);
+    this.unfilledFrees = other.unfilledFrees;
+  }
+}

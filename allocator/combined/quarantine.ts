@@ -1,0 +1,136 @@
+// The quarantine: freed chunks wait, first in a thread's list, then in the global one, before their blocks are reused (S13).
+// Lists and batches are quarantine-cache.ts; what a chunk's header must be is checked by the owner (combined.ts).
+
+import type { Memory } from "../../platform/hardware/memory.ts";
+import { shuffle } from "../common/random.ts";
+import {
+  BATCH_CAPACITY,
+  batchCount,
+  batchNext,
+  batchPointer,
+  initialiseBatch,
+  QuarantineCache,
+} from "./quarantine-cache.ts";
+import type { Tsd } from "./tsd.ts";
+
+/** What the quarantine asks of the allocator. All memory it uses comes through the running thread's cache. */
+export interface QuarantineOwner {
+  readonly memory: Memory;
+  /** A chunk of {@link BATCH_SIZE} bytes; never 0 (R-oom is fatal, S13.3). */
+  allocateBatch(tsd: Tsd): number;
+  deallocateBatch(tsd: Tsd, batch: number): void;
+  /** Ends a chunk's quarantine: its block is free from now on. May report corruption; the chunk is then lost. */
+  recycleChunk(tsd: Tsd, pointer: number): void;
+}
+
+export class Quarantine {
+  readonly global = new QuarantineCache();
+  /** Bytes of the global list above which it is recycled, and down to which (S13.1). */
+  readonly maxBytes: number;
+  readonly minBytes: number;
+  readonly threadMaxBytes: number;
+  private readonly owner: QuarantineOwner;
+  /** Batches taken out to be recycled. Empty between calls, unless a report stopped a recycling half-way. */
+  private readonly toDo = new QuarantineCache();
+  /** The pointers of the batch being recycled, shuffled, and how many are left; `pendingBatch` 0: none. */
+  private readonly pending = new Float64Array(BATCH_CAPACITY);
+  private pendingCount = 0;
+  private pendingBatch = 0;
+
+  /** Sizes in bytes. */
+  constructor(owner: QuarantineOwner, sizes: { maxBytes: number; threadMaxBytes: number }) {
+    this.owner = owner;
+    this.maxBytes = sizes.maxBytes;
+    this.minBytes = Math.floor(sizes.maxBytes / 10) * 9;
+    this.threadMaxBytes = sizes.threadMaxBytes;
+  }
+
+  /** Makes sure that the next {@link put} needs no memory, so that it cannot fail once the chunk's state has changed. */
+  prepare(tsd: Tsd): void {
+    const { memory } = this.owner;
+    if (!tsd.quarantine.needsBatch(memory)) return;
+    const batch = this.owner.allocateBatch(tsd);
+    initialiseBatch(memory, batch);
+    tsd.quarantine.pushBatch(memory, batch);
+  }
+
+  /** Adds a chunk of `size` requested bytes to the thread's list; {@link prepare} came before. */
+  put(tsd: Tsd, pointer: number, size: number): void {
+    tsd.quarantine.pushChunk(this.owner.memory, pointer, size);
+  }
+
+  /** Drains the thread's list if it has grown too large (S13.5); after the put, since recycling may report. */
+  settle(tsd: Tsd): void {
+    if (tsd.quarantine.bytes > this.threadMaxBytes) this.drain(tsd);
+  }
+
+  /** Moves the thread's list to the global one, and recycles if that is too large now. */
+  drain(tsd: Tsd): void {
+    this.global.transfer(this.owner.memory, tsd.quarantine);
+    if (this.global.bytes > this.maxBytes) this.recycle(tsd, this.minBytes);
+  }
+
+  /** Empties the thread's list and the global one (S13.8). */
+  drainAndRecycle(tsd: Tsd): void {
+    this.global.transfer(this.owner.memory, tsd.quarantine);
+    this.recycle(tsd, 0);
+  }
+
+  /** S13.6 */
+  private recycle(tsd: Tsd, minBytes: number): void {
+    const { memory } = this.owner;
+    const { global, toDo } = this;
+    // Merging pays when more than half of the list is the batches themselves.
+    if (global.bytes > global.overhead && global.overhead * 200 > global.bytes * 100) global.merge(memory, toDo);
+    while (global.bytes > minBytes) toDo.pushBatch(memory, global.popBatch(memory));
+    this.finishBatch(tsd);
+    while (toDo.first !== 0) {
+      this.startBatch(toDo.popBatch(memory));
+      this.finishBatch(tsd);
+    }
+  }
+
+  private startBatch(batch: number): void {
+    const { memory } = this.owner;
+    const count = batchCount(memory, batch);
+    for (let i = 0; i < count; i++) this.pending[i] = batchPointer(memory, batch, i);
+    shuffle(this.pending, 0, count, Math.floor(batch / 16) >>> 0);
+    this.pendingCount = count;
+    this.pendingBatch = batch;
+  }
+
+  /** Recycles what is left of the current batch. A chunk is off the list before it can be reported. */
+  private finishBatch(tsd: Tsd): void {
+    if (this.pendingBatch === 0) return;
+    while (this.pendingCount > 0) this.owner.recycleChunk(tsd, this.pending[--this.pendingCount]);
+    const batch = this.pendingBatch;
+    this.pendingBatch = 0;
+    this.owner.deallocateBatch(tsd, batch);
+  }
+
+  /** Chunks in the global list (S19.4). */
+  globalChunks(): number {
+    const { memory } = this.owner;
+    let chunks = 0;
+    for (let batch = this.global.first; batch !== 0; batch = batchNext(memory, batch))
+      chunks += batchCount(memory, batch);
+    return chunks;
+  }
+
+  /** Chunks that a report has left half-way between the list and their blocks. */
+  get interruptedChunks(): number {
+    const { memory } = this.owner;
+    let chunks = this.pendingCount;
+    for (let batch = this.toDo.first; batch !== 0; batch = batchNext(memory, batch))
+      chunks += batchCount(memory, batch);
+    return chunks;
+  }
+
+  copyFrom(other: Quarantine): void {
+    this.global.copyFrom(other.global);
+    this.toDo.copyFrom(other.toDo);
+    this.pending.set(other.pending);
+    this.pendingCount = other.pendingCount;
+    this.pendingBatch = other.pendingBatch;
+  }
+}

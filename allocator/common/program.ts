@@ -1,0 +1,164 @@
+// The heap as a user program: its process, the memory of the thread that runs now, and the mapping calls that it makes.
+// Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
+
+import type { Memory } from "../../platform/hardware/memory.ts";
+import { SystemError } from "../../platform/kernel/abi/errors.ts";
+import {
+  MADV_DONTNEED,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MREMAP_FIXED,
+  MREMAP_MAYMOVE,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../platform/kernel/abi/mman.ts";
+import type { Process } from "../../platform/kernel/process.ts";
+import type { Thread } from "../../platform/kernel/thread.ts";
+
+/** What a mapping call answers when memory, address space or the map count is exhausted (ENOMEM). */
+export const NO_MEMORY = -1;
+
+const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS;
+const READ_WRITE = PROT_READ | PROT_WRITE;
+
+/** The process that a heap lives in, and its calls. Lengths are whole pages; failures but ENOMEM are the caller's errors. */
+export class Program {
+  readonly process: Process;
+  /** The heap's own loads and stores, as the thread that runs now; heap.ts changes it with the thread. */
+  memory: Memory;
+  /** Those of the program that uses the heap: the same, unless somebody watches what the program reads (tracked-program.ts). */
+  userMemory: Memory;
+  /** Address space that could not be unmapped, see {@link discard}. */
+  leakedBytes = 0;
+  /** Told of every mapping that is given back for good. */
+  onDiscard: ((address: number, length: number) => void) | null = null;
+
+  constructor(process: Process) {
+    this.process = process;
+    this.memory = process.memory;
+    this.userMemory = process.memory;
+  }
+
+  /** From now on the heap works as `thread`. */
+  runAs(thread: Thread): void {
+    this.memory = thread.memory;
+    this.userMemory = thread.memory;
+  }
+
+  /** Reserves address space without memory. @returns its address, or {@link NO_MEMORY} */
+  reserve(length: number): number {
+    try {
+      return this.process.mmap(0, length, PROT_NONE, ANONYMOUS | MAP_NORESERVE);
+    } catch (error) {
+      return passNoMemory(error);
+    }
+  }
+
+  /** Makes `[address, address + length)` fresh read/write memory that reads zero, over whatever was there. */
+  commit(address: number, length: number, extraProtection = 0): boolean {
+    const flags = ANONYMOUS | MAP_FIXED;
+    try {
+      this.process.mmap(address, length, READ_WRITE | extraProtection, flags);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
+  }
+
+  /** As {@link commit}, but reads as the file `fd` does: a reference page's contents, privately. */
+  commitFile(address: number, length: number, fd: number, extraProtection = 0): boolean {
+    const flags = MAP_PRIVATE | MAP_FIXED;
+    try {
+      this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
+  }
+
+  /**
+   * Moves pages over a place in a reservation and lets them grow to `newLength`.
+   * @returns whether it could be done: the pages may also lie in several areas now, which mremap refuses
+   */
+  move(oldAddress: number, oldLength: number, newLength: number, newAddress: number): boolean {
+    try {
+      this.process.mremap(oldAddress, oldLength, newLength, MREMAP_MAYMOVE | MREMAP_FIXED, newAddress);
+      return true;
+    } catch (error) {
+      if (error instanceof SystemError) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Makes sure that a store to the word at `address` will not fault: it gets its frame, or its own copy after a fork, now.
+   * What must not stop half-way touches its words first.
+   */
+  touch(address: number): void {
+    this.memory.setInt32(address, this.memory.getInt32(address));
+  }
+
+  /**
+   * Gives the pages back; the next load reads zero, or what the mapping's file says.
+   * @returns whether the kernel did so; after a failure the contents are as before
+   */
+  releasePages(address: number, length: number): boolean {
+    try {
+      this.process.madvise(address, length, MADV_DONTNEED);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
+  }
+
+  /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
+  protect(address: number, length: number, protection: number): boolean {
+    try {
+      this.process.mprotect(address, length, protection);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
+  }
+
+  /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
+  unmap(address: number, length: number): boolean {
+    try {
+      this.process.munmap(address, length);
+      return true;
+    } catch (error) {
+      passNoMemory(error);
+      return false;
+    }
+  }
+
+  /**
+   * Gives a whole mapping back for good. Where the map count forbids to unmap it, its pages are given back and the address
+   * space is left (Scudo would die of R-unmap).
+   * @param mapped bytes of it that are still mapped: mremap may have taken some away
+   */
+  discard(address: number, length: number, mapped = length): void {
+    this.onDiscard?.(address, length);
+    if (this.unmap(address, length)) return;
+    this.leakedBytes += mapped;
+    this.releasePages(address, length);
+  }
+
+  /** The coarse monotonic clock, in nanoseconds. */
+  now(): number {
+    return this.process.kernel.monotonicNanoseconds();
+  }
+}
+
+/** ENOMEM is an answer of a call, everything else is thrown on. */
+function passNoMemory(error: unknown): typeof NO_MEMORY {
+  if (error instanceof SystemError && error.code === "ENOMEM") return NO_MEMORY;
+  throw error;
+}

@@ -1,0 +1,46 @@
+// The process of a tagged heap: the program's loads and stores are checked, the heap's own are not (as with PSTATE.TCO set), so
+// that it meets headers, free blocks and chunks of every tag alike. Its tags come from a generator of its own.
+
+import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
+import type { Process } from "../../platform/kernel/process.ts";
+import type { Thread } from "../../platform/kernel/thread.ts";
+import { Program } from "../common/program.ts";
+import { nextRandom } from "../common/random.ts";
+
+export class TaggedProgram extends Program {
+  private readonly ownMemories = new Map<Thread, UncheckedMemory>();
+  private seed: number;
+  /** The heap's own memory, as what it is. */
+  own: UncheckedMemory;
+  /** Id of the thread that runs now. */
+  threadId = 0;
+
+  /** @param seed 32 random bits, for the tags */
+  constructor(process: Process, seed: number) {
+    super(process);
+    this.seed = seed;
+    this.own = this.createOwnMemory(process.mainThread);
+    this.ownMemories.set(process.mainThread, this.own);
+    this.runAs(process.mainThread);
+  }
+
+  override runAs(thread: Thread): void {
+    let own = this.ownMemories.get(thread);
+    if (own === undefined) {
+      own = this.createOwnMemory(thread);
+      this.ownMemories.set(thread, own);
+    }
+    this.memory = own;
+    this.own = own;
+    this.threadId = thread.tid;
+    this.userMemory = thread.memory;
+  }
+
+  private createOwnMemory(thread: Thread): UncheckedMemory {
+    const { ram, counters, pageTable } = thread.memory;
+    const memory = new UncheckedMemory(ram, counters, pageTable, thread);
+    this.seed = nextRandom(this.seed);
+    memory.randomTagState = this.seed;
+    return memory;
+  }
+}

@@ -1,0 +1,103 @@
+// What a piece of a program did to a heap, as data: the ground that test matchers stand on, and all that node:test needs.
+
+import type { Finding } from "../checker/finding.ts";
+import type { Root } from "../checker/leaks.ts";
+import { formatFindings } from "../checker/text.ts";
+import { HeapError } from "../common/heap-error.ts";
+import type { Heap } from "../heap/heap.ts";
+
+/** What happened while a function ran. */
+export interface Observation {
+  /** New findings, repetitions of earlier ones excluded. They are taken off the checker's list, as they have been seen now. */
+  readonly findings: readonly Finding[];
+  /** What the function threw; undefined if nothing. */
+  readonly error: unknown;
+  /** Change of resident memory, and pages' bytes that became resident at any time, as far as system calls left them so. */
+  readonly rssBytes: number;
+}
+
+/** Runs `work` and tells what it did; what it throws is kept, not thrown on. */
+export function observe(heap: Heap, work: () => unknown): Observation {
+  const begin = beginObservation(heap);
+  try {
+    work();
+    return begin.end(undefined);
+  } catch (error) {
+    return begin.end(error);
+  }
+}
+
+/** The same in two parts, for work that waits. */
+export function beginObservation(heap: Heap): { end(error: unknown): Observation } {
+  const { checker } = heap;
+  const counts = new Map(checker.findings.map((finding) => [finding, finding.count]));
+  const rss = heap.process.rssBytes;
+  return {
+    end(error: unknown): Observation {
+      const findings = checker.findings.filter((finding) => counts.get(finding) !== finding.count);
+      checker.forget(findings);
+      return { findings, error, rssBytes: heap.process.rssBytes - rss };
+    },
+  };
+}
+
+/** Kinds of HeapError that say that a program has damaged the heap or misused it, as against asking for too much. */
+const CORRUPTIONS = new Set([
+  "corrupted-header",
+  "invalid-state",
+  "misaligned",
+  "type-mismatch",
+  "size-mismatch",
+  "alignment-mismatch",
+  "tag-fault",
+]);
+
+/** Whether an error is a report of corruption or misuse. */
+export function isCorruption(error: unknown): error is HeapError {
+  return error instanceof HeapError && CORRUPTIONS.has(error.kind);
+}
+
+/** What is wrong with the heap's own state: a damaged header, a list that leads nowhere. null: nothing. */
+export function findCorruption(heap: Heap): string | null {
+  try {
+    heap.checkInvariants();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** A failed check of a heap. Its stack is the program's, so that runners show the program's line. */
+export class CheckError extends Error {
+  override readonly name = "CheckError";
+  readonly findings: readonly Finding[];
+
+  constructor(findings: readonly Finding[]) {
+    super(formatFindings(findings));
+    this.findings = findings;
+    const [first] = findings;
+    if (first !== undefined && first.stack.length > 0)
+      this.stack = stackText(`${this.name}: ${this.message.split("\n")[0]}`, first);
+  }
+}
+
+function stackText(headline: string, { stack }: Finding): string {
+  const frames = stack.map(({ functionName, file, line, column }) => {
+    const place = `${file}:${line}:${column}`;
+    return functionName === "" ? `    at ${place}` : `    at ${functionName} (${place})`;
+  });
+  return [headline, ...frames].join("\n");
+}
+
+/** @throws CheckError: something was found so far */
+export function assertNoFindings(heap: Heap): void {
+  const { findings } = heap.checker;
+  if (findings.length > 0) throw new CheckError([...findings]);
+}
+
+/** @throws CheckError: chunks are live that cannot be reached from `roots` */
+export function assertNoLeaks(heap: Heap, options: { readonly roots?: readonly Root[] } = {}): void {
+  const { findings } = heap.checker.leakCheck(options);
+  heap.checker.forget(findings);
+  if (findings.length > 0) throw new CheckError(findings);
+}

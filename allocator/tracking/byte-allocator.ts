@@ -1,0 +1,64 @@
+// The allocator of a heap that tracks each byte. Every byte outside live chunks counts as undefined, and so do those of a live chunk
+// until they are written: so malloc has nothing to mark, a free marks what it gives back, calloc marks its zeroes defined.
+
+import { GRANULE_SIZE } from "../../platform/hardware/layout.ts";
+import { classIdOf, HEADER_SIZE } from "../combined/chunk-header.ts";
+import { TrackedAllocator } from "./tracked-allocator.ts";
+import { markRangeDefined, markRangeUndefined, markShortUndefined } from "./undefined-bytes.ts";
+
+const PAGE_SIZE = 4096;
+
+/** Told of each chunk that begins or ends; the checker keeps its window of addressable memory by it. */
+export interface ChunkListener {
+  chunkAllocated(pointer: number, size: number): void;
+  chunkFreed(pointer: number, size: number): void;
+  chunkResized(pointer: number, oldSize: number, newSize: number): void;
+}
+
+export class ByteAllocator extends TrackedAllocator {
+  listener: ChunkListener | null = null;
+
+  override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    const pointer = super.allocate(size, origin, alignment, zeroContents);
+    if (pointer === 0) return 0;
+    if (zeroContents) this.defineZeroes(pointer, size);
+    this.listener?.chunkAllocated(pointer, size);
+    return pointer;
+  }
+
+  /** calloc's bytes count as written. A large one's zero pages do already: its header's page and its tail must not. */
+  private defineZeroes(pointer: number, size: number): void {
+    const { memory } = this;
+    if (classIdOf(this.headers.load(memory, pointer)) !== 0) {
+      markRangeDefined(memory, pointer, size, "leave");
+      return;
+    }
+    const block = pointer - HEADER_SIZE;
+    const begin = this.secondary.commitBase(block);
+    markRangeUndefined(memory, begin, pointer - begin, "touch");
+    const tail = Math.min(this.secondary.blockEnd(block) - (pointer + size), PAGE_SIZE);
+    if (tail > 0) markRangeUndefined(memory, pointer + size, tail, "touch");
+  }
+
+  override quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
+    const size = this.sizeOf(pointer, low);
+    super.quarantineOrDeallocate(pointer, low, offset);
+    // To the end of the granule: what is behind a chunk is undefined as it is, and whole groups of bits are set faster.
+    if (classIdOf(low) !== 0) markShortUndefined(this.memory, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
+    this.listener?.chunkFreed(pointer, size);
+  }
+
+  override noteResize(pointer: number, oldSize: number, newSize: number): void {
+    if (newSize < oldSize) {
+      // A moved chunk's pages end with the new size's; those behind are not there any more.
+      const low = this.headers.load(this.memory, pointer);
+      const end = Math.min(pointer + oldSize, this.blockEnd(pointer, low, this.headers.offset));
+      if (end > pointer + newSize) markRangeUndefined(this.memory, pointer + newSize, end - pointer - newSize, "leave");
+    }
+    this.listener?.chunkResized(pointer, oldSize, newSize);
+  }
+
+  override noteCopy(pointer: number, oldSize: number, newSize: number): void {
+    this.listener?.chunkResized(pointer, oldSize, newSize);
+  }
+}

@@ -1,0 +1,118 @@
+// The combined allocator of a heap that watches its program: large chunks by tracked-secondary.ts, and whose bytes an address is.
+// Marking each byte of chunks is byte-allocator.ts; what a use of unwritten bytes means is checker/.
+
+import { CORRUPTED_HEADER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "../combined/chunk-header.ts";
+import { chunkOfBlock } from "../combined/chunk-walk.ts";
+import { Allocator } from "../combined/combined.ts";
+import type { AllocatorOptions } from "../combined/combined-parts.ts";
+import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
+import type { TrackedProgram } from "./tracked-program.ts";
+import { TrackedSecondary } from "./tracked-secondary.ts";
+
+/** What {@link TrackedAllocator.lookUp} answers. */
+export const FOREIGN = 0;
+export const LIVE = 1;
+export const NOT_LIVE = 2;
+
+export class TrackedAllocator extends Allocator {
+  protected readonly tracked: TrackedProgram;
+  /** The live chunk of the last {@link lookUp}. */
+  liveFrom = 0;
+  liveTo = 0;
+  /** Class by slice of the reservation; built on first use. */
+  private classBySlice: Int32Array | null = null;
+  private firstSlice = 0;
+
+  constructor(given: Omit<AllocatorOptions, "program">, program: TrackedProgram, inherited?: Allocator) {
+    super(
+      { ...given, program, createSecondary: (options) => new TrackedSecondary({ ...options, program }) },
+      inherited,
+    );
+    this.tracked = program;
+  }
+
+  protected get trackedSecondary(): TrackedSecondary {
+    return this.secondary as TrackedSecondary;
+  }
+
+  protected override allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+    const { trackedSecondary } = this;
+    trackedSecondary.isZeroing = zeroContents;
+    try {
+      return super.allocateSlowly(size, origin, alignment, zeroContents);
+    } finally {
+      trackedSecondary.isZeroing = false;
+    }
+  }
+
+  protected override allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
+    // Fresh pages read zero in any case; only calloc's count as written.
+    const isPlainZero = fill === FILL_ZERO && !this.trackedSecondary.isZeroing;
+    return super.allocateLarge(size, origin, alignment, isPlainZero ? FILL_NONE : fill);
+  }
+
+  /**
+   * Whether `address` lies in a live chunk's bytes (then `liveFrom` and `liveTo` are its ends), elsewhere in the heap, or
+   * outside it. Allocates nothing.
+   */
+  lookUp(address: number): number {
+    const classId = this.classAt(address);
+    if (classId >= 0) return this.lookUpSmall(address, classId);
+    const block = this.trackedSecondary.blockAt(address);
+    if (block !== 0) return this.lookUpChunk(address, block + HEADER_SIZE, 0);
+    return this.isCachedMapping(address) ? NOT_LIVE : FOREIGN;
+  }
+
+  private lookUpSmall(address: number, classId: number): number {
+    const { regions, blockSizes } = this.primary;
+    const distance = address - regions.begin[classId];
+    if (classId === 0 || distance < 0 || distance >= regions.carved[classId]) return NOT_LIVE;
+    const block = address - (distance % blockSizes[classId]);
+    const pointer = chunkOfBlock(this, block);
+    if (pointer % 16 !== 0 || pointer >= block + blockSizes[classId]) return NOT_LIVE;
+    return this.lookUpChunk(address, pointer, classId);
+  }
+
+  private lookUpChunk(address: number, pointer: number, classId: number): number {
+    const low = this.headers.load(this.memory, pointer);
+    if (low === CORRUPTED_HEADER || classIdOf(low) !== classId || stateOf(low) !== STATE_ALLOCATED) return NOT_LIVE;
+    const size = this.sizeOf(pointer, low);
+    if (address < pointer || address >= pointer + size) return NOT_LIVE;
+    this.liveFrom = pointer;
+    this.liveTo = pointer + size;
+    return LIVE;
+  }
+
+  private classAt(address: number): number {
+    const { regions } = this.primary;
+    if (this.classBySlice === null && this.options.config.primary.contiguousRegions) this.indexSlices();
+    if (this.classBySlice !== null) {
+      const slice = Math.floor((address - this.firstSlice) / regions.regionSize);
+      return slice >= 0 && slice < regions.classCount ? this.classBySlice[slice] : -1;
+    }
+    for (let classId = 0; classId < regions.classCount; classId++) {
+      const base = regions.base[classId];
+      if (base !== 0 && address >= base && address < base + regions.regionSize) return classId;
+    }
+    return -1;
+  }
+
+  private indexSlices(): void {
+    const { regions } = this.primary;
+    this.firstSlice = regions.base.reduce((least, base) => Math.min(least, base), Number.POSITIVE_INFINITY);
+    this.classBySlice = new Int32Array(regions.classCount);
+    for (let classId = 0; classId < regions.classCount; classId++) {
+      this.classBySlice[(regions.base[classId] - this.firstSlice) / regions.regionSize] = classId;
+    }
+  }
+
+  private isCachedMapping(address: number): boolean {
+    const { cache } = this.secondary;
+    if (cache === null) return false;
+    for (let slot = 0; slot < cache.commitBase.length; slot++) {
+      const begin = cache.commitBase[slot];
+      if (begin !== 0 && address >= begin && address < begin + cache.commitSize[slot]) return true;
+    }
+    return false;
+  }
+}

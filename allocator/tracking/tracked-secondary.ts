@@ -1,0 +1,128 @@
+// The secondary of a heap that watches its program: large chunks are mappings of reference pages whose bytes count as
+// undefined, those of calloc are zero pages, and a mapping kept for reuse is always fresh again. Small chunks: tracked-allocator.ts.
+
+import { FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
+import { NO_MEMORY } from "../common/program.ts";
+import { CLEAN_PATTERN, CLEAN_ZERO, Secondary, type SecondaryOptions } from "../secondary/secondary.ts";
+import type { TrackedProgram } from "./tracked-program.ts";
+import { markRangeUndefined } from "./undefined-bytes.ts";
+
+/** Clean pages read zero but count as undefined. Its fill bit is CLEAN_ZERO's. */
+const CLEAN_UNDEFINED = 2;
+
+export class TrackedSecondary extends Secondary {
+  declare protected readonly program: TrackedProgram;
+  /** Set while calloc allocates: zero pages that count as written. */
+  isZeroing = false;
+  /** Blocks in use, ascending. */
+  private readonly blocks: number[] = [];
+
+  constructor(options: SecondaryOptions & { readonly program: TrackedProgram }) {
+    super(options);
+  }
+
+  private wantedClean(fill: number): number {
+    if (this.isZeroing) return CLEAN_ZERO;
+    return fill === FILL_PATTERN && this.largeFill === "refpage" ? CLEAN_PATTERN : CLEAN_UNDEFINED;
+  }
+
+  protected override commit(address: number, length: number, fill: number): number {
+    const { program } = this;
+    const wanted = this.wantedClean(fill);
+    if (wanted === CLEAN_ZERO) return program.commitZeroes(address, length) ? CLEAN_ZERO : NO_MEMORY;
+    if (program.commitFresh(address, length, wanted === CLEAN_PATTERN ? "pattern" : "zero")) {
+      if (wanted === CLEAN_PATTERN) this.refpageMappings++;
+      return wanted;
+    }
+    if (!program.commitZeroes(address, length)) return NO_MEMORY;
+    if (program.tracksBytes) markRangeUndefined(program.memory, address, length, "touch");
+    return program.tracksBytes ? CLEAN_UNDEFINED : CLEAN_ZERO;
+  }
+
+  /** A kept mapping's old contents are never handed out: they would count as written. */
+  protected override cleanCached(slot: number, block: number, fill: number): number {
+    const { cache, program } = this;
+    if (cache === null) return NO_MEMORY;
+    const commitBase = cache.commitBase[slot];
+    const commitSize = cache.commitSize[slot];
+    let cleanId = cache.cleanId[slot];
+    const isReleased = cache.time[slot] === 0 || program.releasePages(commitBase, commitSize);
+    if (cleanId !== this.wantedClean(fill) || !isReleased) cleanId = this.commit(commitBase, commitSize, fill);
+    if (fill === FILL_PATTERN && !this.isZeroing && cleanId !== CLEAN_PATTERN && cleanId !== NO_MEMORY) {
+      // Should the fill find no frame, the entry stays in the cache with a part of it.
+      cache.cleanId[slot] = cleanId;
+      cache.markDirty(slot);
+      this.fillBlock(block, commitBase + commitSize, fill);
+    }
+    return cleanId;
+  }
+
+  /** What the dead chunk held must not be read, so a mapping that is kept becomes fresh at once. */
+  protected override giveUp(
+    block: number,
+    commitBase: number,
+    commitSize: number,
+    mapBase: number,
+    mapSize: number,
+    cleanId: number,
+  ): void {
+    const isKept = this.program.tracksBytes && this.cache?.canCache(commitSize) === true;
+    const id = isKept ? this.commit(commitBase, commitSize, FILL_ZERO) : cleanId;
+    if (id === NO_MEMORY) this.program.discard(mapBase, mapSize);
+    else super.giveUp(block, commitBase, commitSize, mapBase, mapSize, id);
+  }
+
+  /** Growth counts as undefined, so it cannot come from calloc's zero pages. */
+  override readsAs(block: number, fill: number): boolean {
+    return this.cleanIdOf(block) === this.wantedClean(fill);
+  }
+
+  protected override link(
+    block: number,
+    commitBase: number,
+    commitSize: number,
+    mapBase: number,
+    mapSize: number,
+    cleanId: number,
+  ): void {
+    super.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+    this.blocks.splice(this.rowFrom(block), 0, block);
+  }
+
+  protected override unlink(block: number): void {
+    super.unlink(block);
+    this.blocks.splice(this.rowFrom(block), 1);
+  }
+
+  /** The block whose committed bytes hold `address`, or 0. */
+  blockAt(address: number): number {
+    // A block begins up to its headers and slack behind its mapping's begin: look at both neighbours.
+    const row = this.rowFrom(address);
+    for (const block of [this.blocks[row - 1], this.blocks[row]]) {
+      if (block !== undefined && address >= this.commitBase(block) && address < this.blockEnd(block)) return block;
+    }
+    return 0;
+  }
+
+  /** The first row whose block is above `address`, or is `address`. */
+  private rowFrom(address: number): number {
+    let low = 0;
+    let high = this.blocks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.blocks[middle] < address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  override unmapAll(): void {
+    super.unmapAll();
+    this.program.closeDescriptors();
+  }
+
+  override copyFrom(other: Secondary): void {
+    super.copyFrom(other);
+    if (other instanceof TrackedSecondary) this.blocks.push(...other.blocks);
+  }
+}
