@@ -11,28 +11,37 @@ interface Benchmark {
 const benchmarks: Readonly<Record<string, { readonly what: string; readonly load: () => Promise<Benchmark> }>> = {
   microbench: {
     what: "the thread's microbenchmark: memset against reference pages",
-    load: () => import("./microbench.ts"),
+    load: () => import("./microbench/microbench.ts"),
   },
-  mmu: { what: "loads, stores, fills and copies against a typed array and a DataView", load: () => import("./mmu.ts") },
-  faults: { what: "page faults by kind, against the 4 KiB fill that they do", load: () => import("./faults.ts") },
+  mmu: {
+    what: "loads, stores, fills and copies against a typed array and a DataView",
+    load: () => import("./mmu/mmu.ts"),
+  },
+  faults: {
+    what: "page faults by kind, against the 4 KiB fill that they do",
+    load: () => import("./faults/faults.ts"),
+  },
   heap: {
     what: "large fills by reference page and by memset, resident memory, small chunks",
-    load: () => import("./heap.ts"),
+    load: () => import("./heap/heap.ts"),
   },
   tagging: {
     what: "memory tagging: what it catches, large chunks included, and what it costs",
-    load: () => import("./tagging.ts"),
+    load: () => import("./tagging/tagging.ts"),
   },
   detection: {
     what: "reads of uninitialised memory and other bugs: what finds them, and what that costs",
-    load: () => import("./detection.ts"),
+    load: () => import("./detection/detection.ts"),
   },
-  replay: { what: "allocation traces replayed: speed, memory, results that repeat", load: () => import("./replay.ts") },
+  replay: {
+    what: "allocation traces replayed: speed, memory, results that repeat",
+    load: () => import("./replay/replay.ts"),
+  },
   questions: {
     what: "the review thread's open questions, each with its data (docs/questions.md)",
-    load: () => import("./questions.ts"),
+    load: () => import("./questions/questions.ts"),
   },
-  scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale.ts") },
+  scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale/scale.ts") },
 };
 
 function usage(): string {

@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 
 const floors = ["platform", "refpage", "allocator", "bench"];
-const command = "bench/cli";
+const command = "bench/lab/cli";
 
 function typeScriptFiles(folder) {
   if (!existsSync(folder)) return [];
@@ -49,7 +49,7 @@ await library.write({
   entryFileNames: "[name].js",
 });
 
-// The command, the worker threads that it starts (bench/cli/*.worker.ts), and what it loads into others (*.preload.ts).
+// The command, the worker threads that it starts (bench/lab/cli/*.worker.ts), and what it loads into others (*.preload.ts).
 const programs = typeScriptFiles(command).filter(
   (file) => file === `${command}/main.ts` || /\.(worker|preload)\.ts$/.test(file),
 );

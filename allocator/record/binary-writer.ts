@@ -1,5 +1,5 @@
 // T5, writing: a head, batches as blocks of columns each as narrow as its largest value allows, an end block.
-// Reading is the laboratory's (bench/traces/binary-reader.ts), the layout in binary-layout.ts.
+// Reading is the laboratory's (bench/lab/traces/binary-reader.ts), the layout in binary-layout.ts.
 import {
   BLOCK,
   BLOCK_HEAD_BYTES,

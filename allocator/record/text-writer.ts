@@ -1,5 +1,5 @@
 // T6: our own text format, the twin of the binary one: writing it, a line an event.
-// Grammar in docs/traces.md; reading is the laboratory's (bench/traces/text.ts).
+// Grammar in docs/traces.md; reading is the laboratory's (bench/lab/traces/text.ts).
 import { EVENT_WORDS, type EventBatch, FREE, MALLOC, MARK, REALLOC, THREAD_END, THREAD_START } from "./events.ts";
 
 export const TEXT_HEAD = "refheap-trace 1";

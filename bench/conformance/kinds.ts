@@ -4,8 +4,8 @@ import type { RunOptions, Tally } from "./runner.ts";
 export type RunKind = (files: readonly string[], options: RunOptions) => Promise<Tally>;
 
 export const kinds: Readonly<Record<string, () => Promise<RunKind>>> = {
-  linux: async () => (await import("./linux.ts")).runLinux,
-  mte: async () => (await import("./mte.ts")).runMte,
-  refpage: async () => (await import("./refpage.ts")).runRefpage,
-  scudo: async () => (await import("./scudo.ts")).runScudo,
+  linux: async () => (await import("./linux/linux.ts")).runLinux,
+  mte: async () => (await import("./mte/mte.ts")).runMte,
+  refpage: async () => (await import("./linux/refpage.ts")).runRefpage,
+  scudo: async () => (await import("./scudo/scudo.ts")).runScudo,
 };

@@ -1,6 +1,6 @@
 // Runs a program of the corpus under each detector and says what gave its bug away: a report, a wrong output, or nothing.
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
-import type { BugKind, CorpusProgram, Variant } from "../corpus/program.ts";
+import type { BugKind, CorpusProgram, Variant } from "./corpus/program.ts";
 
 /** `report`: the detector says so. `output`: the answer differs from the right variant's, so that a good test would fail. */
 export type Verdict = "report" | "output" | "nothing";

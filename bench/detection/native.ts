@@ -1,12 +1,12 @@
-// The same programs in C (../corpus/native/) under Valgrind Memcheck, where a compiler and valgrind are: its verdicts.
+// The same programs in C (corpus/native/) under Valgrind Memcheck, where a compiler and valgrind are: its verdicts.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Variant } from "../corpus/program.ts";
+import type { Variant } from "./corpus/program.ts";
 
 const ERROR_EXIT_CODE = 99;
-const FOLDER = "bench/corpus/native";
+const FOLDER = "bench/detection/corpus/native";
 
 export interface NativeRow {
   readonly name: string;

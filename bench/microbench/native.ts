@@ -25,7 +25,7 @@ export type NativeProgram =
   | { readonly compiler: string; run(row: Row, iterations: number): NativeRun; remove(): void };
 
 // From dist/bench/microbench to the source, which is not compiled by tsc and stays where it is.
-const source = fileURLToPath(new URL("../../../bench/native/microbench.c", import.meta.url));
+const source = fileURLToPath(new URL("../../../bench/microbench/microbench.c", import.meta.url));
 
 export function compileNative(): NativeProgram {
   if (process.platform !== "linux") return { reason: `needs Linux, this is ${process.platform}` };
@@ -36,7 +36,7 @@ export function compileNative(): NativeProgram {
   const remove = () => rmSync(folder, { recursive: true, force: true });
   if (!runs(compiler, ["-O2", "-o", program, source])) {
     remove();
-    return { reason: `${compiler} could not compile bench/native/microbench.c` };
+    return { reason: `${compiler} could not compile bench/microbench/microbench.c` };
   }
   return { compiler, remove, run: (row, iterations) => run(program, row, iterations) };
 }

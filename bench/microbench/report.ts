@@ -89,7 +89,7 @@ function formatImprovement({ percent, halfWidth }: Improvement): string {
 function footnotes(nativeReason?: string): string[] {
   const native =
     nativeReason === undefined
-      ? "native C: bench/native/microbench.c on this machine's kernel, which has no reference pages."
+      ? "native C: bench/microbench/microbench.c on this machine's kernel, which has no reference pages."
       : `native C is empty: ${nativeReason}.`;
   return [
     `improvement: of the mean over memset, in percent of memset, with its 95 % interval (pooled t, as ministat prints it).`,

@@ -4,7 +4,7 @@
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { formatBytes } from "../harness/table.ts";
-import { improvement } from "../lab/cost-model.ts";
+import { improvement } from "../lab/cost/cost-model.ts";
 import {
   type Iteration,
   iterationOf,

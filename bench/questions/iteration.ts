@@ -3,7 +3,7 @@
 import type { CounterSnapshot } from "../../platform/hardware/counters.ts";
 import type { InitialisationPolicy } from "../../platform/kernel/mm/frames.ts";
 import { createKernel } from "../../refpage/kernel.ts";
-import { type CostCounts, costCounts, type MachineModel } from "../lab/cost-model.ts";
+import { type CostCounts, costCounts, type MachineModel } from "../lab/cost/cost-model.ts";
 import { type Fill, main } from "../microbench/program.ts";
 import { userfaultfdMain } from "./userfaultfd-program.ts";
 

@@ -1,7 +1,7 @@
 // The machines whose times the questions estimate: the thread's, and one that was measured with a userfaultfd of its own.
 // Constants are data: machine-models.ts, and a file that `refheap calibrate` wrote.
 import { fileURLToPath } from "node:url";
-import { DRAGONBOARD, machineModel } from "../lab/machine-models.ts";
+import { DRAGONBOARD, machineModel } from "../lab/cost/machine-models.ts";
 
 /** From dist/bench/questions to the data, which are not compiled. */
 export const DATA = new URL("../../../bench/data/", import.meta.url);

@@ -1,7 +1,7 @@
 // The picture of docs/questions.md: estimated time saved over memset by the density of touches, with its range.
 // Written by `npm run bench -- questions --renew`, from the same counts as the table beside it.
 import * as Plot from "@observablehq/plot";
-import { improvement } from "../lab/cost-model.ts";
+import { improvement } from "../lab/cost/cost-model.ts";
 import { colourOf, drawPlot } from "../lab/report/plot.ts";
 import { iterationOf, MAPPED_PAGES, MEMSET, REFPAGE, REFPAGE_DOUBLE, USERFAULTFD } from "./iteration.ts";
 import { BOARD } from "./machines.ts";

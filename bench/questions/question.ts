@@ -1,7 +1,7 @@
 // What a question of docs/questions.md is to its command: a name, what it asks, and a text that is the same on every machine.
 // Counts come from the simulated kernel, times from the cost model; nothing here looks at a clock.
 import { type Column, formatNanoseconds, formatTable } from "../harness/table.ts";
-import { type CostCounts, estimate, improvement, type MachineModel } from "../lab/cost-model.ts";
+import { type CostCounts, estimate, improvement, type MachineModel } from "../lab/cost/cost-model.ts";
 
 export interface Question {
   readonly name: string;

@@ -1,6 +1,6 @@
 // The reference-page scenarios: the committed files are what scenarios/ says, and the simulated kernel answers all of them.
 import { expect, test } from "vitest";
-import { refpage } from "../../bench/conformance/refpage.ts";
+import { refpage } from "../../bench/conformance/linux/refpage.ts";
 import { runScript } from "../../bench/conformance/runner.ts";
 import { linesOf, scenarios, sentencesOf } from "./scenarios/all.ts";
 

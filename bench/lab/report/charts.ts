@@ -2,8 +2,8 @@
 // Drawing itself is plot.ts; which charts a page has is page.ts.
 import * as Plot from "@observablehq/plot";
 import { formatBytes, formatSignificant } from "../../harness/table.ts";
-import type { ComparedTrace } from "../comparison.ts";
-import type { ReplayResult } from "../result.ts";
+import type { ReplayResult } from "../replay/result.ts";
+import type { ComparedTrace } from "./comparison.ts";
 import { colourOf, dashesOf, drawPlot, type WidthName } from "./plot.ts";
 
 const LINE_HEIGHT = 300;

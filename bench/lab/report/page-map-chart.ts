@@ -1,7 +1,7 @@
 // The page map as a picture: rows are address ranges, columns moments, colours what the pages are.
-// Scans become maps in bench/lab/page-map.ts.
+// Scans become maps in bench/lab/replay/page-map.ts.
 import * as Plot from "@observablehq/plot";
-import type { PageMap } from "../page-map.ts";
+import type { PageMap } from "../replay/page-map.ts";
 import { drawPlot, type WidthName } from "./plot.ts";
 
 const ROW_HEIGHT = 8;

@@ -1,13 +1,13 @@
 // The report: one HTML page that needs nothing else. Tables and pictures for each trace, and the command that made it.
 // Pictures are drawn before (charts.ts, page-map-chart.ts); the page has no script and asks for nothing over a network.
 import { formatBytes } from "../../harness/table.ts";
-import { type ComparedTrace, compareResults, type Figure } from "../comparison.ts";
-import { formatDifference, formatValue } from "../comparison-text.ts";
-import type { MachineModel } from "../cost-model.ts";
-import { GROUP_SIZES } from "../page-scan.ts";
-import { POLICIES } from "../policy.ts";
-import type { ReplayResult } from "../result.ts";
+import type { MachineModel } from "../cost/cost-model.ts";
+import { GROUP_SIZES } from "../replay/page-scan.ts";
+import { POLICIES } from "../replay/policy.ts";
+import type { ReplayResult } from "../replay/result.ts";
 import { BYTE_PARTS, FAULT_PARTS, partBars, partColours, policyColours, rssChart, timeBars } from "./charts.ts";
+import { type ComparedTrace, compareResults, type Figure } from "./comparison.ts";
+import { formatDifference, formatValue } from "./comparison-text.ts";
 import { PAGE_KINDS, pageMapChart, pageMapText } from "./page-map-chart.ts";
 import { dashesOf, type WidthName } from "./plot.ts";
 import { STYLE } from "./style.ts";

@@ -57,7 +57,7 @@ test.each([
 
 test("tests and programs beside the library are the program's; the host's and packages' frames are not", () => {
   expect(isProgramFrame(frameOf(import.meta.url))).toBe(true);
-  expect(isProgramFrame(frameOf(new URL("bench/corpus/corpus.ts", library).href))).toBe(true);
+  expect(isProgramFrame(frameOf(new URL("bench/detection/corpus/corpus.ts", library).href))).toBe(true);
   expect(isProgramFrame(frameOf("node:internal/modules/run_main"))).toBe(false);
   expect(isProgramFrame(frameOf("file:///home/a/node_modules/vitest/dist/index.js"))).toBe(false);
 });

@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { Heap, type Recording } from "../../../allocator/index.ts";
 import { TAG_CHECK_SYNC } from "../../../platform/hardware/tag-check.ts";
-import { eventsOf } from "../../bench/traces/events-of.ts";
+import { eventsOf } from "../../bench/lab/traces/events-of.ts";
 
 const PAGE = 4096;
 let chunks: Uint8Array[] = [];

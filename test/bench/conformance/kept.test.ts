@@ -1,7 +1,7 @@
 // Kept mappings: the kernel chose their addresses, so faults in them are compared by their place in the mapping.
 import { beforeEach, expect, test } from "vitest";
 import { KeptAddresses } from "../../../bench/conformance/kept.ts";
-import { linux } from "../../../bench/conformance/linux.ts";
+import { linux } from "../../../bench/conformance/linux/linux.ts";
 import { runScript } from "../../../bench/conformance/runner.ts";
 import { parseScript } from "../../../bench/conformance/script.ts";
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { linux, runLinux } from "../../../bench/conformance/linux.ts";
+import { linux, runLinux } from "../../../bench/conformance/linux/linux.ts";
 import { type RunOptions, runScript, type Tally } from "../../../bench/conformance/runner.ts";
 import { parseScript, type Script } from "../../../bench/conformance/script.ts";
 

@@ -1,6 +1,6 @@
 // The corpus under every detector: byte reports every use of uninitialised memory, and nobody reports a right program.
 import { describe, expect, test } from "vitest";
-import { corpus } from "../../../bench/corpus/corpus.ts";
+import { corpus } from "../../../bench/detection/corpus/corpus.ts";
 import { detectors, judge, type Row, tally } from "../../../bench/detection/detectors.ts";
 
 const rows: readonly Row[] = corpus.map(judge);

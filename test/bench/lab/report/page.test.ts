@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseHTML } from "linkedom";
 import { beforeAll, describe, expect, test } from "vitest";
-import { machineModel } from "../../../../bench/lab/machine-models.ts";
-import { parsePolicy } from "../../../../bench/lab/policy.ts";
+import { machineModel } from "../../../../bench/lab/cost/machine-models.ts";
+import { parsePolicy } from "../../../../bench/lab/replay/policy.ts";
+import type { ReplayResult } from "../../../../bench/lab/replay/result.ts";
+import { replayTrace } from "../../../../bench/lab/replay/run-replay.ts";
 import { reportPage } from "../../../../bench/lab/report/page.ts";
-import type { ReplayResult } from "../../../../bench/lab/result.ts";
-import { replayTrace } from "../../../../bench/lab/run-replay.ts";
-import { traceOf } from "../../traces/events-of.ts";
+import { traceOf } from "../traces/events-of.ts";
 
 const TRACE = "refheap-trace 1\n0 malloc 0 600000\n0 read 0 0 300000\n0 write 0 1000 1\n0 malloc 1 50\n0 free 0\n";
 const POLICIES = ["pattern-memset", "none", "pattern-refpage"];

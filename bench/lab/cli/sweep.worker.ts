@@ -1,0 +1,15 @@
+// The program of a sweep's worker thread: one replay after another, as the main thread asks for them.
+// Who gets which task is decided in bench/lab/replay/sweep.ts.
+import { parentPort } from "node:worker_threads";
+import { runTask, type WorkerAnswer, type WorkerRequest } from "../replay/sweep.ts";
+
+parentPort?.on("message", ({ task, options }: WorkerRequest) => {
+  runTask(task, options).then(
+    (result) => answer({ result }),
+    ({ name, message, code, path }: NodeJS.ErrnoException) => answer({ error: { name, message, code, path } }),
+  );
+});
+
+function answer(message: WorkerAnswer): void {
+  parentPort?.postMessage(message);
+}

@@ -1,0 +1,108 @@
+// One look at all pages of an address space: which are private, which read as the zero page, which as a reference page.
+// Also the accounting model of larger pages: what would be resident if pages had 16 KiB, 64 KiB or 2 MiB.
+import { PTE_PRESENT, PTE_SPECIAL } from "../../../platform/hardware/layout.ts";
+import type { AddressSpace } from "../../../platform/kernel/mm/address-space.ts";
+import { zeroPage } from "../../../platform/kernel/mm/frames.ts";
+import { VM_ACCESS_FLAGS } from "../../../platform/kernel/mm/vm-flags.ts";
+
+/** Page sizes of the accounting model, in 4 KiB pages. */
+const GROUP_PAGES = { "16 KiB": 4, "64 KiB": 16, "2 MiB": 512 } as const;
+export type GroupSize = keyof typeof GROUP_PAGES;
+export const GROUP_SIZES = Object.keys(GROUP_PAGES) as GroupSize[];
+
+/** 4 KiB pages of one block of the page map. */
+export const MAP_BLOCK_PAGES = 512;
+const PAGE_BYTES = 4096;
+
+/** Pages of a block by what a load sees: nothing mapped there counts nowhere. */
+export interface BlockPages {
+  private: number;
+  zero: number;
+  clean: number;
+}
+
+export interface PageScan {
+  readonly privatePages: number;
+  /** Pages of accessible areas without a private page, that read as zeroes, and as a reference page. */
+  readonly zeroPages: number;
+  readonly cleanPages: number;
+  /** Bytes resident if pages were larger: a group is resident as soon as one of its pages is. */
+  readonly groupRssBytes: Readonly<Record<GroupSize, number>>;
+  /** By block number (address / 2 MiB). */
+  readonly blocks: ReadonlyMap<number, BlockPages>;
+}
+
+/**
+ * Scans the areas of a process. Cost: its touched pages, its areas, and 2 MiB blocks mapped.
+ * Huge pages are an accounting model like the others, but for areas of reference pages, which are not eligible (R10).
+ */
+export function scanPages(space: AddressSpace): PageScan {
+  const blocks = new Map<number, BlockPages>();
+  const groupPages: Record<GroupSize, number> = { "16 KiB": 0, "64 KiB": 0, "2 MiB": 0 };
+  const lastGroup: Record<GroupSize, number> = { "16 KiB": -1, "64 KiB": -1, "2 MiB": -1 };
+  let privatePages = 0;
+  let zeroPages = 0;
+  let cleanPages = 0;
+  const { vmas, pageTable } = space;
+  for (let index = 0; index < vmas.count; index++) {
+    const id = vmas.at(index);
+    if (
+      (vmas.flags[id] & VM_ACCESS_FLAGS) === 0 &&
+      pageTable.next(vmas.startPage[id], vmas.endPage[id]) === vmas.endPage[id]
+    ) {
+      continue;
+    }
+    const isReference = vmas.cleanPages[id] !== zeroPage;
+    for (let start = vmas.startPage[id]; start < vmas.endPage[id]; ) {
+      const end = Math.min(vmas.endPage[id], (Math.floor(start / MAP_BLOCK_PAGES) + 1) * MAP_BLOCK_PAGES);
+      const block = blockAt(blocks, Math.floor(start / MAP_BLOCK_PAGES));
+      let resident = 0;
+      for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
+        if ((pageTable.entries[page] & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
+        resident++;
+        countGroups(page, isReference, groupPages, lastGroup);
+      }
+      const untouched = (vmas.flags[id] & VM_ACCESS_FLAGS) === 0 ? 0 : end - start - resident;
+      block.private += resident;
+      privatePages += resident;
+      if (isReference) {
+        block.clean += untouched;
+        cleanPages += untouched;
+      } else {
+        block.zero += untouched;
+        zeroPages += untouched;
+      }
+      start = end;
+    }
+  }
+  const groupRssBytes = Object.fromEntries(GROUP_SIZES.map((size) => [size, groupPages[size] * PAGE_BYTES]));
+  return { privatePages, zeroPages, cleanPages, groupRssBytes: groupRssBytes as Record<GroupSize, number>, blocks };
+}
+
+function countGroups(
+  page: number,
+  isReference: boolean,
+  groupPages: Record<GroupSize, number>,
+  lastGroup: Record<GroupSize, number>,
+): void {
+  for (const size of GROUP_SIZES) {
+    const pages = GROUP_PAGES[size];
+    if (size === "2 MiB" && isReference) {
+      groupPages[size]++;
+      continue;
+    }
+    const group = Math.floor(page / pages);
+    if (group === lastGroup[size]) continue;
+    lastGroup[size] = group;
+    groupPages[size] += pages;
+  }
+}
+
+function blockAt(blocks: Map<number, BlockPages>, number: number): BlockPages {
+  let block = blocks.get(number);
+  if (block === undefined) {
+    block = { private: 0, zero: 0, clean: 0 };
+    blocks.set(number, block);
+  }
+  return block;
+}

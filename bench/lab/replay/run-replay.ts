@@ -1,0 +1,130 @@
+// One replay from beginning to end: a trace, a policy, a seed; a fresh machine, kernel and heap; a result.
+// Sweeps over many are in sweep.ts.
+
+import { READ, WRITE } from "../../../allocator/record/events.ts";
+import { OutOfMemoryError } from "../../../platform/kernel/abi/errors.ts";
+import type { OpenTraceOptions, Trace } from "../traces/open.ts";
+import { isReadOnce, openTrace } from "../traces/open.ts";
+import { TraceError } from "../traces/trace-error.ts";
+import { createHeapTarget } from "./heap-target.ts";
+import { pageMap } from "./page-map.ts";
+import type { Policy } from "./policy.ts";
+import { Replayer } from "./replayer.ts";
+import type { ReplayResult } from "./result.ts";
+import { Sampler } from "./sampler.ts";
+import type { ReplayTarget } from "./target.ts";
+import { parseTouchModel, Toucher, touchModelName } from "./touch-model.ts";
+import { VerificationError, Verifier } from "./verifier.ts";
+
+/** RAM of the simulated machine unless told otherwise: room for what a traced program really needed. */
+export const DEFAULT_MEMORY_BYTES = 4 * 2 ** 30;
+/** The touch model unless told otherwise, for traces that know no touches. */
+export const DEFAULT_TOUCHES = "first-page";
+/** What `touches` says in a result when the trace itself had them. */
+const TOUCHES_OF_TRACE = "of the trace";
+/** The same where a trace that could have touches turned out to have none: a stream that could not be looked at before. */
+export const NO_TOUCHES = "none";
+
+export interface ReplayOptions extends OpenTraceOptions {
+  readonly policy: Policy;
+  readonly seed: number;
+  /** A touch model's name; default: the trace's own touches if its format has them, else `first-page`. */
+  readonly touches?: string;
+  readonly memoryBytes?: number;
+  readonly verify?: boolean;
+}
+
+/** Formats whose traces may hold reads and writes. */
+const WITH_TOUCHES: readonly string[] = ["lackey", "binary", "text"];
+/** Formats that may as well hold none: converted from a trace that knew of none, for example. */
+const PERHAPS_WITHOUT: readonly string[] = ["binary", "text"];
+
+/**
+ * Replays a trace file. If no model is asked for and the format may lack touches, the file is looked through for the first.
+ * @throws TraceError for a bad line, VerificationError if `verify` finds the heap at fault, RangeError for a wrong model.
+ */
+export async function runReplay(file: string, options: ReplayOptions): Promise<ReplayResult> {
+  const trace = await openTrace(file, options);
+  if (options.touches !== undefined || isReadOnce(file) || !PERHAPS_WITHOUT.includes(trace.format)) {
+    return replayTrace(trace, options);
+  }
+  const touches = (await hasTouches(await openTrace(file, options))) ? undefined : DEFAULT_TOUCHES;
+  return replayTrace(trace, { ...options, touches });
+}
+
+/** Reads until the first load or store. What is wrong with the trace is the replay's to say. */
+async function hasTouches({ batches }: Trace): Promise<boolean> {
+  try {
+    for await (const { kind, count } of batches) {
+      for (let row = 0; row < count; row++) if (kind[row] === READ || kind[row] === WRITE) return true;
+    }
+  } catch (error) {
+    if (!(error instanceof TraceError)) throw error;
+  }
+  return false;
+}
+
+/** The same for a trace that is open already; `makeTarget` lets tests put another heap in. */
+export async function replayTrace(
+  trace: Trace,
+  options: ReplayOptions,
+  makeTarget: (options: ReplayOptions) => ReplayTarget = createHeapTarget,
+): Promise<ReplayResult> {
+  const { policy, seed, memoryBytes = DEFAULT_MEMORY_BYTES } = options;
+  const ownTouches = options.touches === undefined && WITH_TOUCHES.includes(trace.format);
+  const model = parseTouchModel(ownTouches ? "none" : (options.touches ?? DEFAULT_TOUCHES));
+  const target = makeTarget(options);
+  const { counters } = target.process.kernel;
+  const sampler = new Sampler(target.process, counters);
+  const replayer = new Replayer({
+    target,
+    toucher: new Toucher(model, seed),
+    sample: (state) => sampler.take(state),
+    mark: (state, label) => sampler.mark(state, label),
+  });
+  if (options.verify) replayer.verifier = new Verifier(replayer.blocks);
+  const stopped = await replayAll(trace, replayer);
+  sampler.finish(replayer);
+  return {
+    trace: trace.file,
+    format: trace.format,
+    policy,
+    seed,
+    touches: ownTouches ? ownTouchesName(replayer) : touchModelName(model),
+    memoryBytes,
+    stopped,
+    read: trace.tally,
+    replayed: replayer.tally,
+    counters: target.counters(),
+    program: {
+      tagGranules: target.taggedGranules,
+      gvaBlocks: target.gvaBlocks,
+      faultMessages: target.faultMessages,
+      peakRssBytes: sampler.peaks.rssBytes,
+    },
+    peaks: sampler.peaks,
+    meanRssBytes: sampler.meanRssBytes,
+    finalRssBytes: target.process.rssBytes,
+    samples: sampler.samples,
+    marks: sampler.marks,
+    pageMap: pageMap(sampler.scans),
+  };
+}
+
+function ownTouchesName({ tally }: Replayer): string {
+  return tally.touchEvents > 0 ? TOUCHES_OF_TRACE : NO_TOUCHES;
+}
+
+/** "" at the trace's end, else why it stopped: an out-of-memory kill is a result, not an error. */
+async function replayAll(trace: Trace, replayer: Replayer): Promise<string> {
+  try {
+    for await (const batch of trace.batches) replayer.replay(batch);
+    return "";
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) return `out of memory at operation ${replayer.tally.operations}`;
+    if (error instanceof VerificationError) {
+      throw new VerificationError(`${trace.file}, operation ${replayer.tally.operations}: ${error.message}`);
+    }
+    throw error;
+  }
+}

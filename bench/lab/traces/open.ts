@@ -1,0 +1,107 @@
+// Opening a trace: a file or a stream, unpacked, its format detected, as batches of events with a tally.
+// The single door through which commands, replays and tests read traces.
+import { createReadStream, statSync } from "node:fs";
+import type { EventBatch } from "../../../allocator/record/events.ts";
+import { AndroidParser } from "./android.ts";
+import { readBinary } from "./binary-reader.ts";
+import type { ByteQueue } from "./byte-queue.ts";
+import { DETECT_BYTES, detectFormat, TRACE_FORMATS, type TraceFormat } from "./detect.ts";
+import { LackeyParser } from "./lackey.ts";
+import { type LineParser, type ReadOptions, readLines } from "./lines.ts";
+import { MtraceParser } from "./mtrace.ts";
+import { RepParser } from "./rep.ts";
+import { newTally, type TraceTally } from "./tally.ts";
+import { TextParser } from "./text.ts";
+import { showBytes, TraceError } from "./trace-error.ts";
+import { unpack } from "./unpack.ts";
+
+const FILE_CHUNK_BYTES = 2 ** 18;
+/** The name that means standard input. */
+export const STANDARD_INPUT = "-";
+
+export interface OpenTraceOptions {
+  /** The format, if it is not to be detected. */
+  format?: TraceFormat;
+  /** Count bad lines (`tally.skipped`) instead of throwing at the first. */
+  skipBad?: boolean;
+  /** Called with the number of bytes (as stored, still packed) read so far. */
+  onProgress?: (bytes: number) => void;
+}
+
+export interface Trace {
+  readonly file: string;
+  /** "empty": not a single line that says anything. Such a trace has no events and is no error. */
+  readonly format: TraceFormat | "empty";
+  readonly tally: TraceTally;
+  /** May be read once. The batch is the same object each time, refilled. */
+  readonly batches: AsyncGenerator<EventBatch>;
+}
+
+/**
+ * Opens a trace file (`-`: standard input).
+ * @throws TraceError if no format is recognised; the batches throw it at a bad line. Node's errors if it can't be read.
+ */
+export async function openTrace(file: string, options: OpenTraceOptions = {}): Promise<Trace> {
+  if (file === STANDARD_INPUT) return openTraceStream(process.stdin, "standard input", options);
+  const stream = createReadStream(file, { highWaterMark: FILE_CHUNK_BYTES });
+  // Node's error for a folder does not say which.
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    error.path ??= file;
+  });
+  return openTraceStream(stream, file, options);
+}
+
+/** Standard input, a pipe, a terminal: what was read once is gone. */
+export function isReadOnce(file: string): boolean {
+  if (file === STANDARD_INPUT) return true;
+  const status = statSync(file, { throwIfNoEntry: false });
+  return status !== undefined && !status.isFile() && !status.isDirectory();
+}
+
+/** Opens a trace from chunks of bytes; `file` is its name in messages. */
+export async function openTraceStream(
+  chunks: AsyncIterable<Uint8Array>,
+  file: string,
+  options: OpenTraceOptions = {},
+): Promise<Trace> {
+  const counted = options.onProgress ? counting(chunks, options.onProgress) : chunks;
+  const queue = await unpack(counted, file);
+  const format = options.format ?? (await detected(queue, file));
+  const tally = newTally();
+  const readOptions: ReadOptions = { file, tally, skipBad: options.skipBad === true };
+  return { file, format, tally, batches: readAs(format, queue, readOptions) };
+}
+
+async function detected(queue: ByteQueue, file: string): Promise<TraceFormat | "empty"> {
+  const beginning = await queue.peek(DETECT_BYTES);
+  const format = detectFormat(beginning);
+  if (format !== null) return format;
+  const lineEnd = beginning.indexOf(10);
+  const found = showBytes(beginning, 0, lineEnd < 0 ? beginning.length : lineEnd);
+  throw new TraceError(file, 1, `a trace (${TRACE_FORMATS.join(", ")})`, found);
+}
+
+function readAs(format: TraceFormat | "empty", queue: ByteQueue, options: ReadOptions): AsyncGenerator<EventBatch> {
+  if (format === "binary") return readBinary(queue.rest(), options);
+  return readLines(queue.rest(), parserFor(format, options.tally), options);
+}
+
+function parserFor(format: Exclude<TraceFormat, "binary"> | "empty", tally: TraceTally): LineParser {
+  if (format === "android") return new AndroidParser(tally);
+  if (format === "mtrace") return new MtraceParser(tally);
+  if (format === "rep") return new RepParser(tally);
+  if (format === "lackey") return new LackeyParser(tally);
+  return new TextParser(tally);
+}
+
+async function* counting(
+  chunks: AsyncIterable<Uint8Array>,
+  onProgress: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.length;
+    onProgress(bytes);
+    yield chunk;
+  }
+}

@@ -1,0 +1,104 @@
+// The main benchmark: the thread's microbenchmark, row by row, each in a child process, beside the thread's figures and
+// the same program in C on this machine's kernel. How a row is measured and printed is in microbench/.
+import { benchmarkCommand, positiveInteger, writeJson } from "../harness/command.ts";
+import { startProgress } from "../harness/progress.ts";
+import { type Effort, type RowProcess, startRow } from "./measurement.ts";
+import { compileNative, type NativeProgram, type NativeRun, summariseNative } from "./native.ts";
+import { formatReport } from "./report.ts";
+import type { RowResult } from "./results.ts";
+import { rows as allRows, type Row, selectRows, thread } from "./rows.ts";
+
+interface Options {
+  readonly quick?: boolean;
+  readonly json?: string;
+  readonly rows?: string;
+  readonly runs?: number;
+  readonly iterations?: number;
+}
+
+const thorough: Effort = { runs: 10, iterations: 1000 };
+const quick: Effort = { runs: 5, iterations: 100 };
+
+export async function run(argv: string[]): Promise<void> {
+  const command = benchmarkCommand("microbench", "The thread's microbenchmark: memset against reference pages.")
+    .option(
+      "--rows <names>",
+      "only rows whose name contains one of these, comma-separated (4096/4096000:memset, v5-plumbed)",
+    )
+    .option("--runs <n>", `runs a row (default ${thorough.runs}, with --quick ${quick.runs})`, positiveInteger)
+    .option(
+      "--iterations <n>",
+      `iterations a run (default ${thorough.iterations}, with --quick ${quick.iterations})`,
+      positiveInteger,
+    )
+    .parse(argv, { from: "user" });
+  const options = command.opts<Options>();
+  let rows: readonly Row[] = allRows;
+  try {
+    if (options.rows !== undefined) rows = selectRows(options.rows);
+  } catch (error) {
+    command.error(`error: --rows: ${(error as Error).message}`);
+  }
+  const base = options.quick ? quick : thorough;
+  const effort: Effort = { runs: options.runs ?? base.runs, iterations: options.iterations ?? base.iterations };
+  const { results, nativeReason } = await measure(rows, effort);
+  process.stdout.write(`${formatReport(results, effort, nativeReason)}\n`);
+  if (options.json !== undefined)
+    writeJson(options.json, "microbench", { effort, thread, nativeReason, rows: results });
+}
+
+/**
+ * The rows of one size take turns, a run each, so that all meet the same machine; never two at once, since they would share
+ * caches and memory bandwidth.
+ */
+async function measure(
+  rows: readonly Row[],
+  effort: Effort,
+): Promise<{ results: RowResult[]; nativeReason: string | undefined }> {
+  const progress = startProgress(rows.length + new Set(rows.map(sizeOf)).size * effort.runs);
+  const native = compileNative();
+  const results: RowResult[] = [];
+  const processes: RowProcess[] = [];
+  try {
+    for (const size of new Set(rows.map(sizeOf))) {
+      for (const row of rows.filter((one) => sizeOf(one) === size)) {
+        progress.step(`${row.name}: start`);
+        processes.push(await startRow(row, effort.iterations));
+      }
+      results.push(...(await takeTurns(processes, effort, native, (turn) => progress.step(`${size}: run ${turn}`))));
+      for (const process of processes.splice(0)) process.stop();
+    }
+  } finally {
+    progress.done();
+    for (const process of processes) process.stop();
+    if ("remove" in native) native.remove();
+  }
+  return { results, nativeReason: "reason" in native ? native.reason : undefined };
+}
+
+function sizeOf(row: Row): string {
+  return `${row.touchSize}/${row.mmapSize}`;
+}
+
+async function takeTurns(
+  processes: readonly RowProcess[],
+  { runs, iterations }: Effort,
+  native: NativeProgram,
+  step: (turn: number) => void,
+): Promise<RowResult[]> {
+  const seconds = processes.map((): number[] => []);
+  const nativeRuns = processes.map((): NativeRun[] => []);
+  for (let turn = 1; turn <= runs; turn++) {
+    step(turn);
+    for (const [i, process] of processes.entries()) {
+      seconds[i].push(await process.run());
+      const runsNatively = process.row.fill === "anonymous" || process.row.fill === "memset";
+      if (runsNatively && "run" in native) nativeRuns[i].push(native.run(process.row, iterations));
+    }
+  }
+  return processes.map(({ row, footprint }, i) => ({
+    row,
+    measurement: { ...footprint, seconds: seconds[i] },
+    native: nativeRuns[i].length === 0 ? undefined : summariseNative(nativeRuns[i]),
+  }));
+}

@@ -1,0 +1,47 @@
+// Progress and memory of long work: a line on terminals alone that is taken away at the end; memory that does not grow with a trace.
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startProgress } from "../../../../bench/lab/cli/progress.ts";
+import { Workplace } from "./refheap.ts";
+
+const MIB_IN_KIB = 1024;
+let place: Workplace;
+beforeAll(() => {
+  place = new Workplace();
+});
+afterAll(() => place.remove());
+
+function written(isTTY: boolean): string {
+  const chunks: string[] = [];
+  const stream = { isTTY, columns: 20, write: (chunk: string) => chunks.push(chunk) };
+  const progress = startProgress(stream as unknown as NodeJS.WriteStream);
+  progress.show(`3/10 ${"a".repeat(50)}`);
+  progress.done();
+  return chunks.join("");
+}
+
+test("on a terminal progress is one line, cut to its width, and gone at the end", () => {
+  const text = written(true);
+  expect(text).toContain("\r\u001b[2K3/10 aaaa");
+  expect(text).not.toContain("\n");
+  expect(text.endsWith("\r\u001b[2K")).toBe(true);
+  expect(text.length).toBeLessThan(20 + 2 * "\r\u001b[2K".length);
+});
+
+test("elsewhere it is nothing", () => {
+  expect(written(false)).toBe("");
+});
+
+/** Peak resident KiB of the command that inspects a trace of so many events, made and read through a pipe. */
+function peakKib(events: number): number {
+  const atExit = "data:text/javascript,process.on('exit',()=>console.error('peak',process.resourceUsage().maxRSS))";
+  const { stdout, stderr } = place.shell(
+    `awk 'BEGIN { print "refheap-trace 1"; for (i = 0; i < ${events / 2}; i++) print "0 malloc " i % 999 " 16\\n0 free " i % 999 }' |
+    "$NODE" --import "${atExit}" "$MAIN" inspect -`,
+  );
+  expect(stdout).toContain(`${events} events`);
+  return Number(/peak (\d+)/.exec(stderr)?.[1]);
+}
+
+test("a trace ten times as long takes no more memory", () => {
+  expect(peakKib(3_000_000)).toBeLessThan(peakKib(300_000) + 32 * MIB_IN_KIB);
+});
