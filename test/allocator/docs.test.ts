@@ -1,9 +1,9 @@
 // The examples in the heap's pages of the docs: each is run against the sources and must print what the page shows.
 // (That they also run against the packed package is test/package.test.ts's business.)
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -54,9 +54,18 @@ describe("the page about Scudo's unit tests", () => {
     .map(([, file, words]) => ({ file: file!, words: words! }))
     .filter(({ file }) => file !== "file");
 
+  const folder = join(root, "test/allocator");
+  const testFiles = readdirSync(folder, { recursive: true, encoding: "utf8" });
+  const testFile = (name: string): string => {
+    const found = testFiles.find((file) => basename(file) === `${name}.test.ts`);
+    if (found === undefined)
+      throw new Error(`docs/scudo-tests.md names ${name}, and no folder of test/allocator has it`);
+    return join(folder, found);
+  };
+
   test("names tests that there are", () => {
     const missing = rows.filter(({ file, words }) => {
-      const source = readFileSync(join(root, `test/allocator/${file}.test.ts`), "utf8");
+      const source = readFileSync(testFile(file), "utf8");
       return !source.includes(`"${words}"`) && !source.includes(`"${words}"`.replaceAll("'", "\\'"));
     });
     expect(missing).toEqual([]);
