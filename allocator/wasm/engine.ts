@@ -1,0 +1,77 @@
+// The JavaScript engine's own WebAssembly, as types and as a value: the standard types are in TypeScript's DOM library, which this
+// project does not ask for. Shapes are those of the WebAssembly JavaScript interface, so that both kinds fit each other.
+
+export type Bytes = ArrayBufferView | ArrayBuffer;
+
+export interface MemoryDescriptor {
+  /** Pages of 64 KiB. */
+  initial: number;
+  maximum?: number;
+  shared?: boolean;
+}
+
+export interface EngineMemory {
+  readonly buffer: ArrayBuffer;
+  grow(delta: number): number;
+}
+
+export interface EngineTable {
+  readonly length: number;
+  get(index: number): unknown;
+  set(index: number, value?: unknown): void;
+  grow(delta: number, value?: unknown): number;
+}
+
+export interface EngineGlobal {
+  value: unknown;
+  valueOf(): unknown;
+}
+
+/** Opaque: a compiled module. */
+export interface EngineModule {
+  readonly [Symbol.toStringTag]?: string;
+}
+
+export interface ImportDescriptor {
+  readonly module: string;
+  readonly name: string;
+  readonly kind: string;
+}
+
+export interface ExportDescriptor {
+  readonly name: string;
+  readonly kind: string;
+}
+
+export type GuestFunction = (...values: never[]) => unknown;
+export type Exports = Record<string, unknown>;
+export type Imports = Record<string, Record<string, unknown>>;
+
+export interface EngineInstance {
+  readonly exports: Exports;
+}
+
+export interface Engine {
+  readonly Module: {
+    new (bytes: Bytes): EngineModule;
+    imports(module: EngineModule): ImportDescriptor[];
+    exports(module: EngineModule): ExportDescriptor[];
+    customSections(module: EngineModule, name: string): ArrayBuffer[];
+  };
+  readonly Instance: new (module: EngineModule, imports?: Imports) => EngineInstance;
+  readonly Memory: new (descriptor: MemoryDescriptor) => EngineMemory;
+  readonly Table: new (descriptor: {
+    element: "anyfunc" | "externref";
+    initial: number;
+    maximum?: number;
+  }) => EngineTable;
+  readonly Global: new (descriptor: { value: string; mutable?: boolean }, value?: unknown) => EngineGlobal;
+  readonly CompileError: ErrorConstructor;
+  readonly LinkError: ErrorConstructor;
+  readonly RuntimeError: ErrorConstructor;
+  validate(bytes: Bytes): boolean;
+  compile(bytes: Bytes): Promise<EngineModule>;
+}
+
+/** The host's global `WebAssembly`, as it was when this file was loaded. */
+export const engine: Engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
