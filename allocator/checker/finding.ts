@@ -1,4 +1,4 @@
-// What the checker finds, as data: kinds, the access, the block that it concerns. Texts are text.ts, machine forms json.ts, sarif.ts.
+// What the checker finds, as data: kinds, the access, the block that it concerns. Texts are text.ts, the form for code hosts is sarif.ts.
 
 import type { Frame } from "./frames.ts";
 

@@ -1,5 +1,5 @@
 // The matchers: what a function does to a heap, or what a heap is like. Each takes a function that is run, or a heap.
-// Their types are types.ts; running and observing is ../checker/observe.ts.
+// Their types are types.ts; running and observing is ../testing/observe.ts.
 
 import type { Finding, Operation } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";

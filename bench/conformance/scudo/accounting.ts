@@ -48,7 +48,7 @@ function takeStep({ heap }: Subject, live: Map<number, number[]>, step: string):
 }
 
 /**
- * Resident pages. The recorded program's own pages are in the figures, up to about 40 (FORMAT.md); the heap's records may
+ * Resident pages. The recorded program's own pages are in the figures, up to about 40 (docs/divergences.md); the heap's records may
  * differ by a few more where their order is random. So ours may be this many less, and a few more, than recorded.
  */
 const PROT_READ_WRITE = 3;

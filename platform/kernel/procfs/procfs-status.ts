@@ -1,4 +1,4 @@
-// /proc/PID/status and statm (fs/proc/array.c, task_mmu.c): who the process is, its memory in sum, its signals.
+// /proc/PID/status and statm (fs/proc/array.c, fs/proc/task_mmu.c): who the process is, its memory in sum, its signals.
 // Lines about what is not simulated (scheduling, NUMA nodes) are left out; docs/divergences.md lists them.
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";

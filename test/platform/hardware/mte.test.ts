@@ -1,4 +1,4 @@
-// The MTE instructions on a thread without a kernel; the recorded cases of a real CPU model are replayed in mte-golden.test.ts.
+// The MTE instructions on a thread without a kernel; the recorded cases of a real CPU model are replayed in test/bench/conformance/mte/mte.test.ts.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BusError, IllegalInstruction, SegmentationFault } from "../../../platform/hardware/faults.ts";
