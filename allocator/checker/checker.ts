@@ -1,13 +1,10 @@
 // class Checker: what a heap's user asks of the checker and is told by it. Client requests have Valgrind's meanings.
 // It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
 
-import type { Process } from "../../platform/kernel/process.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { batchNext } from "../combined/quarantine-cache.ts";
-import type { ChunkStacks } from "../common/heap-error.ts";
 import { StackTable } from "../common/stacks.ts";
-import type { Explanation } from "../inspection/explain.ts";
 import type { ByteAllocator, ChunkListener } from "../tracking/byte-allocator.ts";
 import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
@@ -17,7 +14,7 @@ import { type Frame, parseFrames } from "./frames.ts";
 import { Judge } from "./judge.ts";
 import { LeakScan, type PointerForm, type Root } from "./leaks.ts";
 import { NoAccess } from "./no-access.ts";
-import { Requests } from "./requests.ts";
+import { type CheckedHeap, Requests } from "./requests.ts";
 import { findingsToJson, findingsToSarif } from "./sarif.ts";
 import type { Suppression } from "./suppressions.ts";
 import { formatFindings, type TextOptions } from "./text.ts";
@@ -25,14 +22,6 @@ import { formatFindings, type TextOptions } from "./text.ts";
 /** Large chunks' mappings may be gone when somebody uses them after free; so they are remembered here. */
 const LARGE = 65536;
 const FRAMES = 16;
-
-/** What the checker needs of its heap. */
-export interface CheckedHeap {
-  readonly process: Process;
-  readonly level: "off" | "page" | "byte";
-  explain(address: number): Explanation;
-  stacksOf(pointer: number): ChunkStacks | null;
-}
 
 export interface LeakCheckOptions {
   /** Where live pointers are: values that the program holds, and ranges of memory to scan. Default: nowhere. */

@@ -3,14 +3,24 @@
 
 import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
+import type { Process } from "../../platform/kernel/process.ts";
 import type { Allocator } from "../combined/combined.ts";
+import type { ChunkStacks } from "../common/heap-error.ts";
+import type { Explanation } from "../inspection/explain.ts";
 import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import { firstUndefined, markRangeDefined, markRangeUndefined } from "../tracking/undefined-bytes.ts";
 import type { Arena, Arenas } from "./arenas.ts";
-import type { CheckedHeap } from "./checker.ts";
 import type { Frame } from "./frames.ts";
 import type { Judge } from "./judge.ts";
 import type { NoAccess } from "./no-access.ts";
+
+/** What the checker needs of its heap. */
+export interface CheckedHeap {
+  readonly process: Process;
+  readonly level: "off" | "page" | "byte";
+  explain(address: number): Explanation;
+  stacksOf(pointer: number): ChunkStacks | null;
+}
 
 export interface RequestSources {
   readonly heap: CheckedHeap;
