@@ -3,15 +3,21 @@
 
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
-import type { Heap } from "../heap/heap.ts";
 import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "./events.ts";
 import type { Recorder } from "./recorder.ts";
 
 const PAGE_BYTES = 4096;
 const POINTER_BYTES = 8;
 
+/** What a recording needs of a heap, beside the allocation functions that it finds by their names. */
+export interface RecordedHeap {
+  readonly memory: Memory;
+  readonly process: { readonly currentThread: Thread };
+  endThread(thread: Thread): void;
+}
+
 /** What a call told the recorder once it had succeeded. */
-type Note = (recorder: Recorder, heap: Heap, arguments_: number[], result: number) => void;
+type Note = (recorder: Recorder, heap: RecordedHeap, arguments_: number[], result: number) => void;
 
 const freed: Note = (recorder, _heap, [pointer]) => recorder.freed(pointer);
 const aligned: Note = (recorder, _heap, [alignment, size], result) => recorder.made(ALIGNED, result, size, alignment);
@@ -50,7 +56,10 @@ function noteRealloc(recorder: Recorder, pointer: number, size: number, result: 
  * Taps a heap or Heap.prototype. `recorderOf` is asked at each call for the recorder of the heap it is made on.
  * @returns a function that takes the tap away
  */
-export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () => void {
+export function tapHeap<Tapped extends RecordedHeap>(
+  target: Tapped,
+  recorderOf: (heap: Tapped) => Recorder,
+): () => void {
   let depth = 0;
   const before: [string, PropertyDescriptor | undefined][] = [];
   const replace = (name: string, descriptor: PropertyDescriptor): void => {
@@ -62,7 +71,7 @@ export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () 
     if (typeof original !== "function") continue;
     replace(name, {
       writable: true,
-      value(this: Heap, ...arguments_: number[]): number {
+      value(this: Tapped, ...arguments_: number[]): number {
         // One function may be made of another: the outermost call is the program's.
         depth++;
         try {
@@ -82,7 +91,7 @@ export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () 
   const endThread = target.endThread;
   replace("endThread", {
     writable: true,
-    value(this: Heap, thread: Thread): void {
+    value(this: Tapped, thread: Thread): void {
       endThread.call(this, thread);
       recorderOf(this).threadEnded(thread);
     },
@@ -90,7 +99,7 @@ export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () 
   const memory = memoryGetter(target);
   const taps = new WeakMap<Memory, Memory>();
   replace("memory", {
-    get(this: Heap): Memory {
+    get(this: Tapped): Memory {
       const real: Memory = memory.call(this);
       if (depth > 0) return real;
       let tap = taps.get(real);
@@ -114,7 +123,7 @@ export function tapHeap(target: Heap, recorderOf: (heap: Heap) => Recorder): () 
 }
 
 /** The getter of `memory`, found along the prototypes. */
-function memoryGetter(target: object): (this: Heap) => Memory {
+function memoryGetter(target: object): (this: RecordedHeap) => Memory {
   for (let object: object | null = target; object !== null; object = Object.getPrototypeOf(object)) {
     const getter = Object.getOwnPropertyDescriptor(object, "memory")?.get;
     if (getter !== undefined) return getter;

@@ -1,7 +1,6 @@
 // Recording a heap (`heap.record`): its calls and first touches become a trace, written to whatever takes bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
-import type { Heap } from "../heap/heap.ts";
-import { tapHeap } from "./heap-tap.ts";
+import { type RecordedHeap, tapHeap } from "./heap-tap.ts";
 import { Recorder } from "./recorder.ts";
 import { type RecordFormat, type RecordSink, TraceWriter } from "./trace-writer.ts";
 
@@ -27,7 +26,7 @@ export class Recording {
   private isRunning = true;
 
   /** @throws TypeError: the sink has no `write`. RangeError: an unknown format. What the sink throws at the trace's head. */
-  constructor(heap: Heap, sink: RecordSink, { format = "binary" }: RecordOptions = {}) {
+  constructor(heap: RecordedHeap, sink: RecordSink, { format = "binary" }: RecordOptions = {}) {
     this.writer = new TraceWriter(sink, format);
     this.recorder = new Recorder((batch) => {
       if (!this.isRunning) return;
