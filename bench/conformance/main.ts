@@ -56,7 +56,7 @@ const program = new Command("conformance")
   })
   .action(run);
 
-// A reader that leaves early never sees the verdict, so that there is none to call a success.
+// If the reader closes early, exit without a verdict.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(1);

@@ -60,7 +60,7 @@ function timeBatch(task: BatchTask): number {
   return elapsed / operations;
 }
 
-/** How many times dearer `a` is than `b`: the median over the rounds, since the two of one round met the same machine. */
+/** How many times slower `a` is than `b`: the median over the rounds, since the two of one round met the same machine. */
 export function ratioOf(a: Samples, b: Samples): number {
   return summarise(a.nanoseconds.map((nanoseconds, round) => nanoseconds / b.nanoseconds[round])).median;
 }

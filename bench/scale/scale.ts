@@ -107,7 +107,7 @@ function spread(values: readonly number[]): number {
 
 type Measured = Record<keyof typeof plans, Series>;
 
-/** How much dearer an operation may be at the other end of a series that must not matter. */
+/** How much costlier an operation may be at the other end of a series that must not matter. */
 const SAME_COST = 1.5;
 
 function listTargets({ mapping, reserve, touched, areas, finding }: Measured): Target[] {

@@ -1,4 +1,5 @@
-// The examples of docs/traces.md: each `sh` block is run in one folder, in their order, and must print the `text` block after it.
+// The shell examples of docs/traces.md and the README: a page's `sh` blocks are run in one folder, in their order, and must
+// print the `text` block after them.
 import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -8,7 +9,10 @@ import { Workplace } from "./refheap.ts";
 
 const page = readFileSync("docs/traces.md", "utf8");
 const pairs = /^```sh\n((?:(?!```).*\n)*)```\n\s*```text\n((?:(?!```).*\n)*)```$/gm;
-const examples = [...page.matchAll(pairs)].map(([, script, output], index) => ({ number: index + 1, script, output }));
+const examplesOf = (text: string) =>
+  [...text.matchAll(pairs)].map(([, script, output], index) => ({ number: index + 1, script, output }));
+const examples = examplesOf(page);
+const readme = examplesOf(readFileSync("README.md", "utf8"));
 let place: Workplace;
 
 beforeAll(() => {
@@ -20,12 +24,22 @@ afterAll(() => place.remove());
 
 describe("an example of the page about traces prints what the page shows", () => {
   test.each(examples)("example $number", ({ script, output }) => {
-    const { stdout } = place.shell(`exec 2>&1\nrefheap() { "$NODE" "$MAIN" "$@"; }\n${script}`);
-    expect(stdout).toBe(output);
+    expect(printed(script)).toBe(output);
   });
 });
 
+describe("a shell example of the README prints what it shows", () => {
+  test.each(readme)("example $number", ({ script, output }) => {
+    expect(printed(script)).toBe(output);
+  });
+});
+
+function printed(script: string): string {
+  return place.shell(`exec 2>&1\nrefheap() { "$NODE" "$MAIN" "$@"; }\nnpx() { "$@"; }\n${script}`).stdout;
+}
+
 test("the page has all its examples, formats and event words", () => {
   expect(examples).toHaveLength(page.split("```sh\n").length - 1);
+  expect(readme.length).toBeGreaterThan(0);
   for (const name of [...TRACE_FORMATS, ...EVENT_WORDS]) expect(page).toContain(`\`${name}\``);
 });
