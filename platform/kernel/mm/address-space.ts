@@ -23,6 +23,12 @@ export const MMAP_MIN_PAGE = 16;
 /** Kernel-chosen mappings are placed downwards from here; 4 MiB above it are left for stacks. */
 export const MMAP_BASE_PAGE = TASK_SIZE_PAGES - 1024;
 
+/** Whom a fault is counted to: the process that runs, not always the one whose memory it is. */
+export interface FaultAccount {
+  /** Faults resolved for it without reading a disk (ru_minflt). */
+  minorFaults: number;
+}
+
 /**
  * Invariants: `totalPages` is the sum of the areas' pages, `dataPages` of the private writable ones, `rssAnonymous` +
  * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.

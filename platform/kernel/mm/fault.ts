@@ -16,8 +16,7 @@ import {
   PTE_WRITE,
 } from "../../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
-import type { Process } from "../process.ts";
-import type { AddressSpace } from "./address-space.ts";
+import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { NO_FRAME, zeroPage } from "./frames.ts";
 import { installEntry, makeEntry, permissionBits } from "./pte.ts";
 import { growStack } from "./stack.ts";
@@ -45,7 +44,7 @@ const FAULT_AROUND_PAGES = 16;
  * Resolves a fault at `page`, counting it to `charged` (the process that runs, not always the one whose memory it is).
  * With FAULT_DONE the entry permits the access; with any other result no entry of this page has changed.
  */
-export function handlePageFault(space: AddressSpace, charged: Process, page: number, access: number): FaultResult {
+export function handlePageFault(space: AddressSpace, charged: FaultAccount, page: number, access: number): FaultResult {
   const { vmas } = space;
   let id = vmas.find(page);
   if (id === -1 || vmas.startPage[id] > page) {
@@ -58,7 +57,13 @@ export function handlePageFault(space: AddressSpace, charged: Process, page: num
 }
 
 /** The part behind the permission check: also get_user_pages' way in, which may look at what the program may not (FOLL_FORCE). */
-export function faultIn(space: AddressSpace, charged: Process, id: number, page: number, access: number): FaultResult {
+export function faultIn(
+  space: AddressSpace,
+  charged: FaultAccount,
+  id: number,
+  page: number,
+  access: number,
+): FaultResult {
   const entry = space.pageTable.entries[page];
   let result: FaultResult;
   if ((entry & PTE_GUARD) !== 0) return FAULT_GUARD;
@@ -173,7 +178,7 @@ function countTaggedZeroing(space: AddressSpace, id: number): void {
  * Before a page is pinned for reading: an anonymous page that others may share becomes this process's alone, so that what
  * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is clean.
  */
-export function unsharePage(space: AddressSpace, charged: Process, id: number, page: number): FaultResult {
+export function unsharePage(space: AddressSpace, charged: FaultAccount, id: number, page: number): FaultResult {
   const { frames, counters } = space.kernel;
   const entry = space.pageTable.entries[page];
   const frame = entry >>> PTE_FRAME_SHIFT;

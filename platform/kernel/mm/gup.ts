@@ -4,9 +4,8 @@ import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT } from 
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
 import { markDefined } from "../../hardware/validity.ts";
 import { SystemError } from "../abi/errors.ts";
-import type { Process } from "../process.ts";
 import { accessOk } from "../uaccess.ts";
-import type { AddressSpace } from "./address-space.ts";
+import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { FAULT_DONE, FAULT_OUT_OF_MEMORY, unsharePage } from "./fault.ts";
 import { NO_FRAME } from "./frames.ts";
 import { ensurePage } from "./populate.ts";
@@ -74,7 +73,7 @@ export const NO_MEMORY = -2;
  * The frame behind a page as get_user_pages finds it, faulted in as by a load or a store; NO_FRAME if the area does not
  * permit the access, NO_MEMORY if there is none. Unlike the processor it insists on VM_READ.
  */
-export function lookupFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
+export function lookupFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {
   const { vmas } = space;
   const id = vmas.lookup(page);
   if (id === -1 || (vmas.flags[id] & (access === ACCESS_STORE ? VM_WRITE : VM_READ)) === 0) return NO_FRAME;
@@ -84,7 +83,7 @@ export function lookupFrame(space: AddressSpace, charged: Process, page: number,
 }
 
 /** As lookupFrame, for a page that is to be pinned (FOLL_PIN): one that others may share is unshared first. */
-export function pinnableFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
+export function pinnableFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {
   const frame = lookupFrame(space, charged, page, access);
   if (frame < 0) return frame;
   const { pageTable, vmas, kernel } = space;
@@ -100,7 +99,7 @@ export function pinnableFrame(space: AddressSpace, charged: Process, page: numbe
  */
 export function pinUserPages(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   address: number,
   length: number,
   { write }: { readonly write: boolean },

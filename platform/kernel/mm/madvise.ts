@@ -4,8 +4,7 @@ import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GU
 import { SystemError } from "../abi/errors.ts";
 import * as advices from "../abi/mman.ts";
 import { punchHole } from "../memfd.ts";
-import type { Process } from "../process.ts";
-import type { AddressSpace } from "./address-space.ts";
+import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { FAULT_DONE } from "./fault.ts";
 import { ensurePage, errnoOfFault } from "./populate.ts";
 import { cleanEntry } from "./pte.ts";
@@ -55,7 +54,13 @@ const KNOWN_ADVICE: ReadonlySet<number> = new Set([
  * @throws SystemError EINVAL: unknown advice, unaligned, or advice that an area refuses (what lies before it is done).
  * ENOMEM: a hole. EACCES, EFAULT as the manual page says.
  */
-export function madvise(space: AddressSpace, charged: Process, address: number, length: number, advice: number): void {
+export function madvise(
+  space: AddressSpace,
+  charged: FaultAccount,
+  address: number,
+  length: number,
+  advice: number,
+): void {
   if (!KNOWN_ADVICE.has(advice)) throw new SystemError("EINVAL", "madvise", `advice ${advice}`);
   if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "madvise", "unaligned address");
   const pages = pagesOf(length);
@@ -202,7 +207,7 @@ function removeGuards(space: AddressSpace, start: number, end: number): void {
 }
 
 /** MADV_POPULATE_READ and _WRITE: faults as loads or stores would, stopping at what they could not do (madvise_populate). */
-function populate(space: AddressSpace, charged: Process, start: number, end: number, advice: number): void {
+function populate(space: AddressSpace, charged: FaultAccount, start: number, end: number, advice: number): void {
   const write = advice === advices.MADV_POPULATE_WRITE;
   space.kernel.frames.drainBatches();
   for (let page = start; page < end; ) {

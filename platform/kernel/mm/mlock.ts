@@ -3,8 +3,7 @@ import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT } from "../abi/mman.ts";
 import { RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
-import type { Process } from "../process.ts";
-import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
+import { type AddressSpace, type FaultAccount, TASK_SIZE_PAGES } from "./address-space.ts";
 import { populateRange } from "./populate.ts";
 import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT } from "./vm-flags.ts";
 import { modifyFlags } from "./vma-merge.ts";
@@ -26,7 +25,7 @@ function pageRange(address: number, length: number): { start: number; end: numbe
  */
 export function mlock(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   address: number,
   length: number,
   flags: number,
@@ -52,7 +51,7 @@ export function munlock(space: AddressSpace, address: number, length: number): v
 }
 
 /** mlockall(2). @throws SystemError EINVAL: flags; EPERM and ENOMEM: RLIMIT_MEMLOCK. */
-export function mlockall(space: AddressSpace, charged: Process, flags: number): 0 {
+export function mlockall(space: AddressSpace, charged: FaultAccount, flags: number): 0 {
   if (flags === 0 || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) !== 0 || flags === MCL_ONFAULT) {
     throw new SystemError("EINVAL", "mlockall", `flags ${flags}`);
   }

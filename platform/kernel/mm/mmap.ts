@@ -24,8 +24,7 @@ import {
   PROT_WRITE,
 } from "../abi/mman.ts";
 import { createSharedAnonymous } from "../memfd.ts";
-import type { Process } from "../process.ts";
-import type { AddressSpace } from "./address-space.ts";
+import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import type { MapRequest, OpenFile } from "./file.ts";
 import { zeroPage } from "./frames.ts";
 import { splitAtBorders, unmapRange } from "./munmap.ts";
@@ -96,7 +95,7 @@ interface Mapping {
  */
 export function mmap(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   address: number,
   length: number,
   prot: number,

@@ -13,8 +13,7 @@ import {
 } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { PROT_EXEC, PROT_GROWSDOWN, PROT_GROWSUP, PROT_MTE, PROT_READ, PROT_SEM, PROT_WRITE } from "../abi/mman.ts";
-import type { Process } from "../process.ts";
-import { type AddressSpace, TASK_SIZE_PAGES } from "./address-space.ts";
+import { type AddressSpace, type FaultAccount, TASK_SIZE_PAGES } from "./address-space.ts";
 import { protectionFlags } from "./mmap.ts";
 import { populateArea } from "./populate.ts";
 import { canBecomeWritable, cleanEntry, permissionBits } from "./pte.ts";
@@ -39,7 +38,13 @@ const KNOWN_PROTECTION = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM;
  * @throws SystemError EINVAL: unaligned, unknown bits, both GROWS flags, PROT_MTE where there are no tags. EACCES: more than
  * the file was opened for. ENOMEM: a hole, a wrapped length, or a limit.
  */
-export function mprotect(space: AddressSpace, charged: Process, address: number, length: number, prot: number): void {
+export function mprotect(
+  space: AddressSpace,
+  charged: FaultAccount,
+  address: number,
+  length: number,
+  prot: number,
+): void {
   const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
   const wanted = prot & ~(PROT_GROWSDOWN | PROT_GROWSUP);
   if (grows === (PROT_GROWSDOWN | PROT_GROWSUP)) throw new SystemError("EINVAL", "mprotect", "grows both ways");
@@ -81,7 +86,7 @@ export function mprotect(space: AddressSpace, charged: Process, address: number,
 /** Changes one area or part of it (mprotect_fixup). */
 function protectArea(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   id: number,
   start: number,
   end: number,

@@ -3,8 +3,12 @@
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "../abi/mman.ts";
-import type { Process } from "../process.ts";
-import { type AddressSpace, ARCHITECTURE_TASK_SIZE_PAGES, TASK_SIZE_PAGES } from "./address-space.ts";
+import {
+  type AddressSpace,
+  ARCHITECTURE_TASK_SIZE_PAGES,
+  type FaultAccount,
+  TASK_SIZE_PAGES,
+} from "./address-space.ts";
 import { munmap, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
 import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
@@ -33,7 +37,7 @@ function impliesTarget(flags: number): boolean {
  */
 export function mremap(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   oldAddress: number,
   oldLength: number,
   newLength: number,

@@ -12,15 +12,14 @@ import {
   PTE_WRITE,
 } from "../../hardware/layout.ts";
 import type { ErrnoCode } from "../abi/errors.ts";
-import type { Process } from "../process.ts";
-import type { AddressSpace } from "./address-space.ts";
+import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { FAULT_DONE, FAULT_OUT_OF_MEMORY, type FaultResult, faultIn } from "./fault.ts";
 import { VM_ACCESS_FLAGS, VM_LOCKONFAULT, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
 
 /** Makes one page of an area present for `access`, whatever its protection. */
 export function ensurePage(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   id: number,
   page: number,
   access: number,
@@ -49,7 +48,7 @@ export function errnoOfFault(result: FaultResult): ErrnoCode {
  */
 export function populateArea(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   id: number,
   start: number,
   end: number,
@@ -73,7 +72,7 @@ export interface PopulateOptions {
 /** Populates every area in [start, end) (__mm_populate). @returns null, or the errno at which it stopped. */
 export function populateRange(
   space: AddressSpace,
-  charged: Process,
+  charged: FaultAccount,
   start: number,
   end: number,
   { errors }: PopulateOptions,
