@@ -4,11 +4,11 @@ import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
 import { untagged, word } from "../platform/kernel/abi/arguments.ts";
 import { SystemError } from "../platform/kernel/abi/errors.ts";
+import { accessOk } from "../platform/kernel/mm/address-space.ts";
 import { O_RDONLY } from "../platform/kernel/mm/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/mm/frames.ts";
 import { lookupFrame, NO_MEMORY } from "../platform/kernel/mm/gup.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
-import { accessOk } from "../platform/kernel/uaccess.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";
 import { referencePageFile } from "./file.ts";
 import type { ReferencePageStore } from "./store.ts";

@@ -4,13 +4,15 @@ import { systemCallId } from "../hardware/counters.ts";
 import { int, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { RLIMIT_NOFILE } from "./abi/rlimit.ts";
-import { createMemfd, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, openInode, punchHole, truncate } from "./memfd.ts";
+import { createMemfd, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, openInode } from "./memfd.ts";
+import { accessOk } from "./mm/address-space.ts";
 import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, type OpenFile } from "./mm/file.ts";
+import { punchHole, truncate } from "./mm/shmem.ts";
 import { createPipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
 import { reportAsyncTagFault, userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, copyFromUser } from "./uaccess.ts";
+import { copyFromUser } from "./uaccess.ts";
 import { reportForbiddenOutput, reportUndefinedInput } from "./user-validity.ts";
 
 /** memfd_create(2) flags. */

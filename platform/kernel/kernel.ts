@@ -4,7 +4,7 @@ import type { Counters } from "../hardware/counters.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { SystemError } from "./abi/errors.ts";
 import { checkKernelInvariants } from "./invariants.ts";
-import type { AddressSpace } from "./mm/address-space.ts";
+import type { AddressSpace, KernelServices } from "./mm/address-space.ts";
 import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
 import { type FileOperations, OpenFile } from "./mm/file.ts";
 import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./mm/frames.ts";
@@ -38,7 +38,7 @@ export interface KernelOptions {
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
 
-export class Kernel {
+export class Kernel implements KernelServices {
   readonly machine: Machine;
   readonly counters: Counters;
   readonly frames: FrameAllocator;

@@ -4,12 +4,13 @@ import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/l
 import { markDefined } from "../hardware/validity.ts";
 import { untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
+import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { pinnableFrame } from "./mm/gup.ts";
 import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, copyFromUser, copyToUser } from "./uaccess.ts";
+import { copyFromUser, copyToUser } from "./uaccess.ts";
 import { reportUndefinedInput } from "./user-validity.ts";
 
 /** A piece of memory: address and length in bytes. */

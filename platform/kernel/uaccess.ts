@@ -3,7 +3,6 @@
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
-  ADDRESS_LIMIT,
   OFFSET_MASK,
   PAGE_SIZE,
   PTE_FRAME_SHIFT,
@@ -12,7 +11,7 @@ import {
 } from "../hardware/layout.ts";
 import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
 import { markDefined } from "../hardware/validity.ts";
-import type { AddressSpace } from "./mm/address-space.ts";
+import { type AddressSpace, accessOk } from "./mm/address-space.ts";
 import { FAULT_DONE, handlePageFault } from "./mm/fault.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { isAccessible } from "./mm/populate.ts";
@@ -28,11 +27,6 @@ export function userFrame(space: AddressSpace, charged: Process, page: number, a
     entry = space.pageTable.entries[page];
   }
   return entry >>> PTE_FRAME_SHIFT;
-}
-
-/** Whether [address, address + length) lies in user space (access_ok). */
-export function accessOk(address: number, length: number): boolean {
-  return address >= 0 && address + length <= ADDRESS_LIMIT;
 }
 
 /** Copies from user memory into `target`, page by page. @returns bytes copied before the first that could not be. */

@@ -3,10 +3,10 @@
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { int, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
+import { accessOk } from "./mm/address-space.ts";
 import type { Process } from "./process.ts";
 import type { SignalDisposition } from "./signals.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk } from "./uaccess.ts";
 import {
   readLimit,
   readPath,

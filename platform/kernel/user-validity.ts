@@ -4,10 +4,11 @@
 import { ACCESS_LOAD, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { findUndefined, USE_STORE, USE_SYSTEM_CALL } from "../hardware/validity.ts";
 import { untagged } from "./abi/arguments.ts";
+import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
-import { accessOk, userFrame } from "./uaccess.ts";
+import { userFrame } from "./uaccess.ts";
 
 /** Before a call takes `length` bytes at `address` out of a program. What cannot be read is the call's own business. */
 export function reportUndefinedInput(thread: Thread, address: number, length: number): void {

@@ -1,13 +1,18 @@
 // One address space (Linux's mm_struct): its areas, its page table and the counts that limits and procfs read.
 // The calls that change it each have a file of their own; this one holds the state and its accounting.
 
+import type { Counters } from "../../hardware/counters.ts";
 import { ADDRESS_LIMIT, PAGE_SIZE } from "../../hardware/layout.ts";
+import type { Machine } from "../../hardware/machine.ts";
 import type { Memory } from "../../hardware/memory.ts";
 import type { PageTable } from "../../hardware/page-table.ts";
 import { SystemError } from "../abi/errors.ts";
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
-import type { Kernel } from "../kernel.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
+import type { FileOperations, OpenFile } from "./file.ts";
+import type { FrameAllocator } from "./frames.ts";
+import type { Inode } from "./inode.ts";
+import type { OvercommitMode } from "./overcommit.ts";
 import { isDataMapping, VM_LOCKED } from "./vm-flags.ts";
 import { VmaTable } from "./vma.ts";
 
@@ -23,6 +28,31 @@ export const MMAP_MIN_PAGE = 16;
 /** Kernel-chosen mappings are placed downwards from here; 4 MiB above it are left for stacks. */
 export const MMAP_BASE_PAGE = TASK_SIZE_PAGES - 1024;
 
+/** Whether [address, address + length) lies in user space (access_ok). */
+export function accessOk(address: number, length: number): boolean {
+  return address >= 0 && address + length <= ADDRESS_LIMIT;
+}
+
+/** What the memory of a process needs of the kernel around it; Kernel is the one. */
+export interface KernelServices {
+  readonly machine: Machine;
+  readonly counters: Counters;
+  readonly frames: FrameAllocator;
+  /** vm.max_map_count. */
+  readonly maxMapCount: number;
+  readonly overcommit: OvercommitMode;
+  readonly capabilities: { readonly ipcLock: boolean };
+  /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */
+  committedPages: number;
+  /** Asked for a missing page of an area with a userfaultfd before it is made; answers whether it supplied it. */
+  readonly missingPage: ((space: AddressSpace, page: number) => boolean) | null;
+  commit(pages: number, space: AddressSpace): boolean;
+  uncommit(pages: number): void;
+  openFile(operations: FileOperations, inode: Inode | null, flags: number, syscall?: string): OpenFile;
+  nextInodeNumber(): number;
+  nextAnonVma(): number;
+}
+
 /** Whom a fault is counted to: the process that runs, not always the one whose memory it is. */
 export interface FaultAccount {
   /** Faults resolved for it without reading a disk (ru_minflt). */
@@ -34,7 +64,7 @@ export interface FaultAccount {
  * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.
  */
 export class AddressSpace {
-  readonly kernel: Kernel;
+  readonly kernel: KernelServices;
   pageTable: PageTable;
   readonly vmas = new VmaTable();
   readonly limits: ResourceLimits;
@@ -63,7 +93,7 @@ export class AddressSpace {
   startBrk = 0;
   brk = 0;
 
-  constructor(kernel: Kernel, limits: ResourceLimits, cgroup: MemoryCgroup | null) {
+  constructor(kernel: KernelServices, limits: ResourceLimits, cgroup: MemoryCgroup | null) {
     this.kernel = kernel;
     this.limits = limits;
     this.cgroup = cgroup;

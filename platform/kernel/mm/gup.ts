@@ -4,8 +4,7 @@ import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT } from 
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
 import { markDefined } from "../../hardware/validity.ts";
 import { SystemError } from "../abi/errors.ts";
-import { accessOk } from "../uaccess.ts";
-import type { AddressSpace, FaultAccount } from "./address-space.ts";
+import { type AddressSpace, accessOk, type FaultAccount } from "./address-space.ts";
 import { FAULT_DONE, FAULT_OUT_OF_MEMORY, unsharePage } from "./fault.ts";
 import { NO_FRAME } from "./frames.ts";
 import { ensurePage } from "./populate.ts";

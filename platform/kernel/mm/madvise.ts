@@ -3,11 +3,11 @@
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import * as advices from "../abi/mman.ts";
-import { punchHole } from "../memfd.ts";
 import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { FAULT_DONE } from "./fault.ts";
 import { ensurePage, errnoOfFault } from "./populate.ts";
 import { cleanEntry } from "./pte.ts";
+import { punchHole } from "./shmem.ts";
 import { pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCESS_FLAGS,

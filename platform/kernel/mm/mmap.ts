@@ -23,12 +23,12 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../abi/mman.ts";
-import { createSharedAnonymous } from "../memfd.ts";
 import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import type { MapRequest, OpenFile } from "./file.ts";
 import { zeroPage } from "./frames.ts";
 import { splitAtBorders, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
+import { createSharedAnonymous } from "./shmem.ts";
 import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCOUNT,

@@ -1,0 +1,83 @@
+// Files in RAM as memory sees them: shared anonymous objects, and what is done to a file's length and pages (mm/shmem.c).
+// Their page cache is inode.ts, reading and writing by descriptor is ../memfd.ts; mapping them is mmap.ts and fault.ts.
+import { PAGE_SIZE } from "../../hardware/layout.ts";
+import { SystemError } from "../abi/errors.ts";
+import type { AddressSpace, KernelServices } from "./address-space.ts";
+import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./file.ts";
+import { Inode } from "./inode.ts";
+import { VM_MTE_ALLOWED } from "./vm-flags.ts";
+import { unmapFilePages } from "./zap.ts";
+
+/** What every file in RAM can do, under the path that maps shows. */
+export function shmemOperations(path: string): FileOperations {
+  return {
+    path,
+    seekable: true,
+    mmap(_file: OpenFile, request: MapRequest): void {
+      request.flags |= VM_MTE_ALLOWED;
+    },
+    release(file: OpenFile): void {
+      file.inode?.put();
+    },
+  };
+}
+
+/** An open file of `inode`, which gets one reference more. @throws SystemError ENFILE */
+export function openShmem(
+  kernel: KernelServices,
+  inode: Inode,
+  operations: FileOperations,
+  flags: number,
+  syscall: string,
+): OpenFile {
+  inode.get();
+  return kernel.openFile(operations, inode, flags, syscall);
+}
+
+/**
+ * The object behind a MAP_SHARED | MAP_ANONYMOUS area (shmem_zero_setup). `pages` are promised now unless `reserve` is "none"
+ * (VM_NORESERVE), to the process of `space`. @throws SystemError ENOMEM: overcommit; ENFILE
+ */
+export function createSharedAnonymous(
+  space: AddressSpace,
+  pages: number,
+  { reserve }: { readonly reserve: "all" | "none" },
+): OpenFile {
+  const { kernel } = space;
+  const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), pages * PAGE_SIZE);
+  if (reserve === "all") {
+    if (!kernel.commit(pages, space)) throw new SystemError("ENOMEM", "mmap", "overcommit");
+    inode.committedPages = pages;
+    inode.onEvicted = () => kernel.uncommit(pages);
+  }
+  return openShmem(kernel, inode, shmemOperations("/dev/zero (deleted)"), O_RDWR, "mmap");
+}
+
+/**
+ * Sets the length of a file; pages beyond it leave every mapping, private copies included (shmem_setattr). A length that stays
+ * the same also drops pages that a failed write left behind the end, and clears what a mapping stored there.
+ */
+export function truncate(inode: Inode, length: number): void {
+  if (length <= inode.size) {
+    const firstGone = Math.ceil(length / PAGE_SIZE);
+    if (inode.size > firstGone * PAGE_SIZE) {
+      unmapFilePages(inode, firstGone, Number.MAX_SAFE_INTEGER, { privateCopies: "drop" });
+    }
+    inode.dropPages(firstGone, Number.POSITIVE_INFINITY);
+    inode.zeroRange(length, firstGone * PAGE_SIZE);
+  }
+  inode.size = length;
+}
+
+/** Makes [from, to) bytes of a file read as zeroes: whole pages are dropped, the rest is cleared (FALLOC_FL_PUNCH_HOLE). */
+export function punchHole(inode: Inode, from: number, to: number): void {
+  const first = Math.ceil(from / PAGE_SIZE);
+  const end = Math.floor(to / PAGE_SIZE);
+  // Linux computes the end of what to unmap as one byte before `end`; before page 0 that wraps, and means all that follows.
+  if (first < end || end === 0) {
+    unmapFilePages(inode, first, end === 0 ? Number.MAX_SAFE_INTEGER : end, { privateCopies: "keep" });
+  }
+  if (first < end) inode.dropPages(first, end);
+  inode.zeroRange(from, Math.min(to, first * PAGE_SIZE));
+  if (end >= first) inode.zeroRange(Math.max(from, end * PAGE_SIZE), to);
+}
