@@ -3,11 +3,11 @@
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
+import type { Caller } from "./mm/address-space.ts";
 import { type FileOperations, O_RDWR, type OpenFile } from "./mm/file.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { Inode, pageIndexOf } from "./mm/inode.ts";
 import { openShmem, shmemOperations } from "./mm/shmem.ts";
-import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser, faultInReadable, presentBytes } from "./uaccess.ts";
 
 /** fallocate(2) modes. */
@@ -35,9 +35,9 @@ export function createMemfd(kernel: Kernel, name: string, flags: number): OpenFi
   );
 }
 
-function readFile(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number {
+function readFile(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number {
   const inode = file.inode as Inode;
-  const { ram } = thread.process.kernel.machine;
+  const { ram } = caller.process.addressSpace.kernel.machine;
   const end = Math.min(offset + length, inode.size);
   let position = offset;
   while (position < end) {
@@ -50,7 +50,7 @@ function readFile(thread: Thread, file: OpenFile, address: number, length: numbe
       const start = ram.positionOf(frame) + (position & OFFSET_MASK);
       chunk = ram.bankOf(frame).slice(start, start + bytes);
     }
-    const copied = copyToUser(thread, address + (position - offset), chunk);
+    const copied = copyToUser(caller, address + (position - offset), chunk);
     position += copied;
     if (copied < bytes) break;
   }
@@ -58,10 +58,10 @@ function readFile(thread: Thread, file: OpenFile, address: number, length: numbe
   return position - offset;
 }
 
-function writeFile(thread: Thread, file: OpenFile, address: number, length: number, offset: number): number {
+function writeFile(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number {
   const inode = file.inode as Inode;
-  const { process } = thread;
-  const { ram } = process.kernel.machine;
+  const { process } = caller;
+  const { ram } = process.addressSpace.kernel.machine;
   let done = 0;
   while (done < length) {
     const position = offset + done;
@@ -74,12 +74,12 @@ function writeFile(thread: Thread, file: OpenFile, address: number, length: numb
       break;
     }
     // First what can be had without a fault, which may be nothing: the file has its new length before the buffer is faulted in.
-    const present = presentBytes(thread, address + done, bytes);
+    const present = presentBytes(caller, address + done, bytes);
     const chunk = new Uint8Array(present);
-    const copied = copyFromUser(thread, address + done, chunk);
+    const copied = copyFromUser(caller, address + done, chunk);
     if (position + copied > inode.size) inode.size = position + copied;
     if (copied === 0) {
-      if (present > 0 || faultInReadable(thread, address + done, bytes) === 0) break;
+      if (present > 0 || faultInReadable(caller, address + done, bytes) === 0) break;
       continue;
     }
     ram.bankOf(frame).set(chunk.subarray(0, copied), ram.positionOf(frame) + (position & OFFSET_MASK));

@@ -3,8 +3,8 @@
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
+import type { Caller } from "./mm/address-space.ts";
 import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./mm/file.ts";
-import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 
 /** PIPE_DEF_BUFFERS. */
@@ -30,7 +30,7 @@ export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; w
   const readEnd: FileOperations = {
     path,
     seekable: false,
-    read: (thread, _file, address, length) => readPipe(pipe, thread, address, length),
+    read: (caller, _file, address, length) => readPipe(pipe, caller, address, length),
     release: () => {
       pipe.readers--;
     },
@@ -38,7 +38,7 @@ export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; w
   const writeEnd: FileOperations = {
     path,
     seekable: false,
-    write: (thread, _file, address, length) => writePipe(pipe, thread, address, length),
+    write: (caller, _file, address, length) => writePipe(pipe, caller, address, length),
     release: () => {
       pipe.writers--;
     },
@@ -52,12 +52,12 @@ export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; w
   }
 }
 
-function readPipe(pipe: Pipe, thread: Thread, address: number, length: number): number {
+function readPipe(pipe: Pipe, caller: Caller, address: number, length: number): number {
   let done = 0;
   while (done < length && pipe.buffers.length > 0) {
     const buffer = pipe.buffers[0];
     const bytes = Math.min(length - done, buffer.end - buffer.start);
-    const copied = copyToUser(thread, address + done, buffer.bytes.subarray(buffer.start, buffer.start + bytes));
+    const copied = copyToUser(caller, address + done, buffer.bytes.subarray(buffer.start, buffer.start + bytes));
     if (copied < bytes) {
       if (done === 0) throw new SystemError("EFAULT", "read");
       return done;
@@ -70,10 +70,10 @@ function readPipe(pipe: Pipe, thread: Thread, address: number, length: number): 
   return done;
 }
 
-function writePipe(pipe: Pipe, thread: Thread, address: number, length: number): number {
+function writePipe(pipe: Pipe, caller: Caller, address: number, length: number): number {
   if (length === 0) return 0;
   if (pipe.readers === 0) throw new SystemError("EPIPE", "write");
-  let done = appendToLast(pipe, thread, address, length % PAGE_SIZE);
+  let done = appendToLast(pipe, caller, address, length % PAGE_SIZE);
   while (done < length) {
     if (pipe.buffers.length === PIPE_BUFFERS) {
       if (done === 0) throw new SystemError("EAGAIN", "write", "the pipe is full");
@@ -81,7 +81,7 @@ function writePipe(pipe: Pipe, thread: Thread, address: number, length: number):
     }
     const end = Math.min(PAGE_SIZE, length - done);
     const bytes = new Uint8Array(PAGE_SIZE);
-    if (copyFromUser(thread, address + done, bytes.subarray(0, end)) < end) {
+    if (copyFromUser(caller, address + done, bytes.subarray(0, end)) < end) {
       // A buffer that could not be filled is dropped whole.
       if (done === 0) throw new SystemError("EFAULT", "write");
       return done;
@@ -93,10 +93,10 @@ function writePipe(pipe: Pipe, thread: Thread, address: number, length: number):
 }
 
 /** What a write has beyond whole pages goes behind the last buffer's bytes if it fits there. @returns bytes written. */
-function appendToLast(pipe: Pipe, thread: Thread, address: number, length: number): number {
+function appendToLast(pipe: Pipe, caller: Caller, address: number, length: number): number {
   const last = pipe.buffers.at(-1);
   if (last === undefined || length === 0 || last.end + length > PAGE_SIZE) return 0;
-  if (copyFromUser(thread, address, last.bytes.subarray(last.end, last.end + length)) < length) {
+  if (copyFromUser(caller, address, last.bytes.subarray(last.end, last.end + length)) < length) {
     throw new SystemError("EFAULT", "write");
   }
   last.end += length;

@@ -12,6 +12,7 @@ import {
 } from "../hardware/tag-check.ts";
 import { untagged } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
+import type { Caller } from "./mm/address-space.ts";
 import { SIGSEGV, sendSignal } from "./signals.ts";
 import type { Thread } from "./thread.ts";
 
@@ -78,7 +79,7 @@ export function reportAsyncTagFault(thread: Thread): void {
  * The address that a system call's pointer means: without its tag if the thread has the tagged address ABI, as it is
  * otherwise, so that access_ok refuses it (untagged_addr, tagged-address-abi.rst).
  */
-export function userAddress(thread: Thread, address: number): number {
-  if (address < TAG_UNIT || (thread.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
+export function userAddress(caller: Caller, address: number): number {
+  if (address < TAG_UNIT || (caller.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
   return untagged(address);
 }

@@ -11,16 +11,14 @@ import {
 } from "../hardware/layout.ts";
 import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
 import { markDefined } from "../hardware/validity.ts";
-import { type AddressSpace, accessOk } from "./mm/address-space.ts";
+import { type AddressSpace, accessOk, type Caller, type FaultAccount } from "./mm/address-space.ts";
 import { FAULT_DONE, handlePageFault } from "./mm/fault.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { isAccessible } from "./mm/populate.ts";
-import type { Process } from "./process.ts";
 import { userAddress } from "./tagged-address.ts";
-import type { Thread } from "./thread.ts";
 
 /** The frame behind a page of user memory, faulted in for `access`; NO_FRAME if the program itself could not use it so. */
-export function userFrame(space: AddressSpace, charged: Process, page: number, access: number): number {
+export function userFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {
   let entry = space.pageTable.entries[page];
   if (!isAccessible(entry, access)) {
     if (handlePageFault(space, charged, page, access) !== FAULT_DONE) return NO_FRAME;
@@ -30,45 +28,45 @@ export function userFrame(space: AddressSpace, charged: Process, page: number, a
 }
 
 /** Copies from user memory into `target`, page by page. @returns bytes copied before the first that could not be. */
-export function copyFromUser(thread: Thread, address: number, target: Uint8Array): number {
-  return transfer(thread, address, target, ACCESS_LOAD);
+export function copyFromUser(caller: Caller, address: number, target: Uint8Array): number {
+  return transfer(caller, address, target, ACCESS_LOAD);
 }
 
 /** Copies `source` to user memory, page by page. @returns bytes copied before the first that could not be. */
-export function copyToUser(thread: Thread, address: number, source: Uint8Array): number {
-  return transfer(thread, address, source, ACCESS_STORE);
+export function copyToUser(caller: Caller, address: number, source: Uint8Array): number {
+  return transfer(caller, address, source, ACCESS_STORE);
 }
 
 /** How many of `length` bytes at `address` can be read without a fault. */
-export function presentBytes(thread: Thread, address: number, length: number): number {
-  const { pageTable } = thread.process.addressSpace;
-  return countReachable(thread, address, length, (page) => isAccessible(pageTable.entries[page], ACCESS_LOAD));
+export function presentBytes(caller: Caller, address: number, length: number): number {
+  const { pageTable } = caller.process.addressSpace;
+  return countReachable(caller, address, length, (page) => isAccessible(pageTable.entries[page], ACCESS_LOAD));
 }
 
 /** Faults in every page of a buffer for reading (fault_in_readable). @returns bytes before the first page that is refused. */
-export function faultInReadable(thread: Thread, address: number, length: number): number {
-  const { process } = thread;
+export function faultInReadable(caller: Caller, address: number, length: number): number {
+  const { process } = caller;
   const space = process.addressSpace;
-  return countReachable(thread, address, length, (page) => userFrame(space, process, page, ACCESS_LOAD) !== NO_FRAME);
+  return countReachable(caller, address, length, (page) => userFrame(space, process, page, ACCESS_LOAD) !== NO_FRAME);
 }
 
 function countReachable(
-  thread: Thread,
+  caller: Caller,
   address: number,
   length: number,
   isReachable: (page: number) => boolean,
 ): number {
-  const start = userAddress(thread, address);
+  const start = userAddress(caller, address);
   if (!accessOk(start, length)) return 0;
   let at = start;
   while (at < start + length && isReachable(Math.floor(at / PAGE_SIZE))) at += PAGE_SIZE - (at & OFFSET_MASK);
   return Math.min(at - start, length);
 }
 
-function transfer(thread: Thread, address: number, buffer: Uint8Array, access: number): number {
-  const { process } = thread;
+function transfer(caller: Caller, address: number, buffer: Uint8Array, access: number): number {
+  const { process } = caller;
   const space = process.addressSpace;
-  const plain = userAddress(thread, address);
+  const plain = userAddress(caller, address);
   if (!accessOk(plain, buffer.length)) return 0;
   const tag = Math.floor(address / TAG_UNIT);
   let done = 0;
@@ -77,8 +75,8 @@ function transfer(thread: Thread, address: number, buffer: Uint8Array, access: n
     const room = Math.min(buffer.length - done, PAGE_SIZE - (at & OFFSET_MASK));
     const frame = userFrame(space, process, Math.floor(at / PAGE_SIZE), access);
     if (frame === NO_FRAME) break;
-    const bytes = checkedBytes(thread, at, room, tag, access);
-    const { ram } = process.kernel.machine;
+    const bytes = checkedBytes(caller, at, room, tag, access);
+    const { ram } = process.addressSpace.kernel.machine;
     const position = ram.positionOf(frame) + (at & OFFSET_MASK);
     const bank = ram.bankOf(frame);
     if (access === ACCESS_LOAD) moveForward(buffer, done, bank, position, bytes);
@@ -109,11 +107,17 @@ function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: n
  * How many of `bytes` at `address`, all on one page that is there, the thread's own tag checks would allow: the kernel checks
  * its copies where a mismatch would be synchronous, whatever TCO is, and never raises a signal for it.
  */
-function checkedBytes(thread: Thread, address: number, bytes: number, tag: number, access: number): number {
-  const { memory, process } = thread;
+function checkedBytes(caller: Caller, address: number, bytes: number, tag: number, access: number): number {
+  const { memory, process } = caller;
   const entry = memory.pageTable.entries[Math.floor(address / PAGE_SIZE)];
   if ((entry & PTE_MTE) === 0 || !faultsSynchronously(memory.tagCheckMode, access)) return bytes;
   const offset = address & OFFSET_MASK;
-  const mismatch = findTagMismatch(process.kernel.machine.ram, entry >>> PTE_FRAME_SHIFT, offset, bytes, tag);
+  const mismatch = findTagMismatch(
+    process.addressSpace.kernel.machine.ram,
+    entry >>> PTE_FRAME_SHIFT,
+    offset,
+    bytes,
+    tag,
+  );
   return Math.min(bytes, mismatch - offset);
 }

@@ -5,7 +5,7 @@ import { PAGE_SIZE, PTE_ANON, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layou
 import { untagged } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
-import { type AddressSpace, TASK_SIZE_PAGES } from "./mm/address-space.ts";
+import { type AddressSpace, type Caller, TASK_SIZE_PAGES } from "./mm/address-space.ts";
 import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./mm/file.ts";
 import { type CleanPage, NO_FRAME, zeroPage } from "./mm/frames.ts";
 import { installEntry, makeEntry } from "./mm/pte.ts";
@@ -50,7 +50,7 @@ class Userfaultfd {
     this.file = openFile({
       path: "anon_inode:[userfaultfd]",
       seekable: false,
-      read: (thread, _file, address, length) => readMessage(this, thread, address, length),
+      read: (caller, _file, address, length) => readMessage(this, caller, address, length),
       release: () => {
         setMissing(this.space, 0, TASK_SIZE_PAGES, 0);
         closed();
@@ -257,14 +257,14 @@ function pageOf(bytes: Uint8Array): CleanPage {
 }
 
 /** read(2): one message, or EAGAIN where a real thread would sleep. */
-function readMessage(uffd: Userfaultfd, thread: Thread, address: number, length: number): number {
+function readMessage(uffd: Userfaultfd, caller: Caller, address: number, length: number): number {
   if (!uffd.isReady || length < UFFD_MESSAGE_BYTES) throw new SystemError("EINVAL", "read");
   const page = uffd.pending.shift();
   if (page === undefined) throw new SystemError("EAGAIN", "read");
   const message = new Uint8Array(UFFD_MESSAGE_BYTES);
   message[0] = UFFD_EVENT_PAGEFAULT;
   new DataView(message.buffer).setBigUint64(16, BigInt(page) * BigInt(PAGE_SIZE), true);
-  if (copyToUser(thread, address, message) < UFFD_MESSAGE_BYTES) throw new SystemError("EFAULT", "read");
+  if (copyToUser(caller, address, message) < UFFD_MESSAGE_BYTES) throw new SystemError("EFAULT", "read");
   return UFFD_MESSAGE_BYTES;
 }
 

@@ -59,6 +59,15 @@ export interface FaultAccount {
   minorFaults: number;
 }
 
+/** The thread that makes a call, as far as copies between its memory and the kernel need it (uaccess.ts). */
+export interface Caller {
+  /** The word of PR_SET_TAGGED_ADDR_CTRL: whether its pointers may have tags. */
+  readonly taggedAddressControl: number;
+  /** Its load/store unit, whose tag checks the copies follow. */
+  readonly memory: Memory;
+  readonly process: FaultAccount & { readonly addressSpace: AddressSpace };
+}
+
 /**
  * Invariants: `totalPages` is the sum of the areas' pages, `dataPages` of the private writable ones, `rssAnonymous` +
  * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.

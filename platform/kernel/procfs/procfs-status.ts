@@ -2,7 +2,6 @@
 // Lines about what is not simulated (scheduling, NUMA nodes) are left out; docs/divergences.md lists them.
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
-import type { Process } from "../process.ts";
 
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
 /** Programs run as an ordinary user, alone in its group. */
@@ -13,13 +12,31 @@ const CAP_IPC_LOCK = 14;
 /** Descriptors that a table has room for at first (NR_OPEN_DEFAULT); it grows by doubling. */
 const FIRST_DESCRIPTORS = 64;
 
+/** What is printed of a process. */
+export interface PrintedProcess {
+  readonly pid: number;
+  readonly name: string;
+  readonly parent: PrintedProcess | null;
+  readonly exitStatus: number | null;
+  readonly addressSpace: AddressSpace;
+  readonly fds: { numbers(): readonly number[] };
+  readonly threads: { readonly length: number };
+  readonly mainThread: {
+    readonly signalMask: {
+      readonly blockedSignals: readonly number[];
+      pendingFor(whom: "thread" | "process"): readonly number[];
+    };
+  };
+  readonly signalActions: { readonly ignored: readonly number[]; readonly caught: readonly number[] };
+}
+
 /** The text of /proc/PID/status, in Linux 6.18's order. A process that has ended has no memory to tell about. */
-export function statusText(process: Process): string {
+export function statusText(process: PrintedProcess): string {
   const memory = process.exitStatus === null ? memoryLines(process.addressSpace) : "";
   return `${identityLines(process)}${memory}Threads:\t${process.threads.length}\n${signalLines(process)}${rightsLines(process)}`;
 }
 
-function identityLines(process: Process): string {
+function identityLines(process: PrintedProcess): string {
   const { pid } = process;
   const leader = oldestAncestor(process).pid;
   const parent = process.parent?.exitStatus === null ? process.parent.pid : 0;
@@ -46,13 +63,13 @@ function identityLines(process: Process): string {
 }
 
 /** Nobody calls setsid here: a process that was not forked leads the session and the group of all that descend from it. */
-function oldestAncestor(process: Process): Process {
-  let oldest = process;
+function oldestAncestor(process: PrintedProcess): PrintedProcess {
+  let oldest: PrintedProcess = process;
   while (oldest.parent !== null) oldest = oldest.parent;
   return oldest;
 }
 
-function descriptorRoom(process: Process): number {
+function descriptorRoom(process: PrintedProcess): number {
   if (process.exitStatus !== null) return 0;
   const slots = Math.max(-1, ...process.fds.numbers()) + 1;
   return Math.max(FIRST_DESCRIPTORS, 2 ** Math.ceil(Math.log2(Math.max(1, slots))));
@@ -90,7 +107,7 @@ export function pageTablePages(space: AddressSpace): number {
   return blocks === 0 ? 0 : blocks + Math.ceil(blocks / 512) + 2;
 }
 
-function signalLines(process: Process): string {
+function signalLines(process: PrintedProcess): string {
   const { signalMask } = process.mainThread;
   const { signalActions } = process;
   const mask = (name: string, signals: readonly number[]) => `${name}:\t${bits(signals.map((signal) => signal - 1))}\n`;
@@ -103,8 +120,8 @@ function signalLines(process: Process): string {
   );
 }
 
-function rightsLines(process: Process): string {
-  const held = bits(process.kernel.capabilities.ipcLock ? [CAP_IPC_LOCK] : []);
+function rightsLines(process: PrintedProcess): string {
+  const held = bits(process.addressSpace.kernel.capabilities.ipcLock ? [CAP_IPC_LOCK] : []);
   const none = bits([]);
   return (
     `CapInh:\t${none}\n` +

@@ -1,14 +1,13 @@
 // /proc/PID: which text is which file. Each has Linux's layout to the column and is made in a file of its own:
 // procfs-maps.ts, procfs-smaps.ts, procfs-status.ts; pagemap, which is no text, in procfs-pagemap.ts. All only read.
-import type { Process } from "../process.ts";
 import { mapsText } from "./procfs-maps.ts";
 import { rollupText, smapsText } from "./procfs-smaps.ts";
-import { statmText, statusText } from "./procfs-status.ts";
+import { type PrintedProcess, statmText, statusText } from "./procfs-status.ts";
 
 export type ProcFile = "maps" | "smaps" | "smaps_rollup" | "status" | "statm";
 
 /** The text of /proc/PID/<file>. Costs areas and, but for maps, touched pages. */
-export function procFile(process: Process, file: ProcFile): string {
+export function procFile(process: PrintedProcess, file: ProcFile): string {
   switch (file) {
     case "maps":
       return mapsText(process.addressSpace);
