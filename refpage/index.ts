@@ -1,4 +1,5 @@
 // Entry point "refheap/kernel": machine, kernel, processes and reference pages, for those who try a kernel interface.
+
 export { type CounterSnapshot, Counters } from "../platform/hardware/counters.ts";
 export { BusError, IllegalInstruction, SegmentationFault } from "../platform/hardware/faults.ts";
 export { ADDRESS_LIMIT, GRANULE_SIZE, PAGE_SIZE, TAG_UNIT } from "../platform/hardware/layout.ts";
@@ -6,6 +7,14 @@ export { Machine, type MachineOptions } from "../platform/hardware/machine.ts";
 export { Memory } from "../platform/hardware/memory.ts";
 export { ERRNO, type ErrnoCode, OutOfMemoryError, SystemError } from "../platform/kernel/abi/errors.ts";
 export * from "../platform/kernel/abi/mman.ts";
+export {
+  PR_GET_TAGGED_ADDR_CTRL,
+  PR_MTE_TAG_SHIFT,
+  PR_MTE_TCF_ASYNC,
+  PR_MTE_TCF_SYNC,
+  PR_SET_TAGGED_ADDR_CTRL,
+  PR_TAGGED_ADDR_ENABLE,
+} from "../platform/kernel/abi/prctl.ts";
 export * from "../platform/kernel/abi/rlimit.ts";
 export {
   F_DUPFD,
@@ -28,15 +37,8 @@ export { type CgroupOptions, MemoryCgroup } from "../platform/kernel/mm/cgroup.t
 export { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/mm/file.ts";
 export type { InitialisationPolicy } from "../platform/kernel/mm/frames.ts";
 export { PinnedPages } from "../platform/kernel/mm/gup.ts";
-export { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../platform/kernel/prctl.ts";
 export { Process, type ProcessOptions } from "../platform/kernel/process.ts";
 export { SIGBUS, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGUSR1 } from "../platform/kernel/signals.ts";
-export {
-  PR_MTE_TAG_SHIFT,
-  PR_MTE_TCF_ASYNC,
-  PR_MTE_TCF_SYNC,
-  PR_TAGGED_ADDR_ENABLE,
-} from "../platform/kernel/tagged-address.ts";
 export { Thread } from "../platform/kernel/thread.ts";
 export { installRefpage, type RefpageOptions, SYS_refpage_create, SYS_refpage_create2 } from "./install.ts";
 export { createKernel, refpage_create, refpage_create2 } from "./kernel.ts";

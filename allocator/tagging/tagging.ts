@@ -2,14 +2,14 @@
 // Tags of small chunks are in tagged-allocator.ts, of large ones in tagged-secondary.ts, reports in tag-fault.ts.
 
 import type { Machine } from "../../platform/hardware/machine.ts";
-import { PR_SET_TAGGED_ADDR_CTRL } from "../../platform/kernel/prctl.ts";
-import type { Process } from "../../platform/kernel/process.ts";
 import {
   PR_MTE_TAG_SHIFT,
   PR_MTE_TCF_ASYNC,
   PR_MTE_TCF_SYNC,
+  PR_SET_TAGGED_ADDR_CTRL,
   PR_TAGGED_ADDR_ENABLE,
-} from "../../platform/kernel/tagged-address.ts";
+} from "../../platform/kernel/abi/prctl.ts";
+import type { Process } from "../../platform/kernel/process.ts";
 import type { HeapConfig } from "../options/config.ts";
 import type { Tagging } from "../options/options.ts";
 

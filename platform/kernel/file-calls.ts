@@ -10,9 +10,9 @@ import { O_ACCMODE, O_CLOEXEC, O_NONBLOCK, type OpenFile } from "./mm/file.ts";
 import { punchHole, truncate } from "./mm/shmem.ts";
 import { createPipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
-import { reportAsyncTagFault, userAddress } from "./tagged-address.ts";
+import { reportAsyncTagFault } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { copyFromUser } from "./uaccess.ts";
+import { copyFromUser, userAddress } from "./uaccess.ts";
 import { reportForbiddenOutput, reportUndefinedInput } from "./user-validity.ts";
 
 /** memfd_create(2) flags. */

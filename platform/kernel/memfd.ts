@@ -2,8 +2,7 @@
 // What memory needs of them, length and pages and shared anonymous objects, is mm/shmem.ts.
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
-import type { Kernel } from "./kernel.ts";
-import type { Caller } from "./mm/address-space.ts";
+import type { Caller, KernelServices } from "./mm/address-space.ts";
 import { type FileOperations, O_RDWR, type OpenFile } from "./mm/file.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { Inode, pageIndexOf } from "./mm/inode.ts";
@@ -20,12 +19,18 @@ function memfdOperations(path: string): FileOperations {
 }
 
 /** A second open of the same file, with its own access mode and position. */
-export function openInode(kernel: Kernel, inode: Inode, path: string, flags: number, syscall = "open"): OpenFile {
+export function openInode(
+  kernel: KernelServices,
+  inode: Inode,
+  path: string,
+  flags: number,
+  syscall = "open",
+): OpenFile {
   return openShmem(kernel, inode, memfdOperations(path), flags, syscall);
 }
 
 /** A new file of `size` bytes, open for reading and writing. @throws SystemError ENFILE */
-export function createMemfd(kernel: Kernel, name: string, flags: number): OpenFile {
+export function createMemfd(kernel: KernelServices, name: string, flags: number): OpenFile {
   return openInode(
     kernel,
     new Inode(kernel.frames, kernel.nextInodeNumber(), 0),

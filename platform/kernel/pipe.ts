@@ -2,8 +2,7 @@
 // Nothing blocks: where a real program would sleep, a call fails with EAGAIN.
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
-import type { Kernel } from "./kernel.ts";
-import type { Caller } from "./mm/address-space.ts";
+import type { Caller, KernelServices } from "./mm/address-space.ts";
 import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./mm/file.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 
@@ -24,7 +23,7 @@ class Pipe {
 }
 
 /** Both ends of a new pipe. @throws SystemError ENFILE */
-export function createPipe(kernel: Kernel, flags: number): { reader: OpenFile; writer: OpenFile } {
+export function createPipe(kernel: KernelServices, flags: number): { reader: OpenFile; writer: OpenFile } {
   const pipe = new Pipe();
   const path = `pipe:[${kernel.nextInodeNumber()}]`;
   const readEnd: FileOperations = {

@@ -1,11 +1,9 @@
 // prctl(2): options that act on the calling thread. Tag checks are the only ones that this machine needs.
-// What the control word does is tagged-address.ts; here are the numbers and the shell.
+// What the control word does is tagged-address.ts, the numbers are abi/prctl.ts; here is the shell.
 import { SystemError } from "./abi/errors.ts";
+import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "./abi/prctl.ts";
 import { setTaggedAddressControl } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-
-export const PR_SET_TAGGED_ADDR_CTRL = 55;
-export const PR_GET_TAGGED_ADDR_CTRL = 56;
 
 /** @throws SystemError EINVAL: an option that is not simulated, bits that the CPU does not know, or unused arguments not 0. */
 export function prctl(thread: Thread, option: number, a: number, b: number, c: number, d: number): number {

@@ -8,9 +8,8 @@ import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { pinnableFrame } from "./mm/gup.ts";
 import type { Process } from "./process.ts";
-import { userAddress } from "./tagged-address.ts";
 import type { Thread } from "./thread.ts";
-import { copyFromUser, copyToUser } from "./uaccess.ts";
+import { copyFromUser, copyToUser, userAddress } from "./uaccess.ts";
 import { reportUndefinedInput } from "./user-validity.ts";
 
 /** A piece of memory: address and length in bytes. */

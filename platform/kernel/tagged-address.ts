@@ -2,7 +2,6 @@
 // report at kernel entry (arch/arm64/kernel/mte.c). Which pointers a call takes with a tag is the call's own business.
 
 import { SegmentationFault } from "../hardware/faults.ts";
-import { TAG_UNIT } from "../hardware/layout.ts";
 import {
   TAG_CHECK_ASYMM,
   TAG_CHECK_ASYNC,
@@ -10,19 +9,11 @@ import {
   TAG_CHECK_SYNC,
   type TagCheckMode,
 } from "../hardware/tag-check.ts";
-import { untagged } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
-import type { Caller } from "./mm/address-space.ts";
+import { PR_MTE_TAG_SHIFT, PR_MTE_TCF_ASYNC, PR_MTE_TCF_SYNC, PR_TAGGED_ADDR_ENABLE } from "./abi/prctl.ts";
 import { SIGSEGV, sendSignal } from "./signals.ts";
 import type { Thread } from "./thread.ts";
 
-/** Bits of the control word (include/uapi/linux/prctl.h). */
-export const PR_TAGGED_ADDR_ENABLE = 1;
-/** Tag-check modes; both together leave the choice to the CPU's preference. */
-export const PR_MTE_TCF_SYNC = 2;
-export const PR_MTE_TCF_ASYNC = 4;
-/** The include mask of IRG: one bit a tag, from this bit on. */
-export const PR_MTE_TAG_SHIFT = 3;
 const ALL_TAGS = 0xffff;
 const PR_MTE_TCF_MASK = PR_MTE_TCF_SYNC | PR_MTE_TCF_ASYNC;
 const PR_MTE_TAG_MASK = ALL_TAGS << PR_MTE_TAG_SHIFT;
@@ -73,13 +64,4 @@ export function reportAsyncTagFault(thread: Thread): void {
   const fault = new SegmentationFault("SEGV_MTEAERR", 0, "store");
   thread.process.kernel.counters.segmentationFaults++;
   sendSignal(thread, { signal: SIGSEGV, code: fault.code, address: 0, access: null }, fault);
-}
-
-/**
- * The address that a system call's pointer means: without its tag if the thread has the tagged address ABI, as it is
- * otherwise, so that access_ok refuses it (untagged_addr, tagged-address-abi.rst).
- */
-export function userAddress(caller: Caller, address: number): number {
-  if (address < TAG_UNIT || (caller.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
-  return untagged(address);
 }

@@ -11,11 +11,21 @@ import {
 } from "../hardware/layout.ts";
 import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
 import { markDefined } from "../hardware/validity.ts";
+import { untagged } from "./abi/arguments.ts";
+import { PR_TAGGED_ADDR_ENABLE } from "./abi/prctl.ts";
 import { type AddressSpace, accessOk, type Caller, type FaultAccount } from "./mm/address-space.ts";
 import { FAULT_DONE, handlePageFault } from "./mm/fault.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { isAccessible } from "./mm/populate.ts";
-import { userAddress } from "./tagged-address.ts";
+
+/**
+ * The address that a system call's pointer means: without its tag if the thread has the tagged address ABI, as it is
+ * otherwise, so that access_ok refuses it (untagged_addr, tagged-address-abi.rst).
+ */
+export function userAddress(caller: Caller, address: number): number {
+  if (address < TAG_UNIT || (caller.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
+  return untagged(address);
+}
 
 /** The frame behind a page of user memory, faulted in for `access`; NO_FRAME if the program itself could not use it so. */
 export function userFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {

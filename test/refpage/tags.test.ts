@@ -1,4 +1,5 @@
 // Tags of reference pages (R6, R7): copied at creation, uniform tag over zeroes as DC GZVA, pattern and tag together, clean loads.
+
 import { beforeEach, describe, expect, test } from "vitest";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
@@ -12,8 +13,8 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../platform/kernel/abi/mman.ts";
+import { PR_SET_TAGGED_ADDR_CTRL } from "../../platform/kernel/abi/prctl.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
-import { PR_SET_TAGGED_ADDR_CTRL } from "../../platform/kernel/prctl.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { createKernel, refpage_create, refpage_create2 } from "../../refpage/kernel.ts";
 

@@ -1,17 +1,19 @@
 // System calls as recorded cases make them: reads and writes through a memfd, the control word, and the signals that arrive.
 // Which steps there are is in cases.ts and scripts.ts.
+
 import { withoutTag } from "../../../platform/hardware/tags.ts";
 import { SystemError } from "../../../platform/kernel/abi/errors.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
-import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
-import type { Process } from "../../../platform/kernel/process.ts";
-import { SA_SIGINFO, SIGSEGV, type SignalInfo } from "../../../platform/kernel/signals.ts";
 import {
+  PR_GET_TAGGED_ADDR_CTRL,
   PR_MTE_TAG_SHIFT,
   PR_MTE_TCF_ASYNC,
   PR_MTE_TCF_SYNC,
+  PR_SET_TAGGED_ADDR_CTRL,
   PR_TAGGED_ADDR_ENABLE,
-} from "../../../platform/kernel/tagged-address.ts";
+} from "../../../platform/kernel/abi/prctl.ts";
+import type { Process } from "../../../platform/kernel/process.ts";
+import { SA_SIGINFO, SIGSEGV, type SignalInfo } from "../../../platform/kernel/signals.ts";
 import { fnv1a, patternBytes } from "./observed.ts";
 import { AREA } from "./program.ts";
 

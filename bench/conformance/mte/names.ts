@@ -1,7 +1,8 @@
 // Names in recorded cases and the numbers they stand for: options, protections, advice, flags, modes, signals' flags.
 // A name that is in no table is the file's mistake, and is said to be one.
+
 import * as mman from "../../../platform/kernel/abi/mman.ts";
-import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
+import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/abi/prctl.ts";
 import { SA_EXPOSE_TAGBITS, SA_SIGINFO } from "../../../platform/kernel/signals.ts";
 
 /** A line that is no recorded case, or a step that the format does not have. */

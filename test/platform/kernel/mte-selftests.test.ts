@@ -1,5 +1,6 @@
 // What Linux's own MTE self-tests check (tools/testing/selftests/arm64/mte), as behaviours of this kernel.
 // "Good": filling the buffer through its pointer raises nothing. "Caught": a byte beyond faults (sync) or is reported (async).
+
 import { beforeEach, describe, expect, test } from "vitest";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import * as mte from "../../../platform/hardware/mte.ts";
@@ -13,8 +14,8 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../../platform/kernel/abi/mman.ts";
+import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/abi/prctl.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
-import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { SIGSEGV, type SignalInfo } from "../../../platform/kernel/signals.ts";
 

@@ -1,4 +1,5 @@
 // Allocation tags in the kernel, beyond the recorded cases: machines without MTE, zeroing, ptrace, dumps, signals, exhaustion.
+
 import { beforeEach, describe, expect, test } from "vitest";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
@@ -13,9 +14,9 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../../platform/kernel/abi/mman.ts";
+import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/abi/prctl.ts";
 import { dumpMemory } from "../../../platform/kernel/core-dump.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
-import { PR_GET_TAGGED_ADDR_CTRL, PR_SET_TAGGED_ADDR_CTRL } from "../../../platform/kernel/prctl.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { PTRACE_PEEKMTETAGS, PTRACE_POKEMTETAGS } from "../../../platform/kernel/ptrace-tags.ts";
 import { SIG_BLOCK, SIG_UNBLOCK, SIGKILL, SIGSEGV, SIGUSR1 } from "../../../platform/kernel/signals.ts";

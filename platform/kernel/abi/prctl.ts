@@ -1,0 +1,13 @@
+// Options of prctl(2) and the bits of the tagged address control word, by their own names and values (linux/prctl.h).
+// Nothing but numbers; what they do is ../prctl.ts and ../tagged-address.ts.
+
+export const PR_SET_TAGGED_ADDR_CTRL = 55;
+export const PR_GET_TAGGED_ADDR_CTRL = 56;
+
+/** Pointers of system calls may have a tag. */
+export const PR_TAGGED_ADDR_ENABLE = 1;
+/** Tag-check modes; both together leave the choice to the CPU's preference. */
+export const PR_MTE_TCF_SYNC = 2;
+export const PR_MTE_TCF_ASYNC = 4;
+/** The include mask of IRG: one bit a tag, from this bit on. */
+export const PR_MTE_TAG_SHIFT = 3;
