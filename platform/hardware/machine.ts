@@ -14,6 +14,11 @@ export interface MachineOptions {
   readonly gzvaBlockBytes?: number;
   /** Whether RAM keeps one validity bit a byte, for finding reads of uninitialised memory. Default false. */
   readonly shadow?: boolean;
+  /**
+   * Host memory that RAM lies in, from its begin: all zeroes, at least `memoryBytes` (at most 4 GiB) long, and never detached. Thus
+   * other code of the host, a WebAssembly module, can work in the machine's RAM. Default: RAM has memory of its own.
+   */
+  readonly buffer?: ArrayBuffer;
 }
 
 const GIB = 2 ** 30;
@@ -31,7 +36,7 @@ export class Machine {
   private noPages: PageTable | null = null;
 
   /** @throws RangeError for a size, or block, that no machine has. */
-  constructor({ memoryBytes = GIB, mte = true, gzvaBlockBytes = 64, shadow = false }: MachineOptions = {}) {
+  constructor({ memoryBytes = GIB, mte = true, gzvaBlockBytes = 64, shadow = false, buffer }: MachineOptions = {}) {
     if (
       !Number.isSafeInteger(memoryBytes) ||
       memoryBytes % PAGE_SIZE !== 0 ||
@@ -45,12 +50,17 @@ export class Machine {
     if (![16, 32, 64, 128, 256, 512, 1024, 2048].includes(gzvaBlockBytes)) {
       throw new RangeError(`gzvaBlockBytes: ${gzvaBlockBytes} is not a power of two from 16 to 2048`);
     }
+    if (buffer !== undefined && (memoryBytes > 4 * GIB || buffer.byteLength < memoryBytes)) {
+      throw new RangeError(
+        `buffer: ${buffer.byteLength} bytes cannot hold ${memoryBytes} bytes of RAM (at most 4 GiB)`,
+      );
+    }
     this.memoryBytes = memoryBytes;
     this.frameCount = memoryBytes / PAGE_SIZE;
     this.mte = mte;
     this.shadow = shadow;
     this.gzvaBlockBytes = gzvaBlockBytes;
-    this.ram = new PhysicalMemory({ memoryBytes, mte, shadow, gzvaBlockBytes });
+    this.ram = new PhysicalMemory({ memoryBytes, mte, shadow, gzvaBlockBytes, buffer });
   }
 
   takePageTable(): PageTable {

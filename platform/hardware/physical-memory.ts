@@ -23,6 +23,8 @@ export interface PhysicalMemoryOptions {
   readonly shadow: boolean;
   /** DCZID_EL0.BS in bytes: what one DC GVA, DC GZVA or DC ZVA writes. */
   readonly gzvaBlockBytes: number;
+  /** Host memory that the first bank lies in, all zeroes, at least `memoryBytes` long; absent: the bank gets its own. */
+  readonly buffer?: ArrayBuffer;
 }
 
 const NO_BANK = new Uint8Array(0);
@@ -46,12 +48,13 @@ export class PhysicalMemory {
   /** A byte a frame: 0 only if all its bytes are defined. */
   readonly mayBeUndefined: Uint8Array;
 
-  constructor({ memoryBytes, mte, shadow, gzvaBlockBytes }: PhysicalMemoryOptions) {
+  constructor({ memoryBytes, mte, shadow, gzvaBlockBytes, buffer }: PhysicalMemoryOptions) {
     this.gzvaBlockBytes = gzvaBlockBytes;
     this.frameCount = memoryBytes / PAGE_SIZE;
     this.banks = Array.from({ length: Math.ceil(memoryBytes / BANK_BYTES) }, () => NO_BANK);
     this.views = this.banks.map((bank) => new DataView(bank.buffer));
-    this.makeBank(0);
+    if (buffer === undefined) this.makeBank(0);
+    else this.setBank(0, new Uint8Array(buffer, 0, memoryBytes));
     this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
     this.tagWords = new Int32Array(this.tags.buffer);
     this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
@@ -74,9 +77,12 @@ export class PhysicalMemory {
   /** Banks behind the first are made when they are first used: the host collects garbage at each, some milliseconds long. */
   private makeBank(index: number): Uint8Array {
     const bytes = Math.min(BANK_BYTES, this.frameCount * PAGE_SIZE - index * BANK_BYTES);
-    const bank = new Uint8Array(bytes);
+    return this.setBank(index, new Uint8Array(bytes));
+  }
+
+  private setBank(index: number, bank: Uint8Array): Uint8Array {
     this.banks[index] = bank;
-    this.views[index] = new DataView(bank.buffer);
+    this.views[index] = new DataView(bank.buffer, 0, bank.length);
     return bank;
   }
 

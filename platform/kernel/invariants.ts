@@ -14,7 +14,6 @@ import {
 import { checkFiles } from "./invariants-files.ts";
 import type { Kernel } from "./kernel.ts";
 import type { AddressSpace } from "./mm/address-space.ts";
-import { ZERO_FRAME } from "./mm/frames.ts";
 import { isDataMapping, VM_ACCOUNT, VM_WRITE } from "./mm/vm-flags.ts";
 import type { Process } from "./process.ts";
 
@@ -28,7 +27,7 @@ export function checkKernelInvariants(kernel: Kernel): void {
     accounted += accountedPages(process.addressSpace);
   }
   const references = Int32Array.from(mapCounts, (mapped, frame) => mapped + kernel.frames.pins[frame]);
-  references[ZERO_FRAME]++;
+  references[kernel.frames.reservedFrame]++;
   accounted += checkFiles(kernel, references);
   for (const holder of kernel.frameHolders) for (const frame of holder()) references[frame]++;
   if (accounted !== kernel.committedPages) {
@@ -122,11 +121,11 @@ function checkEntry(space: AddressSpace, id: number, page: number, entry: number
   if ((entry & PTE_DBM) !== 0 && (vmas.flags[id] & VM_WRITE) === 0) {
     throw new Error(`${who}: page ${page} would take a store but its area would not`);
   }
-  if ((entry & PTE_SPECIAL) !== 0 && frame !== vmas.cleanPages[id].frame) {
-    throw new Error(
-      `${who}: page ${page} is special with frame ${frame}, but the clean page is ${vmas.cleanPages[id].frame}`,
-    );
-  }
+  const cleanFrame = space.kernel.frames.cleanFrame(vmas.cleanPages[id], page);
+  if ((entry & PTE_SPECIAL) !== 0 && frame !== cleanFrame)
+    throw new Error(`${who}: page ${page} is special with frame ${frame}, but the clean page is ${cleanFrame}`);
+  if ((entry & PTE_ANON) !== 0 && page < space.kernel.frames.homeFrames && frame !== page)
+    throw new Error(`${who}: page ${page} has frame ${frame} and is not at home`);
   if ((entry & (PTE_SPECIAL | PTE_WRITE)) === (PTE_SPECIAL | PTE_WRITE))
     throw new Error(`${who}: clean page ${page} is writable`);
   const takesStores = (entry & (PTE_WRITE | PTE_DBM)) !== 0;

@@ -34,6 +34,11 @@ export interface KernelOptions {
   readonly syscalls?: Architecture;
   /** Whether processes may lock memory without limit (CAP_IPC_LOCK). Default false. */
   readonly ipcLock?: boolean;
+  /**
+   * Pages below this have the frame of the same number, in the one process that then may use them (FrameAllocator). Fewer than
+   * the machine's frames; 0, the default: any page has any frame.
+   */
+  readonly homeFrames?: number;
 }
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
@@ -75,6 +80,7 @@ export class Kernel implements KernelServices {
       maxMapCount = 65530,
       fileMax = 65536,
       syscalls = "x86-64",
+      homeFrames = 0,
     } = options;
     if (!INITIALISATION_POLICIES.includes(initialisation)) {
       throw new RangeError(`initialisation: "${initialisation}" is none of ${INITIALISATION_POLICIES.join(", ")}`);
@@ -83,13 +89,15 @@ export class Kernel implements KernelServices {
     if (syscalls !== "x86-64" && syscalls !== "arm64") {
       throw new RangeError(`syscalls: "${String(syscalls)}" is none of x86-64, arm64`);
     }
-    for (const [name, value] of Object.entries({ maxMapCount, fileMax, overcommitRatio })) {
+    for (const [name, value] of Object.entries({ maxMapCount, fileMax, overcommitRatio, homeFrames })) {
       if (!Number.isSafeInteger(value) || value < 0)
         throw new RangeError(`${name}: ${value} is not a whole number from 0`);
     }
     this.machine = machine instanceof Machine ? machine : new Machine(machine);
+    if (homeFrames >= this.machine.frameCount)
+      throw new RangeError(`homeFrames: ${homeFrames} leaves none of ${this.machine.frameCount} frames to the kernel`);
     this.counters = this.machine.counters;
-    this.frames = new FrameAllocator(this.machine, initialisation);
+    this.frames = new FrameAllocator(this.machine, initialisation, homeFrames);
     this.architecture = syscalls;
     this.systemCalls = new SystemCallTable(syscalls);
     this.overcommit = overcommit;

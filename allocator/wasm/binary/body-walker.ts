@@ -42,7 +42,7 @@ import {
   PUSHES,
   UNKNOWN,
 } from "./instructions.ts";
-import { typeOfFunction } from "./module.ts";
+import { type FunctionType, typeOfFunction } from "./module.ts";
 import { ModuleError } from "./module-error.ts";
 
 const NO_TYPES = new Uint8Array(0);
@@ -112,6 +112,21 @@ export class BodyWalker extends BodyReader {
     return this.blockHeights[this.depth - 1];
   }
 
+  /** Types that the current block took from the stack, and leaves there at its end. */
+  get blockParams(): Uint8Array {
+    return this.paramsOf(this.blockTypes[this.depth - 1]);
+  }
+
+  get blockResults(): Uint8Array {
+    return this.resultsOf(this.blockTypes[this.depth - 1]);
+  }
+
+  /** Type of the function that a call, direct or by table, calls. */
+  get callee(): FunctionType {
+    const isDirect = this.opcode === OP_CALL || this.opcode === OP_RETURN_CALL;
+    return isDirect ? this.calleeType(this.first) : this.blockFunctionType(this.first);
+  }
+
   /** Opcode, stack height and types of the block that label `label` (0: the innermost) leaves or repeats. */
   labelOpcode(label: number): number {
     return this.blockOpcodes[this.blockOf(label)];
@@ -147,7 +162,7 @@ export class BodyWalker extends BodyReader {
     return this.blockFunctionType(type).results;
   }
 
-  private blockFunctionType(type: number) {
+  private blockFunctionType(type: number): FunctionType {
     if (type >= this.module.types.length) throw new ModuleError("malformed", `there is no type ${type}`, this.start);
     return this.module.types[type];
   }
@@ -244,11 +259,11 @@ export class BodyWalker extends BodyReader {
         this.applySelect(opcode);
         break;
       case OP_CALL:
-        this.applyCall(this.calleeType(this.first));
+        this.applyCall(this.callee);
         break;
       case OP_CALL_INDIRECT:
         this.pop();
-        this.applyCall(this.blockFunctionType(this.first));
+        this.applyCall(this.callee);
         break;
       case OP_TABLE_GET:
         this.pop();
@@ -329,12 +344,12 @@ export class BodyWalker extends BodyReader {
     else this.push(first === UNKNOWN ? second : first);
   }
 
-  private applyCall({ params, results }: { params: Uint8Array; results: Uint8Array }): void {
+  private applyCall({ params, results }: FunctionType): void {
     this.popMany(params.length);
     this.pushAll(results);
   }
 
-  private calleeType(index: number) {
+  private calleeType(index: number): FunctionType {
     if (index >= this.module.functionTypes.length)
       throw new ModuleError("malformed", `there is no function ${index}`, this.start);
     return typeOfFunction(this.module, index);

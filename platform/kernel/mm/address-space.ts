@@ -10,7 +10,7 @@ import { SystemError } from "../abi/errors.ts";
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import type { FileOperations, OpenFile } from "./file.ts";
-import type { FrameAllocator } from "./frames.ts";
+import type { CleanPage, FrameAllocator } from "./frames.ts";
 import type { Inode } from "./inode.ts";
 import type { OvercommitMode } from "./overcommit.ts";
 import { isDataMapping, VM_LOCKED } from "./vm-flags.ts";
@@ -69,6 +69,19 @@ export interface Caller {
 }
 
 /**
+ * Keeps the bytes of pages whose frames are at home (FrameAllocator.homeFrames): what a page reads before any store is there
+ * already when it is first touched. Ranges are in pages.
+ */
+export interface HomeKeeper {
+  /** [start, end) was mapped, and reads as `clean` from now on. */
+  mapped(start: number, end: number, clean: CleanPage): void;
+  /** The entries of [start, end) are about to go, and their bytes with them: the pages read as `clean` from then on. */
+  emptied(start: number, end: number, clean: CleanPage): void;
+  /** The permissions of entries in [start, end) changed. */
+  changed(start: number, end: number): void;
+}
+
+/**
  * Invariants: `totalPages` is the sum of the areas' pages, `dataPages` of the private writable ones, `rssAnonymous` +
  * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.
  */
@@ -99,6 +112,10 @@ export class AddressSpace {
   /** How far down the last search for a gap came, and the widest gap above that (unmapped-area.ts). */
   gapCeiling = MMAP_BASE_PAGE;
   gapLargest = 0;
+  /** Kernel-chosen mappings are placed downwards from here. */
+  mmapBase = MMAP_BASE_PAGE;
+  /** Of a process whose pages are at home; it cannot fork or move mappings. */
+  homes: HomeKeeper | null = null;
   startBrk = 0;
   brk = 0;
 

@@ -104,7 +104,8 @@ function spuriousFault(space: AddressSpace): FaultResult {
 /** A load of an untouched page: the area's clean page, read-only and special (do_anonymous_page, R4). */
 function cleanReadFault(space: AddressSpace, id: number, page: number): FaultResult {
   const { vmas } = space;
-  installEntry(space, page, makeEntry(space, vmas.cleanPages[id].frame, vmas.flags[id], PTE_SPECIAL, false));
+  const frame = space.kernel.frames.cleanFrame(vmas.cleanPages[id], page);
+  installEntry(space, page, makeEntry(space, frame, vmas.flags[id], PTE_SPECIAL, false));
   space.kernel.counters.cleanReadFaults++;
   space.cleanLoadObserver?.(page);
   return FAULT_DONE;
@@ -114,7 +115,7 @@ function cleanReadFault(space: AddressSpace, id: number, page: number): FaultRes
 function anonymousWriteFault(space: AddressSpace, id: number, page: number): FaultResult {
   const { vmas, kernel } = space;
   const { frames } = kernel;
-  const frame = frames.allocate(vmas.cleanPages[id], space.cgroup);
+  const frame = frames.allocate(vmas.cleanPages[id], space.cgroup, page);
   if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
   const flags = vmas.flags[id];
   if ((flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
@@ -151,7 +152,9 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, entry:
     return FAULT_DONE;
   }
   const special = (entry & PTE_SPECIAL) !== 0;
-  const copy = special ? frames.allocate(vmas.cleanPages[id], space.cgroup) : frames.allocateCopy(frame, space.cgroup);
+  const copy = special
+    ? frames.allocate(vmas.cleanPages[id], space.cgroup, page)
+    : frames.allocateCopy(frame, space.cgroup);
   if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
   if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);

@@ -28,9 +28,10 @@ import { holdFile } from "./vma-merge.ts";
 
 /**
  * A copy of `parent`. Pages are shared and copied at the first store; pinned pages are copied now.
- * @throws SystemError ENOMEM: overcommit, or no frame for a pinned page; no copy remains then.
+ * @throws SystemError ENOMEM: overcommit, no frame for a pinned page, or pages that are at home; no copy remains then.
  */
 export function forkAddressSpace(parent: AddressSpace): AddressSpace {
+  if (parent.homes !== null) throw new SystemError("ENOMEM", "fork", "each page has one frame, which is not shared");
   const child = new AddressSpace(parent.kernel, new ResourceLimits(parent.limits), parent.cgroup);
   child.startBrk = parent.startBrk;
   child.brk = parent.brk;

@@ -39,12 +39,17 @@ export const zeroPage: CleanPage = {
 /** Frames of the first bank of RAM (physical-memory.ts), the one that fast accesses go to. */
 const FIRST_BANK_FRAMES = 2 ** 20;
 
-/** No frame could be had. */
+/** No frame could be had; where a page is meant: any frame will do. */
 export const NO_FRAME = -1;
 
 /**
- * Invariants: a frame is free exactly if its reference count is 0 and it lies on the free stack or at or beyond
- * `firstUnused`; `freeFrames` counts both; the charges of each cgroup equal the frames that carry its id.
+ * Invariants: a frame is free exactly if its reference count is 0 and it lies on the free stack, at or beyond
+ * `firstUnused`, or below `homeFrames`; `freeFrames` counts all of them; the charges of each cgroup equal the frames that
+ * carry its id.
+ *
+ * With `homeFrames` (of a kernel for one process whose memory something else than a page table reads, such as a WebAssembly
+ * module), page n of the process has frame n and no other. Its bytes are kept by the address space's HomeKeeper, so taking it
+ * counts the initialisation but leaves them alone.
  */
 export class FrameAllocator {
   readonly ram: PhysicalMemory;
@@ -72,10 +77,15 @@ export class FrameAllocator {
   /** Freed frames, the latest on top, so that the host's cache is warm; and the frames that nobody had yet. */
   private readonly freeStack: Int32Array;
   private freeTop = 0;
-  private firstUnused = ZERO_FRAME + 1;
+  private firstUnused: number;
   private failureCountdown = -1;
+  /** Frames from 0 to here belong to the page of the same number; 0: there are no such frames. */
+  readonly homeFrames: number;
+  private usedHomes = 0;
+  /** The frame that never leaves: the zero page, or where the initialisation of frames at home is done and counted. */
+  readonly reservedFrame: number;
 
-  constructor(machine: Machine, policy: InitialisationPolicy) {
+  constructor(machine: Machine, policy: InitialisationPolicy, homeFrames = 0) {
     this.ram = machine.ram;
     this.counters = machine.counters;
     this.policy = policy;
@@ -89,11 +99,14 @@ export class FrameAllocator {
     this.unlockedIn = new Int32Array(this.frameCount);
     this.cgroupIds = new Uint16Array(this.frameCount);
     this.freeStack = new Int32Array(this.frameCount);
-    this.references[ZERO_FRAME] = 1;
+    this.homeFrames = homeFrames;
+    this.reservedFrame = homeFrames === 0 ? ZERO_FRAME : homeFrames;
+    this.firstUnused = this.reservedFrame + 1;
+    this.references[this.reservedFrame] = 1;
   }
 
   get freeFrames(): number {
-    return this.freeTop + this.frameCount - this.firstUnused;
+    return this.freeTop + this.frameCount - this.firstUnused + this.homeFrames - this.usedHomes;
   }
 
   /** Makes the n-th allocation from now fail (1: the next one), once; −1: none. */
@@ -101,13 +114,32 @@ export class FrameAllocator {
     this.failureCountdown = n;
   }
 
-  /** A frame with the content of `clean`, charged to `cgroup`, with one reference; or NO_FRAME. */
-  allocate(clean: CleanPage, cgroup: MemoryCgroup | null): number {
+  /**
+   * A frame with the content of `clean`, charged to `cgroup`, with one reference; or NO_FRAME.
+   * @param page the process's page that it is for, if it is for one
+   */
+  allocate(clean: CleanPage, cgroup: MemoryCgroup | null, page = NO_FRAME): number {
+    if (page < this.homeFrames && page !== NO_FRAME) return this.allocateHome(clean, cgroup, page);
     const frame = this.take(cgroup);
     if (frame === NO_FRAME) return NO_FRAME;
     if (this.policy === "double" && clean !== zeroPage) zeroPage.initialise(this.ram, this.counters, frame);
     clean.initialise(this.ram, this.counters, frame);
     return frame;
+  }
+
+  private allocateHome(clean: CleanPage, cgroup: MemoryCgroup | null, page: number): number {
+    if (this.take(cgroup, page) === NO_FRAME) return NO_FRAME;
+    const { ram, counters, reservedFrame } = this;
+    if (this.policy === "double" && clean !== zeroPage) zeroPage.initialise(ram, counters, reservedFrame);
+    clean.initialise(ram, counters, reservedFrame);
+    ram.copyTags(page, reservedFrame);
+    ram.copyValidity(page, reservedFrame);
+    return page;
+  }
+
+  /** The frame that loads of `page` see before any store. */
+  cleanFrame(clean: CleanPage, page: number): number {
+    return page < this.homeFrames ? page : clean.frame;
   }
 
   /** A frame with the data, tags and validity of `source`, as copy-on-write makes it; or NO_FRAME. */
@@ -151,7 +183,7 @@ export class FrameAllocator {
     this.drains++;
   }
 
-  private take(cgroup: MemoryCgroup | null): number {
+  private take(cgroup: MemoryCgroup | null, home = NO_FRAME): number {
     if (this.failureCountdown >= 0 && --this.failureCountdown === 0) {
       this.failureCountdown = -1;
       return NO_FRAME;
@@ -161,7 +193,10 @@ export class FrameAllocator {
       return NO_FRAME;
     }
     let frame: number;
-    if (this.freeTop > 0) frame = this.freeStack[--this.freeTop];
+    if (home !== NO_FRAME) {
+      frame = home;
+      this.usedHomes++;
+    } else if (this.freeTop > 0) frame = this.freeStack[--this.freeTop];
     else if (this.firstUnused < this.frameCount) frame = this.firstUnused++;
     else return NO_FRAME;
     this.references[frame] = 1;
@@ -182,7 +217,8 @@ export class FrameAllocator {
     this.exclusive[frame] = 0;
     this.dirty[frame] = 0;
     this.unlockedIn[frame] = 0;
-    this.freeStack[this.freeTop++] = frame;
+    if (frame < this.homeFrames) this.usedHomes--;
+    else this.freeStack[this.freeTop++] = frame;
     this.counters.framesFreed++;
   }
 

@@ -225,6 +225,7 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
   if (file === null && mapped !== null) mapped.put();
   space.account(request.flags, pages);
   if ((request.flags & VM_LOCKED) !== 0) space.lockedPages += pages;
+  space.homes?.mapped(start, end, request.cleanPage);
 }
 
 /** Pages of [start, end) that areas cover now, and how many of them are committed. */

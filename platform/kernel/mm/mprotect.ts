@@ -141,4 +141,5 @@ function changeEntries(space: AddressSpace, id: number, start: number, end: numb
     if ((flags & VM_MTE) !== 0) changed |= PTE_MTE | PTE_CHECKED;
     pageTable.entries[page] = changed;
   }
+  space.homes?.changed(start, end);
 }

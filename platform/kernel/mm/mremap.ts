@@ -70,6 +70,7 @@ function checkArguments(space: AddressSpace, { start, oldPages, newPages, target
     throw new SystemError("EINVAL", "mremap", detail);
   };
   if ((flags & ~KNOWN_FLAGS) !== 0) refuse(`flags ${flags}`);
+  if (space.homes !== null) throw new SystemError("ENOMEM", "mremap", "each page has one frame, which does not move");
   if (!Number.isInteger(start)) refuse("unaligned old address");
   if (newPages === 0 || newPages > ARCHITECTURE_TASK_SIZE_PAGES) refuse("new length");
   if (!impliesTarget(flags)) return;

@@ -3,7 +3,7 @@
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_FIXED } from "../abi/mman.ts";
-import { type AddressSpace, MMAP_BASE_PAGE, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
+import { type AddressSpace, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
 import { STACK_GUARD_GAP_PAGES } from "./stack.ts";
 import { VM_GROWSDOWN } from "./vm-flags.ts";
 
@@ -54,10 +54,10 @@ export function getUnmappedArea(
 function findGapTopDown(space: AddressSpace, pages: number): number {
   const { vmas } = space;
   if (pages <= space.gapLargest) {
-    space.gapCeiling = MMAP_BASE_PAGE;
+    space.gapCeiling = space.mmapBase;
     space.gapLargest = 0;
   }
-  let limit = MMAP_BASE_PAGE;
+  let limit = space.mmapBase;
   let below = vmas.findIndex(space.gapCeiling - 1);
   if (below === vmas.count || vmas.startPage[vmas.at(below)] >= space.gapCeiling) below--;
   for (; ; below--) {
@@ -68,13 +68,13 @@ function findGapTopDown(space: AddressSpace, pages: number): number {
       if (above !== -1) limit = Math.min(limit, startWithGap(space, above));
       const start = Math.min(limit, ceiling) - pages;
       if (start >= floor) {
-        space.gapCeiling = above === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, vmas.startPage[above]);
+        space.gapCeiling = above === -1 ? space.mmapBase : Math.min(space.mmapBase, vmas.startPage[above]);
         return start;
       }
     }
     if (below === -1) return -1;
     // Its whole width: a later search may not be held below the guard gap that narrowed it for this one.
-    const end = above === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, vmas.startPage[above]);
+    const end = above === -1 ? space.mmapBase : Math.min(space.mmapBase, vmas.startPage[above]);
     space.gapLargest = Math.max(space.gapLargest, end - floor);
   }
 }
@@ -83,7 +83,7 @@ function findGapTopDown(space: AddressSpace, pages: number): number {
 export function noteGap(space: AddressSpace, end: number): void {
   if (end <= space.gapCeiling) return;
   const next = space.vmas.find(end);
-  space.gapCeiling = next === -1 ? MMAP_BASE_PAGE : Math.min(MMAP_BASE_PAGE, space.vmas.startPage[next]);
+  space.gapCeiling = next === -1 ? space.mmapBase : Math.min(space.mmapBase, space.vmas.startPage[next]);
 }
 
 /** Rounds a length up to whole pages (PAGE_ALIGN); lengths near 2^64 wrap to 0 as in C. */

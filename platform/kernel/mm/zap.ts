@@ -2,6 +2,7 @@
 // Cost: the pages that were touched, never the range's length. Areas stay as they are; that is munmap.ts.
 import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
+import { zeroPage } from "./frames.ts";
 import type { Inode } from "./inode.ts";
 import { removeEntry } from "./pte.ts";
 
@@ -11,6 +12,7 @@ import { removeEntry } from "./pte.ts";
  */
 export function zapPages(space: AddressSpace, page: number, endPage: number): void {
   space.noteRss();
+  space.homes?.emptied(page, endPage, zeroPage);
   const { pageTable, kernel } = space;
   const { frames } = kernel;
   const { entries } = pageTable;
@@ -44,7 +46,8 @@ export function zapPages(space: AddressSpace, page: number, endPage: number): vo
 /** As zapPages, but guard markers stay: what MADV_DONTNEED and MADV_FREE leave in place. */
 export function zapPagesKeepingGuards(space: AddressSpace, page: number, endPage: number): void {
   space.noteRss();
-  const { pageTable } = space;
+  const { pageTable, vmas } = space;
+  space.homes?.emptied(page, endPage, vmas.cleanPages[vmas.lookup(page)]);
   for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
     if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page);
   }

@@ -1,0 +1,202 @@
+// The functions that are added to a module: the closer look at an address, checked bulk operations, the way to the host.
+// They are WebAssembly, so that only what the shadow cannot answer leaves for JavaScript, by a table of their own.
+
+import {
+  I32,
+  OP_BLOCK,
+  OP_BR,
+  OP_BR_IF,
+  OP_END,
+  OP_I32_ADD,
+  OP_I32_AND,
+  OP_I32_EQ,
+  OP_I32_EQZ,
+  OP_I32_GT_U,
+  OP_I32_LT_U,
+  OP_I32_NE,
+  OP_I32_SHL,
+  OP_I32_SHR_U,
+  OP_I32_SUB,
+  OP_IF,
+  OP_LOOP,
+  OP_RETURN,
+} from "../binary/instructions.ts";
+import type { FunctionType } from "../binary/module.ts";
+import { Code } from "./code.ts";
+import { SHADOW_ABSENT, SHADOW_CLEAN, SHADOW_COUNT } from "./layout.ts";
+
+const LOAD8_S = 0x2c;
+const LOAD64 = 0x29;
+const I32_GE_U = 0x4f;
+const I64_CONST = 0x42;
+const I64_EQ = 0x51;
+const MASK_7 = 7;
+
+export const ADDRESS_AND_SIZE: FunctionType = { params: Uint8Array.of(I32, I32), results: new Uint8Array(0) };
+export const THREE_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32), results: new Uint8Array(0) };
+export const ONE_TO_ONE: FunctionType = { params: Uint8Array.of(I32), results: Uint8Array.of(I32) };
+export const ONE_NUMBER: FunctionType = { params: Uint8Array.of(I32), results: new Uint8Array(0) };
+
+/** Where a helper finds the host: a slot of the added table, called with a type. */
+export interface HostSlot {
+  readonly table: number;
+  readonly slot: number;
+  readonly type: number;
+}
+
+function callHost(code: Code, { table, slot, type }: HostSlot): void {
+  code.constant(slot);
+  code.callIndirect(type, table);
+}
+
+/** Begins a body with `locals` more of type i32. */
+function begin(locals: number): Code {
+  const code = new Code(256);
+  if (locals === 0) code.byte(0);
+  else {
+    code.two(1, locals);
+    code.byte(I32);
+  }
+  return code;
+}
+
+function finish(code: Code): Uint8Array {
+  code.byte(OP_END);
+  return code.written.slice();
+}
+
+/**
+ * (address, size): returns if all bytes are the program's in a page that takes the access, else asks the host, which may throw.
+ * Granules are looked at one by one, eight at a time where they are plainly writable.
+ */
+export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: boolean, host: HostSlot): Uint8Array {
+  const [address, size, last, at, state] = [0, 1, 2, 3, 4];
+  const code = begin(3);
+  const shift = () => {
+    code.constant(3);
+    code.byte(OP_I32_SHR_U);
+  };
+  code.open(OP_BLOCK);
+  // Nothing to access: it still must lie inside the guest's memory.
+  code.localGet(size);
+  code.byte(OP_I32_EQZ);
+  code.open(OP_IF);
+  code.localGet(address);
+  code.globalGet(pagesGlobal);
+  code.constant(16);
+  code.plain(OP_I32_SHL, OP_I32_GT_U);
+  code.branch(OP_BR_IF, 1);
+  code.byte(OP_RETURN);
+  code.byte(OP_END);
+  code.localGet(address);
+  code.localGet(size);
+  code.byte(OP_I32_ADD);
+  code.constant(1);
+  code.byte(OP_I32_SUB);
+  code.localTee(last);
+  code.localGet(address);
+  code.byte(OP_I32_LT_U);
+  code.branch(OP_BR_IF, 0);
+  code.localGet(last);
+  shift();
+  code.localSet(last);
+  code.localGet(address);
+  shift();
+  code.localSet(at);
+  code.open(OP_LOOP);
+  // Eight granules together, if the last one is not among them.
+  code.localGet(last);
+  code.localGet(at);
+  code.byte(OP_I32_SUB);
+  code.constant(8);
+  code.byte(OP_I32_GT_U);
+  code.open(OP_IF);
+  code.localGet(at);
+  code.memory(LOAD64, shadowBase);
+  code.two(I64_CONST, 0x7f);
+  code.byte(I64_EQ);
+  code.open(OP_IF);
+  code.localGet(at);
+  code.constant(8);
+  code.byte(OP_I32_ADD);
+  code.localSet(at);
+  code.branch(OP_BR, 2);
+  code.plain(OP_END, OP_END);
+  code.localGet(at);
+  code.memory(LOAD8_S, shadowBase);
+  code.localTee(state);
+  code.constant(isStore ? -1 : -2);
+  code.byte(isStore ? OP_I32_NE : OP_I32_LT_U);
+  code.open(OP_IF);
+  // Of the last granule, some bytes may do.
+  code.localGet(at);
+  code.localGet(last);
+  code.byte(OP_I32_NE);
+  code.branch(OP_BR_IF, 2);
+  code.localGet(state);
+  code.constant(SHADOW_ABSENT | (isStore ? SHADOW_CLEAN : 0));
+  code.byte(OP_I32_AND);
+  code.branch(OP_BR_IF, 2);
+  code.localGet(address);
+  code.localGet(size);
+  code.byte(OP_I32_ADD);
+  code.constant(1);
+  code.byte(OP_I32_SUB);
+  code.constant(MASK_7);
+  code.byte(OP_I32_AND);
+  code.localGet(state);
+  code.constant(SHADOW_COUNT);
+  code.plain(OP_I32_AND, I32_GE_U);
+  code.branch(OP_BR_IF, 2);
+  code.byte(OP_RETURN);
+  code.byte(OP_END);
+  code.localGet(at);
+  code.localGet(last);
+  code.byte(OP_I32_EQ);
+  code.open(OP_IF);
+  code.byte(OP_RETURN);
+  code.byte(OP_END);
+  code.localGet(at);
+  code.constant(1);
+  code.byte(OP_I32_ADD);
+  code.localSet(at);
+  code.branch(OP_BR, 0);
+  code.plain(OP_END, OP_END);
+  code.localGet(address);
+  code.localGet(size);
+  callHost(code, host);
+  return finish(code);
+}
+
+/** memory.copy (to, from, count), with both ranges checked first. */
+export function copyHelper(loadHelper: number, storeHelper: number): Uint8Array {
+  const code = begin(0);
+  code.localGet(1);
+  code.localGet(2);
+  code.call(loadHelper);
+  code.localGet(0);
+  code.localGet(2);
+  code.call(storeHelper);
+  for (const local of [0, 1, 2]) code.localGet(local);
+  code.plain(0xfc, 10, 0, 0);
+  return finish(code);
+}
+
+/** memory.fill (to, value, count). */
+export function fillHelper(storeHelper: number): Uint8Array {
+  const code = begin(0);
+  code.localGet(0);
+  code.localGet(2);
+  code.call(storeHelper);
+  for (const local of [0, 1, 2]) code.localGet(local);
+  code.plain(0xfc, 11, 0);
+  return finish(code);
+}
+
+/** A function of any type that is the host's: all its parameters go there, and the result comes from there. */
+export function hostFunction(params: number, host: HostSlot): Uint8Array {
+  const code = begin(0);
+  for (let param = 0; param < params; param++) code.localGet(param);
+  callHost(code, host);
+  return finish(code);
+}

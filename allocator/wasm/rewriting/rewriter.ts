@@ -1,0 +1,251 @@
+// Rewrites a module for the heap: bodies by a pass, memory replaced by the guest's, the heap's functions by calls of the host.
+//
+// How a pass is written. A pass is a class with `rewrite(body, out)`: it walks one function by a BodyWalker, which says before each
+// instruction what its operands are, and writes the new code to a Code buffer of its own; scratch locals are asked for as they
+// are needed (ScratchLocals) and declared when the code is done. See AddressPass, the smallest one that does something.
+//  · Nothing shifts. Functions, types, globals and tables are appended (write-module.ts), so a pass copies indices as they are.
+//  · JavaScript is reached by slots: `addSlot(type, purpose)` gives a place in a table of the module's own, which the instance
+//    fills before any guest code runs (guest/instance.ts) by the purpose's name; helpers call it by call_indirect.
+//  · State that all bodies share is a global (`addGlobal`), exported under a name that begins with PRIVATE; or guest memory above
+//    the guest's limit (layout.ts).
+//  · Code that is needed more than once is a helper function (`addFunction`), WebAssembly as well.
+//  · Offsets of the new code are translated back by running the pass again on the one function that a stack mentions
+//    (offset-map.ts), so a pass must be deterministic and report each instruction to its OffsetListener.
+//  · Checks of addresses are written by writeCheck(), which any pass can call, so that one walk does all that was asked for.
+
+import { I32 } from "../binary/instructions.ts";
+import {
+  EXTERNAL_FUNCTION,
+  EXTERNAL_GLOBAL,
+  EXTERNAL_MEMORY,
+  EXTERNAL_TABLE,
+  type FunctionType,
+  type Module,
+  typeOfFunction,
+} from "../binary/module.ts";
+import { ModuleError } from "../binary/module-error.ts";
+import { type AddedFunction, type AddedGlobal, writeModule } from "../binary/write-module.ts";
+import { AddressPass, type OffsetListener, type PassTargets } from "./address-pass.ts";
+import { Code } from "./code.ts";
+import {
+  ADDRESS_AND_SIZE,
+  copyHelper,
+  fillHelper,
+  hostFunction,
+  ONE_NUMBER,
+  ONE_TO_ONE,
+  rangeHelper,
+  THREE_NUMBERS,
+} from "./helpers.ts";
+import type { Layout } from "./layout.ts";
+
+/** Names of what is added begin so; a module that has such names itself is refused. */
+export const PRIVATE = "__refheap_";
+export const IMPORT_MODULE = "__refheap";
+export const MEMORY_NAME = `${PRIVATE}memory`;
+export const PAGES_NAME = `${PRIVATE}pages`;
+export const TABLE_NAME = `${PRIVATE}table`;
+export const START_NAME = `${PRIVATE}start`;
+export const PROBE_NAME = `${PRIVATE}probe`;
+
+/** What the host does when a slot is called. */
+export type Purpose = "load" | "store" | "grow" | "stack" | "probe" | `heap ${string}`;
+
+export interface Slot {
+  readonly type: FunctionType;
+  readonly purpose: Purpose;
+}
+
+export interface RewriteOptions {
+  readonly layout: Layout;
+  readonly checksAccesses: boolean;
+  /** Functions that become the heap's: by index, what they do. */
+  readonly heapFunctions: ReadonlyMap<number, string>;
+  /** The stack pointer's global and the least value that it may have. */
+  readonly stack: { readonly global: number; readonly lowest: number } | null;
+}
+
+export interface Rewritten {
+  readonly module: Module;
+  readonly bytes: Uint8Array;
+  /** Entries of the added table; empty: there is none. */
+  readonly slots: readonly Slot[];
+  /** Names under which the globals that may hold pointers are exported, by index. */
+  readonly pointerGlobals: readonly string[];
+  /** Where the new body of each defined function begins (behind its length), its locals included. */
+  readonly bodyStart: Uint32Array;
+  /** Runs the pass on one function again, for its offsets. */
+  trace(body: number, listener: OffsetListener): void;
+}
+
+/** @throws ModuleError truncated, malformed, unsupported: in a function's body; memory: the module has none */
+export function rewrite(module: Module, options: RewriteOptions): Rewritten {
+  return new Rewriter(module, options).run();
+}
+
+class Rewriter {
+  private readonly module: Module;
+  private readonly options: RewriteOptions;
+  private readonly types: FunctionType[] = [];
+  private readonly functions: AddedFunction[] = [];
+  private readonly globals: AddedGlobal[] = [];
+  private readonly exports: { name: string; kind: number; index: number }[] = [];
+  private readonly slots: Slot[] = [];
+
+  constructor(module: Module, options: RewriteOptions) {
+    this.module = module;
+    this.options = options;
+    const taken = module.exports.find(({ name }) => name.startsWith(PRIVATE));
+    if (taken !== undefined)
+      throw new ModuleError(
+        "malformed",
+        `the export "${taken.name}" is a name of refheap's own: it was rewritten before`,
+      );
+  }
+
+  /** Index of a type, which is added. */
+  private addType(type: FunctionType): number {
+    const known = this.types.indexOf(type);
+    if (known >= 0) return this.module.types.length + known;
+    this.types.push(type);
+    return this.module.types.length + this.types.length - 1;
+  }
+
+  private addFunction(type: FunctionType, body: Uint8Array): number {
+    this.functions.push({ type: this.addType(type), body });
+    return this.module.functionTypes.length + this.functions.length - 1;
+  }
+
+  /** A mutable i32 global, exported. */
+  private addGlobal(name: string, value: number): number {
+    const code = new Code(8);
+    code.constant(value);
+    code.byte(0x0b);
+    this.globals.push({ type: I32, mutable: true, value: code.written.slice() });
+    const index = this.module.globals.length + this.globals.length - 1;
+    this.exports.push({ name, kind: EXTERNAL_GLOBAL, index });
+    return index;
+  }
+
+  private addSlot(type: FunctionType, purpose: Purpose): { table: number; slot: number; type: number } {
+    this.slots.push({ type, purpose });
+    return { table: this.module.tables.length, slot: this.slots.length - 1, type: this.addType(type) };
+  }
+
+  run(): Rewritten {
+    const { module, options } = this;
+    const targets = this.addTargets();
+    const pass = new AddressPass(module, targets);
+    const code = new Code(module.bytes.length * 2);
+    const count = module.bodyStart.length;
+    const bodyStart = new Uint32Array(count);
+    for (let body = 0; body < count; body++) {
+      const role = options.heapFunctions.get(module.importedFunctions + body);
+      const before = code.length;
+      if (role === undefined) pass.rewrite(body, code);
+      else this.writeHeapFunction(body, role, code);
+      bodyStart[body] = before + lebLength(code.bytes, before);
+    }
+    const pointerGlobals = this.exportGlobals();
+    this.addExports();
+    const written = writeModule(module, {
+      types: this.types,
+      functions: this.functions,
+      globals: this.globals,
+      tables: this.slots.length === 0 ? [] : [this.slots.length],
+      exports: this.exports,
+      memory: this.guestMemory(),
+      dropsStart: true,
+      code: count === 0 ? null : code,
+      dropsCustom: dropsSection,
+    });
+    for (let body = 0; body < count; body++) bodyStart[body] += written.codeStart;
+    return {
+      module,
+      bytes: written.bytes,
+      slots: this.slots,
+      pointerGlobals,
+      bodyStart,
+      trace: (body, listener) => pass.rewrite(body, new Code(4096), listener),
+    };
+  }
+
+  private guestMemory() {
+    const { totalPages } = this.options.layout;
+    if (this.module.memory === null) return null;
+    return { module: IMPORT_MODULE, name: MEMORY_NAME, minimum: totalPages, maximum: totalPages };
+  }
+
+  private addTargets(): PassTargets {
+    const { layout, checksAccesses, stack } = this.options;
+    const { shadowBase } = layout;
+    const pagesGlobal = this.addGlobal(PAGES_NAME, this.module.memory?.minimum ?? 0);
+    const host = (type: FunctionType, purpose: Purpose) =>
+      this.addFunction(type, hostFunction(type.params.length, this.addSlot(type, purpose)));
+    this.exports.push({ name: PROBE_NAME, kind: EXTERNAL_FUNCTION, index: host(ONE_TO_ONE, "probe") });
+    const none = { shadowBase, pagesGlobal, loadHelper: -1, storeHelper: -1, copyHelper: -1, fillHelper: -1 };
+    if (this.module.memory === null) return { ...none, growHelper: -1, checksAccesses: false, stack: null };
+    const growHelper = host(ONE_TO_ONE, "grow");
+    if (!checksAccesses) return { ...none, growHelper, checksAccesses, stack: null };
+    const range = (purpose: "load" | "store") => {
+      const slot = this.addSlot(ADDRESS_AND_SIZE, purpose);
+      return this.addFunction(ADDRESS_AND_SIZE, rangeHelper(shadowBase, pagesGlobal, purpose === "store", slot));
+    };
+    const loadHelper = range("load");
+    const storeHelper = range("store");
+    return {
+      shadowBase,
+      pagesGlobal,
+      checksAccesses,
+      loadHelper,
+      storeHelper,
+      copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(loadHelper, storeHelper)),
+      fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(storeHelper)),
+      growHelper,
+      stack: stack === null ? null : { ...stack, helper: host(ONE_NUMBER, "stack") },
+    };
+  }
+
+  /** The body of a function that the heap takes over. */
+  private writeHeapFunction(body: number, role: string, code: Code): void {
+    const type = typeOfFunction(this.module, this.module.importedFunctions + body);
+    const written = hostFunction(type.params.length, this.addSlot(type, `heap ${role}`));
+    code.u32(written.length);
+    code.append(written, 0, written.length);
+  }
+
+  /** Globals of type i32 that may hold pointers are exported, for the leak check. */
+  private exportGlobals(): string[] {
+    const names: string[] = [];
+    for (const [index, { type, mutable }] of this.module.globals.entries()) {
+      if (type !== I32 || !mutable) continue;
+      const name = `${PRIVATE}global_${index}`;
+      this.exports.push({ name, kind: EXTERNAL_GLOBAL, index });
+      names.push(name);
+    }
+    return names;
+  }
+
+  private addExports(): void {
+    const { module, slots } = this;
+    if (module.start >= 0) this.exports.push({ name: START_NAME, kind: EXTERNAL_FUNCTION, index: module.start });
+    if (slots.length > 0) this.exports.push({ name: TABLE_NAME, kind: EXTERNAL_TABLE, index: module.tables.length });
+    if (module.memory !== null) this.exports.push({ name: MEMORY_NAME, kind: EXTERNAL_MEMORY, index: 0 });
+  }
+}
+
+/** What describes the old code by its offsets would describe the new one wrongly. */
+function dropsSection(name: string): boolean {
+  return (
+    name.startsWith(".debug_") ||
+    name === "sourceMappingURL" ||
+    name === "external_debug_info" ||
+    name.startsWith("reloc.")
+  );
+}
+
+function lebLength(bytes: Uint8Array, at: number): number {
+  let end = at;
+  while (bytes[end] >= 0x80) end++;
+  return end + 1 - at;
+}
