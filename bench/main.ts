@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npm run bench`: chooses the benchmark by its name and hands it the other arguments. Without a name: the thread's own.
 // What each one measures is in the file of its name.
-import { distance } from "fastest-levenshtein";
+import { nearestName } from "../allocator/options/option-error.ts";
 
 interface Benchmark {
   run(argv: string[]): Promise<void>;
@@ -56,11 +56,6 @@ function usage(): string {
   ].join("\n");
 }
 
-function nearestName(name: string): string {
-  const byDistance = Object.keys(benchmarks).map((known) => ({ known, steps: distance(name, known) }));
-  return byDistance.reduce((best, one) => (one.steps < best.steps ? one : best)).known;
-}
-
 async function main(argv: string[]): Promise<void> {
   const named = argv.length > 0 && !argv[0].startsWith("-");
   if (argv[0] === "help") {
@@ -70,7 +65,7 @@ async function main(argv: string[]): Promise<void> {
   const name = named ? argv[0] : "microbench";
   if (!Object.hasOwn(benchmarks, name)) {
     process.stderr.write(
-      `bench: there is no benchmark "${name}"; the nearest name is "${nearestName(name)}"\n\n${usage()}\n`,
+      `bench: there is no benchmark "${name}"; the nearest name is "${nearestName(name, Object.keys(benchmarks))}"\n\n${usage()}\n`,
     );
     process.exitCode = 2;
     return;

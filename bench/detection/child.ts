@@ -1,4 +1,5 @@
 // The child process of one job: makes a heap of a level, measures, writes the figures as JSON. Nothing for people here.
+import { nextRandom } from "../../allocator/common/random.ts";
 import { Heap } from "../../allocator/index.ts";
 import { hostRssKib } from "../harness/host-rss.ts";
 import { keep } from "../harness/sample.ts";
@@ -80,10 +81,8 @@ let state = 1;
 /** Frees a random live chunk and allocates another of a random size in its place. */
 function replace(heap: Heap, live: Float64Array): void {
   for (let i = 0; i < PAIRS; i++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    const index = (state >>> 0) % live.length;
+    state = nextRandom(state);
+    const index = state % live.length;
     heap.free(live[index]);
     live[index] = heap.malloc(16 + (state & REPLACED_BYTES_MASK));
   }

@@ -1,4 +1,5 @@
 // The child process of one job: makes a machine and a heap, measures, writes the figures as JSON. Nothing for people here.
+import { nextRandom } from "../../allocator/common/random.ts";
 import { Heap } from "../../allocator/index.ts";
 import { createKernel, type Process } from "../../refpage/index.ts";
 import { hostRssKib } from "../harness/host-rss.ts";
@@ -149,10 +150,8 @@ function mallocAndFree(heap: Heap, operations: number): void {
 function replace(heap: Heap, live: Float64Array, operations: number, seed: number): void {
   let state = seed;
   for (let operation = 0; operation < operations; operation++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    const index = (state >>> 0) % live.length;
+    state = nextRandom(state);
+    const index = state % live.length;
     heap.free(live[index]);
     live[index] = heap.malloc(16 + (state & REPLACED_BYTES_MASK));
   }

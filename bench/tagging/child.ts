@@ -1,4 +1,5 @@
 // The child process of one job: makes a machine and a heap, measures, writes the figures as JSON. Nothing for people here.
+import { nextRandom } from "../../allocator/common/random.ts";
 import { Heap, type Tagging } from "../../allocator/index.ts";
 import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { dcGva, stg } from "../../platform/hardware/mte.ts";
@@ -49,10 +50,8 @@ function replace(heap: Heap, live: Float64Array, operations: number, seed: numbe
   let x = seed | 1;
   let sum = 0;
   for (let operation = 0; operation < operations; operation++) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    const slot = (x >>> 0) % LIVE;
+    x = nextRandom(x);
+    const slot = x % LIVE;
     heap.free(live[slot]);
     const size = sizeOf(x >>> 3);
     const pointer = heap.malloc(size);

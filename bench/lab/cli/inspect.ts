@@ -4,6 +4,7 @@ import { formatBytes, formatTable } from "../../harness/table.ts";
 import { type Inspection, Inspector } from "../replay/inspection.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { openTrace, type Trace } from "../traces/open.ts";
+import { expandArchives } from "../traces/zip.ts";
 import { readingProgress, startProgress } from "./progress.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import { formatOption, jsonOption, skipBadOption } from "./values.ts";
@@ -27,7 +28,7 @@ export function inspectCommand(): Command {
 
 async function inspect(files: string[], options: InspectOptions): Promise<void> {
   const inspected: object[] = [];
-  for (const file of files) {
+  for (const file of await expandArchives(files)) {
     const progress = startProgress();
     const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
     const inspector = new Inspector();

@@ -10,6 +10,7 @@ import { compareResults } from "../report/comparison.ts";
 import { comparisonCsv, formatComparison } from "../report/comparison-text.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { isReadOnce } from "../traces/open.ts";
+import { expandArchives } from "../traces/zip.ts";
 import { UsageError } from "./exit.ts";
 import { startProgress } from "./progress.ts";
 import { checkFolderOf, typedCommand, writeWhole } from "./result-files.ts";
@@ -94,7 +95,8 @@ Examples:
 async function replay(traces: string[], options: ReplayCommandOptions): Promise<void> {
   const policies = options.policy ?? DEFAULT_POLICIES.map(parsePolicy);
   const seeds = Array.from({ length: options.repeat }, (_, index) => (options.seed + index) >>> 0);
-  const all = sweepTasks(traces, policies, seeds);
+  const files = await expandArchives(traces);
+  const all = sweepTasks(files, policies, seeds);
   const tasks = options.shard === undefined ? all : shardTasks(all, options.shard);
   if (traces.some(isReadOnce) && all.length > 1) {
     throw new UsageError(

@@ -1,6 +1,8 @@
 // A small seeded generator for the laboratory's own choices: the same numbers for a seed on every machine.
 // Heaps and kernels have generators of their own; this one never feeds them.
 
+import { nextRandom } from "../../../allocator/common/random.ts";
+
 /** xorshift32 on a state scrambled from the seed, so that neighbouring seeds do not begin alike. */
 export class SeededRandom {
   private state: number;
@@ -15,11 +17,7 @@ export class SeededRandom {
 
   /** An unsigned 32-bit number, never 0. */
   next(): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x >>> 0;
+    this.state = nextRandom(this.state);
     return this.state;
   }
 

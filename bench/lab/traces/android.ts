@@ -9,6 +9,8 @@ import type { TraceTally } from "./tally.ts";
 
 const COLON = 58;
 const MAX_THREAD = 0xffffffff;
+/** Numbers that may follow the times of a free or a realloc. */
+const PRESENT_BYTES = 1;
 const WORDS = {
   malloc: Buffer.from("malloc"),
   calloc: Buffer.from("calloc"),
@@ -18,7 +20,11 @@ const WORDS = {
   threadDone: Buffer.from("thread_done"),
 };
 
-/** Parses T1. Start and end times, which newer traces put at the end of a line, are checked and dropped. */
+/**
+ * Parses T1, each entry that AOSP's libmemory_trace reads or writes. Start and end times, and the bytes that were resident
+ * when a block was freed or moved (PRESENT_BYTES), are checked and dropped.
+ * @see AOSP system/extras/memory_replay/MemoryTrace.cpp, FillInEntryFromString and FormatEntry
+ */
 export class AndroidParser implements LineParser {
   private readonly blocks: BlockEvents;
   private readonly scanner = new Scanner();
@@ -33,6 +39,8 @@ export class AndroidParser implements LineParser {
     this.tally = tally;
     this.blocks = new BlockEvents(tally);
   }
+
+  readonly eventForm = '"TID: malloc POINTER SIZE"';
 
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string {
     const scanner = this.scanner;
@@ -53,25 +61,25 @@ export class AndroidParser implements LineParser {
   }
 
   private malloc(thread: number, batch: EventBatch): string {
-    if (!this.pointer() || !this.numbers(1)) return '"malloc POINTER SIZE"';
+    if (!this.pointer() || !this.numbers(1, this.isNull)) return '"malloc POINTER SIZE"';
     this.blocks.allocate(batch, MALLOC, thread, this.low, this.high, this.first, 0);
     return "";
   }
 
   private calloc(thread: number, batch: EventBatch): string {
-    if (!this.pointer() || !this.numbers(2)) return '"calloc POINTER COUNT SIZE"';
+    if (!this.pointer() || !this.numbers(2, this.isNull)) return '"calloc POINTER COUNT SIZE"';
     this.blocks.allocate(batch, CALLOC, thread, this.low, this.high, this.second, this.first);
     return "";
   }
 
   private memalign(thread: number, batch: EventBatch): string {
-    if (!this.pointer() || !this.numbers(2)) return '"memalign POINTER ALIGNMENT SIZE"';
+    if (!this.pointer() || !this.numbers(2, this.isNull)) return '"memalign POINTER ALIGNMENT SIZE"';
     this.blocks.allocate(batch, ALIGNED, thread, this.low, this.high, this.second, this.first);
     return "";
   }
 
   private free(thread: number, batch: EventBatch): string {
-    if (!this.pointer() || !this.numbers(0)) return '"free POINTER"';
+    if (!this.pointer() || !this.numbers(0, false, PRESENT_BYTES)) return '"free POINTER"';
     this.blocks.release(batch, thread, this.low, this.high);
     return "";
   }
@@ -79,9 +87,11 @@ export class AndroidParser implements LineParser {
   private realloc(thread: number, batch: EventBatch): string {
     const parsedNew = this.pointer();
     const { low, high } = this;
-    if (!parsedNew || !this.pointer() || !this.numbers(1)) return '"realloc NEW_POINTER OLD_POINTER SIZE"';
-    const fromNull = (this.low | this.high) === 0;
     const toNull = (low | high) === 0;
+    if (!parsedNew || !this.pointer() || !this.numbers(1, toNull, PRESENT_BYTES)) {
+      return '"realloc NEW_POINTER OLD_POINTER SIZE"';
+    }
+    const fromNull = (this.low | this.high) === 0;
     if (fromNull) this.blocks.allocate(batch, MALLOC, thread, low, high, this.first, 0);
     else if (toNull && this.first === 0) this.blocks.release(batch, thread, this.low, this.high);
     else if (toNull) this.tally.failedCalls++;
@@ -90,7 +100,10 @@ export class AndroidParser implements LineParser {
   }
 
   private threadDone(thread: number, batch: EventBatch): string {
-    if (!this.pointer() || !this.numbers(0)) return '"thread_done 0x0"';
+    const { scanner } = this;
+    const isRight =
+      this.pointer() && scanner.blanks() && (scanner.atEnd || (scanner.passInteger() && scanner.blanks()));
+    if (!isRight || !scanner.atEnd) return '"thread_done 0x0" or "thread_done 0x0 END_NS"';
     batch.push(THREAD_END, thread, 0, 0, 0);
     return "";
   }
@@ -102,17 +115,28 @@ export class AndroidParser implements LineParser {
     return true;
   }
 
-  /** `count` numbers into `first` and `second`, then nothing or two times. */
-  private numbers(count: number): boolean {
+  private get isNull(): boolean {
+    return (this.low | this.high) === 0;
+  }
+
+  /**
+   * `count` numbers into `first` and `second`, then nothing, two times, or two times and `more` numbers. Only a call that
+   * `failed` may have asked for more than 2^53 bytes.
+   */
+  private numbers(count: number, failed: boolean, more = 0): boolean {
     const scanner = this.scanner;
     for (let index = 0; index < count; index++) {
-      const value = scanner.blanks() ? scanner.decimal() : -1;
-      if (value < 0) return false;
+      const value = scanner.blanks() ? scanner.wideDecimal() : -1;
+      if (value < 0 || (value > Number.MAX_SAFE_INTEGER && !failed)) return false;
       if (index === 0) this.first = value;
       else this.second = value;
     }
     if (!scanner.blanks()) return false;
     if (scanner.atEnd) return true;
-    return scanner.decimal() >= 0 && scanner.blanks() && scanner.decimal() >= 0 && scanner.blanks() && scanner.atEnd;
+    if (!scanner.passInteger() || !scanner.blanks() || !scanner.passInteger() || !scanner.blanks()) return false;
+    for (let index = 0; index < more && !scanner.atEnd; index++) {
+      if (!scanner.passInteger() || !scanner.blanks()) return false;
+    }
+    return scanner.atEnd;
   }
 }

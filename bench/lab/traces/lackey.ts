@@ -33,6 +33,8 @@ export class LackeyParser implements LineParser {
     this.tally = tally;
   }
 
+  readonly eventForm = '" L ADDRESS,SIZE"';
+
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string {
     const scanner = this.scanner;
     scanner.setLine(bytes, start, end);

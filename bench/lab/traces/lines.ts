@@ -11,6 +11,8 @@ export const MAX_LINE_BYTES = 4 * 2 ** 20;
 
 /** One text format. Answers are "" if all is well, else what was expected: throwing is left to the caller. */
 export interface LineParser {
+  /** What an event of the format looks like, if a file that has lines and no event is none of this format. */
+  readonly eventForm?: string;
   /** Appends the events of the line in `bytes[start, end)`, at most a batch's spare rows. The newline is not in it. */
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string;
   /** After the last line: may append events or say what is missing. */
@@ -94,6 +96,16 @@ class LineReader {
     const expected = this.parser.finish?.(this.batch) ?? "";
     this.options.tally.events += this.batch.count - rows;
     if (expected !== "") this.bad(expected, "the end of the file");
+    this.expectEvents();
+  }
+
+  /** A file of lines that say nothing, such as another tool's log, must not pass for an empty trace. */
+  private expectEvents(): void {
+    const { parser } = this;
+    const { file, tally } = this.options;
+    if (parser.eventForm === undefined || tally.lines === 0) return;
+    if (tally.events + tally.unknownBlocks + tally.failedCalls > 0) return;
+    throw new TraceError(file, 0, `an event, such as ${parser.eventForm}`, `none in ${tally.lines} lines`);
   }
 
   private parseLine(start: number, end: number): void {

@@ -36,6 +36,8 @@ export class MtraceParser implements LineParser {
     this.blocks = new BlockEvents(tally);
   }
 
+  readonly eventForm = '"@ CALLER + PTR SIZE"';
+
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string {
     while (end > start && isBlank(bytes[end - 1])) end--;
     while (start < end && isBlank(bytes[start])) start++;

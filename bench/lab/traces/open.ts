@@ -13,7 +13,9 @@ import { RepParser } from "./rep.ts";
 import { newTally, type TraceTally } from "./tally.ts";
 import { TextParser } from "./text.ts";
 import { showBytes, TraceError } from "./trace-error.ts";
-import { unpack } from "./unpack.ts";
+import { TraceMallocParser } from "./trace-malloc.ts";
+import { type Source, unpack } from "./unpack.ts";
+import { splitMember } from "./zip.ts";
 
 const FILE_CHUNK_BYTES = 2 ** 18;
 /** The name that means standard input. */
@@ -43,12 +45,13 @@ export interface Trace {
  */
 export async function openTrace(file: string, options: OpenTraceOptions = {}): Promise<Trace> {
   if (file === STANDARD_INPUT) return openTraceStream(process.stdin, "standard input", options);
-  const stream = createReadStream(file, { highWaterMark: FILE_CHUNK_BYTES });
+  const { path, member } = splitMember(file);
+  const stream = createReadStream(path, { highWaterMark: FILE_CHUNK_BYTES });
   // Node's error for a folder does not say which.
   stream.on("error", (error: NodeJS.ErrnoException) => {
     error.path ??= file;
   });
-  return openTraceStream(stream, file, options);
+  return openSource(stream, { file, path: isReadOnce(path) ? null : path, member }, options);
 }
 
 /** Standard input, a pipe, a terminal: what was read once is gone. */
@@ -59,13 +62,22 @@ export function isReadOnce(file: string): boolean {
 }
 
 /** Opens a trace from chunks of bytes; `file` is its name in messages. */
-export async function openTraceStream(
+export function openTraceStream(
   chunks: AsyncIterable<Uint8Array>,
   file: string,
   options: OpenTraceOptions = {},
 ): Promise<Trace> {
+  return openSource(chunks, { file, path: null, member: null }, options);
+}
+
+async function openSource(
+  chunks: AsyncIterable<Uint8Array>,
+  source: Source,
+  options: OpenTraceOptions,
+): Promise<Trace> {
+  const { file } = source;
   const counted = options.onProgress ? counting(chunks, options.onProgress) : chunks;
-  const queue = await unpack(counted, file);
+  const queue = await unpack(counted, source);
   const format = options.format ?? (await detected(queue, file));
   const tally = newTally();
   const readOptions: ReadOptions = { file, tally, skipBad: options.skipBad === true };
@@ -90,6 +102,7 @@ function parserFor(format: Exclude<TraceFormat, "binary"> | "empty", tally: Trac
   if (format === "android") return new AndroidParser(tally);
   if (format === "mtrace") return new MtraceParser(tally);
   if (format === "rep") return new RepParser(tally);
+  if (format === "trace-malloc") return new TraceMallocParser(tally);
   if (format === "lackey") return new LackeyParser(tally);
   return new TextParser(tally);
 }

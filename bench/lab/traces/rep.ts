@@ -9,6 +9,8 @@ const HEAD = ["the suggested heap size", "the number of ids", "the number of ope
 const LETTER_A = 97;
 const LETTER_F = 102;
 const LETTER_R = 114;
+/** `f -1` is a free of null. */
+const NULL_ID = Buffer.from("-1");
 
 /** Parses T3. The first two of the head's numbers that matter, ids and operations, are checked. */
 export class RepParser implements LineParser {
@@ -64,6 +66,13 @@ export class RepParser implements LineParser {
   }
 
   private free(batch: EventBatch): boolean {
+    const { scanner } = this;
+    const { position } = scanner;
+    if (scanner.blanks() && scanner.takeWord(NULL_ID)) {
+      this.tally.ignoredLines++;
+      return scanner.atEnd;
+    }
+    scanner.position = position;
     const id = this.id();
     if (id < 0 || !this.scanner.atEnd) return false;
     batch.push(FREE, 0, id, 0, 0);

@@ -3,6 +3,7 @@
 
 const ZERO = 48;
 const NINE = 57;
+const MINUS = 45;
 const SPACE = 32;
 const TAB = 9;
 const CARRIAGE_RETURN = 13;
@@ -74,6 +75,27 @@ export class Scanner {
     return value;
   }
 
+  /** A decimal number with or without a sign, of any length, whose value does not matter; false if there is none here. */
+  passInteger(): boolean {
+    const start = this.position;
+    if (this.position < this.end && this.bytes[this.position] === MINUS) this.position++;
+    const digits = this.position;
+    while (this.position < this.end && isDigit(this.bytes[this.position])) this.position++;
+    if (this.position > digits) return true;
+    this.position = start;
+    return false;
+  }
+
+  /** A decimal number as the nearest double, as C's `%zu` prints sizes up to 2^64; −1 if there is none here. */
+  wideDecimal(): number {
+    const start = this.position;
+    let value = 0;
+    while (this.position < this.end && isDigit(this.bytes[this.position])) {
+      value = value * 10 + this.bytes[this.position++] - ZERO;
+    }
+    return this.position > start ? value : -1;
+  }
+
   /**
    * A hexadecimal number of at most 64 bits, with or without `0x`, into `low` and `high`; `(nil)` and `(null)`, as C
    * libraries print it, are 0. False if there is none here.
@@ -115,6 +137,10 @@ export class Scanner {
     }
     return false;
   }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= ZERO && byte <= NINE;
 }
 
 const NIL = Buffer.from("(nil)");

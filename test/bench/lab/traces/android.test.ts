@@ -58,7 +58,35 @@ test("start and end times at the end of a line are accepted", async () => {
   ]);
 });
 
+test("a thread that is done may say when", async () => {
+  expect(await eventsOf("1: malloc 0x10 5 1000 2000\n1: thread_done 0x0 5000\n2: thread_done 0x0\n")).toEqual([
+    "1 malloc 0 5",
+    "1 thread-end",
+    "2 thread-end",
+  ]);
+});
+
+test("frees and reallocs may say how much was resident, −1 for unknown; times are any 64-bit numbers", async () => {
+  const trace = `1: malloc 0x10 5 0 0
+1: realloc 0x20 0x10 9000 1700000000000000000 1700000000000000009 4096
+1: free 0x20 0 0 -1
+`;
+  expect(await eventsOf(trace)).toEqual(["1 malloc 0 5", "1 realloc 0 9000", "1 free 0"]);
+});
+
+test("a failed call may have asked for any size of 64 bits", async () => {
+  const trace = await traceOf(
+    "1: malloc 0x0 18446744073709551615\n1: malloc 0x1 5\n1: realloc 0x0 0x1 18446744073709551615\n",
+  );
+  expect(await readAll(trace)).toEqual(["1 malloc 0 5"]);
+  expect(trace.tally.failedCalls).toBe(2);
+});
+
 test.each([
+  ["1: thread_done 0x0 1 2\n", '"thread_done 0x0" or "thread_done 0x0 END_NS"'],
+  ["1: free 0x10 1 2 3 4\n", '"free POINTER"'],
+  ["1: malloc 0x10 5 1 2 3\n", '"malloc POINTER SIZE"'],
+  ["1: malloc 0x10 18446744073709551615\n", '"malloc POINTER SIZE"'],
   ["1: malloc 0x10\n", 'a.trace:1: expected "malloc POINTER SIZE", found "1: malloc 0x10"'],
   ["1: free 0x0\n1: malloc 0xzz 10\n", 'a.trace:2: expected "malloc POINTER SIZE", found "1: malloc 0xzz 10"'],
   ["1: malloc 0x10 5 1000\n", 'a.trace:1: expected "malloc POINTER SIZE", found "1: malloc 0x10 5 1000"'],

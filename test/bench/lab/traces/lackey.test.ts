@@ -36,9 +36,13 @@ test("pages beyond a block's begin the next one", async () => {
   expect(events.slice(-2)).toEqual([`0 malloc 1 ${BLOCK_BYTES}`, "0 read 1 0 1"]);
 });
 
+test("a line needs no blank in front, as in cachelab's traces", async () => {
+  expect(await eventsOf("M 20,1\n")).toEqual([`0 malloc 0 ${BLOCK_BYTES}`, "0 read 0 32 1", "0 write 0 32 1"]);
+});
+
 test("fetches of instructions and Valgrind's own lines are counted as ignored", async () => {
-  const trace = await traceOf("==1== x\n--1-- y\nI  04001090,3\n");
-  expect(await readAll(trace)).toEqual([]);
+  const trace = await traceOf("==1== x\n--1-- y\nI  04001090,3\nL 10,4\n");
+  expect(await readAll(trace)).toEqual([`0 malloc 0 ${BLOCK_BYTES}`, "0 read 0 16 4"]);
   expect(trace.tally.ignoredLines).toBe(3);
 });
 

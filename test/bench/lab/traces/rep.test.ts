@@ -17,6 +17,12 @@ test("a head on one line is read too", async () => {
   expect(await eventsOf("0 1 1 1\na 0 8\n")).toEqual(["0 malloc 0 8"]);
 });
 
+test("`f -1` is a free of null: an operation, and no event", async () => {
+  const trace = await traceOf(`${HEAD}a 0 512\nf -1\nf 0\nf -1\n`);
+  expect(await readAll(trace)).toEqual(["0 malloc 0 512", "0 free 0"]);
+  expect(trace.tally.ignoredLines).toBe(2);
+});
+
 test("fewer operations than the head promises is an error at the end", async () => {
   await expect(eventsOf(`${HEAD}a 0 512\n`)).rejects.toThrow(
     "a.trace:5: expected 4 operations, as the head says, not 1, found the end of the file",
@@ -32,6 +38,8 @@ test("with bad lines passed over a wrong count is one of them", async () => {
 test.each([
   ["a 2 8", '"a ID SIZE" with ID from 0 to 1'],
   ["a 0", '"a ID SIZE" with ID from 0 to 1'],
+  ["f -2", '"f ID" with ID from 0 to 1'],
+  ["f -1 1", '"f ID" with ID from 0 to 1'],
   ["f 0 1", '"f ID" with ID from 0 to 1'],
   ["x 0", '"a ID SIZE", "r ID SIZE" or "f ID"'],
 ])("%j is a bad line", async (line, expected) => {
