@@ -1,0 +1,179 @@
+// All line tables of a module, as one sorted list of sequences over rows of plain numbers; look-up is a binary search.
+// Sequences of removed code are dropped here.
+
+import { ByteReader, MalformedDebugData } from "../sections/byte-reader.ts";
+import { type LineFiles, type LineHeader, pathOfFile, readLineFiles, readLineHeader } from "./line-header.ts";
+import { type LineSink, runLineProgram } from "./line-program.ts";
+import { type DwarfSections, isTombstone } from "./sections.ts";
+
+export interface LinePlace {
+  /** Which table the file's index counts in. */
+  readonly table: number;
+  readonly file: number;
+  /** 1-based; 0 where the compiler says that no line is meant. */
+  readonly line: number;
+  /** 1-based; 0 where it is not known. */
+  readonly column: number;
+  /** Where the line is 0: the last line before it of the same file in the same sequence; else 0. */
+  readonly lineBefore: number;
+}
+
+/**
+ * Rows of sequence s are `[firstRow[s], firstRow[s + 1])`, their addresses ascending from `start[s]` and all below `end[s]`.
+ * Row r holds from `address[r]` until the next row's address.
+ */
+export class LineTables implements LineSink {
+  private readonly headers: LineHeader[] = [];
+  private readonly tableAtOffset = new Map<number, number>();
+  private readonly files = new Map<number, LineFiles | null>();
+  private readonly sections: DwarfSections;
+
+  private readonly address: number[] = [];
+  private readonly file: number[] = [];
+  private readonly line: number[] = [];
+  private readonly column: number[] = [];
+  private readonly firstRow: number[] = [0];
+  private readonly start: number[] = [];
+  private readonly end: number[] = [];
+  private readonly tableOfSequence: number[] = [];
+  /**
+   * Sequences by their starts, ascending. Of several at one start the first table's comes last, and so it is found: they are
+   * copies of one inline function, of which the linker kept the first.
+   */
+  private readonly sorted: Int32Array;
+
+  constructor(sections: DwarfSections) {
+    this.sections = sections;
+    const reader = new ByteReader(sections.line);
+    try {
+      while (reader.offset < reader.end) this.addTable(readLineHeader(reader));
+    } catch (error) {
+      if (!(error instanceof MalformedDebugData)) throw error;
+    }
+    const { start } = this;
+    this.sorted = Int32Array.from(start.keys()).sort((a, b) => start[a] - start[b] || b - a);
+  }
+
+  /** The row that holds at `address`, or null. */
+  at(address: number): LinePlace | null {
+    const sequence = this.sequenceAt(address);
+    if (sequence < 0) return null;
+    let low = this.firstRow[sequence];
+    let high = this.firstRow[sequence + 1];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.address[middle] <= address) low = middle + 1;
+      else high = middle;
+    }
+    const row = low - 1;
+    const table = this.tableOfSequence[sequence];
+    const { file, line, column } = this;
+    const lineBefore = line[row] === 0 ? this.lineBefore(row, this.firstRow[sequence]) : 0;
+    return { table, file: file[row], line: line[row], column: column[row], lineBefore };
+  }
+
+  /** The table that starts at `offset` of `.debug_line`; -1 if none does. */
+  tableAt(offset: number): number {
+    return this.tableAtOffset.get(offset) ?? -1;
+  }
+
+  /** Where table `table` starts in `.debug_line`. */
+  offsetOf(table: number): number {
+    return this.headers[table].start;
+  }
+
+  /** The path of a file of a table; null where the table does not say. */
+  pathOf(table: number, file: number, compilationDirectory: string): string | null {
+    const list = this.filesOf(table);
+    return list === null ? null : pathOfFile(list, file, compilationDirectory);
+  }
+
+  row(address: number, file: number, line: number, column: number): void {
+    const last = this.address.length - 1;
+    const isFirst = last < this.firstRow[this.firstRow.length - 1];
+    // Removed code has no place; an address that goes down starts another sequence, whatever the program says.
+    if (isTombstone(address)) {
+      this.endSequence(isFirst ? address : this.address[last]);
+      return;
+    }
+    if (!isFirst && address < this.address[last]) {
+      this.endSequence(this.address[last]);
+      this.row(address, file, line, column);
+      return;
+    }
+    if (!isFirst && address === this.address[last]) {
+      this.setRow(last, file, line, column);
+      return;
+    }
+    this.address.push(address);
+    this.setRow(last + 1, file, line, column);
+  }
+
+  endSequence(address: number): void {
+    const firstRow = this.firstRow[this.firstRow.length - 1];
+    if (firstRow === this.address.length) return;
+    const start = this.address[firstRow];
+    if (address <= start) {
+      for (const column of [this.address, this.file, this.line, this.column]) column.length = firstRow;
+      return;
+    }
+    this.start.push(start);
+    this.end.push(address);
+    this.tableOfSequence.push(this.headers.length - 1);
+    this.firstRow.push(this.address.length);
+  }
+
+  private lineBefore(row: number, firstRow: number): number {
+    for (let before = row - 1; before >= firstRow; before--) {
+      if (this.line[before] > 0 && this.file[before] === this.file[row]) return this.line[before];
+    }
+    return 0;
+  }
+
+  private setRow(row: number, file: number, line: number, column: number): void {
+    this.file[row] = file;
+    this.line[row] = line;
+    this.column[row] = column;
+  }
+
+  private addTable(header: LineHeader | null): void {
+    if (header === null) return;
+    this.tableAtOffset.set(header.start, this.headers.length);
+    this.headers.push(header);
+    try {
+      runLineProgram(header, new ByteReader(this.sections.line, header.program, header.end), this);
+    } catch (error) {
+      if (!(error instanceof MalformedDebugData)) throw error;
+    }
+    // A program that stops inside a sequence does not say where the last row ends.
+    this.endSequence(this.address[this.address.length - 1] ?? 0);
+  }
+
+  private sequenceAt(address: number): number {
+    const { sorted, start } = this;
+    let low = 0;
+    let high = sorted.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (start[sorted[middle]] <= address) low = middle + 1;
+      else high = middle;
+    }
+    if (low === 0) return -1;
+    const sequence = sorted[low - 1];
+    return address < this.end[sequence] ? sequence : -1;
+  }
+
+  private filesOf(table: number): LineFiles | null {
+    const known = this.files.get(table);
+    if (known !== undefined) return known;
+    const header = this.headers[table];
+    let list: LineFiles | null = null;
+    try {
+      list = readLineFiles(header, new ByteReader(this.sections.line, header.names, header.program), this.sections);
+    } catch (error) {
+      if (!(error instanceof MalformedDebugData)) throw error;
+    }
+    this.files.set(table, list);
+    return list;
+  }
+}
