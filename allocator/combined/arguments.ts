@@ -3,6 +3,8 @@
 
 /** SIZE_MAX + 1. A JS number cannot hold SIZE_MAX; programs write it as 2 ** 64 or 2 ** 64 - 1, which is the same number. */
 export const SIZE_LIMIT = 2 ** 64;
+/** Bytes from which on every allocation is refused as too large (S3.4). */
+export const MAX_SIZE = 2 ** 40;
 /** Pointers are exact numbers with a tag in bits 48–51. */
 const POINTER_LIMIT = 2 ** 52;
 

@@ -4,8 +4,20 @@
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { bsdChecksum, type ChecksumForm, crcChecksum, crcDifference } from "./checksum.ts";
 
-/** Bytes between a header and its user pointer. */
+/**
+ * Bytes between a header and its user pointer. The header is the first eight of them:
+ *
+ * ```text
+ *  low word   31                  12 11    10 9   8 7       0     high word   31      16 15      0
+ *            │ size, or unused bytes │ origin │ state │ class id │            │ checksum │ offset │
+ * ```
+ *
+ * Class id 0: a large chunk, whose field has the unused bytes behind it. Origin of a freed chunk: 1 if its bytes are zero
+ * (was-zeroed). Offset: 16-byte units from the block's begin + 16 to the user pointer.
+ */
 export const HEADER_SIZE = 16;
+/** What begins a block whose chunk is not at its begin (S1.4); the distance in bytes follows. */
+export const BLOCK_MARKER = 0x44554353;
 
 export const STATE_AVAILABLE = 0;
 export const STATE_ALLOCATED = 1;
@@ -19,6 +31,13 @@ export const ORIGIN_MEMALIGN = 3;
 const STATE_SHIFT = 8;
 const ORIGIN_SHIFT = 10;
 const SIZE_SHIFT = 12;
+/** Bits of the low word that a free keeps: state and origin go. */
+export const KEPT_WHEN_FREED = ~0xf00;
+/** Leaving the quarantine clears the state only: was-zeroed (S1.1) stays. */
+export const KEPT_WHEN_RECYCLED = ~0x300;
+export const FREED_QUARANTINED = STATE_QUARANTINED << STATE_SHIFT;
+/** Was-zeroed of a freed chunk, in its place. */
+export const WAS_ZEROED = 1 << ORIGIN_SHIFT;
 
 /**
  * What {@link ChunkHeaders.load} answers for a wrong checksum: a state that no header has, so that one comparison of the

@@ -1,8 +1,8 @@
 // Walks over all blocks of a heap, finding the chunk in each: for malloc_iterate, statistics and the invariants (S18.4).
 // Reads simulated memory and changes nothing.
 
-import { classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "./chunk-header.ts";
-import { type Allocator, BLOCK_MARKER } from "./combined.ts";
+import { BLOCK_MARKER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "./chunk-header.ts";
+import type { Allocator } from "./combined.ts";
 
 /** What a walk tells of a block; `low` is the low word of its chunk's header, or `CORRUPTED_HEADER`. */
 export type BlockVisitor = (classId: number, block: number, pointer: number, low: number) => void;

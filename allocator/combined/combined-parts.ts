@@ -1,6 +1,7 @@
 // Making the parts of a combined allocator from a heap's options, and the sanity checks that come first (S1.6, S13.1, S15.5).
 // How the parts work together is combined.ts.
 
+import type { Process } from "../../platform/kernel/process.ts";
 import type { Program } from "../common/program.ts";
 import { type ReportContext, reportSanityCheckError } from "../common/report.ts";
 import type { Flags } from "../options/flags.ts";
@@ -9,15 +10,16 @@ import type { SizeClassMap } from "../options/size-class-map.ts";
 import { Primary } from "../primary/primary.ts";
 import type { RegionTable } from "../primary/regions.ts";
 import { ReferencePages } from "../secondary/large-fill.ts";
-import { Secondary, type SecondaryOptions } from "../secondary/secondary.ts";
+import type { Secondary, SecondaryOptions } from "../secondary/secondary.ts";
 import { HEADER_SIZE } from "./chunk-header.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 
-/** Stands for a size that is negative in a flag, and so huge as C's unsigned type. */
+/** What a negative size flag means: C converts it to a huge unsigned number. */
 const UNBOUNDED = 2 ** 40;
 
-export interface AllocatorOptions {
-  readonly program: Program;
+/** What all families are made of; see family.ts of combined/, tagging/ and tracking/. */
+export interface FamilyOptions {
+  readonly process: Process;
   readonly options: ResolvedHeapOptions;
   readonly reports: ReportContext;
   /** 32 random bits each. */
@@ -25,12 +27,15 @@ export interface AllocatorOptions {
   readonly seed: number;
   /** What print_stats writes, when a heap that may not return null runs out of memory (S3.1 step 9). */
   readonly printStatistics: () => void;
-  /** Makes the secondary; a tagged heap has one of its own. */
-  readonly createSecondary?: (options: SecondaryOptions) => Secondary;
+}
+
+export interface AllocatorParts<P extends Program, S extends Secondary<P>> extends FamilyOptions {
+  readonly program: P;
+  readonly secondary: S;
 }
 
 /** @param regions those of the heap that was forked; without them address space is reserved */
-export function createPrimary(given: AllocatorOptions, regions?: RegionTable): Primary {
+export function createPrimary(given: FamilyOptions & { readonly program: Program }, regions?: RegionTable): Primary {
   const { program, options, seed, reports } = given;
   const config = options.config.primary;
   const primary = new Primary({ program, config, seed, reports, write: options.write }, regions);
@@ -38,9 +43,10 @@ export function createPrimary(given: AllocatorOptions, regions?: RegionTable): P
   return primary;
 }
 
-export function createSecondary(given: AllocatorOptions): Secondary {
-  const { program, options, reports } = given;
-  const secondaryOptions: SecondaryOptions = {
+/** What every family's secondary is made with. */
+export function secondaryOptions<P extends Program>(given: FamilyOptions, program: P): SecondaryOptions<P> {
+  const { options, reports } = given;
+  return {
     program,
     cache: options.config.secondaryCache,
     cachePolicy: options.secondaryCachePolicy,
@@ -50,7 +56,6 @@ export function createSecondary(given: AllocatorOptions): Secondary {
     commitFailure: options.commitFailure,
     reports,
   };
-  return given.createSecondary?.(secondaryOptions) ?? new Secondary(secondaryOptions);
 }
 
 /** @throws RangeError: the quarantine is on, but its batches do not fit a block of the map */

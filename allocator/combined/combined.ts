@@ -12,13 +12,17 @@ import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cac
 import type { Primary } from "../primary/primary.ts";
 import { PrimaryRelease, type ReleaseKind } from "../primary/primary-release.ts";
 import type { Secondary } from "../secondary/secondary.ts";
-import { SIZE_LIMIT } from "./arguments.ts";
+import { MAX_SIZE, SIZE_LIMIT } from "./arguments.ts";
 import { checkOrigin, checkSize } from "./chunk-checks.ts";
 import {
+  BLOCK_MARKER,
   ChunkHeaders,
   CORRUPTED_HEADER,
   classIdOf,
+  FREED_QUARANTINED,
   HEADER_SIZE,
+  KEPT_WHEN_FREED,
+  KEPT_WHEN_RECYCLED,
   ORIGIN_MALLOC,
   originOf,
   packLow,
@@ -27,13 +31,8 @@ import {
   sizeOrUnusedOf,
   stateOf,
 } from "./chunk-header.ts";
-import {
-  type AllocatorOptions,
-  checkHeaderFits,
-  createPrimary,
-  createSecondary,
-  quarantineLimits,
-} from "./combined-parts.ts";
+import { type AllocatorParts, checkHeaderFits, createPrimary, quarantineLimits } from "./combined-parts.ts";
+import { FamilyHooks } from "./family-hooks.ts";
 import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 import { isBelowRssLimit } from "./rss-limit.ts";
@@ -41,23 +40,23 @@ import { type Tsd, TsdRegistry } from "./tsd.ts";
 
 /** S3.4 */
 const MAX_ALIGNMENT = 2 ** 24;
-export const MAX_SIZE = 2 ** 40;
 const MIN_ALIGNMENT = 16;
-/** What begins a block whose chunk is not at its begin (S1.4); the distance follows. */
-export const BLOCK_MARKER = 0x44554353;
-/** Bits of the header's low word that a free clears: state and origin. */
-const KEPT_WHEN_FREED = ~0xf00;
-/** Leaving the quarantine clears the state only: was-zeroed (S1.1) stays. */
-const KEPT_WHEN_RECYCLED = ~0x300;
-const FREED_QUARANTINED = STATE_QUARANTINED << 8;
 /** Added to every secondary request when slack is on (S20.2). */
 const LARGE_SLACK = 16;
-export class Allocator implements QuarantineOwner {
-  readonly program: Program;
+
+/**
+ * The allocator of a plain heap. Those of tagged and tracked heaps extend it with their program `P` and secondary `S`; what
+ * belongs together is made by a family's factory (family.ts of combined/, tagging/ and tracking/).
+ */
+export class Allocator<P extends Program = Program, S extends Secondary<P> = Secondary<P>>
+  extends FamilyHooks
+  implements QuarantineOwner
+{
+  readonly program: P;
   readonly headers: ChunkHeaders;
   readonly primary: Primary;
   readonly primaryRelease: PrimaryRelease;
-  readonly secondary: Secondary;
+  readonly secondary: S;
   readonly quarantine: Quarantine;
   readonly registry: TsdRegistry;
   readonly options: ResolvedHeapOptions;
@@ -78,10 +77,9 @@ export class Allocator implements QuarantineOwner {
   private readonly hasRssLimit: boolean;
   protected readonly classBySize16: Uint8Array;
   protected readonly stride: number;
-  /** Was-zeroed, in the header's place, for the chunk being freed (S1.1); tagging sets it. */
-  protected freedBits = 0;
 
-  constructor(given: AllocatorOptions, inherited?: Allocator) {
+  constructor(given: AllocatorParts<P, S>, inherited?: Allocator<P, S>) {
+    super();
     const { options, program } = given;
     const { config, flags } = options;
     const map = config.primary.sizeClassMap;
@@ -96,7 +94,7 @@ export class Allocator implements QuarantineOwner {
     this.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[options.fill];
     this.primary = createPrimary(given, inherited?.primary.regions.copy());
     this.primaryRelease = new PrimaryRelease(this.primary);
-    this.secondary = createSecondary(given);
+    this.secondary = given.secondary;
     const quarantine = quarantineLimits(flags, map);
     this.quarantine = new Quarantine(this, quarantine);
     this.quarantineMaxChunk = quarantine.maxChunkBytes;
@@ -118,16 +116,6 @@ export class Allocator implements QuarantineOwner {
   /** The running thread's loads and stores. */
   get memory(): Memory {
     return this.program.memory;
-  }
-
-  /** A user's pointer without its tag. */
-  untag(pointer: number): number {
-    return pointer;
-  }
-
-  /** The pointer that the user has of the chunk at `plain`: with the tag that its memory has. */
-  userPointer(plain: number): number {
-    return plain;
   }
 
   /**
@@ -158,17 +146,22 @@ export class Allocator implements QuarantineOwner {
     return block + HEADER_SIZE;
   }
 
-  /** Frees the chunk at `pointer` (S4). `deleteSize` 0: not given. */
+  /** Frees the chunk at `pointer` (S4). `deleteSize` 0: not given. What is refused has changed nothing. */
   deallocate(pointer: number, origin: number, deleteSize: number): void {
+    const low = this.checkFree(pointer, origin, deleteSize);
+    this.quarantineOrDeallocate(pointer, low, this.headers.offset);
+  }
+
+  /** The checks of a free in their order (S4.1), for a pointer without tag. @returns the header's low word */
+  protected checkFree(pointer: number, origin: number, deleteSize: number): number {
     if ((pointer & (MIN_ALIGNMENT - 1)) !== 0) reports.reportMisalignedPointer("deallocating", pointer, this.reports);
-    const { memory } = this.program;
-    const low = this.headers.load(memory, pointer);
+    const low = this.headers.load(this.program.memory, pointer);
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
     const { flags } = this.options;
     if (flags.dealloc_type_mismatch) checkOrigin(pointer, originOf(low), origin, this.reports);
     if (deleteSize !== 0 && flags.delete_size_mismatch)
       checkSize(pointer, this.sizeOf(pointer, low), deleteSize, this.reports);
-    this.quarantineOrDeallocate(pointer, low, this.headers.offset);
+    return low;
   }
 
   /** Ends an allocated chunk whose header was the last to be loaded (S4.2). */
@@ -188,7 +181,9 @@ export class Allocator implements QuarantineOwner {
     const { cache } = tsd;
     const isDrained = cache.counts[classId] === this.primary.shape.maxCounts[classId];
     if (isDrained) this.primary.drain(cache, classId);
-    this.headers.change(this.program.memory, pointer, low, (low & KEPT_WHEN_FREED) | this.freedBits);
+    const freedBits = this.beginFree(pointer, low, offset);
+    this.headers.change(this.program.memory, pointer, low, (low & KEPT_WHEN_FREED) | freedBits);
+    this.noteFree(pointer, low);
     if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.pushBlock(cache, classId, pointer - HEADER_SIZE - offset * 16);
     if (isDrained) this.primaryRelease.release(classId, "normal");
@@ -206,7 +201,10 @@ export class Allocator implements QuarantineOwner {
 
   protected deallocateLarge(pointer: number, low: number, offset: number): void {
     this.secondary.prepareDeallocate(pointer - HEADER_SIZE);
+    this.program.touch(pointer - HEADER_SIZE);
+    this.beginFree(pointer, low, offset);
     this.headers.store(this.program.memory, pointer, low & KEPT_WHEN_FREED, offset);
+    this.noteFree(pointer, low);
     if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.secondary.deallocate(pointer - HEADER_SIZE);
   }
@@ -214,9 +212,11 @@ export class Allocator implements QuarantineOwner {
   private quarantineChunk(tsd: Tsd, pointer: number, low: number, offset: number): void {
     this.quarantine.prepare(tsd);
     this.program.touch(pointer - HEADER_SIZE);
+    const freedBits = this.beginFree(pointer, low, offset);
     this.quarantine.put(tsd, pointer, sizeOrUnusedOf(low));
-    const freed = (low & KEPT_WHEN_FREED) | FREED_QUARANTINED | this.freedBits;
+    const freed = (low & KEPT_WHEN_FREED) | FREED_QUARANTINED | freedBits;
     this.headers.store(this.program.memory, pointer, freed, offset);
+    this.noteFree(pointer, low);
     if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.quarantine.settle(tsd);
   }
@@ -231,6 +231,11 @@ export class Allocator implements QuarantineOwner {
 
   /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
   isOwned(pointer: number): boolean {
+    return this.isAllocated(pointer);
+  }
+
+  /** Whether there is an allocated chunk at a pointer without tag. Never reports. */
+  isAllocated(pointer: number): boolean {
     if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
     try {
       return stateOf(this.headers.load(this.program.memory, pointer)) === STATE_ALLOCATED;
@@ -275,7 +280,7 @@ export class Allocator implements QuarantineOwner {
     const realAlignment = isAligned ? alignment : MIN_ALIGNMENT;
     const user =
       this.allocateSmall(tsd.cache, size, needed, origin, realAlignment, fill) ||
-      this.allocateLarge(size, origin, realAlignment, fill);
+      this.allocateLarge(size, origin, realAlignment, fill, zeroContents);
     if (user === 0 && !this.mayReturnNull) {
       this.printStatistics();
       reports.reportOutOfMemory(needed, this.reports);
@@ -316,12 +321,6 @@ export class Allocator implements QuarantineOwner {
     return user;
   }
 
-  /** Told when realloc has changed the size of the chunk that now is at `pointer`, without copying it. */
-  noteResize(_pointer: number, _oldSize: number, _newSize: number): void {}
-
-  /** Told when realloc has copied a chunk to a new one at `pointer`, before the old one is freed. */
-  noteCopy(_pointer: number, _oldSize: number, _newSize: number): void {}
-
   /** Bytes added to every secondary request. */
   get largeSlack(): number {
     return this.addLargeAllocationSlack ? LARGE_SLACK : 0;
@@ -332,18 +331,26 @@ export class Allocator implements QuarantineOwner {
     return this.registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
   }
 
-  protected allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
-    const block = this.secondary.allocate(size + this.largeSlack, alignment, fill);
-    if (block === 0) return 0;
-    const user = Math.ceil((block + HEADER_SIZE) / alignment) * alignment;
-    const unused = this.secondary.blockEnd(block) - (user + size);
+  /** @param zeroContents whether the caller asked for zeroes, as calloc does */
+  protected allocateLarge(
+    size: number,
+    origin: number,
+    alignment: number,
+    fill: number,
+    _zeroContents: boolean,
+  ): number {
+    const mapping = this.secondary.allocate(size + this.largeSlack, alignment, fill);
+    if (mapping === null) return 0;
+    const user = mapping.block + HEADER_SIZE;
+    const unused = mapping.commitEnd - (user + size);
     try {
+      const pointer = this.secondary.present(mapping, size);
       this.headers.store(this.program.memory, user, packLow(0, STATE_ALLOCATED, origin, unused), 0);
+      return pointer;
     } catch (error) {
-      this.secondary.deallocate(block);
+      this.secondary.deallocate(user - HEADER_SIZE);
       throw error;
     }
-    return user;
   }
 
   /** Fill on free must not make a free fail: pages that need a frame which is not there keep their bytes, and are counted. */
@@ -432,7 +439,7 @@ export class Allocator implements QuarantineOwner {
     this.primary.unmapAll();
   }
 
-  private inherit(other: Allocator): void {
+  private inherit(other: Allocator<P, S>): void {
     this.fillMode = other.fillMode;
     this.addLargeAllocationSlack = other.addLargeAllocationSlack;
     this.primary.copyFrom(other.primary);

@@ -1,6 +1,7 @@
 // The heap as a user program: its process, the memory of the thread that runs now, and the mapping calls that it makes.
 // Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
 
+import { PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { SystemError } from "../../platform/kernel/abi/errors.ts";
 import {
@@ -97,10 +98,26 @@ export class Program {
 
   /**
    * Makes sure that a store to the word at `address` will not fault: it gets its frame, or its own copy after a fork, now.
-   * What must not stop half-way touches its words first.
+   * Call it first for each word that an operation must be able to write without failing.
+   * @throws OutOfMemoryError: there is no frame
    */
   touch(address: number): void {
     this.memory.setInt32(address, this.memory.getInt32(address));
+  }
+
+  /** Whether the page at an address without tag has been stored to: it is no clean page, and there at all. */
+  isTouched(address: number): boolean {
+    const entry = this.memory.pageTable.entries[Math.floor(address / PAGE_SIZE)];
+    return (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
+  }
+
+  /** As {@link touch} for every page of `[address, address + length)`, an address without tag. Cost: the pages. */
+  prepare(address: number, length: number): void {
+    const { entries } = this.memory.pageTable;
+    const end = Math.ceil((address + length) / PAGE_SIZE);
+    for (let page = Math.floor(address / PAGE_SIZE); page < end; page++) {
+      if ((entries[page] & PTE_WRITE) === 0) this.touch(Math.max(page * PAGE_SIZE, address - (address % 4)));
+    }
   }
 
   /**

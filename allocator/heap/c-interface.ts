@@ -20,7 +20,6 @@ import * as reports from "../common/report.ts";
 import type { StackTable } from "../common/stacks.ts";
 import { storeWord } from "../common/words.ts";
 import type { HeapHooks } from "../options/hooks.ts";
-import { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 
 const PAGE_SIZE = 4096;
 const MIN_ALIGNMENT = 16;
@@ -228,9 +227,7 @@ export abstract class CInterface {
   }
 
   private resize(pointer: number, size: number): number {
-    const { allocator } = this;
-    if (allocator instanceof TaggedAllocator) return allocator.reallocate(pointer, size);
-    return reallocate(allocator, pointer, size);
+    return reallocate(this.allocator, pointer, size);
   }
 
   private fail(errno: number): 0 {

@@ -10,11 +10,9 @@ import { Checker } from "../checker/checker.ts";
 import { watchCleanPages } from "../checker/page-watch.ts";
 import type { CheckedHeap } from "../checker/requests.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
-import { Allocator } from "../combined/combined.ts";
-import type { AllocatorOptions } from "../combined/combined-parts.ts";
+import type { Allocator } from "../combined/combined.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
-import { Program } from "../common/program.ts";
 import { nextRandom } from "../common/random.ts";
 import { type ReportContext, reportDeadlock } from "../common/report.ts";
 import { StackTable } from "../common/stacks.ts";
@@ -33,13 +31,9 @@ import type { ReleaseKind } from "../primary/primary-release.ts";
 import { Recording, type RecordOptions } from "../record/recording.ts";
 import type { RecordSink } from "../record/trace-writer.ts";
 import { stacksOfAnyTag, TagControl } from "../tagging/tag-control.ts";
-import { TaggedAllocator } from "../tagging/tagged-allocator.ts";
-import { TaggedProgram } from "../tagging/tagged-program.ts";
+import type { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 import type { LargeTagCounts } from "../tagging/tagged-secondary.ts";
-import { requireTagging } from "../tagging/tagging.ts";
-import { ByteAllocator } from "../tracking/byte-allocator.ts";
-import { TrackedAllocator } from "../tracking/tracked-allocator.ts";
-import { TrackedProgram } from "../tracking/tracked-program.ts";
+import { type HeapFamily, makeFamily } from "./family.ts";
 import { Introspection } from "./introspection.ts";
 
 /** What a forked process's heap takes over from the heap that was forked. */
@@ -67,7 +61,7 @@ export class Heap extends Introspection {
   protected readonly hooks: HeapHooks;
   protected readonly stackTable: StackTable | null;
   protected isObserved: boolean;
-  private readonly program: Program;
+  private readonly family: HeapFamily;
   /** Whether the process was made for this heap, and ends with it. */
   private readonly ownsProcess: boolean;
   private thread: Thread;
@@ -86,46 +80,37 @@ export class Heap extends Introspection {
     this.process = inheritance?.process ?? makeProcess(this.options);
     this.ownsProcess = inheritance?.ownsProcess ?? this.options.process === null;
     const seed = nextRandom(this.options.seed ?? hostRandom());
-    this.program = makeProgram(this.process, this.options, seed);
     this.thread = this.process.mainThread;
     this.hooks = this.options.hooks;
     this.stackTable = makeStackTable(this.options);
     this.isObserved = this.options.stacks !== null || Object.keys(this.hooks).length > 0;
-    const allocatorOptions = {
-      program: this.program,
-      options: this.options,
-      reports: this.reportContext(),
-      cookie: inheritance?.parent.allocator.headers.cookie ?? nextRandom(seed),
-      seed,
-      printStatistics: () => this.options.write(formatStatistics(gatherStatistics(this.allocator))),
-    };
-    if (this.program instanceof TrackedProgram) {
-      this.allocator = this.makeTracked(this.program, allocatorOptions, inheritance);
-      this.tagControl = null;
-    } else if (this.options.tagging === "off") {
-      this.allocator = new Allocator(allocatorOptions, inheritance?.parent.allocator);
-      this.tagControl = null;
-    } else {
-      const tagged = this.makeTagged(allocatorOptions, inheritance);
-      this.allocator = tagged.allocator;
-      this.tagControl = tagged.control;
-    }
+    const parent = inheritance?.parent;
+    this.family = makeFamily(
+      {
+        process: this.process,
+        options: this.options,
+        reports: this.reportContext(),
+        cookie: parent?.allocator.headers.cookie ?? nextRandom(seed),
+        seed,
+        printStatistics: () => this.options.write(formatStatistics(gatherStatistics(this.allocator))),
+      },
+      parent?.family,
+    );
+    this.allocator = this.family.allocator;
+    this.tagControl = this.family.kind === "tagged" ? this.makeTagControl(this.family.allocator, parent) : null;
+    this.checkerMade = this.watchProgram(this.family);
   }
 
-  private makeTracked(program: TrackedProgram, given: AllocatorOptions, inheritance?: Inheritance): Allocator {
-    const parent = inheritance?.parent;
-    if (parent?.program instanceof TrackedProgram) program.inheritDescriptors(parent.program);
-    if (!program.tracksBytes) {
-      const allocator = new TrackedAllocator(given, program, parent?.allocator);
-      this.checkerMade = new Checker(this.checkedHeap(), allocator);
-      watchCleanPages(program, allocator, this.checkerMade.judge);
-      return allocator;
+  /** The checker of a heap that watches what its program reads. */
+  private watchProgram(family: HeapFamily): Checker | null {
+    if (family.kind !== "page" && family.kind !== "byte") return null;
+    const checker = new Checker(this.checkedHeap(), family.allocator);
+    if (family.kind === "page") watchCleanPages(family.program, family.allocator, checker.judge);
+    else {
+      checker.watch(family.allocator);
+      family.program.watch(checker.judge);
     }
-    const allocator = new ByteAllocator(given, program, parent?.allocator);
-    this.checkerMade = new Checker(this.checkedHeap(), allocator);
-    this.checkerMade.watch(allocator);
-    program.watch(this.checkerMade.judge);
-    return allocator;
+    return checker;
   }
 
   /**
@@ -146,19 +131,11 @@ export class Heap extends Introspection {
     };
   }
 
-  /** @throws RangeError: a machine or configuration that has no tags */
-  private makeTagged(
-    allocatorOptions: AllocatorOptions,
-    inheritance?: Inheritance,
-  ): { allocator: TaggedAllocator; control: TagControl } {
+  private makeTagControl(allocator: TaggedAllocator, parent: Heap | undefined): TagControl {
     const { options, process, stackTable } = this;
-    requireTagging(options.tagging, process.kernel.machine, options.config);
-    const parent = inheritance?.parent;
-    const mode = parent?.tagging ?? options.tagging;
-    const allocator = new TaggedAllocator(allocatorOptions, parent?.allocator as TaggedAllocator | undefined);
     const placeOf = (address: number): string => this.explain(address).sentence;
     const sources = { process, allocator, options, stackTable, placeOf };
-    return { allocator, control: new TagControl(sources, mode, { isForked: parent !== undefined }) };
+    return new TagControl(sources, parent?.tagging ?? options.tagging, { isForked: parent !== undefined });
   }
 
   /** What a tag mismatch does now; `"off"` if the heap has no tags. */
@@ -191,7 +168,7 @@ export class Heap extends Introspection {
 
   /** Loads and stores of the thread that runs now, by DataView's names. */
   get memory(): Memory {
-    return this.program.userMemory;
+    return this.family.program.userMemory;
   }
 
   get kernel(): Kernel {
@@ -217,7 +194,7 @@ export class Heap extends Introspection {
       throw new RangeError(`thread ${thread.tid} is not of process ${this.process.pid}`);
     this.thread = thread;
     this.process.currentThread = thread;
-    this.program.runAs(thread);
+    this.family.program.runAs(thread);
     this.allocator.registry.switchTo(thread);
   }
 
@@ -324,10 +301,10 @@ export class Heap extends Introspection {
 
   /** The stacks kept for the chunk at an address, with or without a tag. */
   protected override stacksOf(address: number): ChunkStacks | null {
-    if (this.stackTable === null) return null;
-    const { allocator, stackTable } = this;
-    if (!(allocator instanceof TaggedAllocator)) return stackTable.stacksOf(address);
-    return stacksOfAnyTag(stackTable, allocator, allocator.untag(address));
+    const { family, stackTable } = this;
+    if (stackTable === null) return null;
+    if (family.kind !== "tagged") return stackTable.stacksOf(address);
+    return stacksOfAnyTag(stackTable, family.allocator, family.allocator.untag(address));
   }
 
   private reportContext(): ReportContext {
@@ -348,18 +325,6 @@ function makeStackTable({ stacks, flags }: ResolvedHeapOptions): StackTable | nu
   if (stacks !== null) return new StackTable(stacks);
   const capacity = flags.allocation_ring_buffer_size;
   return capacity <= 0 ? null : new StackTable({ capacity, frames: TRACKED_FRAMES, isRecording: false });
-}
-
-/** @throws RangeError: bytes are to be tracked on a machine without validity bits */
-function makeProgram(process: Process, options: ResolvedHeapOptions, seed: number): Program {
-  const { uninitialised, pattern, tagging } = options;
-  if (tagging !== "off") return new TaggedProgram(process, seed);
-  if (uninitialised === "off") return new Program(process);
-  const tracksBytes = uninitialised === "byte";
-  if (tracksBytes && !process.kernel.machine.shadow) {
-    throw new RangeError('uninitialised: "byte" needs a machine with validity bits (shadow: true)');
-  }
-  return new TrackedProgram(process, { tracksBytes, pattern });
 }
 
 function makeProcess(options: ResolvedHeapOptions): Process {

@@ -12,7 +12,6 @@ import { type Mallinfo, mallinfo2Of, mallinfoOf } from "../inspection/mallinfo.t
 import { SizeCensus } from "../inspection/malloc-info.ts";
 import { cutStatistics, formatFragmentation, formatStatistics } from "../inspection/print-stats.ts";
 import type { HeapStatistics } from "../inspection/statistics.ts";
-import { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 import { CInterface } from "./c-interface.ts";
 import { type MalloptTarget, mallopt } from "./mallopt.ts";
 import { type PinnedRange, pinRange } from "./pin.ts";
@@ -94,9 +93,7 @@ export abstract class Introspection extends CInterface {
     return {
       setReleaseInterval: (milliseconds) => this.setReleaseInterval(milliseconds),
       purge: ({ all }) => allocator.releaseToOs(all ? "force-all" : "force"),
-      setOddEvenTags: ({ on }) => {
-        if (allocator instanceof TaggedAllocator) allocator.oddEvenTags = on;
-      },
+      setOddEvenTags: ({ on }) => allocator.setOddEvenTags(on),
       setThreadMemInit: ({ disabled }) => allocator.registry.setMemoryInitDisabled(disabled),
       setCacheMaxEntries: (count) => cache?.setMaxEntriesCount(count) ?? false,
       setCacheMaxEntryBytes: (bytes) => {

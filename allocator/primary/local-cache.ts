@@ -35,7 +35,13 @@ export function cacheShape(map: SizeClassMap, batchBlockSize: number): CacheShap
 }
 
 /**
- * The cache itself. A compact pointer is the block's distance from its region's usable begin in units of 16 bytes.
+ * The cache itself. A compact pointer stands for a block of a class:
+ *
+ * ```text
+ *  31          groupShift              0
+ * │ group        │ place in the group    │   × 16 bytes from the usable begin of the class's region
+ * ```
+ *
  * Invariants: `0 ≤ counts[c] ≤ maxCounts[c]`; the entries below `counts[c]` are blocks of class `c` that nobody else has.
  */
 export class LocalCache {

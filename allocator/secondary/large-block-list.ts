@@ -3,8 +3,22 @@
 
 import type { Program } from "../common/program.ts";
 import { loadWord, storeWord } from "../common/words.ts";
+import type { LargeMapping } from "./large-mapping.ts";
 
-/** The large-block header: six words right below the block, no checksum (S11.2). */
+/**
+ * The large-block header: six words right below the block, no checksum (S11.2).
+ *
+ * ```text
+ *  block − 48   previous      block in use before this one, or 0
+ *  block − 40   next          bits 0–39: the one after it, or 0; bits 40–47: the clean page's id
+ *  block − 32   commitBase
+ *  block − 24   commitSize
+ *  block − 16   mapBase
+ *  block −  8   mapSize
+ *  block        chunk header  (chunk-header.ts)
+ *  block + 16   user pointer
+ * ```
+ */
 export const LARGE_HEADER_SIZE = 48;
 const PREVIOUS = 0;
 const NEXT = 8;
@@ -13,19 +27,33 @@ const COMMIT_SIZE = 24;
 const MAP_BASE = 32;
 const MAP_SIZE = 40;
 /** The clean page's id shares the `next` word, above every address. */
-const CLEAN_ID_UNIT = 2 ** 40;
+export const CLEAN_ID_UNIT = 2 ** 40;
 
 /**
  * In order of allocation. `first` and `last` are blocks, i.e. addresses right behind a large-block header, or 0.
  */
-export class LargeBlockList {
-  protected readonly program: Program;
+export class LargeBlockList<P extends Program = Program> {
+  protected readonly program: P;
   first = 0;
   last = 0;
   blocksInUse = 0;
 
-  constructor(program: Program) {
+  constructor(program: P) {
     this.program = program;
+  }
+
+  /** Reads a block's header into `row`. */
+  load(block: number, row: LargeMapping): LargeMapping {
+    const { memory } = this.program;
+    const header = block - LARGE_HEADER_SIZE;
+    row.block = block;
+    row.cleanId = this.cleanIdOf(block);
+    return row.set(
+      loadWord(memory, header + MAP_BASE),
+      loadWord(memory, header + MAP_SIZE),
+      loadWord(memory, header + COMMIT_BASE),
+      loadWord(memory, header + COMMIT_SIZE),
+    );
   }
 
   /** End of the committed area of a block in use. */
@@ -39,16 +67,8 @@ export class LargeBlockList {
     return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + COMMIT_BASE);
   }
 
-  commitSizeOf(block: number): number {
-    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + COMMIT_SIZE);
-  }
-
-  mapBaseOf(block: number): number {
-    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + MAP_BASE);
-  }
-
-  mapSizeOf(block: number): number {
-    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + MAP_SIZE);
+  previousBlock(block: number): number {
+    return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + PREVIOUS);
   }
 
   nextBlock(block: number): number {
@@ -60,39 +80,25 @@ export class LargeBlockList {
   }
 
   /** Writes the header and appends the block to the list. A store that throws has linked nothing. */
-  protected link(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
-    const header = block - LARGE_HEADER_SIZE;
-    this.storeHeader(header, this.last, cleanId * CLEAN_ID_UNIT, commitBase, commitSize, mapBase, mapSize);
+  protected link(mapping: LargeMapping): void {
+    const { block } = mapping;
+    this.storeHeader(mapping, this.last);
     if (this.last === 0) this.first = block;
     else this.setNext(this.last, block);
     this.last = block;
     this.blocksInUse++;
   }
 
-  /** The six words of a large-block header, in their order. */
-  protected storeHeader(
-    header: number,
-    previous: number,
-    next: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-  ): void {
+  /** The six words of the header of the list's last block, in their order. */
+  protected storeHeader(mapping: LargeMapping, previous: number): void {
     const { memory } = this.program;
+    const header = mapping.block - LARGE_HEADER_SIZE;
     storeWord(memory, header + PREVIOUS, previous);
-    storeWord(memory, header + NEXT, next);
-    storeWord(memory, header + COMMIT_BASE, commitBase);
-    storeWord(memory, header + COMMIT_SIZE, commitSize);
-    storeWord(memory, header + MAP_BASE, mapBase);
-    storeWord(memory, header + MAP_SIZE, mapSize);
+    storeWord(memory, header + NEXT, mapping.cleanId * CLEAN_ID_UNIT);
+    storeWord(memory, header + COMMIT_BASE, mapping.commitBase);
+    storeWord(memory, header + COMMIT_SIZE, mapping.commitSize);
+    storeWord(memory, header + MAP_BASE, mapping.mapBase);
+    storeWord(memory, header + MAP_SIZE, mapping.mapSize);
   }
 
   private setNext(block: number, next: number): void {
@@ -101,19 +107,18 @@ export class LargeBlockList {
 
   /** Touches what unlinking writes to, so that a free cannot fail once the chunk's header says that it is free. */
   prepareDeallocate(block: number): void {
-    const previous = loadWord(this.program.memory, block - LARGE_HEADER_SIZE + PREVIOUS);
+    const previous = this.previousBlock(block);
     const next = this.nextBlock(block);
     if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
     if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
   }
 
-  protected unlink(block: number): void {
-    const { memory } = this.program;
-    const previous = loadWord(memory, block - LARGE_HEADER_SIZE + PREVIOUS);
-    const next = this.nextBlock(block);
-    this.prepareDeallocate(block);
+  /** Takes a block off the list; `previous` and `next` are given where its header is no longer at its place. */
+  protected unlink(block: number, previous = this.previousBlock(block), next = this.nextBlock(block)): void {
+    if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
+    if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
     if (previous !== 0) this.setNext(previous, next);
-    if (next !== 0) storeWord(memory, next - LARGE_HEADER_SIZE + PREVIOUS, previous);
+    if (next !== 0) storeWord(this.program.memory, next - LARGE_HEADER_SIZE + PREVIOUS, previous);
     if (previous === 0) this.first = next;
     if (next === 0) this.last = previous;
     this.blocksInUse--;

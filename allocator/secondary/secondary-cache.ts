@@ -3,9 +3,10 @@
 
 import type { Program } from "../common/program.ts";
 import type { SecondaryCacheConfig } from "../options/config.ts";
+import type { LargeMapping } from "./large-mapping.ts";
 
 const PAGE_SIZE = 4096;
-/** Unused bytes in front of a retrieved chunk's headers that are put up with (S12.4). */
+/** Most unused bytes in front of a retrieved chunk's headers that are tolerated (S12.4). */
 const MAX_WASTE = 4 * PAGE_SIZE;
 /** The fifth store that finds the cache full empties it (S12.3). */
 const FULL_EVENTS_LIMIT = 4;
@@ -82,14 +83,8 @@ export class SecondaryCache {
   }
 
   /** Takes a freed mapping over: keeps or unmaps it (S12.3). */
-  store(
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    blockBegin: number,
-    cleanId: number,
-  ): void {
+  store(mapping: LargeMapping): void {
+    const { mapBase, mapSize, commitBase, commitSize } = mapping;
     if (!this.canCache(commitSize)) {
       this.program.discard(mapBase, mapSize);
       return;
@@ -99,15 +94,8 @@ export class SecondaryCache {
     if (this.entriesCount >= this.maxEntriesCount && !this.makeRoom()) {
       this.program.discard(mapBase, mapSize);
     } else {
-      const slot = this.freeSlot();
-      this.moveSlot(0, slot);
-      this.commitBase[0] = commitBase;
-      this.commitSize[0] = commitSize;
-      this.mapBase[0] = mapBase;
-      this.mapSize[0] = mapSize;
-      this.blockBegin[0] = blockBegin;
-      this.time[0] = isReleased ? 0 : now;
-      this.cleanId[0] = cleanId;
+      this.moveSlot(0, this.freeSlot());
+      this.write(0, mapping, isReleased ? 0 : now);
       this.entriesCount++;
       if (this.oldestTime === 0) this.oldestTime = this.time[0];
     }
@@ -126,6 +114,23 @@ export class SecondaryCache {
     let slot = 0;
     while (this.commitBase[slot] !== 0) slot++;
     return slot;
+  }
+
+  private write(slot: number, mapping: LargeMapping, time: number): void {
+    this.commitBase[slot] = mapping.commitBase;
+    this.commitSize[slot] = mapping.commitSize;
+    this.mapBase[slot] = mapping.mapBase;
+    this.mapSize[slot] = mapping.mapSize;
+    this.blockBegin[slot] = mapping.block;
+    this.cleanId[slot] = mapping.cleanId;
+    this.time[slot] = time;
+  }
+
+  /** An entry as a row; `block` is that of the chunk before. */
+  read(slot: number, row: LargeMapping): LargeMapping {
+    row.block = this.blockBegin[slot];
+    row.cleanId = this.cleanId[slot];
+    return row.set(this.mapBase[slot], this.mapSize[slot], this.commitBase[slot], this.commitSize[slot]);
   }
 
   protected moveSlot(from: number, to: number): void {

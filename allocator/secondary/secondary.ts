@@ -1,6 +1,7 @@
 // The secondary allocator: one mapping for each large block, between two guard pages (S11). Headers and the list of blocks
 // are large-block-list.ts; which freed mappings are kept is secondary-cache.ts; what a fresh page reads is large-fill.ts.
 
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
@@ -10,12 +11,15 @@ import type { LargeFill } from "../options/options.ts";
 import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "../primary/local-cache.ts";
 import { LARGE_HEADER_SIZE, LargeBlockList } from "./large-block-list.ts";
 import { NO_DESCRIPTOR, type ReferencePages } from "./large-fill.ts";
+import { LargeMapping } from "./large-mapping.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 import { LruSecondaryCache } from "./secondary-cache-lru.ts";
 
 const PAGE_SIZE = 4096;
+/** From a block to its user pointer: the chunk header (chunk-header.ts). */
+const CHUNK_HEADER_SIZE = 16;
 /** Both headers together: from the large-block header to the user pointer. */
-const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + 16;
+const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + CHUNK_HEADER_SIZE;
 /** Unused bytes behind a chunk must fit the chunk header's 20 bits (S11.7). */
 const TAIL_LIMIT = 2 ** 20;
 
@@ -24,8 +28,8 @@ export const CLEAN_ZERO = 0;
 export const CLEAN_PATTERN = 1;
 export const CLEAN_FILL_MASK = 1;
 
-export interface SecondaryOptions {
-  readonly program: Program;
+export interface SecondaryOptions<P extends Program = Program> {
+  readonly program: P;
   /** Absent: nothing is cached. */
   readonly cache?: SecondaryCacheConfig;
   readonly cachePolicy?: "array" | "lru";
@@ -37,7 +41,7 @@ export interface SecondaryOptions {
 }
 
 /** The large blocks of a heap: the list of those in use, and where they come from and go. */
-export class Secondary extends LargeBlockList {
+export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   readonly cache: SecondaryCache | null;
   readonly referencePages: ReferencePages;
   protected readonly largeFill: LargeFill;
@@ -58,8 +62,11 @@ export class Secondary extends LargeBlockList {
   memsetFills = 0;
   /** Mappings moved by realloc instead of being copied. */
   moves = 0;
+  /** Rows that calls fill again: the mapping that a call makes, and the one that it ends. */
+  private readonly fresh = new LargeMapping();
+  private readonly ending = new LargeMapping();
 
-  constructor(options: SecondaryOptions) {
+  constructor(options: SecondaryOptions<P>) {
     super(options.program);
     this.largeFill = options.largeFill;
     this.commitFailure = options.commitFailure;
@@ -77,50 +84,52 @@ export class Secondary extends LargeBlockList {
   /**
    * A block for `size` bytes; the user pointer is `roundUp(block + 16, alignment)`.
    * @param fill what the user's bytes must read: S14.3 for `largeFill: "none"`, else exactly the fill
-   * @returns the block, or 0 if there is no memory
+   * @returns its mapping, in a row that is good until the next call; null: no memory
    */
-  allocate(size: number, alignment: number, fill: number): number {
+  allocate(size: number, alignment: number, fill: number): LargeMapping | null {
     const needed = roundUp(size + LARGE_HEADERS_SIZE, PAGE_SIZE);
-    if (this.cache !== null && alignment < PAGE_SIZE && this.cache.canCache(needed)) {
-      const slot = this.cache.find(size, alignment);
-      if (slot >= 0) return this.takeCached(slot, size, alignment, fill);
+    const { cache } = this;
+    if (cache !== null && alignment < PAGE_SIZE && cache.canCache(needed)) {
+      const slot = cache.find(size, alignment);
+      if (slot >= 0) return this.takeCached(cache, slot, size, alignment, fill);
     }
     return this.map(size, alignment, fill);
   }
 
-  private takeCached(slot: number, size: number, alignment: number, fill: number): number {
-    const cache = this.cache as SecondaryCache;
-    const commitBase = cache.commitBase[slot];
-    const commitSize = cache.commitSize[slot];
-    const mapBase = cache.mapBase[slot];
-    const mapSize = cache.mapSize[slot];
-    const block = roundDown(commitBase + commitSize - size, alignment) - 16;
-    const cleanId = this.cleanCached(slot, block, fill);
-    if (cleanId === NO_MEMORY) {
+  private takeCached(
+    cache: SecondaryCache,
+    slot: number,
+    size: number,
+    alignment: number,
+    fill: number,
+  ): LargeMapping | null {
+    const mapping = cache.read(slot, this.fresh);
+    mapping.block = roundDown(mapping.commitEnd - size, alignment) - CHUNK_HEADER_SIZE;
+    mapping.cleanId = this.cleanCached(cache, slot, mapping, fill);
+    if (mapping.cleanId === NO_MEMORY) {
       cache.take(slot);
-      this.program.discard(mapBase, mapSize);
+      this.program.discard(mapping.mapBase, mapping.mapSize);
       return this.map(size, alignment, fill);
     }
     // Should a store below find no frame, the entry stays in the cache, with a header's bytes in it.
     cache.markDirty(slot);
-    this.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+    this.link(mapping);
     cache.take(slot);
-    this.countAllocation(commitSize, mapSize);
-    return block;
+    this.countAllocation(mapping);
+    return mapping;
   }
 
   /**
    * Makes a cached mapping read as `fill` asks. With reference pages that is never a pass over the bytes: its pages are given
    * back, or another clean page is mapped over them.
+   * @param mapping the entry's row; `block` is the new block
    * @returns the clean page's id, or NO_MEMORY if the mapping was lost in the attempt
    */
-  protected cleanCached(slot: number, block: number, fill: number): number {
-    const cache = this.cache as SecondaryCache;
+  protected cleanCached(cache: SecondaryCache, slot: number, mapping: LargeMapping, fill: number): number {
     const cleanId = cache.cleanId[slot];
     if (fill === FILL_NONE) return cleanId;
     const isReleased = cache.time[slot] === 0;
-    const commitBase = cache.commitBase[slot];
-    const commitSize = cache.commitSize[slot];
+    const { commitBase, commitSize } = mapping;
     if (this.largeFill === "refpage") {
       const wanted = fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO;
       if ((cleanId & CLEAN_FILL_MASK) === wanted) {
@@ -136,22 +145,51 @@ export class Secondary extends LargeBlockList {
     }
     // Should the fill find no frame, the entry stays in the cache with a part of it.
     cache.markDirty(slot);
-    this.fillBlock(block, commitBase + commitSize, fill);
+    this.fillBlock(mapping, fill);
     return cache.cleanId[slot];
   }
 
-  protected fillBlock(block: number, end: number, fill: number): void {
-    fillMemory(this.program.memory, block, end - block, fill, this.referencePages.pattern);
+  protected fillBlock({ block, commitEnd }: LargeMapping, fill: number): void {
+    fillMemory(this.program.memory, block, commitEnd - block, fill, this.referencePages.pattern);
     this.memsetFills++;
   }
 
   /** S11.3: reserve with guard pages, commit, place the chunk at the end. */
-  private map(size: number, alignment: number, fill: number): number {
+  private map(size: number, alignment: number, fill: number): LargeMapping | null {
+    const mapping = this.reserve(size, alignment);
+    if (mapping === null) return null;
+    try {
+      mapping.cleanId = this.commit(mapping.commitBase, mapping.commitSize, fill);
+      if (mapping.cleanId === NO_MEMORY) {
+        this.program.discard(mapping.mapBase, mapping.mapSize);
+        if (this.commitFailure === "fatal") {
+          reportMapError("Cannot allocate memory", { sizeBytes: mapping.commitSize }, this.reports);
+        }
+        return null;
+      }
+      this.link(mapping);
+      if (fill === FILL_PATTERN && (mapping.cleanId & CLEAN_FILL_MASK) === CLEAN_ZERO && this.largeFill !== "none") {
+        this.fillBlock(mapping, fill);
+      }
+    } catch (error) {
+      // A report has nothing left to undo.
+      if (error instanceof HeapError) throw error;
+      if (this.last === mapping.block) this.unlink(mapping.block);
+      this.program.discard(mapping.mapBase, mapping.mapSize);
+      throw error;
+    }
+    this.countAllocation(mapping);
+    this.largestBytes = Math.max(this.largestBytes, mapping.commitSize);
+    return mapping;
+  }
+
+  /** Address space for a block of `size` bytes, and where in it the block will lie; null: none left. */
+  private reserve(size: number, alignment: number): LargeMapping | null {
     let reserved = roundUp(roundUp(size, alignment) + LARGE_HEADERS_SIZE, PAGE_SIZE);
     if (alignment > PAGE_SIZE) reserved += alignment - PAGE_SIZE;
     const mapSize = reserved + 2 * PAGE_SIZE;
     const mapBase = this.program.reserve(mapSize);
-    if (mapBase === NO_MEMORY) return 0;
+    if (mapBase === NO_MEMORY) return null;
     let commitBase = mapBase + PAGE_SIZE;
     // The chunk begins on the alignment, its headers in the page before.
     if (alignment >= PAGE_SIZE) commitBase = roundUp(commitBase + 1, alignment) - PAGE_SIZE;
@@ -159,31 +197,9 @@ export class Secondary extends LargeBlockList {
     const user = roundDown(commitEnd - size, alignment);
     // Scudo would truncate a longer tail (S11.7); here the pages behind the chunk stay reserved.
     if (commitEnd - (user + size) >= this.tailLimit) commitEnd = roundUp(user + Math.max(size, 1), PAGE_SIZE);
-    const commitSize = commitEnd - commitBase;
-    const block = user - 16;
-    try {
-      const cleanId = this.commit(commitBase, commitSize, fill);
-      if (cleanId === NO_MEMORY) {
-        this.program.discard(mapBase, mapSize);
-        if (this.commitFailure === "fatal") {
-          reportMapError("Cannot allocate memory", { sizeBytes: commitSize }, this.reports);
-        }
-        return 0;
-      }
-      this.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
-      if (fill === FILL_PATTERN && (cleanId & CLEAN_FILL_MASK) === CLEAN_ZERO && this.largeFill !== "none") {
-        this.fillBlock(block, commitEnd, fill);
-      }
-    } catch (error) {
-      // A report has nothing left to undo.
-      if (error instanceof HeapError) throw error;
-      if (this.last === block) this.unlink(block);
-      this.program.discard(mapBase, mapSize);
-      throw error;
-    }
-    this.countAllocation(commitSize, mapSize);
-    this.largestBytes = Math.max(this.largestBytes, commitSize);
-    return block;
+    const mapping = this.fresh.set(mapBase, mapSize, commitBase, commitEnd - commitBase);
+    mapping.block = user - CHUNK_HEADER_SIZE;
+    return mapping;
   }
 
   /** Maps fresh pages that read as `fill` where a reference page can do that. @returns the clean page's id, or NO_MEMORY */
@@ -198,7 +214,7 @@ export class Secondary extends LargeBlockList {
     return this.program.commit(address, length) ? CLEAN_ZERO : NO_MEMORY;
   }
 
-  private countAllocation(commitSize: number, mapSize: number): void {
+  private countAllocation({ commitSize, mapSize }: LargeMapping): void {
     this.allocations++;
     this.allocatedBytes += commitSize;
     this.fragmentedBytes += mapSize - commitSize;
@@ -206,7 +222,7 @@ export class Secondary extends LargeBlockList {
     this.stats[STAT_MAPPED] += mapSize;
   }
 
-  protected countFree(commitSize: number, mapSize: number): void {
+  private countFree({ commitSize, mapSize }: LargeMapping): void {
     this.frees++;
     this.freedBytes += commitSize;
     this.fragmentedBytes -= mapSize - commitSize;
@@ -214,65 +230,81 @@ export class Secondary extends LargeBlockList {
     this.stats[STAT_MAPPED] -= mapSize;
   }
 
+  /**
+   * The user pointer of a block that was just allocated, in a heap with tags brought in order first.
+   * @param size bytes asked for
+   */
+  present(mapping: LargeMapping, _size: number): number {
+    return mapping.block + CHUNK_HEADER_SIZE;
+  }
+
   /** Gives a block back: to the cache, or unmapped (S11.5). */
   deallocate(block: number): void {
-    const commitBase = this.commitBase(block);
-    const commitSize = this.commitSizeOf(block);
-    const mapBase = this.mapBaseOf(block);
-    const mapSize = this.mapSizeOf(block);
-    const cleanId = this.cleanIdOf(block);
+    const mapping = this.load(block, this.ending);
     this.unlink(block);
-    this.countFree(commitSize, mapSize);
-    this.giveUp(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+    this.countFree(mapping);
+    this.giveUp(mapping);
   }
 
   /** The end of a mapping that left the list: it is cached, or unmapped. */
-  protected giveUp(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
-    if (this.cache === null) this.program.discard(mapBase, mapSize);
-    else this.cache.store(commitBase, commitSize, mapBase, mapSize, block, cleanId);
+  protected giveUp(mapping: LargeMapping): void {
+    if (this.cache === null) this.program.discard(mapping.mapBase, mapping.mapSize);
+    else this.cache.store(mapping);
   }
 
   /**
    * Moves a block's pages to a mapping that holds `newSize` bytes, without copying them; the chunk keeps its place in its
-   * pages. Bytes between the old and the new end read as the mapping's clean page does.
-   * @param user the chunk's user pointer in `block`
-   * @returns the new block, or 0 if there is no memory; then nothing has changed
+   * pages. Bytes between the old and the new end read as the mapping's clean page does. Both headers can be stored to then.
+   * @param user the chunk's user pointer in `block`; sizes are in bytes, without slack
+   * @returns the new mapping, in a row that is good until the next call; null: no memory, and nothing has changed
    */
-  move(block: number, user: number, newSize: number): number {
-    const oldCommitBase = this.commitBase(block);
-    const oldCommitSize = this.commitSizeOf(block);
-    const oldMapBase = this.mapBaseOf(block);
-    const oldMapSize = this.mapSizeOf(block);
-    const cleanId = this.cleanIdOf(block);
-    const commitSize = roundUp(user - oldCommitBase + newSize, PAGE_SIZE);
+  move(block: number, user: number, oldSize: number, newSize: number, slack: number): LargeMapping | null {
+    const old = this.load(block, this.ending);
+    const commitSize = roundUp(user - old.commitBase + newSize + slack, PAGE_SIZE);
     const mapSize = commitSize + 2 * PAGE_SIZE;
     const mapBase = this.program.reserve(mapSize);
-    if (mapBase === NO_MEMORY) return 0;
-    const commitBase = mapBase + PAGE_SIZE;
-    if (this.last !== block) this.program.touch(this.last - LARGE_HEADER_SIZE);
-    this.unlink(block);
+    if (mapBase === NO_MEMORY) return null;
+    const moved = this.fresh.set(mapBase, mapSize, mapBase + PAGE_SIZE, commitSize);
+    moved.block = block - old.commitBase + moved.commitBase;
+    moved.cleanId = old.cleanId;
     // Only what is kept is moved: the kernel would cut a longer range before it knows that it can move the rest.
-    const moving = Math.min(oldCommitSize, commitSize);
-    if (!this.program.move(oldCommitBase, moving, commitSize, commitBase)) {
-      this.link(block, oldCommitBase, oldCommitSize, oldMapBase, oldMapSize, cleanId);
+    const moving = Math.min(old.commitSize, commitSize);
+    if (!this.prepareMove(old) || !this.program.move(old.commitBase, moving, commitSize, moved.commitBase)) {
       this.program.discard(mapBase, mapSize);
-      return 0;
+      return null;
     }
-    this.program.discard(oldMapBase, oldMapSize, oldMapSize - moving);
-    const moved = block - oldCommitBase + commitBase;
-    this.link(moved, commitBase, commitSize, mapBase, mapSize, cleanId);
-    this.countFree(oldCommitSize, oldMapSize);
-    this.countAllocation(commitSize, mapSize);
+    if (!this.adoptMoved(old, moved, oldSize, newSize)) {
+      // The old place is a hole in its reservation, so that the way back is open.
+      this.program.move(moved.commitBase, commitSize, moving, old.commitBase);
+      this.program.discard(mapBase, mapSize);
+      return null;
+    }
+    this.unlink(block, this.previousBlock(moved.block), this.nextBlock(moved.block));
+    this.program.discard(old.mapBase, old.mapSize, old.mapSize - moving);
+    this.link(moved);
+    this.countFree(old);
+    this.countAllocation(moved);
     this.largestBytes = Math.max(this.largestBytes, commitSize);
     this.moves++;
     return moved;
+  }
+
+  /** Gives what a move stores to its frames: both headers, and those of the neighbours in the list. */
+  private prepareMove({ block }: LargeMapping): boolean {
+    try {
+      this.prepareDeallocate(block);
+      this.program.touch(this.last - LARGE_HEADER_SIZE);
+      this.program.prepare(block - LARGE_HEADER_SIZE, LARGE_HEADERS_SIZE);
+      return true;
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) return false;
+      throw error;
+    }
+  }
+
+  /** What a family does to pages that have just moved. @returns false: no memory, and nothing has changed */
+  protected adoptMoved(_old: LargeMapping, _moved: LargeMapping, _oldSize: number, _newSize: number): boolean {
+    return true;
   }
 
   /**
@@ -301,8 +333,7 @@ export class Secondary extends LargeBlockList {
   /** Unmaps every block, in use or cached, and closes the reference pages. */
   unmapAll(): void {
     for (let block = this.first; block !== 0; ) {
-      const mapBase = this.mapBaseOf(block);
-      const mapSize = this.mapSizeOf(block);
+      const { mapBase, mapSize } = this.load(block, this.ending);
       block = this.nextBlock(block);
       this.program.discard(mapBase, mapSize);
     }
@@ -311,7 +342,7 @@ export class Secondary extends LargeBlockList {
   }
 
   /** The state of the forked process's secondary; the list itself is in memory, which fork copied. */
-  copyFrom(other: Secondary): void {
+  copyFrom(other: this): void {
     this.copyListFrom(other);
     this.allocations = other.allocations;
     this.frees = other.frees;

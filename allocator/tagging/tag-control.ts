@@ -55,7 +55,7 @@ export class TagControl {
 
   /** How large chunks got their tags, and how often they could not. */
   get counts(): LargeTagCounts {
-    return this.sources.allocator.taggedSecondary.tagCounts;
+    return this.sources.allocator.secondary.tagCounts;
   }
 
   /** The handler goes; the process's mode stays for whoever else is in it. */

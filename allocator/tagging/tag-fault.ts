@@ -140,7 +140,7 @@ class Search {
 
   /** The large chunk in whose mapping the address lies, and its neighbours in order of address. */
   largeChunks(add: (cause: TagFaultCause | null) => void): void {
-    const secondary = this.allocator.taggedSecondary;
+    const secondary = this.allocator.secondary;
     let below = 0;
     let above = 0;
     for (let block = secondary.first; block !== 0; block = secondary.nextBlock(block)) {

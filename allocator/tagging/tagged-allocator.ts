@@ -1,44 +1,43 @@
 // The allocator of a tagged heap: Scudo's primary tagging (S22), and the entry points that take tags off pointers and put
 // them on. Large chunks' tags are tagged-secondary.ts's; what a fault becomes is tag-fault.ts.
 
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagAndZeroRange } from "../../platform/hardware/tag-store.ts";
 import { PROT_MTE } from "../../platform/kernel/abi/mman.ts";
 import {
-  CORRUPTED_HEADER,
+  BLOCK_MARKER,
   classIdOf,
   HEADER_SIZE,
   packLow,
   STATE_ALLOCATED,
   sizeOrUnusedOf,
-  stateOf,
+  WAS_ZEROED,
 } from "../combined/chunk-header.ts";
-import { Allocator, BLOCK_MARKER } from "../combined/combined.ts";
-import type { AllocatorOptions } from "../combined/combined-parts.ts";
+import { Allocator } from "../combined/combined.ts";
+import type { AllocatorParts } from "../combined/combined-parts.ts";
 import { BATCH_SIZE } from "../combined/quarantine-cache.ts";
-import { reallocate } from "../combined/reallocate.ts";
 import type { Tsd } from "../combined/tsd.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
+import type { ChunkAction } from "../common/report.ts";
 import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cache.ts";
 import { FreedChunks } from "./freed-chunks.ts";
 import type { TaggedProgram } from "./tagged-program.ts";
-import { TaggedSecondary } from "./tagged-secondary.ts";
+import type { TaggedSecondary } from "./tagged-secondary.ts";
 import { EXCLUDE_ZERO, GRANULE, oddEvenMask, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
 
 const PAGE_SIZE = 4096;
 const MIN_ALIGNMENT = 16;
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
-/** The header's was-zeroed bit (S1.1). */
-const WAS_ZEROED = 1 << 10;
-/** No tag is expected of the chunk being freed: the heap frees it itself. */
-const ANY_TAG = -1;
+/** In a header's place: a word that no header of a small chunk is. */
+const NOT_REUSABLE = 0;
 /** Rows of the ring of frees when the option asks for none. */
 const SMALLEST_RING = 1;
 
 /** Told when a pointer that is given back has another tag than its chunk. It must not return. */
-export type StalePointerReport = (pointer: number, action: "deallocating" | "reallocating") => never;
+export type StalePointerReport = (pointer: number, action: ChunkAction) => never;
 
-export class TaggedAllocator extends Allocator {
+export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   /** False after disableMemoryTagging, for good (S23.5): new chunks have no tags, old ones keep theirs. */
   isTagging = true;
   /** Neighbours get tags of different parity (S22.4). */
@@ -46,17 +45,13 @@ export class TaggedAllocator extends Allocator {
   readonly freed: FreedChunks;
   /** Set by the heap, which makes the report. */
   reportStalePointer: StalePointerReport | null = null;
-  /** The tag of the pointer that deallocate was given. */
-  private givenTag = ANY_TAG;
+  /** Whether a free may end immediately: no quarantine. */
+  private readonly hasFastFree: boolean;
   /** 2 to the number of the lowest bit of each class's block size: the unit in which neighbours alternate. */
   private readonly blockUnits: Float64Array;
 
-  constructor(given: AllocatorOptions, inherited?: TaggedAllocator) {
-    const { onTagFailure, write } = given.options;
-    const createSecondary: AllocatorOptions["createSecondary"] = (options) =>
-      new TaggedSecondary(options, { onTagFailure, write });
-    super({ ...given, createSecondary }, inherited);
-    this.tagged = given.program as TaggedProgram;
+  constructor(given: AllocatorParts<TaggedProgram, TaggedSecondary>, inherited?: TaggedAllocator) {
+    super(given, inherited);
     this.hasFastFree = given.options.flags.thread_local_quarantine_size_kb === 0;
     this.freed = new FreedChunks(Math.max(SMALLEST_RING, given.options.flags.allocation_ring_buffer_size));
     this.blockUnits = this.primary.blockSizes.map((size) => size & -size);
@@ -68,29 +63,35 @@ export class TaggedAllocator extends Allocator {
     this.freed.copyFrom(inherited.freed);
   }
 
-  private readonly tagged: TaggedProgram;
-  /** Whether a free may end at once: no quarantine. */
-  private readonly hasFastFree: boolean;
-
-  get taggedSecondary(): TaggedSecondary {
-    return this.secondary as TaggedSecondary;
-  }
-
   /** S23.5: from now on nothing is tagged; what is cached is unmapped. */
   stopTagging(): void {
     this.isTagging = false;
     this.primary.extraProtection = 0;
-    this.taggedSecondary.isTagging = false;
-    this.freedBits = 0;
+    this.secondary.isTagging = false;
     this.secondary.cache?.empty();
+  }
+
+  /** The tag goes where the chunk goes. */
+  override resizedPointer(plain: number, given: number): number {
+    return this.isTagging ? plain + Math.floor(given * TAGS_PER_BYTE) * TAG_UNIT : plain;
+  }
+
+  override setOddEvenTags(on: boolean): void {
+    this.oddEvenTags = on;
   }
 
   override untag(pointer: number): number {
     return pointer - Math.floor(pointer * TAGS_PER_BYTE) * TAG_UNIT;
   }
 
+  /** The chunk's tag as memory has it; a chunk of no bytes may begin where nothing can be read, and has none. */
   override userPointer(plain: number): number {
-    return plain + mte.loadTag(this.program.memory, plain) * TAG_UNIT;
+    try {
+      return plain + mte.loadTag(this.program.memory, plain) * TAG_UNIT;
+    } catch (error) {
+      if (error instanceof SegmentationFault) return plain;
+      throw error;
+    }
   }
 
   override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
@@ -115,7 +116,7 @@ export class TaggedAllocator extends Allocator {
    * was freed, in one go. @returns the pointer with its tag, or 0, with nothing done, for all others
    */
   private reuseFast(cache: LocalCache, classId: number, size: number, origin: number): number {
-    const { own } = this.tagged;
+    const { own } = this.program;
     const { headers, primary } = this;
     const blockSize = primary.blockSizes[classId];
     const top = cache.counts[classId] - 1;
@@ -194,8 +195,9 @@ export class TaggedAllocator extends Allocator {
    * tag, so that stale pointers to it are certain to fault until the next free.
    */
   private tagChunk(classId: number, block: number, blockEnd: number, user: number, size: number, fill: number): number {
-    const { own } = this.tagged;
-    const kept = this.reusableTag(block, user);
+    const { own } = this.program;
+    const low = this.reusableHeader(block, user);
+    const kept = low === NOT_REUSABLE ? 0 : own.tagAt(user);
     if (kept === 0) {
       own.setTagAt(user - HEADER_SIZE, 0);
       const tag = this.drawTag(classId, block, EXCLUDE_ZERO);
@@ -204,77 +206,74 @@ export class TaggedAllocator extends Allocator {
       this.markEnd(user, user + length, blockEnd, size, tag);
       return tag;
     }
-    const oldLength = this.taggedLength(user, kept);
+    const oldSize = sizeOrUnusedOf(low);
+    const oldLength = this.taggedLength(user, oldSize, kept);
     this.resizeTags(user, oldLength, size, blockEnd, kept);
-    if (fill !== FILL_NONE && !this.wasZeroed) own.fill(user, 0, Math.min(size, oldLength));
+    if (fill !== FILL_NONE && (low & WAS_ZEROED) === 0) own.fill(user, 0, Math.min(size, oldLength));
     else if (size > 0) own.zeroGranule(user);
     return kept;
   }
 
-  /** Size and was-zeroed of the header that {@link reusableTag} found. */
-  private oldSize = 0;
-  private wasZeroed = false;
-
-  /** The tag that the block's last chunk was given when it was freed, if it lay at `user` and its header is whole; else 0. */
-  private reusableTag(block: number, user: number): number {
-    const { own } = this.tagged;
+  /** The header of the block's last chunk, if that lay at `user` and its header is whole; else {@link NOT_REUSABLE}. */
+  private reusableHeader(block: number, user: number): number {
+    const { own } = this.program;
     let low = own.getInt32(block);
     let high = own.getInt32(block + 4);
     if (user !== block + HEADER_SIZE) {
       // A header granule of an earlier, aligned chunk may lie inside a later one's bytes.
-      if (low !== BLOCK_MARKER || block + HEADER_SIZE + high !== user || own.tagAt(user - HEADER_SIZE) !== 0) return 0;
+      if (low !== BLOCK_MARKER || block + HEADER_SIZE + high !== user || own.tagAt(user - HEADER_SIZE) !== 0)
+        return NOT_REUSABLE;
       low = own.getInt32(user - HEADER_SIZE);
       high = own.getInt32(user - HEADER_SIZE + 4);
     }
-    if (!this.headers.isWhole(user, low, high)) return 0;
-    this.oldSize = sizeOrUnusedOf(low);
-    this.wasZeroed = (low & WAS_ZEROED) !== 0;
-    return own.tagAt(user);
+    return this.headers.isWhole(user, low, high) ? low : NOT_REUSABLE;
   }
 
   /** Bytes from `user` that still have the tag, whole granules: pages given back meanwhile have tag 0 (S22.9). */
-  private taggedLength(user: number, tag: number): number {
-    const length = (this.oldSize + 15) & ~15;
+  private taggedLength(user: number, oldSize: number, tag: number): number {
+    const length = (oldSize + 15) & ~15;
     const toNextPage = PAGE_SIZE - (user & (PAGE_SIZE - 1));
-    return toNextPage < length && this.tagged.own.tagAt(user + toNextPage) !== tag ? toNextPage : length;
+    return toNextPage < length && this.program.own.tagAt(user + toNextPage) !== tag ? toNextPage : length;
   }
 
   /** S22.7: tags and zeroes what lies between the old and the new end, and marks the new one. */
   private resizeTags(user: number, oldLength: number, size: number, blockEnd: number, tag: number): void {
     const length = (size + 15) & ~15;
-    if (oldLength < length) this.tagged.own.tagAndZero(user + oldLength, length - oldLength, tag);
+    if (oldLength < length) this.program.own.tagAndZero(user + oldLength, length - oldLength, tag);
     this.markEnd(user, user + length, blockEnd, size, tag);
   }
 
   /** The granule behind the chunk gets tag 0; one of no bytes leaves its tag there for the reports (S22.5). */
   private markEnd(user: number, end: number, blockEnd: number, size: number, tag: number): void {
     if (end === blockEnd) return;
-    const { own } = this.tagged;
+    const { own } = this.program;
     own.setTagAt(end, 0);
     if (size === 0) own.setUint8(user, tag);
   }
 
   private drawTag(classId: number, block: number, exclude: number): number {
     const mask = this.oddEvenTags ? exclude | oddEvenMask(block, this.blockUnits[classId]) : exclude;
-    return mte.randomTag(this.tagged.own, mask);
-  }
-
-  protected override allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
-    const user = super.allocateLarge(size, origin, alignment, fill);
-    return user === 0 ? 0 : this.taggedSecondary.tagChunk(user - HEADER_SIZE, user, size);
+    return mte.randomTag(this.program.own, mask);
   }
 
   override deallocate(pointer: number, origin: number, deleteSize: number): void {
     const tag = (pointer * TAGS_PER_BYTE) | 0;
     const plain = pointer - tag * TAG_UNIT;
     if (this.hasFastFree && deleteSize === 0 && (pointer & 15) === 0 && this.freeFast(plain, tag, origin)) return;
-    this.givenTag = tag;
-    super.deallocate(plain, origin, deleteSize);
+    const low = this.checkFree(plain, origin, deleteSize);
+    const { offset } = this.headers;
+    this.checkTag(pointer, plain, low, "deallocating");
+    this.quarantineOrDeallocate(plain, low, offset);
+  }
+
+  override checkTag(pointer: number, plain: number, low: number, action: ChunkAction): void {
+    if (!this.isTagging || this.sizeOf(plain, low) === 0) return;
+    if (this.userPointer(plain) !== pointer) this.reportStalePointer?.(pointer, action);
   }
 
   /** A free with nothing unusual about it, in one go; false, with nothing done, for all others. */
   private freeFast(plain: number, tag: number, origin: number): boolean {
-    const { own, threadId } = this.tagged;
+    const { own, threadId } = this.program;
     const { headers, registry, primary } = this;
     const header = own.positionOf(plain - HEADER_SIZE, HEADER_SIZE + GRANULE);
     const tsd = registry.current;
@@ -306,37 +305,28 @@ export class TaggedAllocator extends Allocator {
     return true;
   }
 
-  override quarantineOrDeallocate(plain: number, low: number, offset: number): void {
-    const given = this.givenTag;
-    this.givenTag = ANY_TAG;
-    this.freedBits = 0;
+  /** Retags and zeroes a small chunk (S22.6). What can be refused for lack of a frame is refused before. */
+  protected override beginFree(plain: number, low: number, offset: number): number {
+    if (!this.isTagging) return 0;
+    const { own, threadId } = this.program;
     const classId = classIdOf(low);
-    if (!this.isTagging || classId === 0) {
-      this.endLarge(plain, low, offset, given);
-      return;
-    }
-    const size = sizeOrUnusedOf(low);
-    const { own, threadId } = this.tagged;
-    const tag = size === 0 ? Math.max(0, given) : own.tagAt(plain);
-    if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
+    const size = this.sizeOf(plain, low);
+    const isRetagged = classId !== 0 && !this.registry.isMemoryInitDisabled;
+    const length = isRetagged ? (size + 15) & ~15 : 0;
+    this.program.prepare(plain - HEADER_SIZE, HEADER_SIZE + length);
+    const tag = this.tagOfChunk(plain, low, offset, size);
     this.freed.note(plain, tag, size, threadId);
-    if (!this.registry.isMemoryInitDisabled) {
-      const newTag = this.drawTag(classId, plain - HEADER_SIZE - offset * 16, EXCLUDE_ZERO | (1 << tag));
-      if (size > 0) own.tagAndZero(plain, (size + 15) & ~15, newTag);
-      this.freedBits = WAS_ZEROED;
-    }
-    super.quarantineOrDeallocate(plain, low, offset);
+    if (!isRetagged) return 0;
+    const newTag = this.drawTag(classId, plain - HEADER_SIZE - offset * 16, EXCLUDE_ZERO | (1 << tag));
+    if (length > 0) own.tagAndZero(plain, length, newTag);
+    return WAS_ZEROED;
   }
 
-  /** The end of a large chunk, or of any once tagging is off. */
-  private endLarge(plain: number, low: number, offset: number, given: number): void {
-    const tag = this.tagged.own.tagAt(plain);
-    if (this.isTagging) {
-      if (given !== tag && given !== ANY_TAG) this.reportStalePointer?.(plain + given * TAG_UNIT, "deallocating");
-      this.freed.note(plain, tag, this.sizeOf(plain, low), this.tagged.threadId);
-    }
-    this.taggedSecondary.lastTag = tag;
-    super.quarantineOrDeallocate(plain, low, offset);
+  /** The tag of a live chunk's pointer. One of no bytes has it written where its first byte would be (S22.5), if it has any. */
+  private tagOfChunk(plain: number, low: number, offset: number, size: number): number {
+    if (size !== 0) return this.program.own.tagAt(plain);
+    if (classIdOf(low) === 0 || plain === this.blockEnd(plain, low, offset)) return 0;
+    return this.program.own.getUint8(plain) & 15;
   }
 
   /** Freed chunks are zeroed with their new tag, or lose their pages: there is nothing left to fill. */
@@ -352,27 +342,25 @@ export class TaggedAllocator extends Allocator {
     return batch;
   }
 
-  /** realloc: as without tags, then the tags follow the size. @returns the pointer with its tag, 0 without memory */
-  reallocate(pointer: number, newSize: number): number {
-    const { memory } = this.program;
-    const plain = this.untag(pointer);
-    const given = Math.floor(pointer * TAGS_PER_BYTE);
-    const low = plain % MIN_ALIGNMENT === 0 ? this.headers.load(memory, plain) : CORRUPTED_HEADER;
-    if (stateOf(low) !== STATE_ALLOCATED || !this.isTagging) return reallocate(this, plain, newSize);
-    const oldSize = this.sizeOf(plain, low);
-    const oldBlockEnd = this.blockEnd(plain, low, this.headers.offset);
-    const tag = oldSize === 0 ? given : mte.loadTag(memory, plain);
-    if (tag !== given) this.reportStalePointer?.(pointer, "reallocating");
-    this.givenTag = ANY_TAG;
-    const result = reallocate(this, plain, newSize);
-    // A copy is a chunk of its own, with its own tag; 0 is a failure.
-    if (result >= TAG_UNIT || result === 0 || tag === 0) return result;
-    if (classIdOf(low) !== 0) this.resizeTags(result, (oldSize + 15) & ~15, newSize, oldBlockEnd, tag);
-    else if (mte.loadTag(memory, result) === tag) {
-      const shift = result - plain;
-      this.taggedSecondary.tagEnd(result - HEADER_SIZE, result, oldSize, newSize, tag, oldBlockEnd + shift);
-    } else return result;
-    return result + tag * TAG_UNIT;
+  override prepareResize(plain: number, low: number, oldSize: number, newSize: number): void {
+    if (!this.isTagging) return;
+    if (classIdOf(low) === 0) {
+      this.secondary.prepareResize(plain - HEADER_SIZE, oldSize, newSize);
+      return;
+    }
+    const from = Math.min(oldSize, newSize) & ~15;
+    const end = Math.min(((newSize + 15) & ~15) + GRANULE, this.blockEnd(plain, low, this.headers.offset) - plain);
+    this.program.prepare(plain + from, end - from);
+  }
+
+  /** The tags follow the size; those of a large chunk that moved have followed already. */
+  override noteResize(plain: number, low: number, oldSize: number, newSize: number): void {
+    if (!this.isTagging) return;
+    const { offset } = this.headers;
+    const tag = this.tagOfChunk(plain, low, offset, oldSize);
+    if (tag === 0) return;
+    if (classIdOf(low) === 0) this.secondary.resize(plain - HEADER_SIZE, oldSize, newSize, tag);
+    else this.resizeTags(plain, (oldSize + 15) & ~15, newSize, this.blockEnd(plain, low, offset), tag);
   }
 
   /** Whether a plain address is in memory that the heap has mapped: regions, large mappings in use or cached. */
@@ -382,7 +370,7 @@ export class TaggedAllocator extends Allocator {
       const begin = regions.begin[classId];
       if (address >= begin && address < begin + regions.mapped[classId]) return true;
     }
-    return this.taggedSecondary.tags.contains(address);
+    return this.secondary.tags.contains(address);
   }
 
   override usableSize(pointer: number): number {
@@ -392,7 +380,7 @@ export class TaggedAllocator extends Allocator {
   /** A stale pointer, whose tag is not its chunk's, owns nothing. */
   override isOwned(pointer: number): boolean {
     const plain = this.untag(pointer);
-    if (!super.isOwned(plain)) return false;
+    if (!this.isAllocated(plain)) return false;
     const low = this.headers.load(this.memory, plain);
     return this.sizeOf(plain, low) === 0 || this.userPointer(plain) === pointer || !this.isTagging;
   }

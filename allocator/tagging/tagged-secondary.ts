@@ -3,14 +3,15 @@
 
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
-import type { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY } from "../common/program.ts";
 import type { TagFailure } from "../options/options.ts";
-import { LARGE_HEADER_SIZE } from "../secondary/large-block-list.ts";
+import { CLEAN_ID_UNIT, LARGE_HEADER_SIZE } from "../secondary/large-block-list.ts";
 import { NO_DESCRIPTOR } from "../secondary/large-fill.ts";
+import { LargeMapping } from "../secondary/large-mapping.ts";
 import {
   CLEAN_FILL_MASK,
   CLEAN_PATTERN,
@@ -30,6 +31,10 @@ const CHUNK_HEADER_TAG = 2;
 /** A clean page's id is fill + 2 * tag. */
 const CLEAN_TAG_UNIT = 2;
 
+function tagOfCleanId(cleanId: number): number {
+  return Math.floor(cleanId / CLEAN_TAG_UNIT);
+}
+
 /** Whether a block's pages get their tag from a reference page, from the program, or none. */
 export interface LargeTagCounts {
   /** Mappings made of a tagged reference page. */
@@ -42,7 +47,12 @@ export interface LargeTagCounts {
   readonly lastFailure: string | null;
 }
 
-export class TaggedSecondary extends Secondary {
+export interface TaggedSecondaryOptions extends SecondaryOptions<TaggedProgram> {
+  readonly onTagFailure: TagFailure;
+  readonly write: (text: string) => void;
+}
+
+export class TaggedSecondary extends Secondary<TaggedProgram> {
   readonly tags = new MappingTags();
   /** The tail behind a chunk is at most the rest of its last page, which can be tagged. */
   protected override readonly tailLimit = PAGE_SIZE;
@@ -50,25 +60,18 @@ export class TaggedSecondary extends Secondary {
   private readonly write: (text: string) => void;
   /** False: new mappings get no tags (after disableMemoryTagging). */
   isTagging = true;
-  /** The mapping that was linked last, so that {@link tagChunk} need not read it back. */
-  private linkedBase = 0;
-  private linkedEnd = 0;
-  private linkedTag = 0;
+  /** The row of a mapping whose chunk changes its size. */
+  private readonly resized = new LargeMapping();
   private mapped = 0;
   private failures = 0;
   private untagged = 0;
   private userTagged = 0;
 
-  constructor(options: SecondaryOptions, given: { onTagFailure: TagFailure; write: (text: string) => void }) {
+  constructor(options: TaggedSecondaryOptions) {
     super(options);
-    this.onTagFailure = given.onTagFailure;
-    this.write = given.write;
+    this.onTagFailure = options.onTagFailure;
+    this.write = options.write;
     this.program.onDiscard = (address) => this.tags.remove(address);
-  }
-
-  /** The heap's own memory, for the running thread. */
-  private get own(): UncheckedMemory {
-    return (this.program as TaggedProgram).own;
   }
 
   get tagCounts(): LargeTagCounts {
@@ -109,103 +112,84 @@ export class TaggedSecondary extends Secondary {
     this.write(`refheap WARNING: no tagged reference page (${lastFailure ?? "ENOMEM"}): large chunks ${consequence}\n`);
   }
 
-  protected override link(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
-    super.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
-    const tag = cleanId >> 1;
-    this.tags.set(mapBase, mapBase + mapSize, tag, "live");
-    this.linkedBase = commitBase;
-    this.linkedEnd = commitBase + commitSize;
-    this.linkedTag = tag;
+  protected override link(mapping: LargeMapping): void {
+    super.link(mapping);
+    this.tags.set(mapping.mapBase, mapping.mapEnd, tagOfCleanId(mapping.cleanId), "live");
   }
 
   /** As without tags, but the page is looked up once: the first store brings it. */
-  protected override storeHeader(
-    header: number,
-    previous: number,
-    next: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-  ): void {
-    const { own } = this;
+  protected override storeHeader(mapping: LargeMapping, previous: number): void {
+    const { own } = this.program;
+    const header = mapping.block - LARGE_HEADER_SIZE;
     own.setInt32(header, previous | 0);
     const place = own.positionOf(header, LARGE_HEADER_SIZE);
     if (place < 0) {
-      super.storeHeader(header, previous, next, commitBase, commitSize, mapBase, mapSize);
+      super.storeHeader(mapping, previous);
       return;
     }
     own.setDoubleWordThere(place, previous);
-    own.setDoubleWordThere(place + 8, next);
-    own.setDoubleWordThere(place + 16, commitBase);
-    own.setDoubleWordThere(place + 24, commitSize);
-    own.setDoubleWordThere(place + 32, mapBase);
-    own.setDoubleWordThere(place + 40, mapSize);
+    own.setDoubleWordThere(place + 8, mapping.cleanId * CLEAN_ID_UNIT);
+    own.setDoubleWordThere(place + 16, mapping.commitBase);
+    own.setDoubleWordThere(place + 24, mapping.commitSize);
+    own.setDoubleWordThere(place + 32, mapping.mapBase);
+    own.setDoubleWordThere(place + 40, mapping.mapSize);
   }
 
   /** A cached mapping brings its tag along, unless a neighbour has it by now. */
-  protected override cleanCached(slot: number, block: number, fill: number): number {
-    const cache = this.cache as SecondaryCache;
-    const [base, size] = [cache.commitBase[slot], cache.commitSize[slot]];
-    const tag = Math.floor(cache.cleanId[slot] / CLEAN_TAG_UNIT);
+  protected override cleanCached(cache: SecondaryCache, slot: number, mapping: LargeMapping, fill: number): number {
+    const { commitBase, commitSize } = mapping;
+    const tag = tagOfCleanId(mapping.cleanId);
     if (tag === 0) {
-      if (!this.program.protect(base, size, PROT_READ | PROT_WRITE)) return NO_MEMORY;
+      if (!this.program.protect(commitBase, commitSize, PROT_READ | PROT_WRITE)) return NO_MEMORY;
       // The headers of the chunk before may lie inside the new one.
-      tagRange(this.program.memory, base, cache.blockBegin[slot] + HEADER_SIZE - base);
+      tagRange(this.program.memory, commitBase, cache.blockBegin[slot] + HEADER_SIZE - commitBase);
     }
-    if (tag !== 0 && (this.tags.excluded(base, base + size) & (1 << tag)) !== 0) {
-      const cleanId = this.commit(base, size, fill);
+    if (tag !== 0 && (this.tags.excluded(commitBase, mapping.commitEnd) & (1 << tag)) !== 0) {
+      const cleanId = this.commit(commitBase, commitSize, fill);
       if (cleanId === NO_MEMORY) return NO_MEMORY;
       cache.cleanId[slot] = cleanId;
       cache.time[slot] = 0;
     }
-    return super.cleanCached(slot, block, fill);
+    return super.cleanCached(cache, slot, mapping, fill);
   }
 
   /**
    * Brings the tags around a new chunk in order: headers 0, the chunk its mapping's tag, what is left of its last page 0.
    * @returns the user pointer with its tag
    */
-  tagChunk(block: number, user: number, size: number): number {
-    const cleanTag = this.linkedTag;
+  override present(mapping: LargeMapping, size: number): number {
+    const { block, commitBase, commitEnd } = mapping;
+    const user = block + HEADER_SIZE;
+    // A chunk of no bytes may begin at the guard page: there is nothing to tag.
+    if (user === commitEnd) return user;
+    const cleanTag = tagOfCleanId(mapping.cleanId);
     if (cleanTag !== 0) {
-      this.own.clearTags(this.linkedBase, user - this.linkedBase);
-      if (user + roundUpToGranule(size) < this.linkedEnd)
-        this.tagEnd(block, user, size, size, cleanTag, this.linkedEnd);
+      this.program.own.clearTags(commitBase, user - commitBase);
+      if (user + roundUpToGranule(size) < commitEnd) this.tagEnd(mapping, size, size, cleanTag, commitEnd);
       return user + cleanTag * TAG_UNIT;
     }
     if (!this.isTagging) return user;
     if (this.onTagFailure === "untagged") {
       this.untagged++;
-      this.tagHeaders(block, user);
+      this.tagHeaders(mapping, user);
       return user;
     }
     const { tags } = this;
-    const mapBase = this.mapBaseOf(block);
-    const end = this.blockEnd(block);
-    const tag = this.drawTag(tags.excluded(this.commitBase(block), end));
-    tags.set(mapBase, end + PAGE_SIZE, tag, "live");
+    const tag = this.drawTag(tags.excluded(commitBase, commitEnd));
+    tags.set(mapping.mapBase, mapping.mapEnd, tag, "live");
     tagRange(this.program.memory, user + tag * TAG_UNIT, roundUpToGranule(size));
-    tagRange(this.program.memory, this.linkedBase, user - this.linkedBase);
-    this.tagEnd(block, user, size, size, tag, end);
+    tagRange(this.program.memory, commitBase, user - commitBase);
+    this.tagEnd(mapping, size, size, tag, commitEnd);
     this.userTagged++;
     return user + tag * TAG_UNIT;
   }
 
   /** An untagged chunk's headers have tags of their own, so that an underflow is caught all the same (S23.2, S23.3). */
-  private tagHeaders(block: number, user: number): void {
+  private tagHeaders({ commitBase, commitEnd }: LargeMapping, user: number): void {
     const { memory } = this.program;
-    const begin = this.commitBase(block);
-    const end = Math.min(this.blockEnd(block), Math.ceil(user / PAGE_SIZE) * PAGE_SIZE);
-    if (!this.program.protect(begin, end - begin, PROT_READ | PROT_WRITE | PROT_MTE)) return;
-    tagRange(memory, begin + LARGE_HEADER_TAG * TAG_UNIT, user - HEADER_SIZE - begin);
+    const end = Math.min(commitEnd, Math.ceil(user / PAGE_SIZE) * PAGE_SIZE);
+    if (!this.program.protect(commitBase, end - commitBase, PROT_READ | PROT_WRITE | PROT_MTE)) return;
+    tagRange(memory, commitBase + LARGE_HEADER_TAG * TAG_UNIT, user - HEADER_SIZE - commitBase);
     tagRange(memory, user - HEADER_SIZE + CHUNK_HEADER_TAG * TAG_UNIT, HEADER_SIZE);
   }
 
@@ -213,66 +197,94 @@ export class TaggedSecondary extends Secondary {
    * After a change of size: granules between the ends get the tag or lose it, and the rest of the last page has tag 0.
    * @param oldBlockEnd up to which granules may lack the tag; pages behind it read as the mapping's clean page
    */
-  tagEnd(block: number, user: number, oldSize: number, newSize: number, tag: number, oldBlockEnd: number): void {
+  private tagEnd(mapping: LargeMapping, oldSize: number, newSize: number, tag: number, oldBlockEnd: number): void {
     const { memory } = this.program;
+    const user = mapping.block + HEADER_SIZE;
     const oldEnd = user + roundUpToGranule(oldSize);
     const newEnd = user + roundUpToGranule(Math.max(1, newSize));
-    const isClean = this.cleanIdOf(block) >= CLEAN_TAG_UNIT;
-    const retagEnd = isClean ? Math.min(newEnd, oldBlockEnd) : newEnd;
+    const retagEnd = mapping.cleanId >= CLEAN_TAG_UNIT ? Math.min(newEnd, oldBlockEnd) : newEnd;
     if (retagEnd > oldEnd) tagRange(memory, oldEnd + tag * TAG_UNIT, retagEnd - oldEnd);
-    const lastPageEnd = Math.ceil(Math.max(oldSize > newSize ? oldEnd : 0, newEnd) / PAGE_SIZE) * PAGE_SIZE;
-    const end = Math.min(this.blockEnd(block), lastPageEnd);
+    const end = this.lastPageEnd(mapping, oldEnd, newEnd);
     if (end > newEnd) tagRange(memory, newEnd, end - newEnd);
   }
 
+  /** End of the pages whose granules behind the chunk get tag 0: those that the old end and the new one lie in. */
+  private lastPageEnd(mapping: LargeMapping, oldEnd: number, newEnd: number): number {
+    return Math.min(mapping.commitEnd, Math.ceil(Math.max(oldEnd, newEnd) / PAGE_SIZE) * PAGE_SIZE);
+  }
+
+  /** Gives the pages that {@link tagEnd} will write to their frames. @throws OutOfMemoryError */
+  private prepareEnd(mapping: LargeMapping, oldSize: number, newSize: number, oldBlockEnd: number): void {
+    const user = mapping.block + HEADER_SIZE;
+    const oldEnd = user + roundUpToGranule(oldSize);
+    const newEnd = user + roundUpToGranule(Math.max(1, newSize));
+    const retagEnd = mapping.cleanId >= CLEAN_TAG_UNIT ? Math.min(newEnd, oldBlockEnd) : newEnd;
+    if (retagEnd > oldEnd) this.program.prepare(oldEnd, retagEnd - oldEnd);
+    const end = this.lastPageEnd(mapping, oldEnd, newEnd);
+    if (end > newEnd) this.program.prepare(newEnd, end - newEnd);
+  }
+
+  /** Before a chunk with the tag `tag` changes its size in its block. @throws OutOfMemoryError: nothing has changed */
+  prepareResize(block: number, oldSize: number, newSize: number): void {
+    const mapping = this.load(block, this.resized);
+    this.prepareEnd(mapping, oldSize, newSize, mapping.commitEnd);
+  }
+
+  /** After it has; {@link prepareResize} came before. */
+  resize(block: number, oldSize: number, newSize: number, tag: number): void {
+    const mapping = this.load(block, this.resized);
+    this.tagEnd(mapping, oldSize, newSize, tag, mapping.commitEnd);
+  }
+
   /** The chunk's tag goes with its pages, and the old place remembers it. */
-  override move(block: number, user: number, newSize: number): number {
-    const begin = this.commitBase(block);
-    const end = this.blockEnd(block);
-    const tag = mte.loadTag(this.program.memory, user);
-    const moved = super.move(block, user, newSize);
-    if (moved === 0) return 0;
-    this.tags.noteDangling(begin, end, tag);
-    this.tags.set(this.mapBaseOf(moved), this.blockEnd(moved) + PAGE_SIZE, tag, "live");
-    return moved;
+  protected override adoptMoved(old: LargeMapping, moved: LargeMapping, oldSize: number, newSize: number): boolean {
+    const tag = this.tagOf(moved);
+    if (tag !== 0) {
+      const oldBlockEnd = old.commitEnd - old.commitBase + moved.commitBase;
+      try {
+        this.prepareEnd(moved, oldSize, newSize, oldBlockEnd);
+      } catch (error) {
+        if (error instanceof OutOfMemoryError) return false;
+        throw error;
+      }
+      this.tagEnd(moved, oldSize, newSize, tag, oldBlockEnd);
+    }
+    this.tags.noteDangling(old.commitBase, old.commitEnd, tag);
+    return true;
+  }
+
+  /** The tag of a chunk's bytes; 0 if it has none. */
+  private tagOf({ block, commitEnd }: LargeMapping): number {
+    const user = block + HEADER_SIZE;
+    return user === commitEnd ? 0 : mte.loadTag(this.program.memory, user);
   }
 
   /** The chunk's pointers die: a cached mapping gets another tag by another reference page, touched pages only. */
-  protected override giveUp(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
+  protected override giveUp(mapping: LargeMapping): void {
     const { cache, tags } = this;
-    const tag = this.lastTag;
-    tags.noteDangling(commitBase, commitBase + commitSize, tag);
+    const { commitBase, commitSize, commitEnd } = mapping;
+    const tag = this.tagOf(mapping);
+    tags.noteDangling(commitBase, commitEnd, tag);
     const isKept = this.isTagging && cache?.wouldKeep(commitSize) === true;
     if (tag === 0 || !isKept) {
       // What has no tag is out of reach while it is cached (S23.4).
       if (isKept) this.program.protect(commitBase, commitSize, PROT_NONE);
-      super.giveUp(block, commitBase, commitSize, mapBase, mapSize, cleanId);
+      super.giveUp(mapping);
       return;
     }
-    const exclude = tags.excluded(commitBase, commitBase + commitSize);
-    const fill = (cleanId & CLEAN_FILL_MASK) === CLEAN_PATTERN ? FILL_PATTERN : FILL_ZERO;
-    const newId = this.commitTagged(commitBase, commitSize, fill, this.drawTag(exclude));
-    if (newId === NO_MEMORY) {
-      this.program.discard(mapBase, mapSize);
+    const exclude = tags.excluded(commitBase, commitEnd);
+    const fill = (mapping.cleanId & CLEAN_FILL_MASK) === CLEAN_PATTERN ? FILL_PATTERN : FILL_ZERO;
+    mapping.cleanId = this.commitTagged(commitBase, commitSize, fill, this.drawTag(exclude));
+    if (mapping.cleanId === NO_MEMORY) {
+      this.program.discard(mapping.mapBase, mapping.mapSize);
       return;
     }
-    tags.set(mapBase, mapBase + mapSize, Math.floor(newId / CLEAN_TAG_UNIT), "cached");
-    super.giveUp(block, commitBase, commitSize, mapBase, mapSize, newId);
+    tags.set(mapping.mapBase, mapping.mapEnd, tagOfCleanId(mapping.cleanId), "cached");
+    super.giveUp(mapping);
   }
 
-  /** The tag of the chunk that is being freed; the allocator, which knows its pointer, sets it. */
-  lastTag = 0;
-
-  override copyFrom(other: Secondary): void {
+  override copyFrom(other: this): void {
     super.copyFrom(other);
-    if (!(other instanceof TaggedSecondary)) return;
     this.tags.copyFrom(other.tags);
     this.isTagging = other.isTagging;
     this.mapped = other.mapped;

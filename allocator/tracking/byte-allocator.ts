@@ -2,13 +2,13 @@
 // until they are written: so malloc has nothing to mark, a free marks what it gives back, calloc marks its zeroes defined.
 
 import { GRANULE_SIZE } from "../../platform/hardware/layout.ts";
-import { classIdOf, HEADER_SIZE } from "../combined/chunk-header.ts";
+import { classIdOf, HEADER_SIZE, sizeOrUnusedOf } from "../combined/chunk-header.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
-import { markRangeDefined, markRangeUndefined, markShortUndefined } from "./undefined-bytes.ts";
+import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } from "./undefined-bytes.ts";
 
 const PAGE_SIZE = 4096;
 
-/** Told of each chunk that begins or ends; the checker keeps its window of addressable memory by it. */
+/** Notified when a chunk is allocated, freed or resized; the checker uses it to know which bytes are addressable. */
 export interface ChunkListener {
   chunkAllocated(pointer: number, size: number): void;
   chunkFreed(pointer: number, size: number): void;
@@ -40,22 +40,34 @@ export class ByteAllocator extends TrackedAllocator {
     if (tail > 0) markRangeUndefined(memory, pointer + size, tail, "touch");
   }
 
-  override quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
+  /** The bits of pages that a fork left shared are another process's too: such pages become the process's own first. */
+  protected override beginFree(pointer: number, low: number, offset: number): number {
+    if (classIdOf(low) !== 0) ownPages(this.memory, pointer, sizeOrUnusedOf(low));
+    return super.beginFree(pointer, low, offset);
+  }
+
+  protected override noteFree(pointer: number, low: number): void {
     const size = this.sizeOf(pointer, low);
-    super.quarantineOrDeallocate(pointer, low, offset);
     // To the end of the granule: what is behind a chunk is undefined as it is, and whole groups of bits are set faster.
     if (classIdOf(low) !== 0) markShortUndefined(this.memory, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
     this.listener?.chunkFreed(pointer, size);
   }
 
-  override noteResize(pointer: number, oldSize: number, newSize: number): void {
+  override prepareResize(pointer: number, _low: number, oldSize: number, newSize: number): void {
+    if (newSize < oldSize) ownPages(this.memory, pointer + newSize, oldSize - newSize);
+  }
+
+  override noteResize(pointer: number, low: number, oldSize: number, newSize: number): void {
     if (newSize < oldSize) {
       // A moved chunk's pages end with the new size's; those behind are not there any more.
-      const low = this.headers.load(this.memory, pointer);
       const end = Math.min(pointer + oldSize, this.blockEnd(pointer, low, this.headers.offset));
       if (end > pointer + newSize) markRangeUndefined(this.memory, pointer + newSize, end - pointer - newSize, "leave");
     }
     this.listener?.chunkResized(pointer, oldSize, newSize);
+  }
+
+  override noteMove(pointer: number, low: number, oldSize: number, newSize: number): void {
+    this.noteResize(pointer, low, oldSize, newSize);
   }
 
   override noteCopy(pointer: number, oldSize: number, newSize: number): void {

@@ -4,18 +4,16 @@
 import { CORRUPTED_HEADER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "../combined/chunk-header.ts";
 import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { Allocator } from "../combined/combined.ts";
-import type { AllocatorOptions } from "../combined/combined-parts.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
-import { TrackedSecondary } from "./tracked-secondary.ts";
+import type { TrackedSecondary } from "./tracked-secondary.ts";
 
 /** What {@link TrackedAllocator.lookUp} answers. */
 export const FOREIGN = 0;
 export const LIVE = 1;
 export const NOT_LIVE = 2;
 
-export class TrackedAllocator extends Allocator {
-  protected readonly tracked: TrackedProgram;
+export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary> {
   /** The live chunk of the last {@link lookUp}. */
   liveFrom = 0;
   liveTo = 0;
@@ -23,32 +21,16 @@ export class TrackedAllocator extends Allocator {
   private classBySlice: Int32Array | null = null;
   private firstSlice = 0;
 
-  constructor(given: Omit<AllocatorOptions, "program">, program: TrackedProgram, inherited?: Allocator) {
-    super(
-      { ...given, program, createSecondary: (options) => new TrackedSecondary({ ...options, program }) },
-      inherited,
-    );
-    this.tracked = program;
-  }
-
-  protected get trackedSecondary(): TrackedSecondary {
-    return this.secondary as TrackedSecondary;
-  }
-
-  protected override allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
-    const { trackedSecondary } = this;
-    trackedSecondary.isZeroing = zeroContents;
-    try {
-      return super.allocateSlowly(size, origin, alignment, zeroContents);
-    } finally {
-      trackedSecondary.isZeroing = false;
-    }
-  }
-
-  protected override allocateLarge(size: number, origin: number, alignment: number, fill: number): number {
+  protected override allocateLarge(
+    size: number,
+    origin: number,
+    alignment: number,
+    fill: number,
+    zeroContents: boolean,
+  ): number {
     // Fresh pages read zero in any case; only calloc's count as written.
-    const isPlainZero = fill === FILL_ZERO && !this.trackedSecondary.isZeroing;
-    return super.allocateLarge(size, origin, alignment, isPlainZero ? FILL_NONE : fill);
+    const isPlainZero = fill === FILL_ZERO && !zeroContents;
+    return super.allocateLarge(size, origin, alignment, isPlainZero ? FILL_NONE : fill, zeroContents);
   }
 
   /**
@@ -58,7 +40,7 @@ export class TrackedAllocator extends Allocator {
   lookUp(address: number): number {
     const classId = this.classAt(address);
     if (classId >= 0) return this.lookUpSmall(address, classId);
-    const block = this.trackedSecondary.blockAt(address);
+    const block = this.secondary.blockAt(address);
     if (block !== 0) return this.lookUpChunk(address, block + HEADER_SIZE, 0);
     return this.isCachedMapping(address) ? NOT_LIVE : FOREIGN;
   }

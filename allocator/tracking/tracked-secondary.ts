@@ -1,28 +1,24 @@
 // The secondary of a heap that watches its program: large chunks are mappings of reference pages whose bytes count as
 // undefined, those of calloc are zero pages, and a mapping kept for reuse is always fresh again. Small chunks: tracked-allocator.ts.
 
-import { FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
+import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY } from "../common/program.ts";
-import { CLEAN_PATTERN, CLEAN_ZERO, Secondary, type SecondaryOptions } from "../secondary/secondary.ts";
+import type { LargeMapping } from "../secondary/large-mapping.ts";
+import { CLEAN_PATTERN, CLEAN_ZERO, Secondary } from "../secondary/secondary.ts";
+import type { SecondaryCache } from "../secondary/secondary-cache.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
 import { markRangeUndefined } from "./undefined-bytes.ts";
 
 /** Clean pages read zero but count as undefined. Its fill bit is CLEAN_ZERO's. */
 const CLEAN_UNDEFINED = 2;
 
-export class TrackedSecondary extends Secondary {
-  declare protected readonly program: TrackedProgram;
-  /** Set while calloc allocates: zero pages that count as written. */
-  isZeroing = false;
+/** Fills here: FILL_ZERO is calloc's, zeroes that count as written; all other fresh memory counts as undefined. */
+export class TrackedSecondary extends Secondary<TrackedProgram> {
   /** Blocks in use, ascending. */
   private readonly blocks: number[] = [];
 
-  constructor(options: SecondaryOptions & { readonly program: TrackedProgram }) {
-    super(options);
-  }
-
   private wantedClean(fill: number): number {
-    if (this.isZeroing) return CLEAN_ZERO;
+    if (fill === FILL_ZERO) return CLEAN_ZERO;
     return fill === FILL_PATTERN && this.largeFill === "refpage" ? CLEAN_PATTERN : CLEAN_UNDEFINED;
   }
 
@@ -40,57 +36,41 @@ export class TrackedSecondary extends Secondary {
   }
 
   /** A kept mapping's old contents are never handed out: they would count as written. */
-  protected override cleanCached(slot: number, block: number, fill: number): number {
-    const { cache, program } = this;
-    if (cache === null) return NO_MEMORY;
-    const commitBase = cache.commitBase[slot];
-    const commitSize = cache.commitSize[slot];
+  protected override cleanCached(cache: SecondaryCache, slot: number, mapping: LargeMapping, fill: number): number {
+    const { program } = this;
+    const { commitBase, commitSize } = mapping;
     let cleanId = cache.cleanId[slot];
     const isReleased = cache.time[slot] === 0 || program.releasePages(commitBase, commitSize);
     if (cleanId !== this.wantedClean(fill) || !isReleased) cleanId = this.commit(commitBase, commitSize, fill);
-    if (fill === FILL_PATTERN && !this.isZeroing && cleanId !== CLEAN_PATTERN && cleanId !== NO_MEMORY) {
+    if (fill === FILL_PATTERN && cleanId !== CLEAN_PATTERN && cleanId !== NO_MEMORY) {
       // Should the fill find no frame, the entry stays in the cache with a part of it.
       cache.cleanId[slot] = cleanId;
       cache.markDirty(slot);
-      this.fillBlock(block, commitBase + commitSize, fill);
+      this.fillBlock(mapping, fill);
     }
     return cleanId;
   }
 
-  /** What the dead chunk held must not be read, so a mapping that is kept becomes fresh at once. */
-  protected override giveUp(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
-    const isKept = this.program.tracksBytes && this.cache?.canCache(commitSize) === true;
-    const id = isKept ? this.commit(commitBase, commitSize, FILL_ZERO) : cleanId;
-    if (id === NO_MEMORY) this.program.discard(mapBase, mapSize);
-    else super.giveUp(block, commitBase, commitSize, mapBase, mapSize, id);
+  /** What the dead chunk held must not be read, so a mapping that is kept becomes fresh immediately. */
+  protected override giveUp(mapping: LargeMapping): void {
+    const isKept = this.program.tracksBytes && this.cache?.canCache(mapping.commitSize) === true;
+    if (isKept) mapping.cleanId = this.commit(mapping.commitBase, mapping.commitSize, FILL_NONE);
+    if (mapping.cleanId === NO_MEMORY) this.program.discard(mapping.mapBase, mapping.mapSize);
+    else super.giveUp(mapping);
   }
 
   /** Growth counts as undefined, so it cannot come from calloc's zero pages. */
   override readsAs(block: number, fill: number): boolean {
-    return this.cleanIdOf(block) === this.wantedClean(fill);
+    return this.cleanIdOf(block) === this.wantedClean(fill === FILL_ZERO ? FILL_NONE : fill);
   }
 
-  protected override link(
-    block: number,
-    commitBase: number,
-    commitSize: number,
-    mapBase: number,
-    mapSize: number,
-    cleanId: number,
-  ): void {
-    super.link(block, commitBase, commitSize, mapBase, mapSize, cleanId);
-    this.blocks.splice(this.rowFrom(block), 0, block);
+  protected override link(mapping: LargeMapping): void {
+    super.link(mapping);
+    this.blocks.splice(this.rowFrom(mapping.block), 0, mapping.block);
   }
 
-  protected override unlink(block: number): void {
-    super.unlink(block);
+  protected override unlink(block: number, previous?: number, next?: number): void {
+    super.unlink(block, previous, next);
     this.blocks.splice(this.rowFrom(block), 1);
   }
 
@@ -121,8 +101,8 @@ export class TrackedSecondary extends Secondary {
     this.program.closeDescriptors();
   }
 
-  override copyFrom(other: Secondary): void {
+  override copyFrom(other: this): void {
     super.copyFrom(other);
-    if (other instanceof TrackedSecondary) this.blocks.push(...other.blocks);
+    this.blocks.push(...other.blocks);
   }
 }

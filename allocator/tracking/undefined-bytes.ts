@@ -30,6 +30,14 @@ export function markRangeDefined(memory: Memory, address: number, length: number
   forEachFrame(memory, address, length, untouched, (position, bytes) => markDefined(memory.ram, position, bytes));
 }
 
+/** Makes pages of the range that are there the process's own, so that marking them cannot fail. @throws OutOfMemoryError */
+export function ownPages(memory: Memory, address: number, length: number): void {
+  const { entries } = memory.pageTable;
+  const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+  const isOwn = (address & OFFSET_MASK) + length <= PAGE_SIZE && (entries[page] & PTE_WRITE) !== 0;
+  if (!isOwn) forEachFrame(memory, address, length, "leave", () => {});
+}
+
 /** Address of the first undefined byte of a range, or −1. Untouched pages are loaded. */
 export function firstUndefined(memory: Memory, address: number, length: number): number {
   for (let at = address; at < address + length; ) {

@@ -68,7 +68,7 @@ describe.each([
       for (let alignment = 16; alignment <= 65_536; alignment *= 4) {
         for (const delta of [-128, -1, 0, 1, 128]) {
           const size = 2 ** log + delta;
-          const pointer = heap.parts.secondary.allocate(size, alignment, 0) + 16;
+          const pointer = heap.parts.secondary.allocate(size, alignment, 0)!.block + 16;
           expect(pointer % alignment).toBe(0);
           const { inFront, commitSize } = layout(heap, pointer);
           expect(inFront).toBeGreaterThanOrEqual(64);
