@@ -1,23 +1,17 @@
 // The combined allocator: puts primary, secondary, quarantine and thread caches together behind allocate, deallocate and
 // reallocate (S3–S5). C's names, errno and hooks are c-interface.ts; walks over all chunks are chunk-walk.ts.
 
-import { SegmentationFault } from "../../platform/hardware/faults.ts";
-import type { Memory } from "../../platform/hardware/memory.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import type { Program } from "../common/program.ts";
 import * as reports from "../common/report.ts";
-import type { ResolvedHeapOptions } from "../options/options.ts";
 import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cache.ts";
-import type { Primary } from "../primary/primary.ts";
 import { PrimaryRelease, type ReleaseKind } from "../primary/primary-release.ts";
 import type { Secondary } from "../secondary/secondary.ts";
 import { MAX_SIZE, SIZE_LIMIT } from "./arguments.ts";
 import { checkOrigin, checkSize } from "./chunk-checks.ts";
 import {
   BLOCK_MARKER,
-  ChunkHeaders,
-  CORRUPTED_HEADER,
   classIdOf,
   FREED_QUARANTINED,
   HEADER_SIZE,
@@ -31,8 +25,8 @@ import {
   sizeOrUnusedOf,
   stateOf,
 } from "./chunk-header.ts";
-import { type AllocatorParts, checkHeaderFits, createPrimary, quarantineLimits } from "./combined-parts.ts";
-import { FamilyHooks } from "./family-hooks.ts";
+import { Chunks } from "./chunks.ts";
+import { type AllocatorParts, quarantineLimits } from "./combined-parts.ts";
 import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 import { isBelowRssLimit } from "./rss-limit.ts";
@@ -49,17 +43,12 @@ const LARGE_SLACK = 16;
  * belongs together is made by a family's factory (family.ts of combined/, tagging/ and tracking/).
  */
 export class Allocator<P extends Program = Program, S extends Secondary<P> = Secondary<P>>
-  extends FamilyHooks
+  extends Chunks<P, S>
   implements QuarantineOwner
 {
-  readonly program: P;
-  readonly headers: ChunkHeaders;
-  readonly primary: Primary;
   readonly primaryRelease: PrimaryRelease;
-  readonly secondary: S;
   readonly quarantine: Quarantine;
   readonly registry: TsdRegistry;
-  readonly options: ResolvedHeapOptions;
   /** Switches that can change at run time (S15.4). */
   fillMode: number;
   addLargeAllocationSlack = false;
@@ -69,7 +58,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   readonly pattern: Uint8Array;
   /** Statistics of TSDs that are gone (S10.4). */
   readonly departedStats = new Float64Array(3);
-  readonly reports: reports.ReportContext;
   private readonly printStatistics: () => void;
   private readonly quarantineMaxChunk: number;
   /** Sizes up to this with alignment 16 take the fast path; −1 while every allocation needs a closer look. */
@@ -79,22 +67,15 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   protected readonly stride: number;
 
   constructor(given: AllocatorParts<P, S>, inherited?: Allocator<P, S>) {
-    super();
+    super(given, inherited);
     const { options, program } = given;
     const { config, flags } = options;
     const map = config.primary.sizeClassMap;
-    this.program = program;
-    this.options = options;
-    this.reports = given.reports;
     this.printStatistics = given.printStatistics;
-    checkHeaderFits(map, given.reports);
-    this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum });
     this.mayReturnNull = flags.may_return_null;
     this.pattern = options.pattern;
     this.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[options.fill];
-    this.primary = createPrimary(given, inherited?.primary.regions.copy());
     this.primaryRelease = new PrimaryRelease(this.primary);
-    this.secondary = given.secondary;
     const quarantine = quarantineLimits(flags, map);
     this.quarantine = new Quarantine(this, quarantine);
     this.quarantineMaxChunk = quarantine.maxChunkBytes;
@@ -111,11 +92,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.fastLimit = this.hasRssLimit ? -1 : (this.classBySize16.length - 1) * 16 - HEADER_SIZE;
     this.stride = this.primary.shape.stride;
     if (inherited !== undefined) this.inherit(inherited);
-  }
-
-  /** The running thread's loads and stores. */
-  get memory(): Memory {
-    return this.program.memory;
   }
 
   /**
@@ -219,43 +195,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.noteFree(pointer, low);
     if (this.options.fillOnFree) this.fillWhatCanBe(pointer, low);
     this.quarantine.settle(tsd);
-  }
-
-  /** Bytes that the user may use: exactly those asked for (S18.1), or all the room if `exactUsableSize` is off. */
-  usableSize(pointer: number): number {
-    const low = this.headers.load(this.program.memory, pointer);
-    if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
-    if (this.options.exactUsableSize) return this.sizeOf(pointer, low);
-    return this.blockEnd(pointer, low, this.headers.offset) - pointer;
-  }
-
-  /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
-  isOwned(pointer: number): boolean {
-    return this.isAllocated(pointer);
-  }
-
-  /** Whether there is an allocated chunk at a pointer without tag. Never reports. */
-  isAllocated(pointer: number): boolean {
-    if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
-    try {
-      return stateOf(this.headers.load(this.program.memory, pointer)) === STATE_ALLOCATED;
-    } catch (error) {
-      if (error instanceof SegmentationFault) return false;
-      throw error;
-    }
-  }
-
-  /** The requested size of a chunk, from its header. */
-  sizeOf(pointer: number, low: number): number {
-    if (classIdOf(low) !== 0) return sizeOrUnusedOf(low);
-    return this.secondary.blockEnd(pointer - HEADER_SIZE) - pointer - sizeOrUnusedOf(low);
-  }
-
-  /** End of the block of a chunk, from its header. */
-  blockEnd(pointer: number, low: number, offset: number): number {
-    const classId = classIdOf(low);
-    if (classId === 0) return this.secondary.blockEnd(pointer - HEADER_SIZE);
-    return pointer - HEADER_SIZE - offset * 16 + this.primary.blockSizes[classId];
   }
 
   /** All of an allocation that the fast path leaves out, in the order of S3.1. */
@@ -422,15 +361,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.primary.drainAll(tsd.cache);
     for (let i = 0; i < this.departedStats.length; i++) this.departedStats[i] += tsd.cache.stats[i];
     tsd.cache.stats.fill(0);
-  }
-
-  /** A header that was loaded is in the wrong state, or corrupted. */
-  reportState(action: reports.ChunkAction, pointer: number, low: number): never {
-    if (low !== CORRUPTED_HEADER) reports.reportInvalidChunkState(action, pointer, this.reports);
-    const { memory } = this.program;
-    const headerIsZero =
-      memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;
-    reports.reportHeaderCorruption(pointer, { headerIsZero }, this.reports);
   }
 
   /** Unmaps everything, for a heap that ends before its process. */

@@ -1,0 +1,101 @@
+// The chunks of a heap as their headers describe them: size, room, state, and the report of a header that is not as it must be.
+// Reads only. What makes and ends chunks is combined.ts; the header's bits are chunk-header.ts.
+
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import type { Memory } from "../../platform/hardware/memory.ts";
+import type { Program } from "../common/program.ts";
+import {
+  type ChunkAction,
+  type ReportContext,
+  reportHeaderCorruption,
+  reportInvalidChunkState,
+} from "../common/report.ts";
+import type { ResolvedHeapOptions } from "../options/options.ts";
+import type { Primary } from "../primary/primary.ts";
+import type { Secondary } from "../secondary/secondary.ts";
+import {
+  ChunkHeaders,
+  CORRUPTED_HEADER,
+  classIdOf,
+  HEADER_SIZE,
+  STATE_ALLOCATED,
+  sizeOrUnusedOf,
+  stateOf,
+} from "./chunk-header.ts";
+import { type AllocatorParts, checkHeaderFits, createPrimary } from "./combined-parts.ts";
+import { FamilyHooks } from "./family-hooks.ts";
+
+const MIN_ALIGNMENT = 16;
+
+/** Pointers here have no tag, but for {@link usableSize} and {@link isOwned}, which take the user's. */
+export abstract class Chunks<P extends Program, S extends Secondary<P>> extends FamilyHooks {
+  readonly program: P;
+  readonly options: ResolvedHeapOptions;
+  readonly reports: ReportContext;
+  readonly headers: ChunkHeaders;
+  readonly primary: Primary;
+  readonly secondary: S;
+
+  constructor(given: AllocatorParts<P, S>, inherited?: Chunks<P, S>) {
+    super();
+    const { options, reports, program, secondary } = given;
+    this.program = program;
+    this.options = options;
+    this.reports = reports;
+    checkHeaderFits(options.config.primary.sizeClassMap, reports);
+    this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum });
+    this.primary = createPrimary(given, inherited?.primary.regions.copy());
+    this.secondary = secondary;
+  }
+
+  /** The running thread's loads and stores. */
+  get memory(): Memory {
+    return this.program.memory;
+  }
+
+  /** Bytes that the user may use: exactly those asked for (S18.1), or all the room if `exactUsableSize` is off. */
+  usableSize(pointer: number): number {
+    const low = this.headers.load(this.program.memory, pointer);
+    if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
+    if (this.options.exactUsableSize) return this.sizeOf(pointer, low);
+    return this.blockEnd(pointer, low, this.headers.offset) - pointer;
+  }
+
+  /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
+  isOwned(pointer: number): boolean {
+    return this.isAllocated(pointer);
+  }
+
+  /** Whether there is an allocated chunk at a pointer without tag. Never reports. */
+  isAllocated(pointer: number): boolean {
+    if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
+    try {
+      return stateOf(this.headers.load(this.program.memory, pointer)) === STATE_ALLOCATED;
+    } catch (error) {
+      if (error instanceof SegmentationFault) return false;
+      throw error;
+    }
+  }
+
+  /** The requested size of a chunk, from its header. */
+  sizeOf(pointer: number, low: number): number {
+    if (classIdOf(low) !== 0) return sizeOrUnusedOf(low);
+    return this.secondary.blockEnd(pointer - HEADER_SIZE) - pointer - sizeOrUnusedOf(low);
+  }
+
+  /** End of the block of a chunk, from its header. */
+  blockEnd(pointer: number, low: number, offset: number): number {
+    const classId = classIdOf(low);
+    if (classId === 0) return this.secondary.blockEnd(pointer - HEADER_SIZE);
+    return pointer - HEADER_SIZE - offset * 16 + this.primary.blockSizes[classId];
+  }
+
+  /** A header that was loaded is in the wrong state, or corrupted. */
+  reportState(action: ChunkAction, pointer: number, low: number): never {
+    if (low !== CORRUPTED_HEADER) reportInvalidChunkState(action, pointer, this.reports);
+    const { memory } = this.program;
+    const headerIsZero =
+      memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;
+    reportHeaderCorruption(pointer, { headerIsZero }, this.reports);
+  }
+}
