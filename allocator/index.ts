@@ -10,7 +10,6 @@ export { formatFinding, formatFindings, type TextOptions } from "./checker/text.
 export type { ChunkStacks, HeapErrorKind } from "./common/heap-error.ts";
 export { HeapError } from "./common/heap-error.ts";
 export { Heap } from "./heap/heap.ts";
-export type { OwnedStruct } from "./heap/introspection.ts";
 export {
   M_CACHE_COUNT_MAX,
   M_CACHE_SIZE_MAX,
@@ -25,7 +24,7 @@ export {
   M_TSDS_COUNT_MAX,
 } from "./heap/mallopt.ts";
 export type { PinnedRange } from "./heap/pin.ts";
-export type { FieldType, StructLayout, StructView } from "./heap/struct.ts";
+export type { FieldType, OwnedStruct, StructLayout, StructView } from "./heap/struct.ts";
 export type { ExplainedChunk, Explanation, Place } from "./inspection/explain.ts";
 export type { HeapCensus } from "./inspection/invariants.ts";
 export type { Mallinfo } from "./inspection/mallinfo.ts";

@@ -2,25 +2,53 @@
 // Such faults happen anyway, so that watching them costs nothing per load. Copies are no uses and are let pass.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
 import { zeroPage } from "../../platform/kernel/mm/frames.ts";
 import { FOREIGN, LIVE, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import type { TrackedProgram } from "../tracking/tracked-program.ts";
 import type { Judge } from "./judge.ts";
 
-export function watchCleanPages(program: TrackedProgram, allocator: TrackedAllocator, judge: Judge): void {
+/** What of one heap a clean page's load is held against. */
+interface PageWatcher {
+  readonly program: TrackedProgram;
+  readonly allocator: TrackedAllocator;
+  readonly judge: Judge;
+}
+
+/** The heaps that watch an address space. */
+const watchers = new WeakMap<AddressSpace, PageWatcher[]>();
+
+/** Watches the pages of one heap; others of the process may do so as well. @returns what ends that */
+export function watchCleanPages(program: TrackedProgram, allocator: TrackedAllocator, judge: Judge): () => void {
   const { addressSpace } = program.process;
+  const all = watchers.get(addressSpace) ?? [];
+  watchers.set(addressSpace, all);
+  const watcher = { program, allocator, judge };
+  all.push(watcher);
   addressSpace.cleanLoadObserver = (page) => {
-    const isCopy = program.userMemory.copiedPage === page;
-    program.userMemory.copiedPage = -1;
-    if (program.isOwnFault || isCopy || judge.isReporting) return;
-    // calloc's pages, and memory that is not the heap's, are zero pages or somebody else's.
-    const { vmas } = addressSpace;
-    if (vmas.cleanPages[vmas.lookup(page)] === zeroPage) return;
-    const address = program.userMemory.faultAddress;
-    const at = Math.floor(address / PAGE_SIZE) === page ? address : page * PAGE_SIZE;
-    const place = allocator.lookUp(at);
-    if (place === FOREIGN) return;
-    if (place === LIVE) judge.report("uninitialised", "page load", at, 1, at);
-    else judge.report("invalid-access", "page load", at, 1, null);
+    try {
+      for (const each of all) seeLoad(each, addressSpace, page);
+    } finally {
+      // A copy's fault is seen once.
+      for (const each of all) each.program.userMemory.copiedPage = -1;
+    }
   };
+  return () => {
+    all.splice(all.indexOf(watcher), 1);
+    if (all.length === 0) addressSpace.cleanLoadObserver = null;
+  };
+}
+
+function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: AddressSpace, page: number): void {
+  const isCopy = program.userMemory.copiedPage === page;
+  if (program.isOwnFault || isCopy || judge.isReporting) return;
+  // calloc's pages, and memory that is not the heap's, are zero pages or somebody else's.
+  const { vmas } = addressSpace;
+  if (vmas.cleanPages[vmas.lookup(page)] === zeroPage) return;
+  const address = program.userMemory.faultAddress;
+  const at = Math.floor(address / PAGE_SIZE) === page ? address : page * PAGE_SIZE;
+  const place = allocator.lookUp(at);
+  if (place === FOREIGN) return;
+  if (place === LIVE) judge.report("uninitialised", "page load", at, 1, at);
+  else judge.report("invalid-access", "page load", at, 1, null);
 }

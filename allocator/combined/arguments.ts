@@ -9,7 +9,7 @@ export const MAX_SIZE = 2 ** 40;
 const POINTER_LIMIT = 2 ** 52;
 
 /** A wrong argument for a message. An object is not asked for its text, which could throw. */
-function format(value: unknown): string {
+export function format(value: unknown): string {
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
 

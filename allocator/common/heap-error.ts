@@ -1,7 +1,10 @@
 // HeapError: what a heap throws where Scudo would write a report and abort. What lives here: the class, its kinds, number formats.
 // The texts themselves are in report.ts; option errors, which carry more, are in option-error.ts.
 
-/** One kind a report (S21); later versions' reports (S31) and the RSS limits have kinds of their own. */
+/**
+ * One kind a report (S21); later versions' reports (S31) and the RSS limits have kinds of their own. `"ended"` is a call of a heap
+ * that was disposed of, or whose process has ended.
+ */
 export type HeapErrorKind =
   | "corrupted-header"
   | "invalid-state"
@@ -28,8 +31,7 @@ export type HeapErrorKind =
   | "rss-limit"
   | "deadlock"
   | "tag-fault"
-  | "uninitialised-read"
-  | "leak";
+  | "ended";
 
 /** Host stack traces of a chunk, as text, one frame a line; null where none was kept (S24, `stacks: true`). */
 export interface ChunkStacks {

@@ -43,6 +43,9 @@ export class Program {
     this.userMemory = process.memory;
   }
 
+  /** The process's memory is gone, or the heap has ended: no access of the heap's own may reach whoever has its page table next. */
+  detach(): void {}
+
   /** From now on the heap works as `thread`. */
   runAs(thread: Thread): void {
     this.memory = thread.memory;

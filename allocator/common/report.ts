@@ -14,8 +14,6 @@ export interface ReportContext {
   stacksOf(address: number): ChunkStacks | null;
   /** Told before the throw, as Scudo's abort-message hook is (S21.1); what it throws replaces the report. */
   onReport(error: HeapError): void;
-  /** Whether the heap was disposed of, and no malloc_enable will come. */
-  isDisposed(): boolean;
 }
 
 /** Reference texts, no stacks, nobody told. */
@@ -23,7 +21,6 @@ export const PLAIN_REPORTS: ReportContext = {
   headerReport: "reference",
   stacksOf: () => null,
   onReport: () => {},
-  isDisposed: () => false,
 };
 
 function die(context: ReportContext, kind: HeapErrorKind, address: number | null, text: string): never {
@@ -218,11 +215,9 @@ export function reportProtectError(
 }
 
 /**
- * A heap call between malloc_disable and malloc_enable: in C it waits for ever (S25.2), which nobody here could end. Or one
- * after the heap's end, which says so.
+ * A heap call between malloc_disable and malloc_enable: in C it waits for ever (S25.2), which nothing could end here.
  */
 export function reportDeadlock(context = PLAIN_REPORTS): never {
-  if (context.isDisposed()) die(context, "deadlock", null, "deadlock: the heap was disposed of");
   die(context, "deadlock", null, "deadlock: the heap is disabled, this call would wait for malloc_enable for ever");
 }
 

@@ -15,8 +15,12 @@ const OWN_FRAMES_LIMIT = 12;
 const LIBRARY_FOLDER = new URL("../..", import.meta.url).href;
 const OWN_FLOORS = ["platform/", "refpage/", "allocator/"].map((floor) => LIBRARY_FOLDER + floor);
 
-/** In a bundle, folders are gone: there the library's frames are those of its classes that a trace begins with. */
-const OWN_METHOD = /^\s*at (?:new )?(?:StackTable|Heap|Allocator)\b/;
+/**
+ * In a bundle, folders are gone: there the library's frames are those down to the heap's method that was called, and a struct's or
+ * string's own call of one.
+ */
+const HEAP_METHOD = /^\s*at (?:new )?Heap\b/;
+const OBJECT_MAKER = /^\s*at make(?:String|Struct)\b/;
 
 /**
  * A ring of the last `capacity` allocations, by chunk address. Invariants: `slotOf` maps each address kept to the one slot
@@ -99,14 +103,19 @@ export class StackTable {
   private format(trace: Trace | null): string | null {
     if (trace === null) return null;
     const lines = (trace.stack ?? "").split("\n").filter((line) => line.trimStart().startsWith("at "));
-    while (lines.length > 0 && OWN_METHOD.test(lines[0]!)) lines.shift();
-    const foreign = lines.filter((line) => !isOwnFrame(line));
+    const foreign = isOwnFrame(lines[0] ?? "") ? lines.filter((line) => !isOwnFrame(line)) : belowHeap(lines);
     return foreign.slice(0, this.frames).join("\n");
   }
 }
 
 function isOwnFrame(line: string): boolean {
   return OWN_FLOORS.some((floor) => line.includes(floor) || line.includes(pathOf(floor)));
+}
+
+/** The frames behind the library's own, in a bundle. */
+function belowHeap(lines: readonly string[]): readonly string[] {
+  const method = lines.slice(0, OWN_FRAMES_LIMIT).findIndex((line) => HEAP_METHOD.test(line));
+  return lines.slice(method + (OBJECT_MAKER.test(lines[method + 1] ?? "") ? 3 : 1));
 }
 
 /** The same folder as a path, since some hosts write paths and not URLs into traces. */

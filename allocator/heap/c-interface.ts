@@ -1,5 +1,5 @@
-// C's allocation functions over the combined allocator: argument rules, errno, hooks, stacks (S16), and C++'s operators (S17).
-// Threads, fork, statistics and the rest of a heap's public face are in heap.ts.
+// C's allocation functions over a heap's parts: argument rules and errno (S16), and C++'s operators (S17).
+// What hooks and stacks are told is observed.ts; what the functions mean to a user stands in heap.ts.
 
 import { ERRNO } from "../../platform/kernel/abi/errors.ts";
 import {
@@ -13,13 +13,12 @@ import {
   SIZE_LIMIT,
 } from "../combined/arguments.ts";
 import { ORIGIN_MALLOC, ORIGIN_MEMALIGN, ORIGIN_NEW, ORIGIN_NEW_ARRAY } from "../combined/chunk-header.ts";
-import type { Allocator } from "../combined/combined.ts";
 import { reallocate } from "../combined/reallocate.ts";
-import { HeapError } from "../common/heap-error.ts";
 import * as reports from "../common/report.ts";
-import type { StackTable } from "../common/stacks.ts";
 import { storeWord } from "../common/words.ts";
-import type { HeapHooks } from "../options/hooks.ts";
+import { requireAlive } from "./end.ts";
+import { freeObserved, noteAllocation, reallocObserved } from "./observed.ts";
+import type { HeapParts } from "./parts.ts";
 
 const PAGE_SIZE = 4096;
 const MIN_ALIGNMENT = 16;
@@ -37,252 +36,177 @@ export interface OperatorOptions {
   readonly size?: number;
 }
 
-const PLAIN_OPERATOR: OperatorOptions = {};
+export const PLAIN_OPERATOR: OperatorOptions = {};
 
-/**
- * The allocation functions of C and C++. Pointers are addresses in the heap's process; 0 is the null pointer. A misuse throws
- * `HeapError`; a number that C could not express throws RangeError or TypeError; in both cases the heap is as before.
- */
-export abstract class CInterface {
-  /** errno as the last failing call left it: 0, 12 (ENOMEM) or 22 (EINVAL). Successful calls leave it alone. */
-  errno = 0;
-  protected abstract readonly allocator: Allocator;
-  protected abstract readonly hooks: HeapHooks;
-  protected abstract readonly stackTable: StackTable | null;
-  /** Whether anybody wants to be told of allocations and frees. */
-  protected abstract isObserved: boolean;
+export function malloc(parts: HeapParts, size: number): number {
+  if (!isSize(size)) rejectSize("malloc", "size", size);
+  const pointer = parts.allocator.allocate(size, ORIGIN_MALLOC, MIN_ALIGNMENT, false);
+  return pointer !== 0 && !parts.isObserved ? pointer : finish(parts, pointer, size);
+}
 
-  /** malloc(3): `size` bytes at an address that is a multiple of 16, or 0 with ENOMEM. Size 0 gives a unique pointer. */
-  malloc(size: number): number {
-    if (!isSize(size)) rejectSize("malloc", "size", size);
-    const pointer = this.allocator.allocate(size, ORIGIN_MALLOC, MIN_ALIGNMENT, false);
-    return pointer !== 0 && !this.isObserved ? pointer : this.finish(pointer, size);
+export function calloc(parts: HeapParts, count: number, size: number): number {
+  checkSize("calloc", "count", count);
+  checkSize("calloc", "size", size);
+  const total = count * size;
+  const { allocator } = parts;
+  if (total >= SIZE_LIMIT) {
+    if (!allocator.mayReturnNull) reports.reportCallocOverflow(count, size, allocator.reports);
+    return fail(parts, ENOMEM);
   }
+  return finish(parts, allocator.allocate(total, ORIGIN_MALLOC, MIN_ALIGNMENT, true), total);
+}
 
-  /** calloc(3): `count * size` zero bytes. Large ones are zero pages that were never touched. Overflow: 0 with ENOMEM. */
-  calloc(count: number, size: number): number {
-    checkSize("calloc", "count", count);
-    checkSize("calloc", "size", size);
-    const total = count * size;
-    if (total >= SIZE_LIMIT) {
-      if (!this.allocator.mayReturnNull) reports.reportCallocOverflow(count, size, this.allocator.reports);
-      return this.fail(ENOMEM);
-    }
-    return this.finish(this.allocator.allocate(total, ORIGIN_MALLOC, MIN_ALIGNMENT, true), total);
+export function free(parts: HeapParts, pointer: number): void {
+  if (!isPointer(pointer)) rejectPointer("free", pointer);
+  end(parts, pointer, ORIGIN_MALLOC, 0);
+}
+
+export function free_sized(parts: HeapParts, pointer: number, size: number): void {
+  checkPointer("free_sized", pointer);
+  checkSize("free_sized", "size", size);
+  end(parts, pointer, ORIGIN_MALLOC, size);
+}
+
+export function free_aligned_sized(parts: HeapParts, pointer: number, alignment: number, size: number): void {
+  checkPointer("free_aligned_sized", pointer);
+  checkSize("free_aligned_sized", "alignment", alignment);
+  checkSize("free_aligned_sized", "size", size);
+  if (alignment !== 0 && pointer % alignment !== 0) {
+    reports.reportAlignedFreeMismatch(pointer, alignment, parts.allocator.reports);
   }
+  end(parts, pointer, ORIGIN_MALLOC, size);
+}
 
-  /** free(3): gives a chunk back; 0 is ignored. */
-  free(pointer: number): void {
-    if (!isPointer(pointer)) rejectPointer("free", pointer);
-    if (this.isObserved) this.noteFree(pointer);
-    if (pointer !== 0) this.allocator.deallocate(pointer, ORIGIN_MALLOC, 0);
-  }
-
-  /** C23 free_sized: `size` must be the size asked for. */
-  free_sized(pointer: number, size: number): void {
-    checkPointer("free_sized", pointer);
-    checkSize("free_sized", "size", size);
-    if (this.isObserved) this.noteFree(pointer);
-    if (pointer !== 0) this.allocator.deallocate(pointer, ORIGIN_MALLOC, size);
-  }
-
-  /** C23 free_aligned_sized: as {@link free_sized}, and the chunk must lie at a multiple of `alignment`. */
-  free_aligned_sized(pointer: number, alignment: number, size: number): void {
-    checkPointer("free_aligned_sized", pointer);
-    checkSize("free_aligned_sized", "alignment", alignment);
-    checkSize("free_aligned_sized", "size", size);
-    if (this.isObserved) this.noteFree(pointer);
-    if (pointer === 0) return;
-    if (alignment !== 0 && pointer % alignment !== 0) {
-      reports.reportAlignedFreeMismatch(pointer, alignment, this.allocator.reports);
-    }
-    this.allocator.deallocate(pointer, ORIGIN_MALLOC, size);
-  }
-
-  /**
-   * realloc(3): null allocates, size 0 frees and answers 0. In place where the block has room, else the chunk moves; large ones
-   * by moving their pages. 0 with ENOMEM leaves the old chunk as it is.
-   */
-  realloc(pointer: number, size: number): number {
-    checkPointer("realloc", pointer);
-    checkSize("realloc", "size", size);
-    if (pointer === 0) return this.malloc(size);
-    if (size === 0) {
-      this.free(pointer);
-      return 0;
-    }
-    if (this.isObserved) return this.reallocObserved(pointer, size);
-    const moved = this.resize(pointer, size);
-    return moved !== 0 ? moved : this.fail(ENOMEM);
-  }
-
-  /** reallocarray(3): realloc to `count * size` bytes; overflow is 0 with ENOMEM. */
-  reallocarray(pointer: number, count: number, size: number): number {
-    checkSize("reallocarray", "count", count);
-    checkSize("reallocarray", "size", size);
-    const total = count * size;
-    if (total >= SIZE_LIMIT) {
-      if (!this.allocator.mayReturnNull) reports.reportReallocarrayOverflow(count, size, this.allocator.reports);
-      return this.fail(ENOMEM);
-    }
-    return this.realloc(pointer, total);
-  }
-
-  /** memalign(3). An alignment that is no power of two: 0 with EINVAL (Android rounds it up). Alone in not setting ENOMEM (S16.7). */
-  memalign(alignment: number, size: number): number {
-    checkSize("memalign", "alignment", alignment);
-    checkSize("memalign", "size", size);
-    let boundary = alignment;
-    if (!isPowerOfTwo(alignment)) {
-      if (this.allocator.options.config.name !== "android") {
-        if (!this.allocator.mayReturnNull) reports.reportAlignmentNotPowerOfTwo(alignment, this.allocator.reports);
-        return this.fail(EINVAL);
-      }
-      boundary = alignment === 0 ? 1 : 2 ** Math.ceil(Math.log2(alignment));
-    }
-    const pointer = this.allocator.allocate(size, ORIGIN_MEMALIGN, boundary, false);
-    if (pointer !== 0 && this.isObserved) this.noteAllocation(pointer, size);
-    return pointer;
-  }
-
-  /**
-   * posix_memalign(3): stores the chunk's address in the word at `target`.
-   * @returns 0, EINVAL (22) or ENOMEM (12); then `*target` and errno are untouched
-   */
-  posix_memalign(target: number, alignment: number, size: number): number {
-    checkPointer("posix_memalign", target);
-    checkSize("posix_memalign", "alignment", alignment);
-    checkSize("posix_memalign", "size", size);
-    if (!isPowerOfTwo(alignment) || alignment % POINTER_SIZE !== 0) {
-      if (!this.allocator.mayReturnNull) reports.reportInvalidPosixMemalignAlignment(alignment, this.allocator.reports);
-      return EINVAL;
-    }
-    const pointer = this.allocator.allocate(size, ORIGIN_MEMALIGN, alignment, false);
-    if (pointer === 0) return ENOMEM;
-    try {
-      storeWord(this.allocator.program.userMemory, target, pointer);
-    } catch (error) {
-      this.allocator.deallocate(pointer, ORIGIN_MEMALIGN, 0);
-      throw error;
-    }
-    if (this.isObserved) this.noteAllocation(pointer, size);
+export function realloc(parts: HeapParts, pointer: number, size: number): number {
+  checkPointer("realloc", pointer);
+  checkSize("realloc", "size", size);
+  if (pointer === 0) return malloc(parts, size);
+  if (size === 0) {
+    free(parts, pointer);
     return 0;
   }
+  const moved = parts.isObserved ? reallocObserved(parts, pointer, size) : reallocate(parts.allocator, pointer, size);
+  return moved !== 0 ? moved : fail(parts, ENOMEM);
+}
 
-  /** aligned_alloc(3): `size` must be a multiple of `alignment`, a power of two; else 0 with EINVAL. */
-  aligned_alloc(alignment: number, size: number): number {
-    checkSize("aligned_alloc", "alignment", alignment);
-    checkSize("aligned_alloc", "size", size);
-    if (!isPowerOfTwo(alignment) || size % alignment !== 0) {
-      if (!this.allocator.mayReturnNull) {
-        reports.reportInvalidAlignedAllocAlignment(alignment, size, this.allocator.reports);
-      }
-      return this.fail(EINVAL);
+export function reallocarray(parts: HeapParts, pointer: number, count: number, size: number): number {
+  checkSize("reallocarray", "count", count);
+  checkSize("reallocarray", "size", size);
+  const total = count * size;
+  if (total >= SIZE_LIMIT) {
+    const { allocator } = parts;
+    if (!allocator.mayReturnNull) reports.reportReallocarrayOverflow(count, size, allocator.reports);
+    return fail(parts, ENOMEM);
+  }
+  return realloc(parts, pointer, total);
+}
+
+export function memalign(parts: HeapParts, alignment: number, size: number): number {
+  checkSize("memalign", "alignment", alignment);
+  checkSize("memalign", "size", size);
+  const { allocator } = parts;
+  let boundary = alignment;
+  if (!isPowerOfTwo(alignment)) {
+    if (allocator.options.config.name !== "android") {
+      if (!allocator.mayReturnNull) reports.reportAlignmentNotPowerOfTwo(alignment, allocator.reports);
+      return fail(parts, EINVAL);
     }
-    return this.finish(this.allocator.allocate(size, ORIGIN_MALLOC, alignment, false), size);
+    boundary = alignment === 0 ? 1 : 2 ** Math.ceil(Math.log2(alignment));
   }
+  const pointer = allocator.allocate(size, ORIGIN_MEMALIGN, boundary, false);
+  if (pointer !== 0 && parts.isObserved) noteAllocation(parts, pointer, size);
+  return pointer;
+}
 
-  /** valloc(3): page-aligned. */
-  valloc(size: number): number {
-    checkSize("valloc", "size", size);
-    return this.finish(this.allocator.allocate(size, ORIGIN_MEMALIGN, PAGE_SIZE, false), size);
+export function posix_memalign(parts: HeapParts, target: number, alignment: number, size: number): number {
+  checkPointer("posix_memalign", target);
+  checkSize("posix_memalign", "alignment", alignment);
+  checkSize("posix_memalign", "size", size);
+  const { allocator } = parts;
+  if (!isPowerOfTwo(alignment) || alignment % POINTER_SIZE !== 0) {
+    if (!allocator.mayReturnNull) reports.reportInvalidPosixMemalignAlignment(alignment, allocator.reports);
+    return EINVAL;
   }
+  const pointer = allocator.allocate(size, ORIGIN_MEMALIGN, alignment, false);
+  if (pointer === 0) return ENOMEM;
+  try {
+    storeWord(allocator.program.userMemory, target, pointer);
+  } catch (error) {
+    allocator.deallocate(pointer, ORIGIN_MEMALIGN, 0);
+    throw error;
+  }
+  if (parts.isObserved) noteAllocation(parts, pointer, size);
+  return 0;
+}
 
-  /** pvalloc(3): page-aligned, the size rounded up to whole pages, at least one. */
-  pvalloc(size: number): number {
-    checkSize("pvalloc", "size", size);
-    const rounded = Math.max(1, Math.ceil(size / PAGE_SIZE)) * PAGE_SIZE;
-    if (rounded >= SIZE_LIMIT) {
-      if (!this.allocator.mayReturnNull) reports.reportPvallocOverflow(size, this.allocator.reports);
-      return this.fail(ENOMEM);
-    }
-    return this.finish(this.allocator.allocate(rounded, ORIGIN_MEMALIGN, PAGE_SIZE, false), rounded);
+export function aligned_alloc(parts: HeapParts, alignment: number, size: number): number {
+  checkSize("aligned_alloc", "alignment", alignment);
+  checkSize("aligned_alloc", "size", size);
+  const { allocator } = parts;
+  if (!isPowerOfTwo(alignment) || size % alignment !== 0) {
+    if (!allocator.mayReturnNull) reports.reportInvalidAlignedAllocAlignment(alignment, size, allocator.reports);
+    return fail(parts, EINVAL);
   }
+  return finish(parts, allocator.allocate(size, ORIGIN_MALLOC, alignment, false), size);
+}
 
-  /** malloc_usable_size(3): the bytes asked for, exactly (S18.1); 0 for 0. */
-  malloc_usable_size(pointer: number): number {
-    checkPointer("malloc_usable_size", pointer);
-    return pointer === 0 ? 0 : this.allocator.usableSize(pointer);
-  }
+export function valloc(parts: HeapParts, size: number): number {
+  checkSize("valloc", "size", size);
+  return finish(parts, parts.allocator.allocate(size, ORIGIN_MEMALIGN, PAGE_SIZE, false), size);
+}
 
-  /** C++'s operator new. There is no bad_alloc: a failure is 0, as in Scudo (S17.1); errno is not touched. */
-  operatorNew(size: number, options: OperatorOptions = PLAIN_OPERATOR): number {
-    checkSize("operatorNew", "size", size);
-    const { alignment = MIN_ALIGNMENT } = options;
-    if (!isPowerOfTwo(alignment)) throw new RangeError(`operatorNew: alignment ${alignment} is not a power of two`);
-    const origin = options.array === true ? ORIGIN_NEW_ARRAY : ORIGIN_NEW;
-    const pointer = this.allocator.allocate(size, origin, alignment, false);
-    if (pointer !== 0 && this.isObserved) this.noteAllocation(pointer, size);
-    return pointer;
+export function pvalloc(parts: HeapParts, size: number): number {
+  checkSize("pvalloc", "size", size);
+  const { allocator } = parts;
+  const rounded = Math.max(1, Math.ceil(size / PAGE_SIZE)) * PAGE_SIZE;
+  if (rounded >= SIZE_LIMIT) {
+    if (!allocator.mayReturnNull) reports.reportPvallocOverflow(size, allocator.reports);
+    return fail(parts, ENOMEM);
   }
+  return finish(parts, allocator.allocate(rounded, ORIGIN_MEMALIGN, PAGE_SIZE, false), rounded);
+}
 
-  /** C++'s operator delete, sized if a size is given; 0 is ignored. */
-  operatorDelete(pointer: number, options: OperatorOptions = PLAIN_OPERATOR): void {
-    checkPointer("operatorDelete", pointer);
-    const { size = 0 } = options;
-    checkSize("operatorDelete", "size", size);
-    if (this.isObserved) this.noteFree(pointer);
-    const origin = options.array === true ? ORIGIN_NEW_ARRAY : ORIGIN_NEW;
-    if (pointer !== 0) this.allocator.deallocate(pointer, origin, size);
-  }
+export function malloc_usable_size(parts: HeapParts, pointer: number): number {
+  checkPointer("malloc_usable_size", pointer);
+  if (pointer !== 0) return parts.allocator.usableSize(pointer);
+  requireAlive(parts);
+  return 0;
+}
 
-  private resize(pointer: number, size: number): number {
-    return reallocate(this.allocator, pointer, size);
-  }
+export function operatorNew(
+  parts: HeapParts,
+  size: number,
+  { array, alignment = MIN_ALIGNMENT }: OperatorOptions,
+): number {
+  checkSize("operatorNew", "size", size);
+  if (!isPowerOfTwo(alignment)) throw new RangeError(`operatorNew: alignment ${alignment} is not a power of two`);
+  const origin = array === true ? ORIGIN_NEW_ARRAY : ORIGIN_NEW;
+  const pointer = parts.allocator.allocate(size, origin, alignment, false);
+  if (pointer !== 0 && parts.isObserved) noteAllocation(parts, pointer, size);
+  return pointer;
+}
 
-  private fail(errno: number): 0 {
-    this.errno = errno;
-    return 0;
-  }
+export function operatorDelete(parts: HeapParts, pointer: number, { array, size = 0 }: OperatorOptions): void {
+  checkPointer("operatorDelete", pointer);
+  checkSize("operatorDelete", "size", size);
+  end(parts, pointer, array === true ? ORIGIN_NEW_ARRAY : ORIGIN_NEW, size);
+}
 
-  /** Ends a call that sets ENOMEM on failure. */
-  private finish(pointer: number, size: number): number {
-    if (pointer === 0) return this.fail(ENOMEM);
-    if (this.isObserved) this.noteAllocation(pointer, size);
-    return pointer;
-  }
+/** Gives a chunk back. `size` 0: not given. */
+function end(parts: HeapParts, pointer: number, origin: number, size: number): void {
+  if (parts.isObserved) freeObserved(parts, pointer, origin, size);
+  else if (pointer !== 0) parts.allocator.deallocate(pointer, origin, size);
+  else requireAlive(parts);
+}
 
-  private noteAllocation(pointer: number, size: number): void {
-    this.stackTable?.recordAllocation(pointer);
-    this.hooks.allocate?.(pointer, size);
-  }
+function fail(parts: HeapParts, errno: number): 0 {
+  parts.errno = errno;
+  return 0;
+}
 
-  /** Before the free; a trace of it is kept for a chunk only, so that a bad pointer's report shows what was known. */
-  private noteFree(pointer: number): void {
-    this.hooks.deallocate?.(pointer);
-    const { stackTable } = this;
-    if (pointer !== 0 && stackTable?.isRecording === true && this.allocator.isOwned(pointer))
-      stackTable.recordFree(pointer);
-  }
-
-  /** S26.1: the old pointer is announced as freed first; on failure it is announced again as allocated. */
-  private reallocObserved(pointer: number, size: number): number {
-    const { hooks } = this;
-    const isOwned = this.allocator.isOwned(pointer);
-    const oldSize = isOwned ? this.allocator.usableSize(pointer) : 0;
-    if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
-    else hooks.deallocate?.(pointer);
-    try {
-      const moved = this.resize(pointer, size);
-      if (moved !== 0) this.noteResize(pointer, moved, size);
-      else this.announceResize(pointer, pointer, oldSize);
-      return moved !== 0 ? moved : this.fail(ENOMEM);
-    } catch (error) {
-      if (error instanceof HeapError && error.movedTo !== null) this.noteResize(pointer, error.movedTo, size);
-      throw error;
-    }
-  }
-
-  private noteResize(pointer: number, moved: number, size: number): void {
-    const { stackTable } = this;
-    if (moved !== pointer) stackTable?.recordFree(pointer);
-    stackTable?.recordAllocation(moved);
-    this.announceResize(pointer, moved, size);
-  }
-
-  private announceResize(pointer: number, announced: number, size: number): void {
-    const { hooks } = this;
-    if (hooks.reallocAllocate !== undefined) hooks.reallocAllocate(pointer, announced, size);
-    else hooks.allocate?.(announced, size);
-  }
+/** Ends a call that sets ENOMEM on failure. */
+function finish(parts: HeapParts, pointer: number, size: number): number {
+  if (pointer === 0) return fail(parts, ENOMEM);
+  if (parts.isObserved) noteAllocation(parts, pointer, size);
+  return pointer;
 }

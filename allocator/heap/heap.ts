@@ -1,51 +1,37 @@
-// class Heap: a Scudo on a process of the simulated kernel. Making one, its threads, fork, release, walks, and its end.
-// The allocation functions are in c-interface.ts, statistics and the like in introspection.ts, the allocator in combined.ts.
+// class Heap: a Scudo on a process of the simulated kernel, as its users see it. Each method is one line over the heap's parts.
+// Making and forking the parts is make-parts.ts, C's functions are c-interface.ts, and what else there is has a file of its name.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
-import { createKernel } from "../../refpage/kernel.ts";
-import { Checker } from "../checker/checker.ts";
-import { watchCleanPages } from "../checker/page-watch.ts";
-import type { CheckedHeap } from "../checker/requests.ts";
-import { iterateChunks } from "../combined/chunk-walk.ts";
-import type { Allocator } from "../combined/combined.ts";
-import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
-import type { ChunkStacks } from "../common/heap-error.ts";
-import { nextRandom } from "../common/random.ts";
-import { type ReportContext, reportDeadlock } from "../common/report.ts";
-import { StackTable } from "../common/stacks.ts";
+import type { Checker } from "../checker/checker.ts";
+import type { Explanation } from "../inspection/explain.ts";
 import { gatherStatistics } from "../inspection/gather-statistics.ts";
 import { checkHeapInvariants, type HeapCensus } from "../inspection/invariants.ts";
-import { formatStatistics } from "../inspection/print-stats.ts";
-import type { HeapHooks } from "../options/hooks.ts";
-import {
-  type Fill,
-  type HeapOptions,
-  type ResolvedHeapOptions,
-  resolveOptions,
-  type Tagging,
-} from "../options/options.ts";
+import { type Mallinfo, mallinfo2Of, mallinfoOf } from "../inspection/mallinfo.ts";
+import type { HeapStatistics } from "../inspection/statistics.ts";
+import type { Fill, HeapOptions, ResolvedHeapOptions, Tagging } from "../options/options.ts";
 import type { ReleaseKind } from "../primary/primary-release.ts";
-import { Recording, type RecordOptions } from "../record/recording.ts";
+import type { Recording, RecordOptions } from "../record/recording.ts";
 import type { RecordSink } from "../record/trace-writer.ts";
-import { stacksOfAnyTag, TagControl } from "../tagging/tag-control.ts";
-import type { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 import type { LargeTagCounts } from "../tagging/tagged-secondary.ts";
-import { type HeapFamily, makeFamily } from "./family.ts";
-import { Introspection } from "./introspection.ts";
+import * as c from "./c-interface.ts";
+import { disposeHeap, requireAlive } from "./end.ts";
+import * as introspection from "./introspection.ts";
+import { forkParts, isHeapParts, joinParts, makeHeapParts } from "./make-parts.ts";
+import { checkerOf, explainAddress, type HeapParts } from "./parts.ts";
+import { type PinnedRange, pinRange } from "./pin.ts";
+import { makeString, makeStruct, type OwnedStruct, type StructLayout, type StructView, viewStruct } from "./struct.ts";
+import * as threads from "./threads.ts";
 
-/** What a forked process's heap takes over from the heap that was forked. */
-interface Inheritance {
-  readonly parent: Heap;
-  readonly process: Process;
-  /** Whether the heap forked the process itself, and so ends it. */
-  readonly ownsProcess: boolean;
-}
+/** The parts of a heap, for the library and its tests; no entry point of the package exports it. */
+export let partsOf: (heap: Heap) => HeapParts;
 
 /**
  * A heap. Its blocks, headers and large mappings are in simulated memory, which it gets by system calls of its process.
+ * Pointers are addresses in that process, 0 is the null pointer. A misuse throws HeapError, a number that C could not express
+ * RangeError or TypeError; the heap is as before then. After the heap's end every call throws HeapError of the kind `"ended"`.
  *
  * ```ts
  * const heap = new Heap({ fill: "pattern" });
@@ -54,63 +40,133 @@ interface Inheritance {
  * heap.free(p);
  * ```
  */
-export class Heap extends Introspection {
-  readonly process: Process;
-  readonly options: ResolvedHeapOptions;
-  protected readonly allocator: Allocator;
-  protected readonly hooks: HeapHooks;
-  protected readonly stackTable: StackTable | null;
-  protected isObserved: boolean;
-  private readonly family: HeapFamily;
-  /** Whether the process was made for this heap, and ends with it. */
-  private readonly ownsProcess: boolean;
-  private thread: Thread;
-  private readonly tagControl: TagControl | null;
-  private checkerMade: Checker | null = null;
-  private recording: Recording | null = null;
-  private isDisposed = false;
+export class Heap {
+  readonly #parts: HeapParts;
+
+  static {
+    partsOf = (heap) => heap.#parts;
+  }
+
+  /** A heap over parts that there are already: forking's own way in, which the constructor's type does not show. */
+  static #over(parts: HeapParts): Heap {
+    return new Heap(parts as unknown as HeapOptions);
+  }
 
   /**
    * @param options options as an object, or Scudo's option string
-   * @throws OptionError: an unknown or malformed option. HeapError map-failed: no address space for the smallest regions.
+   * @throws OptionError: an unknown or malformed option. RangeError: a machine or configuration without what the options need.
+   * HeapError map-failed: no address space for the smallest regions.
    */
-  constructor(options: HeapOptions | string = {}, inheritance?: Inheritance) {
-    super();
-    this.options = inheritance?.parent.options ?? resolveOptions(options);
-    this.process = inheritance?.process ?? makeProcess(this.options);
-    this.ownsProcess = inheritance?.ownsProcess ?? this.options.process === null;
-    const seed = nextRandom(this.options.seed ?? hostRandom());
-    this.thread = this.process.mainThread;
-    this.hooks = this.options.hooks;
-    this.stackTable = makeStackTable(this.options);
-    this.isObserved = this.options.stacks !== null || Object.keys(this.hooks).length > 0;
-    const parent = inheritance?.parent;
-    this.family = makeFamily(
-      {
-        process: this.process,
-        options: this.options,
-        reports: this.reportContext(),
-        cookie: parent?.allocator.headers.cookie ?? nextRandom(seed),
-        seed,
-        printStatistics: () => this.options.write(formatStatistics(gatherStatistics(this.allocator))),
-      },
-      parent?.family,
-    );
-    this.allocator = this.family.allocator;
-    this.tagControl = this.family.kind === "tagged" ? this.makeTagControl(this.family.allocator, parent) : null;
-    this.checkerMade = this.watchProgram(this.family);
+  constructor(options: HeapOptions | string = {}) {
+    this.#parts = isHeapParts(options) ? options : makeHeapParts(options);
   }
 
-  /** The checker of a heap that watches what its program reads. */
-  private watchProgram(family: HeapFamily): Checker | null {
-    if (family.kind !== "page" && family.kind !== "byte") return null;
-    const checker = new Checker(this.checkedHeap(), family.allocator);
-    if (family.kind === "page") watchCleanPages(family.program, family.allocator, checker.judge);
-    else {
-      checker.watch(family.allocator);
-      family.program.watch(checker.judge);
-    }
-    return checker;
+  /** malloc(3): `size` bytes at an address that is a multiple of 16, or 0 with ENOMEM. Size 0 gives a unique pointer. */
+  malloc(size: number): number {
+    return c.malloc(this.#parts, size);
+  }
+
+  /** calloc(3): `count * size` zero bytes. Large ones are zero pages that were never touched. Overflow: 0 with ENOMEM. */
+  calloc(count: number, size: number): number {
+    return c.calloc(this.#parts, count, size);
+  }
+
+  /** free(3): gives a chunk back; 0 is ignored. */
+  free(pointer: number): void {
+    c.free(this.#parts, pointer);
+  }
+
+  /** C23 free_sized: `size` must be the size asked for. */
+  free_sized(pointer: number, size: number): void {
+    c.free_sized(this.#parts, pointer, size);
+  }
+
+  /** C23 free_aligned_sized: as {@link free_sized}, and the chunk must lie at a multiple of `alignment`. */
+  free_aligned_sized(pointer: number, alignment: number, size: number): void {
+    c.free_aligned_sized(this.#parts, pointer, alignment, size);
+  }
+
+  /**
+   * realloc(3): null allocates, size 0 frees and answers 0. In place where the block has room, else the chunk moves; large ones
+   * by moving their pages. 0 with ENOMEM leaves the old chunk as it is.
+   */
+  realloc(pointer: number, size: number): number {
+    return c.realloc(this.#parts, pointer, size);
+  }
+
+  /** reallocarray(3): realloc to `count * size` bytes; overflow is 0 with ENOMEM. */
+  reallocarray(pointer: number, count: number, size: number): number {
+    return c.reallocarray(this.#parts, pointer, count, size);
+  }
+
+  /** memalign(3). An alignment that is no power of two: 0 with EINVAL (Android rounds it up). Alone in not setting ENOMEM (S16.7). */
+  memalign(alignment: number, size: number): number {
+    return c.memalign(this.#parts, alignment, size);
+  }
+
+  /**
+   * posix_memalign(3): stores the chunk's address in the word at `target`.
+   * @returns 0, EINVAL (22) or ENOMEM (12); then `*target` and errno are untouched
+   */
+  posix_memalign(target: number, alignment: number, size: number): number {
+    return c.posix_memalign(this.#parts, target, alignment, size);
+  }
+
+  /** aligned_alloc(3): `size` must be a multiple of `alignment`, a power of two; else 0 with EINVAL. */
+  aligned_alloc(alignment: number, size: number): number {
+    return c.aligned_alloc(this.#parts, alignment, size);
+  }
+
+  /** valloc(3): page-aligned. */
+  valloc(size: number): number {
+    return c.valloc(this.#parts, size);
+  }
+
+  /** pvalloc(3): page-aligned, the size rounded up to whole pages, at least one. */
+  pvalloc(size: number): number {
+    return c.pvalloc(this.#parts, size);
+  }
+
+  /** malloc_usable_size(3): the bytes asked for, exactly (S18.1); 0 for 0. With `exactUsableSize: false` all the room. */
+  malloc_usable_size(pointer: number): number {
+    return c.malloc_usable_size(this.#parts, pointer);
+  }
+
+  /** C++'s operator new. There is no bad_alloc: a failure is 0, as in Scudo (S17.1); errno is not touched. */
+  operatorNew(size: number, options: c.OperatorOptions = c.PLAIN_OPERATOR): number {
+    return c.operatorNew(this.#parts, size, options);
+  }
+
+  /** C++'s operator delete, sized if a size is given; 0 is ignored. */
+  operatorDelete(pointer: number, options: c.OperatorOptions = c.PLAIN_OPERATOR): void {
+    c.operatorDelete(this.#parts, pointer, options);
+  }
+
+  /** errno as the last failing call left it: 0, 12 (ENOMEM) or 22 (EINVAL). Successful calls leave it alone. */
+  get errno(): number {
+    return this.#parts.errno;
+  }
+
+  set errno(errno: number) {
+    this.#parts.errno = errno;
+  }
+
+  /** Loads and stores of the thread that runs now, by DataView's names. */
+  get memory(): Memory {
+    return this.#parts.program.userMemory;
+  }
+
+  get process(): Process {
+    return this.#parts.process;
+  }
+
+  get kernel(): Kernel {
+    return this.#parts.process.kernel;
+  }
+
+  /** The options, checked and with every default filled in. */
+  get options(): ResolvedHeapOptions {
+    return this.#parts.options;
   }
 
   /**
@@ -118,92 +174,91 @@ export class Heap extends Introspection {
    * requests. Without the option it still checks for leaks.
    */
   get checker(): Checker {
-    this.checkerMade ??= new Checker(this.checkedHeap(), this.allocator);
-    return this.checkerMade;
-  }
-
-  private checkedHeap(): CheckedHeap {
-    return {
-      process: this.process,
-      level: this.options.uninitialised,
-      explain: (address) => this.explain(address),
-      stacksOf: (pointer) => this.stackTable?.stacksOf(pointer) ?? null,
-    };
-  }
-
-  private makeTagControl(allocator: TaggedAllocator, parent: Heap | undefined): TagControl {
-    const { options, process, stackTable } = this;
-    const placeOf = (address: number): string => this.explain(address).sentence;
-    const sources = { process, allocator, options, stackTable, placeOf };
-    return new TagControl(sources, parent?.tagging ?? options.tagging, { isForked: parent !== undefined });
+    return checkerOf(this.#parts);
   }
 
   /** What a tag mismatch does now; `"off"` if the heap has no tags. */
   get tagging(): Tagging {
-    return this.tagControl?.mode ?? "off";
+    return this.#parts.tagControl?.mode ?? "off";
   }
 
   /**
    * Changes what a tag mismatch does, in every thread of the process; the chunks keep their tags. `"off"` is for good: new chunks
-   * have no tags then (S23.5).
-   * @throws RangeError: the heap was made without tagging, or it was switched off before
+   * have no tags then (S23.5). Other tagged heaps of the process keep their checks.
+   * @throws OptionError: no such mode. RangeError: the heap was made without tagging, or it was switched off before
    */
   setTagging(mode: Tagging): void {
-    if (this.tagControl === null) {
-      if (mode === "off") return;
-      throw new RangeError(`tagging: "${mode}" for a heap that was made with tagging "off"`);
-    }
-    this.tagControl.setMode(mode);
+    introspection.setTagging(this.#parts, mode);
   }
 
   /** Scudo's malloc_disable_memory_tagging: as {@link setTagging} with `"off"`. */
   malloc_disable_memory_tagging(): void {
-    this.setTagging("off");
+    introspection.setTagging(this.#parts, "off");
   }
 
   /** How large chunks got their tags, and how often they could not; null for a heap made without tagging. */
   get largeTags(): LargeTagCounts | null {
-    return this.tagControl?.counts ?? null;
-  }
-
-  /** Loads and stores of the thread that runs now, by DataView's names. */
-  get memory(): Memory {
-    return this.family.program.userMemory;
-  }
-
-  get kernel(): Kernel {
-    return this.process.kernel;
+    return this.#parts.tagControl?.counts ?? null;
   }
 
   /**
    * Runs `work` as `thread`: the heap's calls use that thread's cache, `memory` is its load/store unit, and system calls are
-   * its own. Calls may nest.
+   * its own. Calls may nest. @throws RangeError: a thread of another process, or one that has ended
    */
   withThread<Result>(thread: Thread, work: () => Result): Result {
-    const previous = this.thread;
-    this.switchTo(thread);
-    try {
-      return work();
-    } finally {
-      this.switchTo(previous);
-    }
-  }
-
-  private switchTo(thread: Thread): void {
-    if (thread.process !== this.process)
-      throw new RangeError(`thread ${thread.tid} is not of process ${this.process.pid}`);
-    this.thread = thread;
-    this.process.currentThread = thread;
-    this.family.program.runAs(thread);
-    this.allocator.registry.switchTo(thread);
+    return threads.withThread(this.#parts, thread, work);
   }
 
   /** Ends a thread: its cache and quarantine go where other threads find them (S25.4), then it exits. */
   endThread(thread: Thread): void {
-    if (thread === this.process.mainThread) throw new RangeError("the main thread ends with its process");
-    this.withThread(thread, () => this.allocator.registry.endThread(thread));
-    if (this.thread === thread) this.switchTo(this.process.mainThread);
-    if (!thread.ended) thread.exit();
+    threads.endThread(this.#parts, thread);
+  }
+
+  /** Forks the process. @returns the child's heap, whose `process` is the child; it knows every chunk of this one */
+  fork(): Heap {
+    return Heap.#over(forkParts(this.#parts));
+  }
+
+  /** This heap in a process that was just forked from its own by other means; it does not end with the heap. */
+  inProcess(child: Process): Heap {
+    return Heap.#over(joinParts(this.#parts, child));
+  }
+
+  /** What fresh memory reads from now on. Setting it throws OptionError for what is no fill. */
+  get fill(): Fill {
+    return introspection.fillOf(this.#parts);
+  }
+
+  set fill(fill: Fill) {
+    introspection.setFill(this.#parts, fill);
+  }
+
+  /** malloc_set_zero_contents: fresh memory reads zero, or whatever was there. */
+  malloc_set_zero_contents(on: introspection.CBoolean): void {
+    introspection.setZeroContents(this.#parts, on);
+  }
+
+  /** malloc_set_pattern_fill_contents: fresh memory reads the pattern, or whatever was there. */
+  malloc_set_pattern_fill_contents(on: introspection.CBoolean): void {
+    introspection.setPatternFillContents(this.#parts, on);
+  }
+
+  /** malloc_set_add_large_allocation_slack: 16 more bytes behind every large chunk, or none (S20.2). */
+  malloc_set_add_large_allocation_slack(on: introspection.CBoolean): void {
+    introspection.setAddLargeAllocationSlack(this.#parts, on);
+  }
+
+  /**
+   * malloc_set_track_allocation_stacks: keeps host stack traces of chunks from now on, or stops; what is known stays known.
+   * Nothing happens if `allocation_ring_buffer_size` is 0 or less and the option `stacks` was not given (S24.1).
+   */
+  malloc_set_track_allocation_stacks(on: introspection.CBoolean): void {
+    introspection.setTrackAllocationStacks(this.#parts, on);
+  }
+
+  /** mallopt(3) with Scudo's codes (S20): 1 if done, 0 if unknown or refused; errno is untouched. */
+  mallopt(code: number, value: number): introspection.CBoolean {
+    return introspection.changeOption(this.#parts, code, value);
   }
 
   /**
@@ -212,7 +267,7 @@ export class Heap extends Introspection {
    * @returns bytes that the primary gave back
    */
   releaseToOS(kind: ReleaseKind = "force"): number {
-    return this.allocator.releaseToOs(kind);
+    return introspection.releaseToOS(this.#parts, kind);
   }
 
   /**
@@ -220,41 +275,94 @@ export class Heap extends Introspection {
    * that it cannot change meanwhile.
    */
   malloc_iterate(base: number, size: number, callback: (pointer: number, size: number) => void): void {
-    if (!this.allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
-    const { allocator } = this;
-    iterateChunks(allocator, base, size, (plain, bytes) => callback(allocator.userPointer(plain), bytes));
+    introspection.malloc_iterate(this.#parts, base, size, callback);
   }
 
   /** malloc_disable: any allocation until {@link malloc_enable} is a report, where C's would wait for ever (S25.2). */
   malloc_disable(): void {
-    this.allocator.registry.disable();
+    this.#parts.allocator.registry.disable();
   }
 
   malloc_enable(): void {
-    if (this.isDisposed) throw new Error("the heap was disposed of");
-    this.allocator.registry.enable();
+    this.#parts.allocator.registry.enable();
   }
 
-  /** Forks the process. @returns the child's heap, whose `process` is the child; it knows every chunk of this one */
-  fork(): Heap {
-    if (this.allocator.registry.disabled) reportDeadlock(this.allocator.reports);
-    return new Heap({}, { parent: this, process: this.process.fork(), ownsProcess: true });
+  /** Every figure of the heap, a snapshot. Costs a walk over classes, caches and quarantine batches, not over chunks. */
+  stats(): HeapStatistics {
+    return gatherStatistics(this.#parts.allocator);
   }
 
-  /** This heap in a process that was just forked from its own by other means; it does not end with the heap. */
-  inProcess(child: Process): Heap {
-    if (child.parent !== this.process)
-      throw new RangeError(`process ${child.pid} is no child of process ${this.process.pid}`);
-    return new Heap({}, { parent: this, process: child, ownsProcess: false });
+  /** __scudo_print_stats: writes Scudo's statistics text to the option `write` (S19.4). */
+  print_stats(): void {
+    introspection.printStatistics(this.#parts);
   }
 
-  /** What fresh memory reads from now on. */
-  get fill(): Fill {
-    return (["none", "zero", "pattern"] as const)[this.allocator.fillMode];
+  /**
+   * getStats: writes the statistics text to `buffer`, at most `size` bytes, always ended by a NUL if size > 0.
+   * @returns the bytes that the whole text needs, with its NUL (S19.6)
+   */
+  getStats(buffer: number, size: number): number {
+    return introspection.writeStatistics(this.stats(), this.memory, buffer, size);
   }
 
-  set fill(fill: Fill) {
-    this.allocator.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[fill];
+  /** mallinfo(3): the figures as C's int, cut to 32 bits (S19.2). */
+  mallinfo(): Mallinfo {
+    return mallinfoOf(this.stats());
+  }
+
+  /** mallinfo2(3): the figures as words. */
+  mallinfo2(): Mallinfo {
+    return mallinfo2Of(this.stats());
+  }
+
+  /**
+   * malloc_info(3): writes how many live chunks there are of each size below the largest class, as XML (S19.3).
+   * @param options 0, as the manual says
+   * @param stream takes the text
+   * @returns 0
+   */
+  malloc_info(_options: 0, stream: (text: string) => void): 0 {
+    return introspection.malloc_info(this.#parts, stream);
+  }
+
+  /** What lies at an address of the heap, in a sentence and as data; never reports. @throws RangeError: no address */
+  explain(address: number): Explanation {
+    return explainAddress(this.#parts, address);
+  }
+
+  /**
+   * Checks that tables, free lists, caches, headers and statistics agree.
+   * @returns how many chunks there are
+   * @throws Error naming the broken rule
+   */
+  checkInvariants(): HeapCensus {
+    return checkHeapInvariants(this.#parts.allocator);
+  }
+
+  /**
+   * The host's own bytes under `[pointer, pointer + length)`, until released. Copy-on-write is broken first, so that pages of
+   * a reference page become resident. @throws SystemError EFAULT: not mapped, or not writable
+   */
+  pin(pointer: number, length: number): PinnedRange {
+    return pinRange(requireAlive(this.#parts).process, pointer, length);
+  }
+
+  /** A fresh chunk with `text` in UTF-8 and a NUL behind it, or 0 if there is no memory. The caller frees it. */
+  string(text: string): number {
+    return makeString(this, text);
+  }
+
+  /**
+   * A struct of this layout in a fresh chunk, zeroed; `using` frees it.
+   * @throws TypeError: a layout that C could not have. RangeError: no memory.
+   */
+  struct<Layout extends StructLayout>(layout: Layout): OwnedStruct<Layout> {
+    return makeStruct(this, layout);
+  }
+
+  /** A view of the struct that lies at `pointer` already; nothing is freed by it. */
+  structAt<Layout extends StructLayout>(layout: Layout, pointer: number): StructView<Layout> {
+    return viewStruct(this.memory, layout, pointer);
   }
 
   /**
@@ -271,70 +379,15 @@ export class Heap extends Introspection {
    * @throws Error: the heap is being recorded. TypeError, RangeError: no sink, an unknown format
    */
   record(sink: RecordSink, options: RecordOptions = {}): Recording {
-    if (this.isDisposed) throw new Error("the heap was disposed of");
-    if (this.recording?.isRecording) throw new Error("record: the heap is being recorded already");
-    this.recording = new Recording(this, sink, options);
-    return this.recording;
+    return introspection.record(this.#parts, this, sink, options);
   }
 
   /**
-   * Checks that tables, free lists, caches, headers and statistics agree.
-   * @returns how many chunks there are
-   * @throws Error naming the broken rule
+   * Ends the heap: its process if that was made for it, else its mappings and descriptors. A recording ends with it.
+   * @throws after everything was given back: the report of an asynchronous tag mismatch that waited for the next system call, or what
+   * a recording's sink threw
    */
-  checkInvariants(): HeapCensus {
-    return checkHeapInvariants(this.allocator);
-  }
-
-  /** Ends the heap: its process if that was made for it, else its mappings and descriptors, if the process is still there. A recording ends with it. */
   [Symbol.dispose](): void {
-    if (this.isDisposed) return;
-    this.isDisposed = true;
-    this.tagControl?.end();
-    if (!this.allocator.registry.disabled) this.allocator.registry.disable();
-    if (this.process.exitStatus === null) {
-      if (this.ownsProcess) this.process.exit(0);
-      else this.allocator.unmapAll();
-    }
-    this.recording?.stop();
+    disposeHeap(this.#parts);
   }
-
-  /** The stacks kept for the chunk at an address, with or without a tag. */
-  protected override stacksOf(address: number): ChunkStacks | null {
-    const { family, stackTable } = this;
-    if (stackTable === null) return null;
-    if (family.kind !== "tagged") return stackTable.stacksOf(address);
-    return stacksOfAnyTag(stackTable, family.allocator, family.allocator.untag(address));
-  }
-
-  private reportContext(): ReportContext {
-    return {
-      headerReport: this.options.headerReport,
-      stacksOf: (address) => this.stacksOf(address),
-      onReport: this.options.onReport,
-      isDisposed: () => this.isDisposed,
-    };
-  }
-}
-
-/** Frames of a trace when tracking is switched on at run time. */
-const TRACKED_FRAMES = 16;
-
-/** Without the option, a table that malloc_set_track_allocation_stacks may switch on, if the flags leave it any entries (S24.1). */
-function makeStackTable({ stacks, flags }: ResolvedHeapOptions): StackTable | null {
-  if (stacks !== null) return new StackTable(stacks);
-  const capacity = flags.allocation_ring_buffer_size;
-  return capacity <= 0 ? null : new StackTable({ capacity, frames: TRACKED_FRAMES, isRecording: false });
-}
-
-function makeProcess(options: ResolvedHeapOptions): Process {
-  if (options.process !== null) return options.process;
-  const kernel =
-    options.kernel ?? createKernel({ memoryBytes: options.memoryBytes, shadow: options.uninitialised === "byte" });
-  return kernel.createProcess({ name: "heap" });
-}
-
-/** 32 bits of the host's randomness. */
-function hostRandom(): number {
-  return crypto.getRandomValues(new Uint32Array(1))[0];
 }

@@ -100,3 +100,33 @@ export function viewStruct<Layout extends StructLayout>(
   }
   return view;
 }
+
+/** A struct that frees its chunk at the end of a `using` block. */
+export type OwnedStruct<Layout extends StructLayout> = StructView<Layout> & Disposable;
+
+/** What strings and structs are made with: a heap, or what a recording has made of it. */
+export interface ObjectHeap {
+  readonly memory: Memory;
+  malloc(size: number): number;
+  calloc(count: number, size: number): number;
+  free(pointer: number): void;
+}
+
+const utf8 = new TextEncoder();
+
+/** @returns a fresh chunk with the text and a NUL, or 0 */
+export function makeString(heap: ObjectHeap, text: string): number {
+  const bytes = utf8.encode(`${text}\0`);
+  const pointer = heap.malloc(bytes.length);
+  if (pointer !== 0) heap.memory.write(pointer, bytes);
+  return pointer;
+}
+
+/** @throws TypeError: a layout that C could not have. RangeError: no memory. */
+export function makeStruct<Layout extends StructLayout>(heap: ObjectHeap, layout: Layout): OwnedStruct<Layout> {
+  const { size } = placeLayout(layout);
+  const pointer = heap.calloc(1, size);
+  if (pointer === 0) throw new RangeError(`struct: no memory for ${size} bytes`);
+  const view = viewStruct(heap.memory, layout, pointer);
+  return Object.defineProperty(view, Symbol.dispose, { value: () => heap.free(pointer) }) as OwnedStruct<Layout>;
+}

@@ -34,6 +34,9 @@ export type Tagging = "off" | "async" | "asymm" | "sync";
 export type TagFailure = "untagged" | "user-tags";
 export type Uninitialised = "off" | "page" | "byte";
 
+export const FILLS = ["none", "zero", "pattern"] as const;
+export const TAGGINGS = ["off", "async", "asymm", "sync"] as const;
+
 export interface HeapOptions {
   /** Which of Scudo's configurations, or one of your own. Default `"default"`. */
   config?: ConfigName | CustomConfig | HeapConfig;

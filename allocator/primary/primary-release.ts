@@ -6,7 +6,8 @@ import { PageCounters } from "./page-counters.ts";
 import type { Primary } from "./primary.ts";
 
 /** After a cache was drained; on M_PURGE; on M_PURGE_ALL (S9.1). */
-export type ReleaseKind = "normal" | "force" | "force-all";
+export type ReleaseKind = (typeof RELEASE_KINDS)[number];
+export const RELEASE_KINDS = ["normal", "force", "force-all"] as const;
 
 const PAGE_SIZE = 4096;
 /** Blocks below this size are small: freeing pages among them takes many free blocks. */

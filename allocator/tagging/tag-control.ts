@@ -2,13 +2,15 @@
 // The tags themselves are in tagged-allocator.ts and tagged-secondary.ts.
 
 import type { Process } from "../../platform/kernel/process.ts";
+import type { SignalInfo } from "../../platform/kernel/signals.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { StackTable } from "../common/stacks.ts";
 import type { ResolvedHeapOptions, Tagging } from "../options/options.ts";
+import { type FaultReporter, ProcessTags } from "./process-tags.ts";
 import { TagWatch } from "./tag-watch.ts";
 import type { TaggedAllocator } from "./tagged-allocator.ts";
 import type { LargeTagCounts } from "./tagged-secondary.ts";
-import { setCheckMode, TAG_UNIT } from "./tagging.ts";
+import { TAG_UNIT } from "./tagging.ts";
 
 export interface TagControlSources {
   readonly process: Process;
@@ -19,38 +21,52 @@ export interface TagControlSources {
   placeOf(address: number): string;
 }
 
-export class TagControl {
+export class TagControl implements FaultReporter {
   private readonly sources: TagControlSources;
   private readonly watch: TagWatch;
-  private current: Tagging;
+  private readonly tags: ProcessTags;
+  isOff = false;
 
-  /** @param mode what the process has already if the heap was forked; else it is set now */
-  constructor(sources: TagControlSources, mode: Tagging, { isForked }: { readonly isForked: boolean }) {
+  /** @param inherited the switch of the heap that was forked: its process's mode is this one's; without it the mode is set now */
+  constructor(sources: TagControlSources, inherited: TagControl | null) {
     const { process, allocator, options, stackTable, placeOf } = sources;
     this.sources = sources;
-    this.current = mode;
-    if (!isForked) setCheckMode(process, mode);
+    this.tags = ProcessTags.of(process, inherited?.tags.mode ?? "off");
     const stacksOf = (pointer: number): ChunkStacks | null => stackTable?.stacksOf(pointer) ?? null;
-    this.watch = new TagWatch({ process, allocator, stacksOf, placeOf, onReport: options.onReport });
+    this.watch = new TagWatch({ allocator, stacksOf, placeOf, onReport: options.onReport });
+    if (inherited?.isOff) this.switchOff();
+    if (inherited === null) this.tags.setMode(options.tagging);
+    if (this.tags.mode !== "off") this.tags.add(this);
   }
 
   get mode(): Tagging {
-    return this.current;
+    return this.isOff ? "off" : this.tags.mode;
   }
 
   /**
-   * Changes what a mismatch does from now on, in every thread. `"off"` is for good.
+   * Changes what a mismatch does from now on, in every thread. `"off"` is for good, and this heap's alone: the process's checks go on
+   * while another heap has tags.
    * @throws RangeError: tagging was switched off before
    */
   setMode(mode: Tagging): void {
-    if (mode === this.current) return;
-    if (this.current === "off")
-      throw new RangeError(`tagging: "${mode}" after "off": tagging cannot be switched on again`);
-    setCheckMode(this.sources.process, mode);
-    this.current = mode;
-    if (mode !== "off") return;
+    if (mode === this.mode) return;
+    if (this.isOff) throw new RangeError(`tagging: "${mode}" after "off": tagging cannot be switched on again`);
+    if (mode !== "off") {
+      this.tags.setMode(mode);
+      return;
+    }
+    this.switchOff();
+    this.tags.switchedOff();
+  }
+
+  private switchOff(): void {
+    this.isOff = true;
     this.sources.allocator.stopTagging();
     this.watch.stop();
+  }
+
+  reportFault(info: SignalInfo): void {
+    this.watch.reportFault(info);
   }
 
   /** How large chunks got their tags, and how often they could not. */
@@ -58,9 +74,10 @@ export class TagControl {
     return this.sources.allocator.secondary.tagCounts;
   }
 
-  /** The handler goes; the process's mode stays for whoever else is in it. */
+  /** The heap has no part in the process's faults any more; the mode stays for whoever else is in it. */
   end(): void {
-    if (this.current !== "off") this.watch.stop();
+    this.watch.stop();
+    this.tags.remove(this);
   }
 }
 

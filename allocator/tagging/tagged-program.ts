@@ -1,6 +1,7 @@
 // The process of a tagged heap: the program's loads and stores are checked, the heap's own are not (as with PSTATE.TCO set), so
 // that it meets headers, free blocks and chunks of every tag alike. Its tags come from a generator of its own.
 
+import { DETACH } from "../../platform/hardware/mmu.ts";
 import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
@@ -34,6 +35,11 @@ export class TaggedProgram extends Program {
     this.own = own;
     this.threadId = thread.tid;
     this.userMemory = thread.memory;
+  }
+
+  override detach(): void {
+    const { emptyPageTable } = this.process.kernel.machine;
+    for (const own of this.ownMemories.values()) own[DETACH](emptyPageTable);
   }
 
   private createOwnMemory(thread: Thread): UncheckedMemory {

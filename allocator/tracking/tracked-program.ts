@@ -2,13 +2,13 @@
 // and fresh memory comes from reference pages whose bytes count as undefined, so that no page is touched to say so.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
-import type { FaultHandler } from "../../platform/hardware/mmu.ts";
+import { DETACH, type FaultHandler } from "../../platform/hardware/mmu.ts";
 import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
-import type { ValidityObserver } from "../../platform/hardware/validity.ts";
 import { SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
 import { NO_MEMORY, Program } from "../common/program.ts";
+import { observerOf, type Watcher, watchProcess } from "./process-watch.ts";
 import { markRangeUndefined } from "./undefined-bytes.ts";
 
 const PAGE_SIZE = 4096;
@@ -27,7 +27,7 @@ export class TrackedProgram extends Program {
   fallbacks = 0;
   /** While the heap itself takes a fault. */
   isOwnFault = false;
-  private observer: ValidityObserver | null = null;
+  private isWatching = false;
   private readonly ownMemories = new Map<Thread, Memory>();
   private descriptors: Record<FreshContent, number> = { zero: NO_DESCRIPTOR, pattern: NO_DESCRIPTOR };
   private isCreating = false;
@@ -39,10 +39,12 @@ export class TrackedProgram extends Program {
     this.runAs(process.mainThread);
   }
 
-  /** Who is told of the program's uses of undefined bytes, whatever thread makes them. */
-  watch(observer: ValidityObserver): void {
-    this.observer = observer;
-    this.userMemory.validityObserver = observer;
+  /** Whose observer is asked about the program's uses of undefined bytes, in each thread that the heap works as. @returns what ends it */
+  watch(watcher: Watcher): () => void {
+    const stop = watchProcess(this.process, watcher);
+    this.isWatching = true;
+    this.userMemory.validityObserver = observerOf(this.process);
+    return stop;
   }
 
   override runAs(thread: Thread): void {
@@ -53,8 +55,12 @@ export class TrackedProgram extends Program {
     }
     this.memory = own;
     this.userMemory = thread.memory;
-    // Null only while super's constructor runs, before there is anything to watch.
-    if (this.observer) thread.memory.validityObserver = this.observer;
+    if (this.isWatching) thread.memory.validityObserver = observerOf(this.process);
+  }
+
+  override detach(): void {
+    const { emptyPageTable } = this.process.kernel.machine;
+    for (const own of this.ownMemories.values()) own[DETACH](emptyPageTable);
   }
 
   private createOwnMemory(thread: Thread): Memory {

@@ -18,6 +18,7 @@ export function execve(process: Process, name: string): 0 {
   const { addressSpace, mainThread, currentThread } = process;
   for (const thread of [...process.threads]) if (thread !== mainThread) thread.exit();
   unmapRange(addressSpace, 0, TASK_SIZE_PAGES, "execve");
+  for (const ended of [...addressSpace.endObservers]) ended();
   addressSpace.defaultFlags = 0;
   addressSpace.startBrk = INITIAL_BRK;
   addressSpace.brk = INITIAL_BRK;

@@ -1,14 +1,14 @@
 // A heap whose parts tests may look at, and Scudo-like configurations that regions fill quickly. No test in here.
 import type { Allocator } from "../../allocator/combined/combined.ts";
 import { HeapError } from "../../allocator/common/heap-error.ts";
-import { Heap } from "../../allocator/heap/heap.ts";
+import { Heap, partsOf } from "../../allocator/heap/heap.ts";
 import { customConfig } from "../../allocator/options/config.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";
 import { fixedSizeClassMap } from "../../allocator/options/size-class-map.ts";
 
 export class OpenHeap extends Heap {
   get parts(): Allocator {
-    return this.allocator;
+    return partsOf(this).allocator;
   }
 }
 

@@ -116,6 +116,8 @@ export class AddressSpace {
   mmapBase = MMAP_BASE_PAGE;
   /** Of a process whose pages are at home; it cannot fork or move mappings. */
   homes: HomeKeeper | null = null;
+  /** Called when everything was unmapped: at exit, and at execve. They make no system calls. */
+  readonly endObservers = new Set<() => void>();
   startBrk = 0;
   brk = 0;
 

@@ -6,6 +6,7 @@ import { unmapRange } from "./munmap.ts";
 export function exitMmap(space: AddressSpace): void {
   unmapRange(space, 0, TASK_SIZE_PAGES, "exit");
   const { machine } = space.kernel;
+  for (const ended of [...space.endObservers]) ended();
   machine.returnPageTable(space.pageTable);
   space.pageTable = machine.emptyPageTable;
 }

@@ -30,7 +30,7 @@ describe("%zu", () => {
 });
 
 test("a report is its text, a newline, and the stacks there are", () => {
-  expect(new HeapError("leak", null, "text").report).toBe("text\n");
-  const half = new HeapError("leak", 1, "text", { allocation: "    at a", free: null });
+  expect(new HeapError("invalid-state", null, "text").report).toBe("text\n");
+  const half = new HeapError("invalid-state", 1, "text", { allocation: "    at a", free: null });
   expect(half.report).toBe("text\nallocated at:\n    at a\n");
 });

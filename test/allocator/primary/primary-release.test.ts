@@ -1,7 +1,7 @@
 // Page release of the primary against what the real library printed after the same sequences of mallocs, frees and purges.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { Heap } from "../../../allocator/heap/heap.ts";
+import { Heap, partsOf } from "../../../allocator/heap/heap.ts";
 import { gatherStatistics } from "../../../allocator/inspection/gather-statistics.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 
@@ -37,7 +37,7 @@ const lines: Line[] = readFileSync(new URL("../../golden/scudo/release.jsonl", i
 /** Gives the tests the allocator behind the heap. */
 class OpenHeap extends Heap {
   figures(classId: number): Figures {
-    const one = gatherStatistics(this.allocator).primary.classes.find((row) => row.classId === classId);
+    const one = gatherStatistics(partsOf(this).allocator).primary.classes.find((row) => row.classId === classId);
     if (one === undefined) throw new Error(`class ${classId} has no memory`);
     return {
       mapped_k: Math.floor(one.mappedBytes / 1024),

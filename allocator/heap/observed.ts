@@ -1,0 +1,85 @@
+// What hooks and kept stacks are told of allocations and frees (S26.1): of those that happen, and of no refused one.
+// Heaps without hooks and stacks never come here.
+
+import { ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../combined/chunk-header.ts";
+import { reallocate } from "../combined/reallocate.ts";
+import { HeapError } from "../common/heap-error.ts";
+import { requireAlive } from "./end.ts";
+import type { HeapParts } from "./parts.ts";
+
+export function noteAllocation({ stackTable, hooks }: HeapParts, pointer: number, size: number): void {
+  stackTable?.recordAllocation(pointer);
+  hooks.allocate?.(pointer, size);
+}
+
+/**
+ * A free: the hook hears of it before, the stack is kept after. A free that memory stops half-way, which nothing can foresee, is
+ * announced back as realloc's failure is: as an allocation of what is still there.
+ */
+export function freeObserved(parts: HeapParts, pointer: number, origin: number, size: number): void {
+  const { allocator, hooks, stackTable } = parts;
+  if (pointer === 0) {
+    requireAlive(parts);
+    hooks.deallocate?.(0);
+    return;
+  }
+  const isRefused = willBeRefused(parts, pointer, origin, size);
+  const oldSize = isRefused ? 0 : allocator.usableSize(pointer);
+  if (!isRefused) hooks.deallocate?.(pointer);
+  try {
+    allocator.deallocate(pointer, origin, size);
+  } catch (error) {
+    if (isRefused) throw error;
+    if (allocator.isOwned(pointer)) hooks.allocate?.(pointer, oldSize);
+    // The report was about another chunk, which the quarantine looked at again: this one is freed.
+    else stackTable?.recordFree(pointer);
+    throw error;
+  }
+  stackTable?.recordFree(pointer);
+}
+
+/** Whether the allocator will answer a free with a report about this very chunk. */
+function willBeRefused({ allocator, options }: HeapParts, pointer: number, origin: number, size: number): boolean {
+  if (!allocator.isOwned(pointer) || allocator.registry.disabled) return true;
+  const plain = allocator.untag(pointer);
+  const low = allocator.headers.load(allocator.memory, plain);
+  const { flags } = options;
+  const made = originOf(low);
+  const isOfOrigin = made === origin || (made === ORIGIN_MEMALIGN && origin === ORIGIN_MALLOC);
+  if (flags.dealloc_type_mismatch && !isOfOrigin) return true;
+  return flags.delete_size_mismatch && size !== 0 && allocator.sizeOf(plain, low) !== size;
+}
+
+/**
+ * A realloc of a non-null pointer to a non-zero size: the old pointer is announced as freed first; on failure it is announced again
+ * as allocated. @returns 0 if there is no memory
+ */
+export function reallocObserved(parts: HeapParts, pointer: number, size: number): number {
+  const { allocator, hooks } = parts;
+  if (!allocator.isOwned(pointer) || allocator.registry.disabled) return reallocate(allocator, pointer, size);
+  const oldSize = allocator.usableSize(pointer);
+  if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
+  else hooks.deallocate?.(pointer);
+  try {
+    const moved = reallocate(allocator, pointer, size);
+    if (moved !== 0) noteResize(parts, pointer, moved, size);
+    else announceResize(parts, pointer, pointer, oldSize);
+    return moved;
+  } catch (error) {
+    if (error instanceof HeapError && error.movedTo !== null) noteResize(parts, pointer, error.movedTo, size);
+    else if (allocator.isOwned(pointer)) announceResize(parts, pointer, pointer, oldSize);
+    throw error;
+  }
+}
+
+function noteResize(parts: HeapParts, pointer: number, moved: number, size: number): void {
+  const { stackTable } = parts;
+  if (moved !== pointer) stackTable?.recordFree(pointer);
+  stackTable?.recordAllocation(moved);
+  announceResize(parts, pointer, moved, size);
+}
+
+function announceResize({ hooks }: HeapParts, pointer: number, announced: number, size: number): void {
+  if (hooks.reallocAllocate !== undefined) hooks.reallocAllocate(pointer, announced, size);
+  else hooks.allocate?.(announced, size);
+}

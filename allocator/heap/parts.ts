@@ -1,0 +1,81 @@
+// What a heap consists of: a record that users never see. heap.ts is the face, and each of its methods is a function over the parts.
+// Making the record is make-parts.ts, its end is end.ts; what a heap says of an address is here, since reports need it.
+
+import type { Process } from "../../platform/kernel/process.ts";
+import type { Thread } from "../../platform/kernel/thread.ts";
+import { Checker } from "../checker/checker.ts";
+import type { Allocator } from "../combined/combined.ts";
+import type { ChunkStacks } from "../common/heap-error.ts";
+import type { Program } from "../common/program.ts";
+import type { StackTable } from "../common/stacks.ts";
+import { type Explanation, explain } from "../inspection/explain.ts";
+import type { HeapHooks } from "../options/hooks.ts";
+import type { ResolvedHeapOptions } from "../options/options.ts";
+import type { Recording } from "../record/recording.ts";
+import { stacksOfAnyTag, type TagControl } from "../tagging/tag-control.ts";
+import type { HeapFamily } from "./family.ts";
+
+/** A heap's record. Fields without `readonly` change while it lives; `program` and `allocator` when it ends (end.ts). */
+export interface HeapParts {
+  readonly family: HeapFamily;
+  /** The family's program and allocator, until the heap ends. */
+  program: Program;
+  allocator: Allocator;
+  readonly tagControl: TagControl | null;
+  checker: Checker | null;
+  /** Takes back what watches the process's memory for this heap. */
+  readonly stopWatching: (() => void) | null;
+  readonly options: ResolvedHeapOptions;
+  readonly process: Process;
+  /** Whether the process was made for this heap, and ends with it. */
+  readonly ownsProcess: boolean;
+  readonly hooks: HeapHooks;
+  readonly stackTable: StackTable | null;
+  /** C's errno. */
+  errno: number;
+  /** Whether there are hooks to call or stacks to keep at each allocation and free. */
+  isObserved: boolean;
+  /** The thread that the heap works as now. */
+  thread: Thread;
+  recording: Recording | null;
+  isDisposed: boolean;
+  /** Why no call can be answered any more; null while the heap lives. */
+  ended: string | null;
+  /** What the process calls when it ends. */
+  processEnded: () => void;
+}
+
+/** The heap's checker; one that tracks nothing is made when it is first asked for. */
+export function checkerOf(parts: HeapParts): Checker {
+  parts.checker ??= new Checker(
+    {
+      process: parts.process,
+      level: parts.options.uninitialised,
+      explain: (address) => explainAddress(parts, address),
+      stacksOf: (pointer) => parts.stackTable?.stacksOf(pointer) ?? null,
+    },
+    parts.allocator,
+  );
+  return parts.checker;
+}
+
+/** What lies at an address of the heap. @throws RangeError: no address */
+export function explainAddress(parts: HeapParts, address: number): Explanation {
+  const { memory, primary, secondary, headers } = parts.allocator;
+  const sources = {
+    memory,
+    primary,
+    secondary,
+    headers,
+    headerPointer: (pointer: number) => pointer,
+    stacksOf: (pointer: number) => stacksOf(parts, pointer),
+  };
+  return explain(sources, address);
+}
+
+/** The stacks kept for the chunk at an address, with or without a tag. */
+export function stacksOf({ stackTable, family }: HeapParts, address: number): ChunkStacks | null {
+  if (stackTable === null) return null;
+  if (family.kind !== "tagged") return stackTable.stacksOf(address);
+  return stacksOfAnyTag(stackTable, family.allocator, family.allocator.untag(address));
+}

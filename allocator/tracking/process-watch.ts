@@ -1,0 +1,61 @@
+// Which heap is asked about a use of undefined bytes where several heaps of one process track them: the one whose memory it is.
+// With one heap its own observer sits in the threads' memories, and nothing stands between.
+
+import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
+import type { Process } from "../../platform/kernel/process.ts";
+
+/** A heap's observer, and which addresses are that heap's. */
+export interface Watcher {
+  readonly observer: ValidityObserver;
+  owns(address: number): boolean;
+}
+
+/** Passes each use on to the heap that it concerns. No memory is ever known to be addressable: either heap may change it. */
+class SharedObserver implements ValidityObserver {
+  readonly addressableFrom = 0;
+  readonly addressableTo = 0;
+  readonly watchers: Watcher[] = [];
+
+  undefinedUse(kind: UseKind, address: number, size: number, firstUndefined: number): void {
+    const owner = this.ownerOf(address) ?? this.watchers[0];
+    owner.observer.undefinedUse(kind, address, size, firstUndefined);
+  }
+
+  mayAccess(kind: UseKind, address: number, size: number): boolean {
+    const owner = this.ownerOf(address);
+    if (owner !== undefined) return owner.observer.mayAccess(kind, address, size);
+    // Memory of no heap: any of them may have been told that it is not to be accessed.
+    return this.watchers.every(({ observer }) => observer.mayAccess(kind, address, size));
+  }
+
+  private ownerOf(address: number): Watcher | undefined {
+    return this.watchers.find((watcher) => watcher.owns(address));
+  }
+}
+
+const shared = new WeakMap<Process, SharedObserver>();
+
+/** What a thread of the process that a heap works as is watched by; null if no heap watches. */
+export function observerOf(process: Process): ValidityObserver | null {
+  const all = shared.get(process);
+  if (all === undefined || all.watchers.length === 0) return null;
+  return all.watchers.length === 1 ? all.watchers[0].observer : all;
+}
+
+/** Watches the process's memory from now on. @returns what ends that */
+export function watchProcess(process: Process, watcher: Watcher): () => void {
+  const all = shared.get(process) ?? new SharedObserver();
+  shared.set(process, all);
+  all.watchers.push(watcher);
+  refresh(process);
+  return () => {
+    all.watchers.splice(all.watchers.indexOf(watcher), 1);
+    refresh(process);
+  };
+}
+
+/** Brings the threads that are watched in line with who watches now. */
+function refresh(process: Process): void {
+  const observer = observerOf(process);
+  for (const { memory } of process.threads) if (memory.validityObserver !== null) memory.validityObserver = observer;
+}
