@@ -65,9 +65,9 @@ export class Dwarf {
     const frames: DwarfFrame[] = [];
     const entry = new Entry();
     for (const scope of chain) {
-      const unit = this.scopes.units[this.scopes.unitIndex[scope]];
-      const offset = this.scopes.entryOffset[scope];
-      const isInlined = this.scopes.isInlined[scope];
+      const unit = this.scopes.units[this.scopes.unitIndex.values[scope]];
+      const offset = this.scopes.entryOffset.values[scope];
+      const isInlined = this.scopes.isInlined.values[scope] === 1;
       frames.push({ ...place, functionName: this.nameOf(unit, offset), isInlined });
       if (isInlined) place = this.callSite(unit, offset, entry);
     }
@@ -77,12 +77,15 @@ export class Dwarf {
   /** Rows of the scopes at `address`, innermost first; the last one is the function itself. */
   private chainAt(address: number): number[] {
     const chain: number[] = [];
-    let scope = this.scopes.functionAt(address);
-    while (scope >= 0 && chain.length < DEEPEST_INLINING) {
+    const root = this.scopes.functionAt(address);
+    if (root < 0) return chain;
+    let scope = this.scopes.innermostAt(root, address);
+    for (; scope !== root; scope = this.scopes.parent.values[scope]) {
+      if (chain.length === DEEPEST_INLINING) return [];
       chain.push(scope);
-      scope = this.scopes.inlinedAt(scope, address);
     }
-    return chain.reverse();
+    chain.push(root);
+    return chain;
   }
 
   private directoryOf(table: number): string {
@@ -92,7 +95,7 @@ export class Dwarf {
   /** Where the inlined function of the entry at `offset` was called. */
   private callSite(unit: Unit, offset: number, entry: Entry): SourcePlace {
     if (!this.read(unit, offset, entry)) return UNKNOWN;
-    const number = (attribute: number) => (entry.has(attribute) ? entry.values[attribute] : 0);
+    const number = (attribute: number) => (entry.has(attribute) ? entry.valueOf(attribute) : 0);
     const table = this.lines.tableAt(unit.statementList);
     const file = entry.has(ATTRIBUTE.callFile) && table >= 0 ? number(ATTRIBUTE.callFile) : -1;
     const path = file < 0 ? null : this.lines.pathOf(table, file, unit.compilationDirectory);
@@ -112,8 +115,8 @@ export class Dwarf {
       name ??= stringOf(unit, entry, ATTRIBUTE.name, this.sections);
       const reference = entry.has(ATTRIBUTE.abstractOrigin) ? ATTRIBUTE.abstractOrigin : ATTRIBUTE.specification;
       if (!entry.has(reference)) break;
-      const isInUnit = isUnitReference(entry.forms[reference]);
-      offset = isInUnit ? unit.start + entry.values[reference] : entry.values[reference];
+      const isInUnit = isUnitReference(entry.formOf(reference));
+      offset = isInUnit ? unit.start + entry.valueOf(reference) : entry.valueOf(reference);
       const next = isInUnit ? unit : this.scopes.unitAt(offset);
       if (next === null) break;
       unit = next;

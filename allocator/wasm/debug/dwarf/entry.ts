@@ -7,20 +7,31 @@ import { ATTRIBUTE, FORM } from "./constants.ts";
 import { directForm, type Encoding, readForm, skipForm } from "./forms.ts";
 
 /** Attributes from here on have no place in the record, but for the forerunner of the linkage name. */
-const PLACES = 0x80;
+const ATTRIBUTES = 0x80;
 
-/** Which attributes are wanted: 1 at each of them. */
-const WANTED = new Uint8Array(PLACES);
-for (const attribute of Object.values(ATTRIBUTE)) if (attribute < PLACES) WANTED[attribute] = 1;
+/** Place of each attribute that is wanted, from 1; 0 for the others. */
+const PLACES = new Uint8Array(ATTRIBUTES);
+let placeCount = 1;
+for (const attribute of Object.values(ATTRIBUTE)) if (attribute < ATTRIBUTES) PLACES[attribute] = placeCount++;
 
 export class Entry {
   abbreviation: Abbreviation | null = null;
-  /** Form of each attribute that the entry has, by attribute; 0 for the others. */
-  readonly forms = new Int32Array(PLACES);
-  readonly values = new Float64Array(PLACES);
+  /** Form of each attribute that the entry has, by place; 0 for the others. */
+  private readonly forms = new Int32Array(placeCount);
+  private readonly values = new Float64Array(placeCount);
 
   has(attribute: number): boolean {
-    return this.forms[attribute] !== 0;
+    return this.forms[PLACES[attribute]] !== 0;
+  }
+
+  /** 0 if the entry has no such attribute. */
+  formOf(attribute: number): number {
+    return this.forms[PLACES[attribute]];
+  }
+
+  /** As it is written, and meaningless if the entry has no such attribute. */
+  valueOf(attribute: number): number {
+    return this.values[PLACES[attribute]];
   }
 
   /** Reads the values of an entry of this shape; its code was read before. */
@@ -31,13 +42,14 @@ export class Entry {
     for (let index = 0; index < attributes.length; index++) {
       const form = forms[index];
       const attribute = attributes[index] === ATTRIBUTE.mipsLinkageName ? ATTRIBUTE.linkageName : attributes[index];
-      if (attribute >= PLACES || WANTED[attribute] === 0) {
+      const place = attribute < ATTRIBUTES ? PLACES[attribute] : 0;
+      if (place === 0) {
         skipForm(reader, form, encoding);
         continue;
       }
       const direct = form === FORM.indirect ? directForm(reader) : form;
-      this.forms[attribute] = direct;
-      this.values[attribute] = form === FORM.implicitConst ? constants[index] : readForm(reader, direct, encoding);
+      this.forms[place] = direct;
+      this.values[place] = form === FORM.implicitConst ? constants[index] : readForm(reader, direct, encoding);
     }
   }
 }

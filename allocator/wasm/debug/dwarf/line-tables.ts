@@ -4,6 +4,7 @@
 import { ByteReader, MalformedDebugData } from "../sections/byte-reader.ts";
 import { type LineFiles, type LineHeader, pathOfFile, readLineFiles, readLineHeader } from "./line-header.ts";
 import { type LineSink, runLineProgram } from "./line-program.ts";
+import { LineRows } from "./line-rows.ts";
 import { type DwarfSections, isTombstone } from "./sections.ts";
 
 export interface LinePlace {
@@ -28,10 +29,7 @@ export class LineTables implements LineSink {
   private readonly files = new Map<number, LineFiles | null>();
   private readonly sections: DwarfSections;
 
-  private readonly address: number[] = [];
-  private readonly file: number[] = [];
-  private readonly line: number[] = [];
-  private readonly column: number[] = [];
+  private readonly rows: LineRows;
   private readonly firstRow: number[] = [0];
   private readonly start: number[] = [];
   private readonly end: number[] = [];
@@ -44,6 +42,7 @@ export class LineTables implements LineSink {
 
   constructor(sections: DwarfSections) {
     this.sections = sections;
+    this.rows = new LineRows(sections.line.length);
     const reader = new ByteReader(sections.line);
     try {
       while (reader.offset < reader.end) this.addTable(readLineHeader(reader));
@@ -58,16 +57,17 @@ export class LineTables implements LineSink {
   at(address: number): LinePlace | null {
     const sequence = this.sequenceAt(address);
     if (sequence < 0) return null;
+    const { rows } = this;
     let low = this.firstRow[sequence];
     let high = this.firstRow[sequence + 1];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.address[middle] <= address) low = middle + 1;
+      if (rows.address.values[middle] <= address) low = middle + 1;
       else high = middle;
     }
     const row = low - 1;
     const table = this.tableOfSequence[sequence];
-    const { file, line, column } = this;
+    const [file, line, column] = [rows.file.values, rows.line.values, rows.column.values];
     const lineBefore = line[row] === 0 ? this.lineBefore(row, this.firstRow[sequence]) : 0;
     return { table, file: file[row], line: line[row], column: column[row], lineBefore };
   }
@@ -89,51 +89,41 @@ export class LineTables implements LineSink {
   }
 
   row(address: number, file: number, line: number, column: number): void {
-    const last = this.address.length - 1;
+    const { rows } = this;
+    const last = rows.count - 1;
     const isFirst = last < this.firstRow[this.firstRow.length - 1];
-    // Removed code has no place; an address that goes down starts another sequence, whatever the program says.
-    if (isTombstone(address)) {
-      this.endSequence(isFirst ? address : this.address[last]);
-      return;
+    // Removed code has no place; an address that goes down starts another sequence, though the program says nothing of it.
+    if (isTombstone(address)) this.endSequence(isFirst ? address : rows.address.values[last]);
+    else if (isFirst || address > rows.address.values[last]) rows.add(address, file, line, column);
+    else if (address === rows.address.values[last]) rows.set(last, file, line, column);
+    else {
+      this.endSequence(rows.address.values[last]);
+      rows.add(address, file, line, column);
     }
-    if (!isFirst && address < this.address[last]) {
-      this.endSequence(this.address[last]);
-      this.row(address, file, line, column);
-      return;
-    }
-    if (!isFirst && address === this.address[last]) {
-      this.setRow(last, file, line, column);
-      return;
-    }
-    this.address.push(address);
-    this.setRow(last + 1, file, line, column);
   }
 
   endSequence(address: number): void {
+    const { rows } = this;
     const firstRow = this.firstRow[this.firstRow.length - 1];
-    if (firstRow === this.address.length) return;
-    const start = this.address[firstRow];
+    if (firstRow === rows.count) return;
+    const start = rows.address.values[firstRow];
     if (address <= start) {
-      for (const column of [this.address, this.file, this.line, this.column]) column.length = firstRow;
+      rows.truncate(firstRow);
       return;
     }
     this.start.push(start);
     this.end.push(address);
     this.tableOfSequence.push(this.headers.length - 1);
-    this.firstRow.push(this.address.length);
+    this.firstRow.push(rows.count);
   }
 
   private lineBefore(row: number, firstRow: number): number {
+    const line = this.rows.line.values;
+    const file = this.rows.file.values;
     for (let before = row - 1; before >= firstRow; before--) {
-      if (this.line[before] > 0 && this.file[before] === this.file[row]) return this.line[before];
+      if (line[before] > 0 && file[before] === file[row]) return line[before];
     }
     return 0;
-  }
-
-  private setRow(row: number, file: number, line: number, column: number): void {
-    this.file[row] = file;
-    this.line[row] = line;
-    this.column[row] = column;
   }
 
   private addTable(header: LineHeader | null): void {
@@ -146,7 +136,7 @@ export class LineTables implements LineSink {
       if (!(error instanceof MalformedDebugData)) throw error;
     }
     // A program that stops inside a sequence does not say where the last row ends.
-    this.endSequence(this.address[this.address.length - 1] ?? 0);
+    if (this.rows.count > 0) this.endSequence(this.rows.address.values[this.rows.count - 1]);
   }
 
   private sequenceAt(address: number): number {

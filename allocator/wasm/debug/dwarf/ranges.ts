@@ -3,6 +3,7 @@
 
 import { ByteReader } from "../sections/byte-reader.ts";
 import type { Budget } from "./budget.ts";
+import { Column } from "./column.ts";
 import { ATTRIBUTE, FORM, RANGE_LIST } from "./constants.ts";
 import { type Entry, isAddressForm } from "./entry.ts";
 import { type DwarfSections, isTombstone } from "./sections.ts";
@@ -16,17 +17,17 @@ const RANGE_STEPS = 4;
 
 /** Ranges as pairs: start (inclusive), end (exclusive). */
 export class RangeList {
-  readonly starts: number[] = [];
-  readonly ends: number[] = [];
+  readonly starts = new Column();
+  readonly ends = new Column();
 
   get count(): number {
-    return this.starts.length;
+    return this.starts.count;
   }
 
   add(start: number, end: number): void {
     if (isTombstone(start) || end <= start || end > ADDRESS_LIMIT) return;
     this.starts.push(start);
-    this.ends.push(end);
+    this.ends.push(Math.min(end, ADDRESS_LIMIT - 1));
   }
 }
 
@@ -34,14 +35,10 @@ export class RangeList {
  * Adds the ranges of `entry` to `ranges`; none for a declaration or an abstract function.
  * @throws MalformedDebugData the list is cut short; ranges before that were added
  */
-export function addRanges(
-  unit: Unit,
-  entry: Entry,
-  { sections, budget, ranges }: { sections: DwarfSections; budget: Budget; ranges: RangeList },
-): void {
+export function addRanges(unit: Unit, entry: Entry, sections: DwarfSections, budget: Budget, ranges: RangeList): void {
   if (entry.has(ATTRIBUTE.ranges)) {
-    const value = entry.values[ATTRIBUTE.ranges];
-    const isIndex = entry.forms[ATTRIBUTE.ranges] === FORM.rnglistx;
+    const value = entry.valueOf(ATTRIBUTE.ranges);
+    const isIndex = entry.formOf(ATTRIBUTE.ranges) === FORM.rnglistx;
     if (unit.version >= 5)
       addRangeList(unit, isIndex ? indexedList(unit, value, sections) : value, sections, budget, ranges);
     else addPairs(unit, value, sections, budget, ranges);
@@ -49,8 +46,8 @@ export function addRanges(
   }
   if (!entry.has(ATTRIBUTE.lowPc) || !entry.has(ATTRIBUTE.highPc)) return;
   const start = addressOf(unit, entry, ATTRIBUTE.lowPc, sections);
-  const isAddress = isAddressForm(entry.forms[ATTRIBUTE.highPc]);
-  const high = isAddress ? addressOf(unit, entry, ATTRIBUTE.highPc, sections) : start + entry.values[ATTRIBUTE.highPc];
+  const isAddress = isAddressForm(entry.formOf(ATTRIBUTE.highPc));
+  const high = isAddress ? addressOf(unit, entry, ATTRIBUTE.highPc, sections) : start + entry.valueOf(ATTRIBUTE.highPc);
   ranges.add(start, high);
 }
 

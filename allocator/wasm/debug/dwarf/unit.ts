@@ -82,7 +82,7 @@ export function readUnitHeader(reader: ByteReader, abbreviations: AbbreviationCa
 export function readRoot(unit: Unit, sections: DwarfSections): void {
   const entry = new Entry();
   readEntryAt(unit, unit.root, entry, sections);
-  const number = (attribute: number) => (entry.has(attribute) ? entry.values[attribute] : -1);
+  const number = (attribute: number) => (entry.has(attribute) ? entry.valueOf(attribute) : -1);
   // Where no base is given, the table starts behind the header of its section (8 bytes in the 32-bit format).
   const behindHeader = unit.version >= 5 ? 2 * unit.offsetBytes : 0;
   unit.stringOffsetsBase = Math.max(number(ATTRIBUTE.stringOffsetsBase), behindHeader);
@@ -106,8 +106,8 @@ export function readEntryAt(unit: Unit, offset: number, entry: Entry, sections: 
 
 /** An address, by value or by index in `.debug_addr`. */
 export function addressOf(unit: Unit, entry: Entry, attribute: number, sections: DwarfSections): number {
-  const value = entry.values[attribute];
-  return isAddressIndex(entry.forms[attribute]) ? indexedAddress(unit, value, sections) : value;
+  const value = entry.valueOf(attribute);
+  return isAddressIndex(entry.formOf(attribute)) ? indexedAddress(unit, value, sections) : value;
 }
 
 /** @throws MalformedDebugData the index passes the section */
@@ -119,8 +119,8 @@ export function indexedAddress(unit: Unit, index: number, sections: DwarfSection
 export function stringOf(unit: Unit, entry: Entry, attribute: number, sections: DwarfSections): string | null {
   if (!entry.has(attribute)) return null;
   try {
-    const form = entry.forms[attribute];
-    const value = entry.values[attribute];
+    const form = entry.formOf(attribute);
+    const value = entry.valueOf(attribute);
     if (!isStringIndex(form)) return readString(form, value, sections.info, sections) || null;
     const at = unit.stringOffsetsBase + value * unit.offsetBytes;
     const offset = new ByteReader(sections.strOffsets, at).unsigned(unit.offsetBytes);

@@ -49,7 +49,7 @@ test("debug data with some bytes altered", () => {
       }
       expectAnswers(customSections, codeSectionOffset);
     }),
-    { numRuns: 400 },
+    { numRuns: 200 },
   );
 });
 
@@ -80,12 +80,11 @@ test("debug data with sections in each other's places", () => {
       );
       expectAnswers(mixed, codeSectionOffset);
     }),
-    { numRuns: 400 },
+    { numRuns: 150 },
   );
 });
 
-test("a place that altered bytes left readable is one that the file's own lines could name", () => {
-  // What a cut .debug_info leaves is a part of what the whole says, not something else.
+test("what is left of a .debug_info cut short anywhere says part of what the whole says, and nothing else", () => {
   for (const name of PROGRAMS) {
     const whole = new Dwarf(dwarfSections(name));
     const { info } = dwarfSections(name);
@@ -147,15 +146,13 @@ describe("data made to cost", () => {
     expect(budget.isSpent).toBe(true);
   });
 
-  test("functions nested a hundred thousand deep are walked without recursion", () => {
+  test("functions nested a hundred thousand deep are walked without recursion, and are unknown", () => {
     // Shape 2 is a function inlined from address 1 to 2, with children.
     const abbrev = Uint8Array.from([
       1, 0x11, 1, 0, 0, 2, 0x2e, 1, 0x11, 0x0b, 0x12, 0x0b, 0, 0, 3, 0x1d, 1, 0x11, 0x0b, 0x12, 0x0b, 0, 0, 0,
     ]);
     const info = Uint8Array.from(unit(0, [1, 2, 1, 1, ...repeat(100_000, [3, 1, 1])]));
-    const frames = new Dwarf({ ...none, abbrev, info }).framesAt(1);
-    expect(frames.length).toBeLessThanOrEqual(512);
-    expect(frames.at(-1)).toMatchObject({ isInlined: false });
+    expect(new Dwarf({ ...none, abbrev, info }).framesAt(1)).toEqual([]);
   });
 
   test("entries that are each other's origin have no name", () => {
