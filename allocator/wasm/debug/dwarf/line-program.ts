@@ -7,6 +7,8 @@ import type { LineHeader } from "./line-header.ts";
 
 /** What takes the rows of a program. */
 export interface LineSink {
+  /** What follows is at `address`; a sequence that does not say so starts at 0. */
+  setAddress(address: number): void;
   /** From `address` on, until the next row or the end of the sequence. */
   row(address: number, file: number, line: number, column: number): void;
   /** The sequence ends before `address`. */
@@ -34,8 +36,10 @@ export function runLineProgram(header: LineHeader, reader: ByteReader, sink: Lin
       case LINE_OPCODE.extended: {
         const operands = reader.slice(reader.uleb());
         const extended = operands.u8();
-        if (extended === EXTENDED_OPCODE.setAddress) address = operands.unsigned(operands.end - operands.offset);
-        else if (extended === EXTENDED_OPCODE.endSequence) {
+        if (extended === EXTENDED_OPCODE.setAddress) {
+          address = operands.unsigned(operands.end - operands.offset);
+          sink.setAddress(address);
+        } else if (extended === EXTENDED_OPCODE.endSequence) {
           sink.endSequence(address);
           address = 0;
           file = 1;

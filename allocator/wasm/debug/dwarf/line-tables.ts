@@ -7,6 +7,9 @@ import { type LineSink, runLineProgram } from "./line-program.ts";
 import { LineRows } from "./line-rows.ts";
 import { type DwarfSections, isTombstone } from "./sections.ts";
 
+/** A module has less than 2^32 bytes. */
+const HIGHEST_ADDRESS = 0xffffffff;
+
 export interface LinePlace {
   /** Which table the file's index counts in. */
   readonly table: number;
@@ -30,6 +33,8 @@ export class LineTables implements LineSink {
   private readonly sections: DwarfSections;
 
   private readonly rows: LineRows;
+  /** Whether the program is where code was removed, as at address 0, where every sequence starts. */
+  private isRemoved = true;
   private readonly firstRow: number[] = [0];
   private readonly start: number[] = [];
   private readonly end: number[] = [];
@@ -88,21 +93,36 @@ export class LineTables implements LineSink {
     return list === null ? null : pathOfFile(list, file, compilationDirectory);
   }
 
+  setAddress(address: number): void {
+    this.isRemoved = isTombstone(address);
+    if (this.isRemoved) this.endAtLastRow();
+  }
+
   row(address: number, file: number, line: number, column: number): void {
     const { rows } = this;
     const last = rows.count - 1;
     const isFirst = last < this.firstRow[this.firstRow.length - 1];
-    // Removed code has no place; an address that goes down starts another sequence, though the program says nothing of it.
-    if (isTombstone(address)) this.endSequence(isFirst ? address : rows.address.values[last]);
-    else if (isFirst || address > rows.address.values[last]) rows.add(address, file, line, column);
+    if (this.isRemoved || address > HIGHEST_ADDRESS) return;
+    // An address that goes down starts another sequence, though the program says nothing of it.
+    if (isFirst || address > rows.address.values[last]) rows.add(address, file, line, column);
     else if (address === rows.address.values[last]) rows.set(last, file, line, column);
     else {
-      this.endSequence(rows.address.values[last]);
+      this.endAtLastRow();
       rows.add(address, file, line, column);
     }
   }
 
   endSequence(address: number): void {
+    this.closeSequence(address);
+    this.isRemoved = true;
+  }
+
+  private endAtLastRow(): void {
+    const { rows } = this;
+    if (rows.count > 0) this.closeSequence(rows.address.values[rows.count - 1]);
+  }
+
+  private closeSequence(address: number): void {
     const { rows } = this;
     const firstRow = this.firstRow[this.firstRow.length - 1];
     if (firstRow === rows.count) return;
@@ -130,13 +150,14 @@ export class LineTables implements LineSink {
     if (header === null) return;
     this.tableAtOffset.set(header.start, this.headers.length);
     this.headers.push(header);
+    this.isRemoved = true;
     try {
       runLineProgram(header, new ByteReader(this.sections.line, header.program, header.end), this);
     } catch (error) {
       if (!(error instanceof MalformedDebugData)) throw error;
     }
     // A program that stops inside a sequence does not say where the last row ends.
-    if (this.rows.count > 0) this.endSequence(this.rows.address.values[this.rows.count - 1]);
+    this.endAtLastRow();
   }
 
   private sequenceAt(address: number): number {
