@@ -340,11 +340,11 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** S9.8. @returns bytes given back by the primary */
-  releaseToOs(kind: ReleaseKind): number {
+  releaseToOS(kind: ReleaseKind): number {
     if (this.registry.disabled) reports.reportDeadlock(this.reports);
     if (kind === "force-all") this.drainCaches();
     const bytes = this.primaryRelease.releaseAll(kind);
-    this.secondary.cache?.releaseToOs();
+    this.secondary.cache?.releaseToOS();
     return bytes;
   }
 

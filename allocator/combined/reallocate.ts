@@ -124,7 +124,7 @@ function moveLarge(
   // It stands for an allocation and a free, which a disabled heap does not take.
   if (allocator.registry.disabled) reportDeadlock(allocator.reports);
   // Scudo's new mapping would read zero behind the old bytes even in pattern mode (S14.3).
-  const tailFill = allocator.options.largeFill === "none" && fill !== FILL_NONE ? FILL_ZERO : fill;
+  const tailFill = allocator.options.largeFill === "scudo" && fill !== FILL_NONE ? FILL_ZERO : fill;
   // Bytes on the pages that move which do not read as fresh ones must: behind the chunk, or given up by it.
   const tailBegin = Math.min(oldSize, newSize);
   const tailEnd =

@@ -71,7 +71,7 @@ function malloptTarget(parts: HeapParts): MalloptTarget {
   const { cache } = allocator.secondary;
   return {
     setReleaseInterval: (milliseconds) => setReleaseInterval(parts, milliseconds),
-    purge: ({ all }) => allocator.releaseToOs(all ? "force-all" : "force"),
+    purge: ({ all }) => allocator.releaseToOS(all ? "force-all" : "force"),
     setOddEvenTags: ({ on }) => allocator.setOddEvenTags(on),
     setThreadMemInit: ({ disabled }) => allocator.registry.setMemoryInitDisabled(disabled),
     setCacheMaxEntries: (count) => cache?.setMaxEntriesCount(count) ?? false,
@@ -92,7 +92,7 @@ function malloptTarget(parts: HeapParts): MalloptTarget {
 function setReleaseInterval({ allocator }: HeapParts, milliseconds: number): boolean {
   let interval = milliseconds;
   if (allocator.options.config.name === "android") {
-    allocator.releaseToOs("force");
+    allocator.releaseToOS("force");
     const place = { file: "introspection.ts", line: 1 };
     const condition = "(value) >= (-1) && (value) <= (1)";
     if (![-1, 0, 1].includes(milliseconds)) reportCheckFailed(place, condition, milliseconds, 1, allocator.reports);
@@ -141,7 +141,7 @@ export function setTagging(parts: HeapParts, mode: Tagging): void {
 
 /** @throws OptionError: no such kind */
 export function releaseToOS({ allocator }: HeapParts, kind: ReleaseKind): number {
-  return allocator.releaseToOs(oneOf("kind", kind, RELEASE_KINDS));
+  return allocator.releaseToOS(oneOf("kind", kind, RELEASE_KINDS));
 }
 
 /** @throws Error: the heap is being recorded. TypeError, RangeError: no sink, an unknown format */

@@ -1,5 +1,7 @@
 // mallopt: Scudo's codes and what each does (S20), over the few switches that a heap has for it.
 
+import { format } from "../combined/arguments.ts";
+
 export const M_DECAY_TIME = -100;
 export const M_PURGE = -101;
 export const M_MEMTAG_TUNING = -102;
@@ -28,9 +30,12 @@ export interface MalloptTarget {
 
 /**
  * Performs one mallopt call.
+ * @throws TypeError, RangeError: a number that is no C int
  * @returns 1 if it was done, 0 for an unknown code or a value that was refused; errno is not touched
  */
 export function mallopt(target: MalloptTarget, code: number, value: number): 0 | 1 {
+  checkInt("code", code);
+  checkInt("value", value);
   switch (code) {
     case M_DECAY_TIME:
       return done(target.setReleaseInterval(value));
@@ -59,6 +64,12 @@ export function mallopt(target: MalloptTarget, code: number, value: number): 0 |
       return 1;
   }
   return 0;
+}
+
+function checkInt(name: string, value: number): void {
+  if (typeof value !== "number") throw new TypeError(`mallopt: ${name} ${format(value)} is not a number`);
+  if ((value | 0) !== value)
+    throw new RangeError(`mallopt: ${name} ${value} is not a whole number of 32 bits with sign`);
 }
 
 function done(isTaken: boolean): 0 | 1 {

@@ -1,5 +1,5 @@
-// Hooks on allocation and free (S26.1): what a program may ask to be told, and in which order.
-// The wrappers call them around the allocator; a heap without hooks pays one comparison a call.
+// Hooks on allocation and free (S26.1): which there are, and in which order they are called.
+// The calls are in heap/observed.ts; a heap without hooks pays one comparison a call.
 
 /**
  * Functions that a heap calls, each optional.
@@ -8,10 +8,12 @@
 export interface HeapHooks {
   /** After a successful allocation: the pointer and the size asked for (calloc: the product; pvalloc: rounded up). */
   allocate?: (pointer: number, size: number) => void;
-  /** Before each free, free(0) included. */
+  /** Before each free that is not refused, free(0) included. One that memory stops half-way is announced back by `allocate`. */
   deallocate?: (pointer: number) => void;
   /** Before a realloc of a non-null pointer to a non-zero size; without it `deallocate` is called instead. */
   reallocDeallocate?: (oldPointer: number) => void;
   /** After such a realloc; without it `allocate` is called. On failure the old pointer is announced again with its old size. */
   reallocAllocate?: (oldPointer: number, newPointer: number, newSize: number) => void;
 }
+
+export const HOOK_NAMES = ["allocate", "deallocate", "reallocDeallocate", "reallocAllocate"] as const;

@@ -193,7 +193,7 @@ export class SecondaryCache {
   }
 
   /** Gives the pages of all entries back (S12.9). */
-  releaseToOs(): void {
+  releaseToOS(): void {
     this.releaseOlderThan(Number.POSITIVE_INFINITY);
   }
 

@@ -83,7 +83,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
 
   /**
    * A block for `size` bytes; the user pointer is `roundUp(block + 16, alignment)`.
-   * @param fill what the user's bytes must read: S14.3 for `largeFill: "none"`, else exactly the fill
+   * @param fill what the user's bytes must read: S14.3 for `largeFill: "scudo"`, else exactly the fill
    * @returns its mapping, in a row that is good until the next call; null: no memory
    */
   allocate(size: number, alignment: number, fill: number): LargeMapping | null {
@@ -140,7 +140,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
         cache.cleanId[slot] = mapped;
         if ((mapped & CLEAN_FILL_MASK) === wanted) return mapped;
       }
-    } else if (isReleased && (fill === FILL_ZERO || this.largeFill === "none")) {
+    } else if (isReleased && (fill === FILL_ZERO || this.largeFill === "scudo")) {
       return cleanId;
     }
     // Should the fill find no frame, the entry stays in the cache with a part of it.
@@ -168,7 +168,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
         return null;
       }
       this.link(mapping);
-      if (fill === FILL_PATTERN && (mapping.cleanId & CLEAN_FILL_MASK) === CLEAN_ZERO && this.largeFill !== "none") {
+      if (fill === FILL_PATTERN && (mapping.cleanId & CLEAN_FILL_MASK) === CLEAN_ZERO && this.largeFill !== "scudo") {
         this.fillBlock(mapping, fill);
       }
     } catch (error) {
@@ -326,7 +326,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   readsAs(block: number, fill: number): boolean {
     if (fill === FILL_NONE) return true;
     const cleanFill = this.cleanIdOf(block) & CLEAN_FILL_MASK;
-    if (fill === FILL_PATTERN && this.largeFill === "none") return cleanFill === CLEAN_ZERO;
+    if (fill === FILL_PATTERN && this.largeFill === "scudo") return cleanFill === CLEAN_ZERO;
     return cleanFill === (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO);
   }
 

@@ -30,7 +30,7 @@ function createSubject(mode: Mode): Subject {
     process,
     seed: 1,
     fill: mode === "none" ? "none" : "pattern",
-    largeFill: mode,
+    largeFill: mode === "none" ? "scudo" : mode,
   });
   return { heap, process };
 }

@@ -131,7 +131,7 @@ describe("reference pages", () => {
   ];
 
   function pattern(options: HeapOptions): OpenHeap {
-    return openHeap({ fill: "pattern", pattern: [1, 2, 3, 4], fillOnFree: true, releaseToOsIntervalMs: 0, ...options });
+    return openHeap({ fill: "pattern", pattern: [1, 2, 3, 4], fillOnFree: true, releaseToOSIntervalMs: 0, ...options });
   }
 
   function full(options: HeapOptions): OpenHeap {

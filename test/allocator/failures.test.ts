@@ -8,7 +8,7 @@ import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.
 import { createKernel } from "../../refpage/kernel.ts";
 
 const settings: [string, HeapOptions][] = [
-  ["the default", { releaseToOsIntervalMs: 0 }],
+  ["the default", { releaseToOSIntervalMs: 0 }],
   ["pattern by reference pages", { fill: "pattern", fillOnFree: true }],
   ["zero by memset, with a quarantine", { fill: "zero", largeFill: "memset", quarantine: quarantine() }],
 ];

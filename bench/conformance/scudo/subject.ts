@@ -26,7 +26,7 @@ export function createSubject(options: unknown, seed = 20): Subject {
     process,
     scudoOptions: typeof options === "string" ? options : "",
     unknownOptions: "warn",
-    largeFill: "none",
+    largeFill: "scudo",
     largeRealloc: "copy",
     seed,
     write: (written) => {

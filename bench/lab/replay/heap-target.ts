@@ -40,7 +40,7 @@ export function createHeapTarget({ policy, seed, memoryBytes }: HeapTargetOption
 
 /** The heap's own share of a policy. */
 export function heapOptions(policy: Policy): HeapOptions {
-  const largeFills = { memset: "memset", refpage: "refpage", userfaultfd: "none", scudo: "none" } as const;
+  const largeFills = { memset: "memset", refpage: "refpage", userfaultfd: "scudo", scudo: "scudo" } as const;
   const { quarantineKb } = policy;
   return {
     config: heapConfig(policy),
@@ -50,7 +50,7 @@ export function heapOptions(policy: Policy): HeapOptions {
     tagging: policy.tagging === "off" ? "off" : "sync",
     // Without reference pages a heap tags large chunks itself, or leaves them untagged.
     onTagFailure: policy.tagging === "stg" || policy.tagging === "gva" ? "user-tags" : "untagged",
-    releaseToOsIntervalMs: policy.releaseIntervalMs,
+    releaseToOSIntervalMs: policy.releaseIntervalMs,
     quarantine:
       quarantineKb === 0 ? {} : { sizeKb: quarantineKb, threadLocalSizeKb: quarantineKb, maxChunkSize: 2 ** 20 },
     write: () => {},

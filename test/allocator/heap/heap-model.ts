@@ -69,7 +69,7 @@ export class Model {
       const byte = this.heap.memory.getUint8(pointer + offset);
       const expected = pattern[offset % pattern.length];
       if (isZeroed || fill === "zero") expect(byte).toBe(0);
-      else if (fill === "pattern" && this.options.largeFill === "none") expect([0, expected]).toContain(byte);
+      else if (fill === "pattern" && this.options.largeFill === "scudo") expect([0, expected]).toContain(byte);
       else if (fill === "pattern") expect(byte).toBe(expected);
     }
   }

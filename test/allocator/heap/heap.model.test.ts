@@ -29,12 +29,12 @@ const settings: [string, HeapOptions][] = [
   ["default", {}],
   ["android, pattern by reference pages", { config: "android", fill: "pattern", pattern: [1, 2, 3, 4] }],
   ["fuchsia, zero", { config: "fuchsia", fill: "zero", largeFill: "memset" }],
-  ["tiny regions, pattern as Scudo", { config: tinyConfig, fill: "pattern", largeFill: "none" }],
+  ["tiny regions, pattern as Scudo", { config: tinyConfig, fill: "pattern", largeFill: "scudo" }],
   ["pattern by memset, fill on free", { fill: "pattern", largeFill: "memset", fillOnFree: true }],
   ["quarantine", { quarantine: { sizeKb: 64, threadLocalSizeKb: 16, maxChunkSize: 4096 }, fill: "zero" }],
   [
     "no waiting to release, BSD checksum",
-    { releaseToOsIntervalMs: 0, checksum: "bsd", fill: "pattern", fillOnFree: true },
+    { releaseToOSIntervalMs: 0, checksum: "bsd", fill: "pattern", fillOnFree: true },
   ],
 ];
 
@@ -98,7 +98,7 @@ const options: fc.Arbitrary<HeapOptions> = fc.record(
     pattern: fc
       .constantFrom(1, 2, 4, 8, 16)
       .chain((length) => fc.array(fc.nat(255), { minLength: length, maxLength: length })),
-    largeFill: fc.constantFrom("refpage" as const, "memset" as const, "none" as const),
+    largeFill: fc.constantFrom("refpage" as const, "memset" as const, "scudo" as const),
     largeRealloc: fc.constantFrom("mremap" as const, "copy" as const),
     fillOnFree: fc.boolean(),
     quarantine: fc.record({
@@ -107,7 +107,7 @@ const options: fc.Arbitrary<HeapOptions> = fc.record(
       maxChunkSize: fc.constantFrom(64, 2048, 20_000),
     }),
     checksum: fc.constantFrom("crc32c" as const, "bsd" as const),
-    releaseToOsIntervalMs: fc.constantFrom(-1, 0, 1, 5000),
+    releaseToOSIntervalMs: fc.constantFrom(-1, 0, 1, 5000),
     secondaryCachePolicy: fc.constantFrom("array" as const, "lru" as const),
     exactUsableSize: fc.boolean(),
   },

@@ -35,7 +35,7 @@ describe("stats", () => {
   });
 
   test("tell what was freed since the last page release, and what that gave back", () => {
-    const { heap } = createHeap({ releaseToOsIntervalMs: -1 });
+    const { heap } = createHeap({ releaseToOSIntervalMs: -1 });
     const pointers = Array.from({ length: 512 }, () => heap.malloc(4080));
     for (const pointer of pointers) heap.free(pointer);
     const ofClass = () => heap.stats().primary.classes.find((one) => one.blockSize === 4096);
@@ -265,7 +265,7 @@ describe("reports of a heap", () => {
   });
 
   test("of a header whose page is gone say so, with later versions' texts", () => {
-    const { heap } = createHeap({ headerReport: "later", releaseToOsIntervalMs: -1 });
+    const { heap } = createHeap({ headerReport: "later", releaseToOSIntervalMs: -1 });
     const pointer = heap.malloc(8000);
     heap.free(pointer);
     heap.mallopt(M_PURGE_ALL, 0);

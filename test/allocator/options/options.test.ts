@@ -1,7 +1,8 @@
 // Options of a heap: defaults, the typed object, the string, the environment, and what bad ones are answered.
 import { describe, expect, test } from "vitest";
 import { editDistance, nearestName, OptionError } from "../../../allocator/options/option-error.ts";
-import { type HeapOptions, resolveOptions } from "../../../allocator/options/options.ts";
+import type { HeapOptions } from "../../../allocator/options/options.ts";
+import { resolveOptions } from "../../../allocator/options/resolve-options.ts";
 
 function failure(options: unknown): OptionError {
   try {
@@ -46,7 +47,7 @@ describe("the typed object", () => {
       quarantine: { sizeKb: 256, threadLocalSizeKb: 64, maxChunkSize: 2048 },
       deallocTypeMismatch: true,
       mayReturnNull: false,
-      releaseToOsIntervalMs: -1,
+      releaseToOSIntervalMs: -1,
     });
     const text = resolveOptions(
       "pattern_fill_contents=1:quarantine_size_kb=256:thread_local_quarantine_size_kb=64:quarantine_max_chunk_size=2048" +
@@ -93,7 +94,7 @@ describe("the typed object", () => {
     [{ seed: Number.NaN }, "seed"],
     [{ seed: -1 }, "seed"],
     [{ mayReturnNull: 1 }, "mayReturnNull"],
-    [{ releaseToOsIntervalMs: 2 ** 31 }, "releaseToOsIntervalMs"],
+    [{ releaseToOSIntervalMs: 2 ** 31 }, "releaseToOSIntervalMs"],
     [{ stacks: "yes" }, "stacks"],
     [null, "options"],
     [42, "options"],

@@ -58,7 +58,7 @@ describe("a large chunk in pattern mode", () => {
   test("is filled by the program with memset, and by Scudo only if it comes from the cache", () => {
     for (const [largeFill, fresh] of [
       ["memset", 0xab],
-      ["none", 0],
+      ["scudo", 0],
     ] as const) {
       const heap = filled({ largeFill });
       const pointer = heap.malloc(CACHED);

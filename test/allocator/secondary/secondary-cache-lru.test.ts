@@ -6,7 +6,7 @@ import type { HeapOptions } from "../../../allocator/options/options.ts";
 const PAGE = 4096;
 
 function createHeap(options: HeapOptions = {}): Heap {
-  return new Heap({ seed: 1, secondaryCachePolicy: "lru", releaseToOsIntervalMs: -1, ...options });
+  return new Heap({ seed: 1, secondaryCachePolicy: "lru", releaseToOSIntervalMs: -1, ...options });
 }
 
 /** Allocates one chunk of each size, and frees them in this order. */

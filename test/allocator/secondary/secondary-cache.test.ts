@@ -130,7 +130,7 @@ describe("options", () => {
 
 describe("pages", () => {
   test("go back at once with interval 0, and then read zero", () => {
-    const { heap } = clockedHeap({ releaseToOsIntervalMs: 0 });
+    const { heap } = clockedHeap({ releaseToOSIntervalMs: 0 });
     const pointer = heap.malloc(SIZE);
     heap.memory.fill(pointer, 0x11, SIZE);
     const before = heap.process.rssBytes;
@@ -141,7 +141,7 @@ describe("pages", () => {
   });
 
   test("go back when another mapping is stored after the interval, not before", () => {
-    const { heap, clock } = clockedHeap({ releaseToOsIntervalMs: 5000 });
+    const { heap, clock } = clockedHeap({ releaseToOSIntervalMs: 5000 });
     const pointers = [heap.malloc(SIZE), heap.malloc(SIZE), heap.malloc(SIZE)];
     for (const pointer of pointers) heap.memory.fill(pointer, 1, SIZE);
     const released = () =>
@@ -166,7 +166,7 @@ describe("pages", () => {
   });
 
   test("never go back with a negative interval, but on request", () => {
-    const { heap, clock } = clockedHeap({ releaseToOsIntervalMs: -1 });
+    const { heap, clock } = clockedHeap({ releaseToOSIntervalMs: -1 });
     for (let i = 0; i < 3; i++) {
       freeMany(heap, 2);
       clock.seconds += 1000;
