@@ -4,7 +4,7 @@
 import type { Frame } from "./frames.ts";
 
 export interface ArenaChunk {
-  readonly address: number;
+  address: number;
   size: number;
   /** Tells chunks apart that lay at the same address. */
   readonly serial: number;
@@ -25,8 +25,15 @@ export interface Arena {
   readonly chunks: Map<number, ArenaChunk>;
 }
 
+/** Puts freed chunks behind all live ones. */
+const FREED_RANK = 2 ** 40;
+/** Arenas that are remembered after their end. */
+const ENDED = 64;
+
 export class Arenas {
   private readonly byPool = new Map<number, Arena>();
+  /** Arenas that ended, whose chunks reports may still be about. */
+  private ended: Arena[] = [];
   private created = 0;
   private serial = 0;
 
@@ -42,8 +49,13 @@ export class Arenas {
     return arena;
   }
 
+  /** The arena ends; its freed chunks are remembered. */
   delete(pool: number): void {
+    const arena = this.byPool.get(pool);
     this.byPool.delete(pool);
+    if (arena === undefined || arena.chunks.size === 0) return;
+    this.ended.push(arena);
+    if (this.ended.length > ENDED) this.ended.shift();
   }
 
   move(from: number, to: number): void {
@@ -53,17 +65,27 @@ export class Arenas {
     this.byPool.set(to, { ...arena, pool: to });
   }
 
-  addChunk(arena: Arena, address: number, size: number, allocated: readonly Frame[]): void {
+  addChunk(arena: Arena, address: number, size: number, allocated: readonly Frame[]): ArenaChunk {
     for (const [at, chunk] of arena.chunks) {
       if (chunk.freed !== null && at < address + size && at + chunk.size > address) arena.chunks.delete(at);
     }
-    arena.chunks.set(address, { address, size, serial: ++this.serial, allocated, freed: null });
+    const chunk: ArenaChunk = { address, size, serial: ++this.serial, allocated, freed: null };
+    arena.chunks.set(address, chunk);
+    return chunk;
+  }
+
+  /** A chunk is somewhere else, or of another size. */
+  place(arena: Arena, chunk: ArenaChunk, address: number, size: number): void {
+    arena.chunks.delete(chunk.address);
+    chunk.address = address;
+    chunk.size = size;
+    arena.chunks.set(address, chunk);
   }
 
   /** The chunk that holds `address`, live ones first. */
   find(address: number): { arena: Arena; chunk: ArenaChunk } | null {
     let freed: { arena: Arena; chunk: ArenaChunk } | null = null;
-    for (const arena of this.byPool.values()) {
+    for (const arena of this.all()) {
       for (const chunk of arena.chunks.values()) {
         if (address < chunk.address || address >= chunk.address + chunk.size) continue;
         if (chunk.freed === null) return { arena, chunk };
@@ -73,6 +95,64 @@ export class Arenas {
     return freed;
   }
 
+  /** The live chunk that holds `address`, or null. */
+  chunkAt(address: number): { readonly pointer: number; readonly size: number } | null {
+    const chunk = this.isEmpty ? null : (this.find(address)?.chunk ?? null);
+    return chunk === null || chunk.freed !== null ? null : { pointer: chunk.address, size: chunk.size };
+  }
+
+  /** The chunk that holds `address`, or else the one in whose redzone it lies: live ones first, then the nearest. */
+  nearest(address: number): { arena: Arena; chunk: ArenaChunk } | null {
+    const holder = this.find(address);
+    if (holder !== null) return holder;
+    let best: { arena: Arena; chunk: ArenaChunk } | null = null;
+    let bestRank = Number.POSITIVE_INFINITY;
+    for (const arena of this.all()) {
+      for (const chunk of arena.chunks.values()) {
+        const distance = Math.max(chunk.address - address, address - (chunk.address + chunk.size) + 1);
+        if (distance > arena.redzoneBytes) continue;
+        const rank = distance + (chunk.freed === null ? 0 : FREED_RANK);
+        if (rank < bestRank) {
+          best = { arena, chunk };
+          bestRank = rank;
+        }
+      }
+    }
+    return best;
+  }
+
+  /** Live chunks of all arenas that begin in a range. */
+  liveIn(address: number, size: number): ArenaChunk[] {
+    const found: ArenaChunk[] = [];
+    for (const arena of this.all()) {
+      for (const chunk of arena.chunks.values()) {
+        if (chunk.freed === null && chunk.address >= address && chunk.address < address + size) found.push(chunk);
+      }
+    }
+    return found;
+  }
+
+  /** The memory of chunks is the heap's again, and so no arena's. */
+  forgetIn(address: number, size: number): void {
+    for (const arena of this.all()) {
+      for (const [at, chunk] of arena.chunks) {
+        if (at < address + size && at + chunk.size > address) arena.chunks.delete(at);
+      }
+    }
+    this.ended = this.ended.filter((arena) => arena.chunks.size > 0);
+  }
+
+  private *all(): Generator<Arena> {
+    yield* this.byPool.values();
+    yield* this.ended;
+  }
+
+  /** Whether no arena's chunk can be met. */
+  get isEmpty(): boolean {
+    return this.byPool.size === 0 && this.ended.length === 0;
+  }
+
+  /** How many arenas there are, ended ones that are remembered excepted. */
   get count(): number {
     return this.byPool.size;
   }

@@ -2,32 +2,36 @@
 // Names are given in the order of mention, so that reports of equal runs are equal texts.
 
 import type { ChunkStacks } from "../common/heap-error.ts";
-import type { Explanation } from "../inspection/explain.ts";
-import type { Arenas } from "./arenas.ts";
+import type { ExplainedChunk, Explanation } from "../inspection/explain.ts";
+import type { Arena, ArenaChunk, Arenas } from "./arenas.ts";
 import type { Block } from "./finding.ts";
 import { parseFrames } from "./frames.ts";
+import { FreedBlocks } from "./freed-blocks.ts";
 
 export interface BlockSources {
   explain(address: number): Explanation;
   stacksOf(pointer: number): ChunkStacks | null;
 }
 
-/** Freed large chunks that are remembered after their mapping is gone. */
-const REMEMBERED = 64;
+const HEADER_SIZE = 16;
+/** Bytes around a chunk in which an access outside every chunk is said to be beside it. */
+const NEAR = 64;
+/** Puts freed chunks behind all live ones that are near. */
+const FREED_RANK = 2 ** 40;
 
 export class Blocks {
+  readonly freed = new FreedBlocks();
   private readonly sources: BlockSources;
   private readonly arenas: Arenas;
-  private readonly names = new Map<string, string>();
+  private readonly names: Map<string, string>;
   /** Size before the last realloc, of chunks that grew. */
   private readonly grown = new Map<number, number>();
-  private readonly freedPointers = new Float64Array(REMEMBERED);
-  private readonly freedSizes = new Float64Array(REMEMBERED);
-  private nextFreed = 0;
 
-  constructor(sources: BlockSources, arenas: Arenas) {
+  /** A forked process's blocks have the names that they have in its parent. */
+  constructor(sources: BlockSources, arenas: Arenas, parent: Blocks | null) {
     this.sources = sources;
     this.arenas = arenas;
+    this.names = parent?.names ?? new Map();
   }
 
   noteGrowth(pointer: number, oldSize: number): void {
@@ -38,15 +42,57 @@ export class Blocks {
     if (this.grown.size > 0) this.grown.delete(pointer);
   }
 
-  noteFreedLarge(pointer: number, size: number): void {
-    this.freedPointers[this.nextFreed] = pointer;
-    this.freedSizes[this.nextFreed] = size;
-    this.nextFreed = (this.nextFreed + 1) % REMEMBERED;
+  /** The block that holds `address`, or else the chunk of whose memory it is a part; null: no chunk is there. */
+  at(address: number): Block | null {
+    return this.arenaBlock(this.arenas.find(address)) ?? this.heapBlock(address) ?? this.freedLargeBlock(address);
   }
 
-  /** The block at or next to `address`, or null. */
-  at(address: number): Block | null {
-    return this.arenaBlock(address) ?? this.heapBlock(address) ?? this.freedLargeBlock(address);
+  /**
+   * The block that an access of `size` bytes at `address` was meant for, of which `bad` is the first byte that it may not
+   * touch: the live block that it begins in, else the one that holds `bad`, else the nearest. Headers lie between chunks.
+   */
+  blamedFor(address: number, size: number, bad: number): Block | null {
+    const arena = this.arenaBlock(this.arenas.find(address) ?? this.arenas.nearest(bad));
+    if (arena !== null) return arena;
+    const first = this.sources.explain(address);
+    const { chunk } = first;
+    if (chunk !== null && first.place === "chunk" && chunk.state === "allocated") return this.describeChunk(chunk);
+    const place = this.sources.explain(bad);
+    if (place.chunk !== null && place.place === "chunk") return this.describeChunk(place.chunk);
+    if (chunk !== null && first.place === "after-chunk") return this.describeChunk(chunk);
+    const freed = this.freedLargeBlock(bad, 0);
+    return freed ?? this.nearest(address, size, first) ?? this.freedLargeBlock(bad);
+  }
+
+  /** Of the chunks around an access, a live one before a freed one, then the nearest, then the one in front. */
+  private nearest(address: number, size: number, first: Explanation): Block | null {
+    const front = first.block === null ? [] : [first.block.begin - 1];
+    const behind = [address, address + size - 1, address + size + HEADER_SIZE];
+    let best: ExplainedChunk | null = null;
+    let bestRank = Number.POSITIVE_INFINITY;
+    for (const at of [...front, address - HEADER_SIZE, address - NEAR, ...behind]) {
+      const chunk = at < 0 ? null : this.sources.explain(at).chunk;
+      if (chunk === null) continue;
+      const distance = Math.max(0, address - (chunk.pointer + chunk.size), chunk.pointer - (address + size));
+      if (distance > NEAR && chunk.pointer !== first.chunk?.pointer) continue;
+      const rank = distance + (chunk.state === "allocated" ? 0 : FREED_RANK);
+      if (rank < bestRank) {
+        best = chunk;
+        bestRank = rank;
+      }
+    }
+    return best === null ? null : this.describeChunk(best);
+  }
+
+  /** The arena's chunk at `address`, or null. */
+  arenaChunkAt(address: number): Block | null {
+    return this.arenaBlock(this.arenas.find(address));
+  }
+
+  /** A chunk that was live once: as it is now, or freed if something else lies there. */
+  describeSource({ pointer, size }: { readonly pointer: number; readonly size: number }): Block {
+    const now = this.at(pointer);
+    return now?.pointer === pointer && now.size === size ? now : this.describe(pointer, size, false, null);
   }
 
   /** Forgets the names, so that the next report's first block is A again. */
@@ -54,8 +100,7 @@ export class Blocks {
     this.names.clear();
   }
 
-  private arenaBlock(address: number): Block | null {
-    const found = this.arenas.find(address);
+  private arenaBlock(found: { arena: Arena; chunk: ArenaChunk } | null): Block | null {
     if (found === null) return null;
     const { chunk, arena } = found;
     return {
@@ -73,19 +118,16 @@ export class Blocks {
 
   private heapBlock(address: number): Block | null {
     const { chunk } = this.sources.explain(address);
-    if (chunk === null) return null;
-    return this.describe(chunk.pointer, chunk.size, chunk.state === "allocated", chunk.origin);
+    return chunk === null ? null : this.describeChunk(chunk);
   }
 
-  private freedLargeBlock(address: number): Block | null {
-    for (let age = 1; age <= REMEMBERED; age++) {
-      const row = (this.nextFreed - age + REMEMBERED) % REMEMBERED;
-      const pointer = this.freedPointers[row];
-      if (pointer !== 0 && address >= pointer && address < pointer + this.freedSizes[row]) {
-        return this.describe(pointer, this.freedSizes[row], false, null);
-      }
-    }
-    return null;
+  private describeChunk({ pointer, size, state, origin }: ExplainedChunk): Block {
+    return this.describe(pointer, size, state === "allocated", origin);
+  }
+
+  private freedLargeBlock(address: number, room = NEAR): Block | null {
+    const freed = this.freed.largeNear(address, room);
+    return freed === null ? null : this.describe(freed.pointer, freed.size, false, freed.origin);
   }
 
   /** A chunk of the heap. */
@@ -96,7 +138,7 @@ export class Blocks {
       pointer,
       size,
       state: isLive ? "live" : "freed",
-      origin: origin ?? "unknown",
+      origin: origin ?? this.freed.get(pointer)?.origin ?? "unknown",
       grownFrom: isLive ? (this.grown.get(pointer) ?? null) : null,
       arena: null,
       allocation: parseFrames(stacks?.allocation ?? null),

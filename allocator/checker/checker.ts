@@ -1,27 +1,33 @@
-// class Checker: what a heap's user asks of the checker and is told by it. Client requests have Valgrind's meanings.
+// class Checker: the calls a user makes on heap.checker and their answers. Client requests have Valgrind's meanings.
 // It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
 
+import { TAG_UNIT } from "../../platform/hardware/layout.ts";
+import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { batchNext } from "../combined/quarantine-cache.ts";
-import { StackTable } from "../common/stacks.ts";
-import type { ByteAllocator, ChunkListener } from "../tracking/byte-allocator.ts";
+import { HeapError } from "../common/heap-error.ts";
+import { Traces } from "../common/traces.ts";
+import type { ChunkListener, TrackedAllocator } from "../tracking/tracked-allocator.ts";
+import { firstUndefined } from "../tracking/undefined-bytes.ts";
+import { Addressable } from "./addressable.ts";
 import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
 import type { Finding, LeakKind } from "./finding.ts";
 import { Findings } from "./findings.ts";
-import { type Frame, parseFrames } from "./frames.ts";
+import { type Frame, formatFrame, parseFrames } from "./frames.ts";
+import { causeOfRefusal } from "./invalid-frees.ts";
 import { Judge } from "./judge.ts";
 import { LeakScan, type PointerForm, type Root } from "./leaks.ts";
 import { NoAccess } from "./no-access.ts";
+import { Origins } from "./origins.ts";
 import { type CheckedHeap, Requests } from "./requests.ts";
-import { findingsToJson, findingsToSarif } from "./sarif.ts";
-import type { Suppression } from "./suppressions.ts";
+import { findingsToJson, findingsToSarif, type SarifOptions } from "./sarif.ts";
+import { formatSuppressions, isSuppressed, type Suppression } from "./suppressions.ts";
 import { formatFindings, type TextOptions } from "./text.ts";
 
-/** Large chunks' mappings may be gone when somebody uses them after free; so they are remembered here. */
-const LARGE = 65536;
 const FRAMES = 16;
+const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 
 export interface LeakCheckOptions {
   /** Where live pointers are: values that the program holds, and ranges of memory to scan. Default: nowhere. */
@@ -49,29 +55,34 @@ export interface LeakCount {
 
 export class Checker extends Requests implements ChunkListener {
   /** Everything that was found, each error once. */
-  readonly results = new Findings();
+  readonly results: Findings;
   private readonly heap: CheckedHeap;
   private readonly allocator: Allocator;
+  private readonly arenas: Arenas;
   private readonly blocks: Blocks;
-  private readonly traces = new StackTable({ capacity: 1, frames: FRAMES });
+  private readonly origins: Origins;
+  private readonly traces = new Traces(FRAMES);
   readonly judge: Judge;
 
-  /** Use `heap.checker`. */
-  constructor(heap: CheckedHeap, allocator: Allocator) {
+  /** Use `heap.checker`. `parent`: of the process that the heap's own was forked from. */
+  constructor(heap: CheckedHeap, allocator: Allocator, parent: Checker | null = null) {
     const arenas = new Arenas();
     const noAccess = new NoAccess();
-    const blocks = new Blocks(heap, arenas);
-    super({ heap, allocator, arenas, noAccess });
+    const addressable = new Addressable(heap.process, allocator, noAccess);
+    const blocks = new Blocks(heap, arenas, parent?.blocks ?? null);
+    const origins = new Origins({
+      chunkAt: (address) => arenas.chunkAt(address) ?? addressable.chunkAt(address),
+      describe: (source) => blocks.describeSource(source),
+      firstUndefined: (address, size) => firstUndefined(allocator.memory, address, size),
+    });
+    super({ heap, allocator, arenas, noAccess, addressable, origins });
     this.heap = heap;
     this.allocator = allocator;
+    this.arenas = arenas;
     this.blocks = blocks;
-    this.judge = new Judge({
-      allocator,
-      blocks,
-      noAccess,
-      findings: this.results,
-      here: () => this.here(),
-    });
+    this.origins = origins;
+    this.results = new Findings(parent?.results ?? null);
+    this.judge = new Judge({ addressable, blocks, noAccess, origins, findings: this.results, traces: this.traces });
   }
 
   /** What was found so far. */
@@ -80,7 +91,7 @@ export class Checker extends Requests implements ChunkListener {
   }
 
   /**
-   * When a load of undefined bytes is an error: at once, or only when the program says that it uses them ({@link checkIsDefined}),
+   * When a load of undefined bytes is an error: immediately, or only when the program says that it uses them ({@link checkIsDefined}),
    * compares them, reads a string or gives them to a system call. Default `"load"`.
    */
   get reportOn(): "load" | "use" {
@@ -93,13 +104,19 @@ export class Checker extends Requests implements ChunkListener {
     this.judge.reportsLoads = moment === "load";
   }
 
-  /** Told of each new finding before the access goes on; what it throws stops the access. */
+  /** Called with each new finding before the access goes on; what it throws stops the access. */
   set onFinding(handler: ((finding: Finding) => void) | null) {
     this.results.handler = handler;
   }
 
   addSuppressions(...suppressions: readonly Suppression[]): void {
     this.results.suppressions.push(...suppressions);
+    this.judge.noteChange();
+  }
+
+  /** Lines that {@link parseSuppressions} reads and that would suppress what was found so far, one a finding. */
+  toSuppressions(): string {
+    return formatSuppressions(this.findings);
   }
 
   /** VALGRIND_COUNT_ERRORS: errors with their repetitions. */
@@ -135,14 +152,14 @@ export class Checker extends Requests implements ChunkListener {
     return findingsToJson(this.findings);
   }
 
-  /** SARIF 2.1.0. */
-  toSarif(): object {
-    return findingsToSarif(this.findings);
+  /** SARIF 2.1.0, as code hosts take it. */
+  toSarif(options: SarifOptions = {}): object {
+    return findingsToSarif(this.findings, options);
   }
 
   /**
-   * VALGRIND_DO_LEAK_CHECK: what of the heap can be reached from `roots`, and findings for what cannot. Arena chunks are part of
-   * the chunk that they lie in.
+   * VALGRIND_DO_LEAK_CHECK: what of the heap can be reached from `roots`, and findings for what cannot, without those that are
+   * suppressed. A chunk from which an arena deals is told by the arena's chunks.
    */
   leakCheck({
     roots = [],
@@ -154,18 +171,18 @@ export class Checker extends Requests implements ChunkListener {
       const all = found.filter((chunk) => chunk.kind === kind);
       return { blocks: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0) };
     };
-    const groups = new Map<string, { kind: LeakKind; chunks: { pointer: number; size: number }[]; stack: Frame[] }>();
+    const groups = new Map<string, { kind: LeakKind; chunks: { pointer: number; size: number }[] }>();
     for (const chunk of found) {
       if (!report.includes(chunk.kind)) continue;
-      const trace = this.heap.stacksOf(chunk.pointer)?.allocation ?? null;
-      const key = `${chunk.kind} ${trace ?? chunk.pointer}`;
-      const group = groups.get(key) ?? { kind: chunk.kind, chunks: [], stack: parseFrames(trace) };
+      const key = `${chunk.kind} ${this.allocationOf(chunk.pointer)}`;
+      const group = groups.get(key) ?? { kind: chunk.kind, chunks: [] };
       group.chunks.push(chunk);
       groups.set(key, group);
     }
-    const findings = [...groups.values()].map(({ kind, chunks, stack }) => this.leakFinding(kind, chunks, stack));
-    findings.sort((a, b) => b.bytes - a.bytes);
-    for (const finding of findings) this.results.add(finding);
+    const all = [...groups.values()].map(({ kind, chunks }) => this.leakFinding(kind, chunks));
+    all.sort((a, b) => b.bytes - a.bytes);
+    const findings = all.filter((finding) => !isSuppressed(finding, this.results.suppressions));
+    for (const finding of all) this.results.add(finding);
     return {
       definitely: count("definitely lost"),
       indirectly: count("indirectly lost"),
@@ -175,12 +192,16 @@ export class Checker extends Requests implements ChunkListener {
     };
   }
 
-  private leakFinding(
-    leakKind: LeakKind,
-    chunks: readonly { pointer: number; size: number }[],
-    stack: readonly Frame[],
-  ): Finding {
+  /** Where a live chunk of the heap or of an arena was allocated, as text that is equal for equal places. */
+  private allocationOf(pointer: number): string {
+    const [inArena] = this.arenas.liveIn(pointer, 1);
+    if (inArena !== undefined) return inArena.allocated.map((frame) => formatFrame(frame, { stable: false })).join("|");
+    return this.heap.stacksOf(pointer)?.allocation ?? "";
+  }
+
+  private leakFinding(leakKind: LeakKind, chunks: readonly { pointer: number; size: number }[]): Finding {
     const [{ pointer, size }] = chunks;
+    const block = this.blocks.arenaChunkAt(pointer) ?? this.blocks.describe(pointer, size, true, null);
     return {
       kind: "leak",
       operation: null,
@@ -190,20 +211,24 @@ export class Checker extends Requests implements ChunkListener {
       size,
       firstUndefined: null,
       offset: 0,
-      block: this.blocks.describe(pointer, size, true, null),
-      stack,
+      block,
+      origin: null,
+      stack: block.allocation,
       count: 1,
       blocks: chunks.length,
       bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0),
     };
   }
 
-  /** The user's live chunks: the quarantine's own batches are none. */
+  /** The user's live chunks, with an arena's in place of the one that they are dealt from. The quarantine's own batches are none. */
   private chunks(): { pointer: number; size: number }[] {
     const own = this.quarantineBatches();
     const chunks: { pointer: number; size: number }[] = [];
     iterateChunks(this.allocator, 0, Number.POSITIVE_INFINITY, (pointer, size) => {
-      if (!own.has(pointer)) chunks.push({ pointer, size });
+      if (own.has(pointer)) return;
+      const dealt = this.arenas.isEmpty ? [] : this.arenas.liveIn(pointer, size);
+      if (dealt.length === 0) chunks.push({ pointer, size });
+      for (const chunk of dealt) chunks.push({ pointer: chunk.address, size: chunk.size });
     });
     return chunks;
   }
@@ -218,33 +243,75 @@ export class Checker extends Requests implements ChunkListener {
   }
 
   protected override here(): Frame[] {
-    return parseFrames(this.traces.here());
+    return parseFrames(this.traces.here().toString());
   }
 
-  /** Watches the program's bytes; the allocator tells of its chunks. */
-  watch(allocator: ByteAllocator): void {
+  /** Watches the program's chunks, as its allocator tells. */
+  watch(allocator: TrackedAllocator): void {
     allocator.listener = this;
   }
 
   chunkAllocated(pointer: number, size: number): void {
     const { judge } = this;
+    judge.noteChange();
     judge.addressableFrom = pointer;
     judge.addressableTo = pointer + size;
+    this.blocks.freed.forget(pointer);
     if (!this.noAccess.isEmpty) this.noAccess.allow(pointer, size);
+    if (!this.arenas.isEmpty) this.arenas.forgetIn(pointer, size);
+    this.origins.forget(pointer, size);
   }
 
-  chunkFreed(pointer: number, size: number): void {
-    const { judge } = this;
-    judge.addressableFrom = 0;
-    judge.addressableTo = 0;
+  chunkFreed(pointer: number, size: number, origin: number): void {
+    this.judge.forget();
     if (!this.noAccess.isEmpty) this.noAccess.allow(pointer, size);
+    if (!this.arenas.isEmpty) for (const chunk of this.arenas.liveIn(pointer, size)) chunk.freed = this.here();
+    this.origins.forget(pointer, size);
     this.blocks.noteEnd(pointer);
-    if (size > LARGE) this.blocks.noteFreedLarge(pointer, size);
+    this.blocks.freed.note(pointer, size, ORIGINS[origin], { isLarge: this.isLarge(size) });
   }
 
-  chunkResized(pointer: number, oldSize: number, newSize: number): void {
-    this.judge.addressableTo = 0;
-    this.noAccess.allow(pointer, newSize);
+  /** Kept bytes keep what was said of them, wherever they are now. */
+  chunkResized(pointer: number, oldSize: number, newSize: number, oldPointer: number): void {
+    const kept = Math.min(oldSize, newSize);
+    this.judge.forget();
+    this.noAccess.move(pointer, oldPointer, kept);
+    this.origins.move(pointer, oldPointer, kept);
+    // Beyond them: what was given up, and what is fresh.
+    this.noAccess.allow(oldPointer + kept, oldSize - kept);
+    this.noAccess.allow(pointer + kept, newSize - kept);
     if (newSize > oldSize) this.blocks.noteGrowth(pointer, oldSize);
+    if (pointer !== oldPointer)
+      this.blocks.freed.note(oldPointer, oldSize, "malloc", { isLarge: this.isLarge(oldSize) });
+    this.blocks.freed.forget(pointer);
+  }
+
+  /** Whether a chunk of this size has a mapping of its own. */
+  private isLarge(size: number): boolean {
+    return size + HEADER_SIZE > this.allocator.primary.config.sizeClassMap.maxSize;
+  }
+
+  freeRefused(pointer: number, operation: "free" | "realloc", error: unknown): void {
+    if (this.results.disabled > 0) return;
+    const cause = causeOfRefusal(pointer, error, this.heap.explain(pointer % TAG_UNIT));
+    if (cause === null) return;
+    const about = error instanceof HeapError && error.address !== null ? error.address : pointer;
+    const block = this.blocks.at(about);
+    this.results.add({
+      kind: "invalid-free",
+      operation,
+      cause,
+      leakKind: null,
+      address: about,
+      size: 0,
+      firstUndefined: null,
+      offset: block === null ? null : about - block.pointer,
+      block,
+      origin: null,
+      stack: this.here(),
+      count: 1,
+      blocks: 0,
+      bytes: 0,
+    });
   }
 }

@@ -4,9 +4,9 @@ import type { Frame } from "./frames.ts";
 
 /**
  * `uninitialised`: bytes that nobody wrote are used. `invalid-access`: memory outside live blocks is accessed.
- * `leak`: a block that nothing points to.
+ * `invalid-free`: what is freed, or given to realloc, is no live block's begin. `leak`: a block that nothing points to.
  */
-export type FindingKind = "uninitialised" | "invalid-access" | "leak";
+export type FindingKind = "uninitialised" | "invalid-access" | "invalid-free" | "leak";
 
 /** How the bytes were used or reached. */
 export type Operation =
@@ -18,10 +18,23 @@ export type Operation =
   | "copy"
   | "store"
   | "check"
-  | "page load";
+  | "page load"
+  | "free"
+  | "realloc";
 
-/** Why an access is invalid. */
-export type Cause = "use-after-free" | "out-of-bounds" | "no-access";
+/**
+ * Why an access is invalid, or a free: of a block that was freed already, of a pointer into a block, of memory that is no block
+ * of the heap, by another family of functions or with another size than the block's, of a block whose header is damaged.
+ */
+export type Cause =
+  | "use-after-free"
+  | "out-of-bounds"
+  | "no-access"
+  | "double-free"
+  | "interior-pointer"
+  | "foreign-pointer"
+  | "mismatched-free"
+  | "damaged-header";
 
 /** How an unreachable block is lost, by Memcheck's words. */
 export type LeakKind = "definitely lost" | "indirectly lost" | "possibly lost" | "still reachable";
@@ -54,6 +67,8 @@ export interface Finding {
   /** From the block's begin to the access; negative in front of it; null without a block. */
   readonly offset: number | null;
   readonly block: Block | null;
+  /** Of undefined bytes that came by copy: the block that they are from; else null. */
+  readonly origin: Block | null;
   readonly stack: readonly Frame[];
   /** How often it happened, with the same stack. */
   count: number;

@@ -1,15 +1,18 @@
 // The list of what was found: each distinct finding once, suppressed ones counted only, and the program's handler told of new ones.
+// What makes two findings the same is here; what a finding says is finding.ts.
 
 import type { Finding } from "./finding.ts";
 import { isSuppressed, type Suppression } from "./suppressions.ts";
 
-/** Told of each new finding while the access waits. What it throws goes to the program, which then has not made the access. */
+/** Called with each new finding while the access waits. What it throws goes to the program, which then has not made the access. */
 export type FindingHandler = (finding: Finding) => void;
 
 export class Findings {
   readonly list: Finding[] = [];
   suppressions: Suppression[] = [];
   handler: FindingHandler | null = null;
+  /** Called with the listed finding each time that it happens: for those who want to know when, as matchers do. */
+  onOccurrence: FindingHandler | null = null;
   /** Findings that a suppression kept out of the list. */
   suppressed = 0;
   /** Errors with their repetitions, as Memcheck's VALGRIND_COUNT_ERRORS. */
@@ -17,38 +20,94 @@ export class Findings {
   /** While above 0 nothing is recorded (VALGRIND_DISABLE_ERROR_REPORTING). */
   disabled = 0;
   private readonly byKey = new Map<string, Finding>();
+  private readonly listed = new Set<Finding>();
+  /** Of the process that this one was forked from: what a child does wrong is found in its parent, too. */
+  private readonly parent: Findings | null;
 
-  /** Records a finding, or counts it with an equal one. The same place in the program is the same error, whatever the address. */
-  add(finding: Finding): void {
-    if (this.disabled > 0) return;
+  /** A forked process's findings begin with its parent's suppressions. */
+  constructor(parent: Findings | null = null) {
+    this.parent = parent;
+    if (parent === null) return;
+    this.suppressions = [...parent.suppressions];
+    this.disabled = parent.disabled;
+  }
+
+  /**
+   * Records a finding, or counts it with an equal one. The same place in the program is the same error, whatever the address.
+   * @returns the finding in the list; null if it is suppressed, or nothing is recorded
+   */
+  add(finding: Finding): Finding | null {
+    if (this.disabled > 0) return null;
     if (isSuppressed(finding, this.suppressions)) {
       this.suppressed++;
-      return;
+      return null;
     }
-    this.total++;
     const key = keyOf(finding);
     const known = this.byKey.get(key);
-    if (known !== undefined) {
-      known.count++;
-      return;
+    if (known !== undefined && finding.kind !== "leak") {
+      this.repeat(known);
+      return known;
     }
+    this.total++;
+    // A later leak check knows better how many blocks of a place are lost.
+    if (known !== undefined) this.delete(key, known);
+    finding.count += known?.count ?? 0;
     this.byKey.set(key, finding);
     this.list.push(finding);
-    this.handler?.(finding);
+    this.listed.add(finding);
+    this.tell(finding);
+    if (known === undefined) this.handler?.(finding);
+    return finding;
+  }
+
+  /** A finding of the list has happened once more. */
+  repeat(finding: Finding): void {
+    this.total++;
+    finding.count++;
+    this.tell(finding);
+  }
+
+  /** A suppressed finding has happened once more. */
+  repeatSuppressed(): void {
+    this.suppressed++;
+  }
+
+  private tell(finding: Finding): void {
+    this.onOccurrence?.(finding);
+    if (finding.kind !== "leak") this.parent?.add({ ...finding, count: 1 });
+  }
+
+  has(finding: Finding): boolean {
+    return this.listed.has(finding);
   }
 
   /** Takes findings off the list. */
   remove(findings: readonly Finding[]): void {
     for (const finding of findings) {
-      const row = this.list.indexOf(finding);
-      if (row >= 0) this.list.splice(row, 1);
-      this.byKey.delete(keyOf(finding));
+      const key = keyOf(finding);
+      const known = this.byKey.get(key);
+      if (known !== undefined) this.delete(key, known);
     }
+  }
+
+  /** Takes back `times` of how often a finding happened; the last one takes it off the list. */
+  take(finding: Finding, times: number): void {
+    if (!this.listed.has(finding)) return;
+    if (finding.count <= times) this.delete(keyOf(finding), finding);
+    else finding.count -= times;
+  }
+
+  private delete(key: string, finding: Finding): void {
+    this.byKey.delete(key);
+    this.listed.delete(finding);
+    const row = this.list.indexOf(finding);
+    if (row >= 0) this.list.splice(row, 1);
   }
 
   /** Forgets what was found; a repetition is new again. */
   clear(): void {
     this.list.length = 0;
+    this.listed.clear();
     this.byKey.clear();
     this.total = 0;
     this.suppressed = 0;
@@ -57,6 +116,7 @@ export class Findings {
 
 function keyOf(finding: Finding): string {
   const stack = finding.stack.map(({ file, line, column }) => `${file}:${line}:${column}`).join("|");
-  const where = finding.stack.length === 0 ? `${finding.address}` : "";
-  return [finding.kind, finding.operation, finding.cause, finding.leakKind, finding.size, where, stack].join(" ");
+  const size = finding.kind === "leak" ? "" : finding.size;
+  const where = finding.stack.length === 0 && finding.kind !== "leak" ? finding.address : "";
+  return [finding.kind, finding.operation, finding.cause, finding.leakKind, size, where, stack].join(" ");
 }

@@ -1,5 +1,7 @@
 // Host stack traces as frames: parsed, shortened for reading, and free of line numbers where a text must stay stable.
-// Capturing is here too, since a report needs the place of the access; traces of allocations are kept by stacks.ts.
+// Traces are captured and kept by traces.ts and stacks.ts.
+
+import { isLibraryFile, pathOfUrl } from "../../platform/host/stack.ts";
 
 export interface Frame {
   /** Function name as V8 gives it, or "" for module code and anonymous functions. */
@@ -28,10 +30,6 @@ export function pathOfFrame({ file }: Frame): string {
   return pathOfUrl(file.split("?")[0]);
 }
 
-function pathOfUrl(url: string): string {
-  return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : url;
-}
-
 /** The path, without the folder that the host's program runs in. */
 function shortPath(frame: Frame): string {
   const path = pathOfFrame(frame);
@@ -49,16 +47,8 @@ export function formatFrame(frame: Frame, { stable }: { readonly stable: boolean
   return frame.functionName === "" ? `at ${place}` : `at ${frame.functionName} (${place})`;
 }
 
-/** Folder of the library, source or compiled, wherever a checkout is linked; null in a bundle, where folders are gone. */
-const LIBRARY_FOLDER = /\/allocator\/checker\/frames\.[jt]s$/.test(new URL(import.meta.url).pathname)
-  ? pathOfUrl(new URL("../../", import.meta.url).href)
-  : null;
-const LIBRARY_FLOORS = ["platform/", "refpage/", "allocator/"].map((floor) => `${LIBRARY_FOLDER}${floor}`);
-
 /** Frames of the library itself, of runners and of the host say nothing of the program. */
 export function isProgramFrame(frame: Frame): boolean {
   if (frame.file.startsWith("node:") || frame.file.includes("/node_modules/")) return false;
-  if (LIBRARY_FOLDER === null) return true;
-  const path = pathOfFrame(frame);
-  return !LIBRARY_FLOORS.some((floor) => path.startsWith(floor));
+  return !isLibraryFile(frame.file);
 }

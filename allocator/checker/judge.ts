@@ -3,21 +3,29 @@
 
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import { USE_COMPARE, USE_COPY, USE_LOAD, USE_READ, USE_STORE, USE_STRING } from "../../platform/hardware/validity.ts";
-import type { Allocator } from "../combined/combined.ts";
-import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
+import type { Trace, Traces } from "../common/traces.ts";
+import type { Addressable } from "./addressable.ts";
 import type { Blocks } from "./blocks.ts";
-import type { Block, Cause, FindingKind, Operation } from "./finding.ts";
+import type { Block, Cause, Finding, Operation } from "./finding.ts";
 import type { Findings } from "./findings.ts";
-import type { Frame } from "./frames.ts";
+import { parseFrames } from "./frames.ts";
 import type { NoAccess } from "./no-access.ts";
+import type { Origins } from "./origins.ts";
+
+/** What the last report from a place was; null: it was suppressed. */
+interface Seen {
+  readonly access: string;
+  readonly epoch: number;
+  finding: Finding | null;
+}
 
 export interface JudgeSources {
-  readonly allocator: Allocator;
+  readonly addressable: Addressable;
   readonly blocks: Blocks;
   readonly noAccess: NoAccess;
+  readonly origins: Origins;
   readonly findings: Findings;
-  /** Where the program stands. */
-  here(): Frame[];
+  readonly traces: Traces;
 }
 
 export class Judge implements ValidityObserver {
@@ -25,9 +33,12 @@ export class Judge implements ValidityObserver {
   addressableTo = 0;
   reportsLoads = true;
   private readonly sources: JudgeSources;
-  private readonly tracked: TrackedAllocator | null;
   /** A report is being made: what its handler does is not judged. */
   private isBusy = false;
+  /** Counts what changes the heap, marks or suppressions: since then, what was the same may be another. */
+  private epoch = 0;
+  /** The last finding of each place in the program. */
+  private readonly seen = new Map<Trace, Seen>();
 
   get isReporting(): boolean {
     return this.isBusy;
@@ -35,13 +46,13 @@ export class Judge implements ValidityObserver {
 
   constructor(sources: JudgeSources) {
     this.sources = sources;
-    this.tracked = sources.allocator instanceof TrackedAllocator ? sources.allocator : null;
   }
 
   undefinedUse(kind: UseKind, address: number, size: number, firstUndefined: number): void {
     if (this.isBusy) return;
-    if (!this.isAddressable(address, size)) {
-      this.report("invalid-access", operationOf(kind), address, size, null);
+    const forbidden = this.firstForbidden(address, size);
+    if (forbidden >= 0) {
+      this.report("invalid-access", operationOf(kind), address, size, forbidden);
       return;
     }
     if (!this.reportsLoads && (kind === USE_LOAD || kind === USE_READ)) return;
@@ -50,49 +61,81 @@ export class Judge implements ValidityObserver {
 
   mayAccess(kind: UseKind, address: number, size: number): boolean {
     if (this.isBusy) return true;
-    if (this.isAddressable(address, size)) return true;
-    this.report("invalid-access", operationOf(kind), address, size, null);
+    const forbidden = this.firstForbidden(address, size);
+    if (forbidden < 0) return true;
+    this.report("invalid-access", operationOf(kind), address, size, forbidden);
     return false;
   }
 
-  /** Whether all of a range is the program's to access; the live chunk around it becomes the addressable range. */
-  isAddressable(address: number, size: number): boolean {
-    const { noAccess } = this.sources;
-    if (noAccess.first(address, size) >= 0) return false;
-    if (this.tracked === null) return true;
-    const place = this.tracked.lookUp(address);
-    if (place === NOT_LIVE) return false;
-    // From outside the heap into it: nothing of the program's can lie at a region's or mapping's begin.
-    if (place !== LIVE) return size <= 1 || this.tracked.lookUp(address + size - 1) !== NOT_LIVE;
-    const { liveFrom, liveTo } = this.tracked;
-    if (noAccess.isEmpty) {
-      this.addressableFrom = liveFrom;
-      this.addressableTo = liveTo;
+  addressableRun(address: number, end: number): number {
+    return this.isBusy ? end - address : this.sources.addressable.run(address, end);
+  }
+
+  copied(to: number, from: number, size: number): void {
+    this.sources.origins.noteCopy(to, from, size);
+  }
+
+  /** A fault in memory that the program was never given, or no longer has; those of its own mappings are its own affair. */
+  faulted(kind: UseKind, address: number, size: number, faultAddress: number): void {
+    if (this.isBusy || this.sources.addressable.run(faultAddress, faultAddress + 1) > 0) return;
+    const forbidden = this.firstForbidden(address, size);
+    this.report("invalid-access", operationOf(kind), address, size, forbidden >= 0 ? forbidden : faultAddress);
+  }
+
+  /** The first byte of a range that is not the program's, or −1; the live chunk that it ends in becomes the addressable range. */
+  private firstForbidden(address: number, size: number): number {
+    const { addressable, noAccess } = this.sources;
+    const forbidden = addressable.firstForbidden(address, size);
+    if (noAccess.isEmpty && addressable.chunkTo > 0) {
+      this.addressableFrom = addressable.chunkFrom;
+      this.addressableTo = addressable.chunkTo;
     }
-    return address + size <= liveTo;
+    return forbidden;
+  }
+
+  /** Something is not as it was: chunks, marks, suppressions. */
+  noteChange(): void {
+    this.epoch++;
   }
 
   /** Forgets what is known to be addressable, after the program changed it. */
   forget(): void {
+    this.epoch++;
     this.addressableFrom = 0;
     this.addressableTo = 0;
   }
 
-  report(kind: FindingKind, operation: Operation, address: number, size: number, firstUndefined: number | null): void {
+  /** `bad`: the first undefined byte, or the first that is not the program's to access. */
+  report(
+    kind: "uninitialised" | "invalid-access",
+    operation: Operation,
+    address: number,
+    size: number,
+    bad: number,
+  ): void {
+    const { findings, traces, blocks, origins } = this.sources;
+    if (findings.disabled > 0) return;
     this.isBusy = true;
     try {
-      const block = this.sources.blocks.at(firstUndefined ?? address);
-      this.sources.findings.add({
+      const trace = traces.here();
+      const access = `${kind} ${operation} ${address} ${size} ${bad}`;
+      if (this.isRepetition(trace, access)) return;
+      const isUninitialised = kind === "uninitialised";
+      const block = isUninitialised ? blocks.at(bad) : blocks.blamedFor(address, size, bad);
+      const seen: Seen = { access, epoch: this.epoch, finding: null };
+      this.seen.set(trace, seen);
+      seen.finding = findings.add({
         kind,
         operation,
-        cause: kind === "invalid-access" ? this.causeOf(address, size, block) : null,
+        cause: isUninitialised ? null : causeOf(bad, block),
         leakKind: null,
         address,
         size,
-        firstUndefined,
+        firstUndefined: isUninitialised ? bad : null,
         offset: block === null ? null : address - block.pointer,
         block,
-        stack: this.sources.here(),
+        origin: isUninitialised ? origins.of(bad, block) : null,
+        stack: parseFrames(trace.toString()),
         count: 1,
         blocks: 0,
         bytes: 0,
@@ -102,12 +145,22 @@ export class Judge implements ValidityObserver {
     }
   }
 
-  private causeOf(address: number, size: number, block: Block | null): Cause {
-    const { noAccess } = this.sources;
-    if (block?.state === "freed" && address >= block.pointer - size) return "use-after-free";
-    if (noAccess.first(address, size) >= 0) return "no-access";
-    return "out-of-bounds";
+  /** A loop that makes the same mistake again and again: the same place, the same bytes, and the heap has not changed. */
+  private isRepetition(trace: Trace, access: string): boolean {
+    const seen = this.seen.get(trace);
+    if (seen === undefined || seen.epoch !== this.epoch || seen.access !== access) return false;
+    const { findings } = this.sources;
+    if (seen.finding === null) findings.repeatSuppressed();
+    else if (!findings.has(seen.finding)) return false;
+    else findings.repeat(seen.finding);
+    return true;
   }
+}
+
+function causeOf(bad: number, block: Block | null): Cause {
+  if (block?.state === "freed") return "use-after-free";
+  const isOutside = block === null || bad < block.pointer || bad >= block.pointer + block.size;
+  return isOutside ? "out-of-bounds" : "no-access";
 }
 
 function operationOf(kind: UseKind): Operation {

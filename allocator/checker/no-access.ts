@@ -1,7 +1,10 @@
 // Memory that the program itself declared out of bounds (make-noaccess, pools): a bitmap for each page that has some.
 // What the heap's own state rules out, freed chunks and headers, is not here: that is read from the heap.
 
-const PAGE_SIZE = 4096;
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+
+/** Stands for a page all of whose bytes are out of bounds: large ranges need no bitmaps of their own. */
+const WHOLE = new Uint8Array(PAGE_SIZE / 8).fill(0xff);
 
 export class NoAccess {
   /** One bit a byte, by page number; pages without such bytes have no entry. */
@@ -12,45 +15,95 @@ export class NoAccess {
 
   /** Bytes of bookkeeping. */
   get memoryBytes(): number {
-    return (this.pages.size * PAGE_SIZE) / 8;
+    let bytes = 0;
+    for (const bits of this.pages.values()) if (bits !== WHOLE) bytes += bits.length;
+    return bytes;
   }
 
   forbid(address: number, length: number): void {
-    for (let at = address; at < address + length; at++) {
-      const page = Math.floor(at / PAGE_SIZE);
-      let bits = this.pages.get(page);
-      if (bits === undefined) {
-        bits = new Uint8Array(PAGE_SIZE / 8);
-        this.pages.set(page, bits);
-      }
-      bits[(at % PAGE_SIZE) >> 3] |= 1 << (at & 7);
+    const end = address + length;
+    for (let page = Math.floor(address / PAGE_SIZE); page * PAGE_SIZE < end; page++) {
+      const from = Math.max(0, address - page * PAGE_SIZE);
+      const to = Math.min(PAGE_SIZE, end - page * PAGE_SIZE);
+      if (to - from === PAGE_SIZE) this.pages.set(page, WHOLE);
+      else if (to > from) setBits(this.ownBits(page), from, to);
     }
     this.isEmpty = this.pages.size === 0;
   }
 
+  /** Cost: the pages of the range, or all that have such bytes if those are fewer. */
   allow(address: number, length: number): void {
     if (this.isEmpty) return;
-    const endPage = Math.ceil((address + length) / PAGE_SIZE);
-    for (let page = Math.floor(address / PAGE_SIZE); page < endPage; page++) {
-      const bits = this.pages.get(page);
-      if (bits === undefined) continue;
+    const end = address + length;
+    this.forEachPage(address, end, (page) => {
       const from = Math.max(0, address - page * PAGE_SIZE);
-      const end = Math.min(PAGE_SIZE, address + length - page * PAGE_SIZE);
-      for (let bit = from; bit < end; bit++) bits[bit >> 3] &= ~(1 << (bit & 7));
-      if (bits.every((byte) => byte === 0)) this.pages.delete(page);
-    }
+      const to = Math.min(PAGE_SIZE, end - page * PAGE_SIZE);
+      if (to - from < PAGE_SIZE) {
+        const bits = this.ownBits(page);
+        for (let bit = from; bit < to; bit++) bits[bit >> 3] &= ~(1 << (bit & 7));
+        if (bits.some((byte) => byte !== 0)) return;
+      }
+      this.pages.delete(page);
+    });
     this.isEmpty = this.pages.size === 0;
   }
 
   /** The first byte of a range that is out of bounds, or −1. */
   first(address: number, length: number): number {
-    if (this.isEmpty) return -1;
-    for (let at = address; at < address + length; at++) {
+    return this.isEmpty ? -1 : this.find(address, address + length, 1);
+  }
+
+  /** How many of the `length` bytes from `address` on, the first of which is out of bounds, are so without a gap. */
+  runFrom(address: number, length: number): number {
+    const next = this.find(address, address + length, 0);
+    return next < 0 ? length : next - address;
+  }
+
+  /** Bytes that moved keep what was said of them: `to` gets the marks of `from`, which has none any more. */
+  move(to: number, from: number, length: number): void {
+    if (this.isEmpty || to === from) return;
+    const stretches: { distance: number; bytes: number }[] = [];
+    for (let at = this.first(from, length); at >= 0; at = this.first(at, from + length - at)) {
+      const bytes = this.runFrom(at, from + length - at);
+      stretches.push({ distance: at - from, bytes });
+      at += bytes;
+    }
+    this.allow(from, length);
+    this.allow(to, length);
+    for (const { distance, bytes } of stretches) this.forbid(to + distance, bytes);
+  }
+
+  private find(address: number, end: number, wanted: 0 | 1): number {
+    for (let at = address; at < end; at++) {
       const bits = this.pages.get(Math.floor(at / PAGE_SIZE));
       const bit = at % PAGE_SIZE;
-      if (bits === undefined) at += PAGE_SIZE - bit - 1;
-      else if (((bits[bit >> 3] >> (bit & 7)) & 1) !== 0) return at;
+      const uniform = bits === undefined ? 0 : bits === WHOLE ? 1 : null;
+      if (uniform === wanted) return at;
+      if (uniform !== null) at += PAGE_SIZE - bit - 1;
+      else if (bits !== undefined && ((bits[bit >> 3] >> (bit & 7)) & 1) === wanted) return at;
     }
     return -1;
   }
+
+  private forEachPage(address: number, end: number, visit: (page: number) => void): void {
+    const first = Math.floor(address / PAGE_SIZE);
+    const last = Math.ceil(end / PAGE_SIZE);
+    if (last - first > this.pages.size) {
+      for (const page of [...this.pages.keys()]) if (page >= first && page < last) visit(page);
+    } else for (let page = first; page < last; page++) if (this.pages.has(page)) visit(page);
+  }
+
+  /** The bitmap of a page, made if there is none, and its own if it was {@link WHOLE}. */
+  private ownBits(page: number): Uint8Array {
+    let bits = this.pages.get(page);
+    if (bits === undefined || bits === WHOLE) {
+      bits = bits === undefined ? new Uint8Array(PAGE_SIZE / 8) : bits.slice();
+      this.pages.set(page, bits);
+    }
+    return bits;
+  }
+}
+
+function setBits(bits: Uint8Array, from: number, to: number): void {
+  for (let bit = from; bit < to; bit++) bits[bit >> 3] |= 1 << (bit & 7);
 }

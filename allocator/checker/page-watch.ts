@@ -4,7 +4,7 @@
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
 import { zeroPage } from "../../platform/kernel/mm/frames.ts";
-import { FOREIGN, LIVE, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
+import { FOREIGN, NOT_LIVE, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import type { TrackedProgram } from "../tracking/tracked-program.ts";
 import type { Judge } from "./judge.ts";
 
@@ -26,12 +26,7 @@ export function watchCleanPages(program: TrackedProgram, allocator: TrackedAlloc
   const watcher = { program, allocator, judge };
   all.push(watcher);
   addressSpace.cleanLoadObserver = (page) => {
-    try {
-      for (const each of all) seeLoad(each, addressSpace, page);
-    } finally {
-      // A copy's fault is seen once.
-      for (const each of all) each.program.userMemory.copiedPage = -1;
-    }
+    for (const each of all) seeLoad(each, addressSpace, page);
   };
   return () => {
     all.splice(all.indexOf(watcher), 1);
@@ -41,7 +36,7 @@ export function watchCleanPages(program: TrackedProgram, allocator: TrackedAlloc
 
 function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: AddressSpace, page: number): void {
   const isCopy = program.userMemory.copiedPage === page;
-  if (program.isOwnFault || isCopy || judge.isReporting) return;
+  if (program.isOwnFault || judge.isReporting) return;
   // calloc's pages, and memory that is not the heap's, are zero pages or somebody else's.
   const { vmas } = addressSpace;
   if (vmas.cleanPages[vmas.lookup(page)] === zeroPage) return;
@@ -49,6 +44,6 @@ function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: Addre
   const at = Math.floor(address / PAGE_SIZE) === page ? address : page * PAGE_SIZE;
   const place = allocator.lookUp(at);
   if (place === FOREIGN) return;
-  if (place === LIVE) judge.report("uninitialised", "page load", at, 1, at);
-  else judge.report("invalid-access", "page load", at, 1, null);
+  if (place === NOT_LIVE) judge.report("invalid-access", "page load", at, 1, at);
+  else if (!isCopy) judge.report("uninitialised", "page load", at, 1, at);
 }

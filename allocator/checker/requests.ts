@@ -1,18 +1,24 @@
 // Client requests, with the meanings of Valgrind's memcheck.h: marks, checks, validity bits, and arenas (mempools).
 // They need a heap that tracks bytes, where they change marks; elsewhere they do nothing, as Valgrind's do outside Valgrind.
 
-import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
+import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Allocator } from "../combined/combined.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { Explanation } from "../inspection/explain.ts";
-import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
-import { firstUndefined, markRangeDefined, markRangeUndefined } from "../tracking/undefined-bytes.ts";
-import type { Arena, Arenas } from "./arenas.ts";
+import {
+  firstUndefined,
+  markRangeDefined,
+  markRangeUndefined,
+  markUndefinedWhereDefined,
+} from "../tracking/undefined-bytes.ts";
+import type { Addressable } from "./addressable.ts";
+import type { Arena, ArenaChunk, Arenas } from "./arenas.ts";
 import type { Frame } from "./frames.ts";
 import type { Judge } from "./judge.ts";
 import type { NoAccess } from "./no-access.ts";
+import type { Origins } from "./origins.ts";
 
 /** What the checker needs of its heap. */
 export interface CheckedHeap {
@@ -27,6 +33,14 @@ export interface RequestSources {
   readonly allocator: Allocator;
   readonly arenas: Arenas;
   readonly noAccess: NoAccess;
+  readonly addressable: Addressable;
+  readonly origins: Origins;
+}
+
+/** Chunks of a pool that were alive when it ended. */
+export interface MempoolRemains {
+  readonly blocks: number;
+  readonly bytes: number;
 }
 
 export interface MempoolOptions {
@@ -50,7 +64,7 @@ export abstract class Requests {
 
   protected abstract here(): Frame[];
 
-  /** The heap's own loads and stores, which are nobody's business. */
+  /** The heap's own loads and stores, which are never reported. */
   private get own(): Memory {
     return this.sources.allocator.memory;
   }
@@ -61,44 +75,64 @@ export abstract class Requests {
 
   /** VALGRIND_MAKE_MEM_DEFINED. @throws RangeError: not all of the range is the program's memory; nothing has changed */
   makeDefined(address: number, length: number): void {
-    this.requireOwn("makeDefined", address, length);
-    if (!this.tracksBytes) return;
-    this.noAccess.allow(address, length);
-    markRangeDefined(this.own, address, length, "touch");
+    const start = this.requireOwn("makeDefined", address, length);
+    if (this.tracksBytes) this.define(start, length);
+  }
+
+  private define(start: number, length: number): void {
+    this.noAccess.allow(start, length);
+    markRangeDefined(this.own, start, length, "touch");
+    this.judge.noteChange();
   }
 
   /** VALGRIND_MAKE_MEM_UNDEFINED: the bytes stay, but using them is an error. Touches the pages. @throws RangeError as above */
   makeUndefined(address: number, length: number): void {
-    this.requireOwn("makeUndefined", address, length);
-    if (!this.tracksBytes) return;
-    this.noAccess.allow(address, length);
-    markRangeUndefined(this.own, address, length, "touch");
+    const start = this.requireOwn("makeUndefined", address, length);
+    if (this.tracksBytes) this.undefine(start, length);
   }
 
-  /** VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. @throws RangeError as above */
+  private undefine(start: number, length: number): void {
+    this.noAccess.allow(start, length);
+    this.sources.origins.forget(start, length);
+    markRangeUndefined(this.own, start, length, "touch");
+    this.judge.noteChange();
+  }
+
+  /**
+   * VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. Pages of a chunk that
+   * nobody touched stay so. @throws RangeError as above
+   */
   makeNoAccess(address: number, length: number): void {
-    this.requireOwn("makeNoAccess", address, length);
-    if (!this.tracksBytes) return;
-    markRangeUndefined(this.own, address, length, "touch");
-    this.noAccess.forbid(address, length);
+    const start = this.requireOwn("makeNoAccess", address, length);
+    if (this.tracksBytes) this.forbid(start, length);
+  }
+
+  private forbid(start: number, length: number): void {
+    this.sources.origins.forget(start, length);
+    markUndefinedWhereDefined(this.own, this.sources.heap.process.addressSpace, start, length);
+    this.noAccess.forbid(start, length);
     this.judge.forget();
   }
 
   /** VALGRIND_MAKE_MEM_DEFINED_IF_ADDRESSABLE. */
   makeDefinedIfAddressable(address: number, length: number): void {
-    this.requireOwn("makeDefinedIfAddressable", address, length);
+    const start = this.requireOwn("makeDefinedIfAddressable", address, length);
     if (!this.tracksBytes) return;
-    for (let at = address; at < address + length; at++) {
-      if (this.noAccess.first(at, 1) < 0) markRangeDefined(this.own, at, 1, "touch");
+    const end = start + length;
+    for (let at = start; at < end; ) {
+      const run = this.sources.addressable.run(at, end);
+      if (run > 0) markRangeDefined(this.own, at, run, "touch");
+      at += Math.abs(run);
     }
+    this.judge.noteChange();
   }
 
   /** VALGRIND_CHECK_MEM_IS_ADDRESSABLE: reports unless all is. @returns 0, or the first address that is not */
   checkIsAddressable(address: number, length: number): number {
     checkRange("checkIsAddressable", address, length);
-    const bad = this.firstForbidden(address, length);
+    const bad = this.sources.addressable.firstForbidden(address % TAG_UNIT, length);
     if (bad < 0) return 0;
-    this.judge.report("invalid-access", "check", bad, 1, null);
+    this.judge.report("invalid-access", "check", bad, 1, bad);
     return bad;
   }
 
@@ -106,29 +140,36 @@ export abstract class Requests {
   checkIsDefined(address: number, length: number): number {
     const bad = this.checkIsAddressable(address, length);
     if (bad !== 0 || !this.tracksBytes) return bad;
-    const found = firstUndefined(this.own, address, length);
+    const start = address % TAG_UNIT;
+    const found = firstUndefined(this.own, start, length);
     if (found < 0) return 0;
-    this.judge.report("uninitialised", "check", address, length, found);
+    this.judge.report("uninitialised", "check", start, length, found);
     return found;
   }
 
   /** VALGRIND_GET_VBITS: a byte each, 0 defined, 0xff undefined. @throws RangeError: memory that is not addressable */
   getValidityBits(address: number, length: number): Uint8Array {
-    this.requireOwn("getValidityBits", address, length);
+    const start = this.requireAddressable("getValidityBits", address, length);
     const bits = new Uint8Array(length);
     if (!this.tracksBytes) return bits;
-    for (let i = 0; i < length; i++) bits[i] = firstUndefined(this.own, address + i, 1) < 0 ? 0 : 0xff;
+    for (let i = 0; i < length; i++) bits[i] = firstUndefined(this.own, start + i, 1) < 0 ? 0 : 0xff;
     return bits;
   }
 
   /** VALGRIND_SET_VBITS: any bit set makes its byte undefined. @throws RangeError as above */
   setValidityBits(address: number, bits: Uint8Array): void {
-    this.requireOwn("setValidityBits", address, bits.length);
+    const start = this.requireAddressable("setValidityBits", address, bits.length);
     if (!this.tracksBytes) return;
     for (let i = 0; i < bits.length; i++) {
-      if (bits[i] === 0) markRangeDefined(this.own, address + i, 1, "touch");
-      else markRangeUndefined(this.own, address + i, 1, "touch");
+      if (bits[i] === 0) markRangeDefined(this.own, start + i, 1, "touch");
+      else this.undefineByte(start + i);
     }
+    this.judge.noteChange();
+  }
+
+  private undefineByte(address: number): void {
+    this.sources.origins.forget(address, 1);
+    markRangeUndefined(this.own, address, 1, "touch");
   }
 
   /**
@@ -142,48 +183,64 @@ export abstract class Requests {
     this.sources.arenas.create(pool, { name, redzoneBytes, isZeroed });
   }
 
-  /** VALGRIND_DESTROY_MEMPOOL: its chunks may not be accessed any more. */
-  destroyMempool(pool: number): void {
+  /**
+   * VALGRIND_DESTROY_MEMPOOL: the pool ends, and with it the chunks that are alive still: they and their redzones may not be
+   * accessed any more. @returns the chunks that were alive, for a program that thinks that there are none
+   */
+  destroyMempool(pool: number): MempoolRemains {
     const arena = this.requirePool("destroyMempool", pool);
-    for (const chunk of arena.chunks.values()) if (chunk.freed === null) this.endChunk(chunk.address, chunk.size);
+    const alive = [...arena.chunks.values()].filter(({ freed }) => freed === null);
+    const here = alive.length === 0 ? [] : this.here();
+    for (const chunk of alive) {
+      chunk.freed = here;
+      this.endChunk(chunk.address, chunk.size);
+      this.shutRedzones(arena, chunk);
+    }
     this.sources.arenas.delete(pool);
+    return { blocks: alive.length, bytes: alive.reduce((sum, { size }) => sum + size, 0) };
   }
 
-  /** VALGRIND_MEMPOOL_ALLOC: a chunk begins, undefined, or zero where the pool is zeroed. @throws RangeError */
+  /** VALGRIND_MEMPOOL_ALLOC: a chunk begins, undefined, or zero where the pool is zeroed; its redzones are shut. @throws RangeError */
   mempoolAlloc(pool: number, address: number, size: number): void {
     const arena = this.requirePool("mempoolAlloc", pool);
-    this.requireOwn("mempoolAlloc", address, size);
-    this.sources.arenas.addChunk(arena, address, size, this.here());
-    if (arena.isZeroed) this.makeDefined(address, size);
-    else this.makeUndefined(address, size);
-    if (!this.tracksBytes || arena.redzoneBytes === 0) return;
-    for (const zone of [address - arena.redzoneBytes, address + size]) {
-      if (this.firstForeign(zone, arena.redzoneBytes) < 0) this.makeNoAccess(zone, arena.redzoneBytes);
+    const start = this.requireOwn("mempoolAlloc", address, size);
+    const chunk = this.sources.arenas.addChunk(arena, start, size, this.here());
+    if (!this.tracksBytes) return;
+    if (arena.isZeroed) this.define(start, size);
+    else this.undefine(start, size);
+    this.shutRedzones(arena, chunk);
+  }
+
+  private shutRedzones({ redzoneBytes }: Arena, { address, size }: ArenaChunk): void {
+    if (!this.tracksBytes || redzoneBytes === 0) return;
+    for (const zone of [address - redzoneBytes, address + size]) {
+      if (this.sources.addressable.firstForeign(zone, redzoneBytes) < 0) this.forbid(zone, redzoneBytes);
     }
   }
 
   /** VALGRIND_MEMPOOL_FREE. @throws RangeError: no live chunk of the pool begins there */
   mempoolFree(pool: number, address: number): void {
-    const chunk = this.requirePool("mempoolFree", pool).chunks.get(address);
-    if (chunk === undefined || chunk.freed !== null) {
-      throw new RangeError(`mempoolFree: no chunk of the pool is at 0x${hex(address)}`);
-    }
+    const chunk = this.requireChunk("mempoolFree", pool, address);
     chunk.freed = this.here();
-    this.endChunk(address, chunk.size);
+    this.endChunk(chunk.address, chunk.size);
   }
 
-  /** VALGRIND_MEMPOOL_TRIM: chunks, or parts of them, outside the range end. */
+  /** VALGRIND_MEMPOOL_TRIM: chunks outside the range end; of those that it meets, the part inside it is left. */
   mempoolTrim(pool: number, address: number, size: number): void {
     const arena = this.requirePool("mempoolTrim", pool);
-    const end = address + size;
+    const from = address % TAG_UNIT;
+    const end = from + size;
     for (const chunk of [...arena.chunks.values()]) {
       if (chunk.freed !== null) continue;
       const chunkEnd = chunk.address + chunk.size;
-      if (chunkEnd <= address || chunk.address >= end) this.mempoolFree(pool, chunk.address);
-      else if (chunk.address >= address && chunkEnd > end) {
-        this.endChunk(end, chunkEnd - end);
-        chunk.size = end - chunk.address;
+      if (chunkEnd <= from || chunk.address >= end) {
+        this.mempoolFree(pool, chunk.address);
+        continue;
       }
+      if (chunkEnd > end) this.endChunk(end, chunkEnd - end);
+      if (chunk.address < from) this.endChunk(chunk.address, from - chunk.address);
+      const begin = Math.max(chunk.address, from);
+      this.sources.arenas.place(arena, chunk, begin, Math.min(chunkEnd, end) - begin);
     }
   }
 
@@ -193,23 +250,13 @@ export abstract class Requests {
     this.sources.arenas.move(from, to);
   }
 
-  /** VALGRIND_MEMPOOL_CHANGE: a chunk is elsewhere or of another size; kept bytes keep their marks. */
+  /** VALGRIND_MEMPOOL_CHANGE: a chunk is elsewhere or of another size. No marks change: that is the program's to say. */
   mempoolChange(pool: number, from: number, to: number, size: number): void {
     const arena = this.requirePool("mempoolChange", pool);
-    const chunk = arena.chunks.get(from);
-    if (chunk === undefined || chunk.freed !== null) {
-      throw new RangeError(`mempoolChange: no chunk of the pool is at 0x${hex(from)}`);
-    }
-    if (from !== to) {
-      this.mempoolFree(pool, from);
-      this.mempoolAlloc(pool, to, size);
-    } else if (size < chunk.size) {
-      this.endChunk(from + size, chunk.size - size);
-      chunk.size = size;
-    } else {
-      if (size > chunk.size) this.makeUndefined(from + chunk.size, size - chunk.size);
-      chunk.size = size;
-    }
+    const chunk = this.requireChunk("mempoolChange", pool, from);
+    const start = this.requireOwn("mempoolChange", to, size);
+    this.sources.arenas.place(arena, chunk, start, size);
+    this.judge.noteChange();
   }
 
   /** VALGRIND_MEMPOOL_EXISTS. */
@@ -218,7 +265,13 @@ export abstract class Requests {
   }
 
   private endChunk(address: number, size: number): void {
-    if (this.tracksBytes && this.firstForeign(address, size) < 0) this.makeNoAccess(address, size);
+    if (this.tracksBytes && this.sources.addressable.firstForeign(address, size) < 0) this.forbid(address, size);
+  }
+
+  private requireChunk(request: string, pool: number, address: number): ArenaChunk {
+    const chunk = this.requirePool(request, pool).chunks.get(address % TAG_UNIT);
+    if (chunk !== undefined && chunk.freed === null) return chunk;
+    throw new RangeError(`${request}: no chunk of the pool is at 0x${hex(address)}`);
   }
 
   private requirePool(request: string, pool: number): Arena {
@@ -227,38 +280,21 @@ export abstract class Requests {
     return arena;
   }
 
-  /** The first byte of a range that may not be accessed, or −1. */
-  private firstForbidden(address: number, length: number): number {
-    const foreign = this.firstForeign(address, length);
-    const forbidden = this.noAccess.first(address, length);
-    if (foreign < 0 || forbidden < 0) return Math.max(foreign, forbidden);
-    return Math.min(foreign, forbidden);
-  }
-
-  /** The first byte of a range that is not mapped or is the heap's own, or −1. What the program made noaccess stays its own. */
-  private firstForeign(address: number, length: number): number {
-    const { addressSpace } = this.sources.heap.process;
-    const { allocator } = this.sources;
-    for (let at = address; at < address + length; ) {
-      if (addressSpace.vmas.lookup(Math.floor(at / PAGE_SIZE)) === -1) return at;
-      let next = Math.min(address + length, (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE);
-      if (allocator instanceof TrackedAllocator) {
-        const place = allocator.lookUp(at);
-        if (place === NOT_LIVE) return at;
-        if (place === LIVE) next = Math.min(address + length, allocator.liveTo);
-      }
-      at = next;
-    }
-    return -1;
-  }
-
-  private requireOwn(request: string, tagged: number, length: number): void {
+  /** @returns the address without its tag */
+  private requireOwn(request: string, tagged: number, length: number): number {
     checkRange(request, tagged, length);
     const address = tagged % TAG_UNIT;
-    const bad = this.firstForeign(address, length);
-    if (bad < 0) return;
+    const bad = this.sources.addressable.firstForeign(address, length);
+    if (bad < 0) return address;
     const { sentence } = this.sources.heap.explain(bad);
     throw new RangeError(`${request}: not memory of the program: ${sentence}`);
+  }
+
+  private requireAddressable(request: string, tagged: number, length: number): number {
+    const address = this.requireOwn(request, tagged, length);
+    const forbidden = this.noAccess.first(address, length);
+    if (forbidden < 0) return address;
+    throw new RangeError(`${request}: 0x${hex(forbidden)} was made no-access`);
   }
 }
 

@@ -1,6 +1,6 @@
 // Findings as text. The stable form names blocks, never addresses or lines, so that it can be an inline snapshot.
 
-import type { Finding, Operation } from "./finding.ts";
+import type { Block, Finding, Operation } from "./finding.ts";
 import { type Frame, formatFrame, isProgramFrame } from "./frames.ts";
 
 export interface TextOptions {
@@ -18,7 +18,23 @@ const OPERATIONS: Record<Operation, string> = {
   store: "store of",
   check: "check of",
   "page load": "load from an untouched page, at least",
+  free: "free of",
+  realloc: "realloc of",
 };
+
+const ACCESS_CAUSES = {
+  "use-after-free": "Use after free",
+  "out-of-bounds": "Access out of bounds",
+  "no-access": "No access",
+} as const;
+
+const FREE_CAUSES = {
+  "double-free": "Double free",
+  "interior-pointer": "Invalid free, of a pointer into a block",
+  "foreign-pointer": "Invalid free, of memory that is no block of the heap",
+  "mismatched-free": "Mismatched free",
+  "damaged-header": "Invalid free, of a block whose header is damaged",
+} as const;
 
 /** One finding: a headline, its stack, and what is known of the block. Without a final newline. */
 export function formatFinding(finding: Finding, { stable = false }: TextOptions = {}): string {
@@ -38,15 +54,22 @@ export function formatFindings(findings: readonly Finding[], options: TextOption
 
 function headline(finding: Finding): string {
   if (finding.kind === "leak") return leakHeadline(finding);
+  if (finding.kind === "invalid-free") return freeHeadline(finding);
   const access = `${OPERATIONS[finding.operation ?? "load"]} ${countBytes(finding.size)}`;
   const place = placeOf(finding);
   if (finding.kind === "uninitialised") return `Use of uninitialised memory: ${access}${place}${firstByte(finding)}`;
-  const cause = {
-    "use-after-free": "Use after free",
-    "out-of-bounds": "Access out of bounds",
-    "no-access": "No access",
-  };
-  return `${cause[finding.cause ?? "no-access"]}: ${access}${place}`;
+  const cause = (finding.cause ?? "no-access") as keyof typeof ACCESS_CAUSES;
+  return `${ACCESS_CAUSES[cause]}: ${access}${place}`;
+}
+
+function freeHeadline({ operation, cause, block, offset }: Finding): string {
+  const what = FREE_CAUSES[(cause ?? "foreign-pointer") as keyof typeof FREE_CAUSES];
+  const action = OPERATIONS[operation ?? "free"];
+  if (block === null || offset === null) return `${what}: ${action} a pointer outside every block`;
+  const of = `${block.state === "freed" ? "the freed " : ""}${block.name} of ${countBytes(block.size)}`;
+  if (offset === 0) return `${what}: ${action} ${of}`;
+  const place = offset < 0 ? `${countBytes(-offset)} in front of` : `offset ${offset} of`;
+  return `${what}: ${action} ${place} ${of}`;
 }
 
 function placeOf({ block, offset, size }: Finding): string {
@@ -77,7 +100,14 @@ function describeBlock(finding: Finding, stable: boolean): string[] {
   const from = block.arena === null ? `from ${block.origin}` : `a chunk of ${block.arena}`;
   const lines = [`  ${block.name}: ${from}${growth}`, ...formatStack(block.allocation, stable)];
   if (block.free.length > 0) lines.push(`  ${block.name} was freed`, ...formatStack(block.free, stable));
+  if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable));
   return lines;
+}
+
+function describeOrigin(origin: Block, stable: boolean): string[] {
+  const from = origin.arena === null ? `from ${origin.origin}` : `a chunk of ${origin.arena}`;
+  const headline = `  the undefined bytes were copied from ${origin.name} of ${countBytes(origin.size)}, ${from}`;
+  return [headline, ...formatStack(origin.allocation, stable)];
 }
 
 function leakHeadline({ bytes, blocks, leakKind, size }: Finding): string {

@@ -46,9 +46,12 @@ export abstract class FamilyHooks {
   /** When a chunk changes its size in place; {@link prepareResize} came before, the header is still the old one. */
   noteResize(_plain: number, _low: number, _oldSize: number, _newSize: number): void {}
 
-  /** After a large chunk has moved to `plain` with its pages. */
-  noteMove(_plain: number, _low: number, _oldSize: number, _newSize: number): void {}
+  /** After a large chunk has moved from `oldPlain` to `plain` with its pages. */
+  noteMove(_plain: number, _low: number, _oldSize: number, _newSize: number, _oldPlain: number): void {}
 
-  /** When realloc has copied a chunk to a new one at `pointer`, before the old one is freed. */
-  noteCopy(_pointer: number, _oldSize: number, _newSize: number): void {}
+  /** When realloc has copied a chunk at `oldPlain` to a new one at `pointer`, before the old one is freed. */
+  noteCopy(_pointer: number, _oldSize: number, _newSize: number, _oldPlain: number): void {}
+
+  /** When realloc of the user's `pointer` has thrown. */
+  noteRefusal(_pointer: number, _error: unknown): void {}
 }

@@ -23,6 +23,15 @@ const ALIGNMENT = 16;
  * @returns the chunk's pointer; 0: no memory, and the old chunk is untouched
  */
 export function reallocate(allocator: Allocator, pointer: number, newSize: number): number {
+  try {
+    return resize(allocator, pointer, newSize);
+  } catch (error) {
+    allocator.noteRefusal(pointer, error);
+    throw error;
+  }
+}
+
+function resize(allocator: Allocator, pointer: number, newSize: number): number {
   if (newSize >= MAX_SIZE) {
     if (allocator.mayReturnNull) return 0;
     reportAllocationSizeTooBig(newSize, 0, MAX_SIZE, allocator.reports);
@@ -89,7 +98,7 @@ function copyToNew(
     allocator.deallocate(fresh, ORIGIN_MALLOC, 0);
     throw error;
   }
-  allocator.noteCopy(fresh, oldSize, newSize);
+  allocator.noteCopy(fresh, oldSize, newSize, plain);
   try {
     allocator.headers.load(allocator.memory, plain);
     allocator.quarantineOrDeallocate(plain, low, offset);
@@ -138,7 +147,7 @@ function moveLarge(
   if (newSize < oldSize && tailFill !== FILL_NONE) fillTouched(allocator, moved + tailBegin, moved + tailEnd, tailFill);
   const newLow = packLow(0, STATE_ALLOCATED, originOf(low), unused);
   allocator.headers.store(allocator.memory, moved, newLow, 0);
-  allocator.noteMove(moved, newLow, oldSize, newSize);
+  allocator.noteMove(moved, newLow, oldSize, newSize, plain);
   return moved;
 }
 

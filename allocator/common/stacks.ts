@@ -1,47 +1,35 @@
-// Host stack traces of allocations and frees, in a ring of bounded size, for the reports of a heap with `stacks: true`.
+// Host stack traces of allocations and frees, by chunk, for the reports of a heap with `stacks: true`.
 // This is for people who debug TypeScript; Scudo's own stack depot and ring buffer (S24) are something else.
 
 import type { ChunkStacks } from "./heap-error.ts";
+import { type Trace, Traces } from "./traces.ts";
 
-/** What a captured trace is: V8 keeps the raw frames and makes the text only when it is asked for. */
-interface Trace {
-  stack?: string;
-}
-
-/** Frames of the library itself come first in a trace; this many more are captured, to be removed. */
-const OWN_FRAMES_LIMIT = 12;
-
-/** Folder of the library: two above this file, source or compiled. */
-const LIBRARY_FOLDER = new URL("../..", import.meta.url).href;
-const OWN_FLOORS = ["platform/", "refpage/", "allocator/"].map((floor) => LIBRARY_FOLDER + floor);
-
-/**
- * In a bundle, folders are gone: there the library's frames are those down to the heap's method that was called, and a struct's or
- * string's own call of one.
- */
-const HEAP_METHOD = /^\s*at (?:new )?Heap\b/;
-const OBJECT_MAKER = /^\s*at make(?:String|Struct)\b/;
+/** Freed chunks whose traces are remembered beyond the ring, as many times its capacity. */
+const FREED_RINGS = 16;
 
 /**
  * A ring of the last `capacity` allocations, by chunk address. Invariants: `slotOf` maps each address kept to the one slot
- * that holds it; a slot holds no address twice; `next` is the slot that will be overwritten.
+ * that holds it; a slot holds no address twice; `next` is the slot that will be overwritten. Beside it, the trace of every
+ * live chunk: a trace is kept once for all chunks that it belongs to, so that this costs little.
  */
 export class StackTable {
   readonly capacity: number;
   /** While it is false, records are ignored and what is known stays known. */
   isRecording: boolean;
-  private readonly frames: number;
+  private readonly traces: Traces;
   /** Empty until the first record, so that a table that is never switched on costs nothing. */
   private addresses = new Float64Array(0);
   private allocations: (Trace | null)[] = [];
   private frees: (Trace | null)[] = [];
   private readonly slotOf = new Map<number, number>();
   private next = 0;
+  private readonly live = new Map<number, Trace>();
+  private readonly freed = new Map<number, { allocation: Trace | null; free: Trace }>();
 
   /** @param options.capacity chunks remembered; @param options.frames frames kept of each trace */
   constructor(options: { readonly capacity: number; readonly frames: number; readonly isRecording?: boolean }) {
     this.capacity = options.capacity;
-    this.frames = options.frames;
+    this.traces = new Traces(options.frames);
     this.isRecording = options.isRecording ?? true;
   }
 
@@ -49,26 +37,44 @@ export class StackTable {
   recordAllocation(address: number): void {
     if (!this.isRecording) return;
     const slot = this.takeSlot(address);
-    this.allocations[slot] = this.capture();
+    const trace = this.traces.here();
+    this.allocations[slot] = trace;
+    this.live.set(address, trace);
+    this.freed.delete(address);
   }
 
   /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is still there. */
   recordFree(address: number): void {
     if (!this.isRecording) return;
     const slot = this.slotOf.get(address) ?? this.takeSlot(address);
-    this.frees[slot] = this.capture();
+    const free = this.traces.here();
+    this.frees[slot] = free;
+    const allocation = this.live.get(address) ?? null;
+    this.live.delete(address);
+    this.freed.delete(address);
+    this.freed.set(address, { allocation, free });
+    if (this.freed.size <= this.capacity * FREED_RINGS) return;
+    for (const oldest of this.freed.keys()) {
+      this.freed.delete(oldest);
+      return;
+    }
   }
 
-  /** What is known of the chunk at `address`, or null. */
+  /** What the ring knows of the chunk at `address`, or null. */
   stacksOf(address: number): ChunkStacks | null {
     const slot = this.slotOf.get(address);
     if (slot === undefined) return null;
-    return { allocation: this.format(this.allocations[slot]!), free: this.format(this.frees[slot]!) };
+    return { allocation: textOf(this.allocations[slot]!), free: textOf(this.frees[slot]!) };
   }
 
-  /** Where the caller stands now, without the library's own frames. */
-  here(): string {
-    return this.format(this.capture()) ?? "";
+  /** As {@link stacksOf}, also of live chunks and freed ones that the ring has forgotten. */
+  allStacksOf(address: number): ChunkStacks | null {
+    const stacks = this.stacksOf(address);
+    if (stacks !== null) return stacks;
+    const live = this.live.get(address);
+    if (live !== undefined) return { allocation: textOf(live), free: null };
+    const freed = this.freed.get(address);
+    return freed === undefined ? null : { allocation: textOf(freed.allocation), free: textOf(freed.free) };
   }
 
   private takeSlot(address: number): number {
@@ -90,35 +96,8 @@ export class StackTable {
     this.frees[slot] = null;
     return slot;
   }
-
-  private capture(): Trace {
-    const limit = Error.stackTraceLimit;
-    Error.stackTraceLimit = this.frames + OWN_FRAMES_LIMIT;
-    const trace: Trace = {};
-    Error.captureStackTrace(trace);
-    Error.stackTraceLimit = limit;
-    return trace;
-  }
-
-  private format(trace: Trace | null): string | null {
-    if (trace === null) return null;
-    const lines = (trace.stack ?? "").split("\n").filter((line) => line.trimStart().startsWith("at "));
-    const foreign = isOwnFrame(lines[0] ?? "") ? lines.filter((line) => !isOwnFrame(line)) : belowHeap(lines);
-    return foreign.slice(0, this.frames).join("\n");
-  }
 }
 
-function isOwnFrame(line: string): boolean {
-  return OWN_FLOORS.some((floor) => line.includes(floor) || line.includes(pathOf(floor)));
-}
-
-/** The frames behind the library's own, in a bundle. */
-function belowHeap(lines: readonly string[]): readonly string[] {
-  const method = lines.slice(0, OWN_FRAMES_LIMIT).findIndex((line) => HEAP_METHOD.test(line));
-  return lines.slice(method + (OBJECT_MAKER.test(lines[method + 1] ?? "") ? 3 : 1));
-}
-
-/** The same folder as a path, since some hosts write paths and not URLs into traces. */
-function pathOf(url: string): string {
-  return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : url;
+function textOf(trace: Trace | null): string | null {
+  return trace === null ? null : trace.toString();
 }

@@ -112,7 +112,7 @@ function putTogether({ options, process, ownsProcess, parent }: Origin): HeapPar
     hooks: options.hooks,
     stackTable,
     tagControl: family.kind === "tagged" ? makeTagControl(family.allocator, stackTable, parent, self) : null,
-    ...watchProgram(family, self),
+    ...watchProgram(family, parent?.checker ?? null, self),
     errno: 0,
     isObserved: options.stacks !== null || Object.keys(options.hooks).length > 0,
     thread: process.mainThread,
@@ -141,22 +141,30 @@ function makeTagControl(
 }
 
 /** The checker of a heap that watches what its program reads, and what ends that. */
-function watchProgram(family: HeapFamily, self: () => HeapParts): Pick<HeapParts, "checker" | "stopWatching"> {
+function watchProgram(
+  family: HeapFamily,
+  parent: Checker | null,
+  self: () => HeapParts,
+): Pick<HeapParts, "checker" | "stopWatching"> {
   if (family.kind !== "page" && family.kind !== "byte") return { checker: null, stopWatching: null };
   const checkedHeap: CheckedHeap = {
     process: family.program.process,
     level: family.kind,
     explain: (address) => explainAddress(self(), address),
-    stacksOf: (pointer) => self().stackTable?.stacksOf(pointer) ?? null,
+    stacksOf: (pointer) => self().stackTable?.allStacksOf(pointer) ?? null,
   };
-  const checker = new Checker(checkedHeap, family.allocator);
-  if (family.kind === "page") {
-    return { checker, stopWatching: watchCleanPages(family.program, family.allocator, checker.judge) };
-  }
+  const checker = new Checker(checkedHeap, family.allocator, parent);
   const { program, allocator } = family;
   checker.watch(allocator);
   const owns = (address: number): boolean => allocator.lookUp(address) !== FOREIGN;
-  return { checker, stopWatching: program.watch({ observer: checker.judge, owns }) };
+  const stopJudging = program.watch({ observer: checker.judge, owns });
+  if (family.kind === "byte") return { checker, stopWatching: stopJudging };
+  const stopSeeing = watchCleanPages(program, allocator, checker.judge);
+  const stopWatching = (): void => {
+    stopSeeing();
+    stopJudging();
+  };
+  return { checker, stopWatching };
 }
 
 /** Frames of a trace when tracking is switched on at run time. */

@@ -52,7 +52,7 @@ export function checkerOf(parts: HeapParts): Checker {
       process: parts.process,
       level: parts.options.uninitialised,
       explain: (address) => explainAddress(parts, address),
-      stacksOf: (pointer) => parts.stackTable?.stacksOf(pointer) ?? null,
+      stacksOf: (pointer) => parts.stackTable?.allStacksOf(pointer) ?? null,
     },
     parts.allocator,
   );

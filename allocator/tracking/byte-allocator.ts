@@ -2,22 +2,13 @@
 // until they are written: so malloc has nothing to mark, a free marks what it gives back, calloc marks its zeroes defined.
 
 import { GRANULE_SIZE } from "../../platform/hardware/layout.ts";
-import { classIdOf, HEADER_SIZE, sizeOrUnusedOf } from "../combined/chunk-header.ts";
+import { classIdOf, HEADER_SIZE, originOf, sizeOrUnusedOf } from "../combined/chunk-header.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
 import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } from "./undefined-bytes.ts";
 
 const PAGE_SIZE = 4096;
 
-/** Notified when a chunk is allocated, freed or resized; the checker uses it to know which bytes are addressable. */
-export interface ChunkListener {
-  chunkAllocated(pointer: number, size: number): void;
-  chunkFreed(pointer: number, size: number): void;
-  chunkResized(pointer: number, oldSize: number, newSize: number): void;
-}
-
 export class ByteAllocator extends TrackedAllocator {
-  listener: ChunkListener | null = null;
-
   override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
     const pointer = super.allocate(size, origin, alignment, zeroContents);
     if (pointer === 0) return 0;
@@ -50,7 +41,7 @@ export class ByteAllocator extends TrackedAllocator {
     const size = this.sizeOf(pointer, low);
     // To the end of the granule: what is behind a chunk is undefined as it is, and whole groups of bits are set faster.
     if (classIdOf(low) !== 0) markShortUndefined(this.memory, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
-    this.listener?.chunkFreed(pointer, size);
+    this.listener?.chunkFreed(pointer, size, originOf(low));
   }
 
   override prepareResize(pointer: number, _low: number, oldSize: number, newSize: number): void {
@@ -58,19 +49,23 @@ export class ByteAllocator extends TrackedAllocator {
   }
 
   override noteResize(pointer: number, low: number, oldSize: number, newSize: number): void {
-    if (newSize < oldSize) {
-      // A moved chunk's pages end with the new size's; those behind are not there any more.
-      const end = Math.min(pointer + oldSize, this.blockEnd(pointer, low, this.headers.offset));
-      if (end > pointer + newSize) markRangeUndefined(this.memory, pointer + newSize, end - pointer - newSize, "leave");
-    }
-    this.listener?.chunkResized(pointer, oldSize, newSize);
+    this.markGivenUp(pointer, low, oldSize, newSize);
+    this.listener?.chunkResized(pointer, oldSize, newSize, pointer);
   }
 
-  override noteMove(pointer: number, low: number, oldSize: number, newSize: number): void {
-    this.noteResize(pointer, low, oldSize, newSize);
+  override noteMove(pointer: number, low: number, oldSize: number, newSize: number, oldPointer: number): void {
+    this.markGivenUp(pointer, low, oldSize, newSize);
+    this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 
-  override noteCopy(pointer: number, oldSize: number, newSize: number): void {
-    this.listener?.chunkResized(pointer, oldSize, newSize);
+  /** A moved chunk's pages end with the new size's; those behind are not there any more. */
+  private markGivenUp(pointer: number, low: number, oldSize: number, newSize: number): void {
+    if (newSize >= oldSize) return;
+    const end = Math.min(pointer + oldSize, this.blockEnd(pointer, low, this.headers.offset));
+    if (end > pointer + newSize) markRangeUndefined(this.memory, pointer + newSize, end - pointer - newSize, "leave");
+  }
+
+  override noteCopy(pointer: number, oldSize: number, newSize: number, oldPointer: number): void {
+    this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 }

@@ -28,6 +28,24 @@ class SharedObserver implements ValidityObserver {
     return this.watchers.every(({ observer }) => observer.mayAccess(kind, address, size));
   }
 
+  addressableRun(address: number, end: number): number {
+    const owner = this.ownerOf(address);
+    const asked = owner === undefined ? this.watchers : [owner];
+    // Refused by one is refused; else as far as all agree.
+    const runs = asked.map(({ observer }) => observer.addressableRun?.(address, end) ?? end - address);
+    const refused = runs.filter((run) => run < 0);
+    return refused.length > 0 ? Math.max(...refused) : Math.min(...runs);
+  }
+
+  copied(to: number, from: number, size: number): void {
+    (this.ownerOf(to) ?? this.watchers[0]).observer.copied?.(to, from, size);
+  }
+
+  faulted(kind: UseKind, address: number, size: number, faultAddress: number): void {
+    const owner = this.ownerOf(address) ?? this.ownerOf(faultAddress) ?? this.watchers[0];
+    owner.observer.faulted?.(kind, address, size, faultAddress);
+  }
+
   private ownerOf(address: number): Watcher | undefined {
     return this.watchers.find((watcher) => watcher.owns(address));
   }

@@ -1,7 +1,14 @@
 // The combined allocator of a heap that watches its program: large chunks by tracked-secondary.ts, and whose bytes an address is.
 // Marking each byte of chunks is byte-allocator.ts; what a use of unwritten bytes means is checker/.
 
-import { CORRUPTED_HEADER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "../combined/chunk-header.ts";
+import {
+  CORRUPTED_HEADER,
+  classIdOf,
+  HEADER_SIZE,
+  originOf,
+  STATE_ALLOCATED,
+  stateOf,
+} from "../combined/chunk-header.ts";
 import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { Allocator } from "../combined/combined.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
@@ -13,7 +20,18 @@ export const FOREIGN = 0;
 export const LIVE = 1;
 export const NOT_LIVE = 2;
 
+/** Notified when a chunk is allocated, freed or resized, and when a free is refused: the checker. */
+export interface ChunkListener {
+  chunkAllocated(pointer: number, size: number): void;
+  /** `origin`: which functions made it, as its header says. */
+  chunkFreed(pointer: number, size: number, origin: number): void;
+  /** Its bytes are at `pointer` now; where that is another place, the old one ends. */
+  chunkResized(pointer: number, oldSize: number, newSize: number, oldPointer: number): void;
+  freeRefused(pointer: number, operation: "free" | "realloc", error: unknown): void;
+}
+
 export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary> {
+  listener: ChunkListener | null = null;
   /** The live chunk of the last {@link lookUp}. */
   liveFrom = 0;
   liveTo = 0;
@@ -31,6 +49,27 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     // Fresh pages read zero in any case; only calloc's count as written.
     const isPlainZero = fill === FILL_ZERO && !zeroContents;
     return super.allocateLarge(size, origin, alignment, isPlainZero ? FILL_NONE : fill, zeroContents);
+  }
+
+  override deallocate(pointer: number, origin: number, deleteSize: number): void {
+    try {
+      super.deallocate(pointer, origin, deleteSize);
+    } catch (error) {
+      this.listener?.freeRefused(pointer, "free", error);
+      throw error;
+    }
+  }
+
+  override noteRefusal(pointer: number, error: unknown): void {
+    this.listener?.freeRefused(pointer, "realloc", error);
+  }
+
+  protected override noteFree(pointer: number, low: number): void {
+    this.listener?.chunkFreed(pointer, this.sizeOf(pointer, low), originOf(low));
+  }
+
+  override noteMove(pointer: number, _low: number, oldSize: number, newSize: number, oldPointer: number): void {
+    this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 
   /**

@@ -14,6 +14,7 @@ import {
 } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { findUndefined, markDefined, markUndefined, markUndefinedInFrame } from "../../platform/hardware/validity.ts";
+import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
 
 /** How untouched pages are treated: left as their clean page is, or made pages of the program's own first. */
 export type Untouched = "leave" | "touch";
@@ -36,6 +37,37 @@ export function ownPages(memory: Memory, address: number, length: number): void 
   const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   const isOwn = (address & OFFSET_MASK) + length <= PAGE_SIZE && (entries[page] & PTE_WRITE) !== 0;
   if (!isOwn) forEachFrame(memory, address, length, "leave", () => {});
+}
+
+/**
+ * As {@link markRangeUndefined}, but a page that nobody touched and whose clean page is undefined in all its bytes is left
+ * alone: it reads as undefined already. Cost: the pages that are there or have defined bytes, and the others' number.
+ */
+export function markUndefinedWhereDefined(memory: Memory, space: AddressSpace, address: number, length: number): void {
+  const end = address + length;
+  const endPage = Math.ceil(end / PAGE_SIZE);
+  const { pageTable } = memory;
+  const { vmas } = space;
+  for (let page = Math.floor(address / PAGE_SIZE); page < endPage; ) {
+    const entry = pageTable.entries[page];
+    const area = vmas.lookup(page);
+    const clean = area === -1 ? -1 : vmas.cleanPages[area].frame;
+    const isClean = entry === 0 || (entry & PTE_SPECIAL) !== 0;
+    if (isClean && clean >= 0 && isWhollyUndefined(memory, clean)) {
+      page = Math.min(entry === 0 ? pageTable.next(page + 1, endPage) : page + 1, vmas.endPage[area]);
+      continue;
+    }
+    const from = Math.max(address, page * PAGE_SIZE);
+    markRangeUndefined(memory, from, Math.min(end, (page + 1) * PAGE_SIZE) - from, "touch");
+    page++;
+  }
+}
+
+function isWhollyUndefined({ ram }: Memory, frame: number): boolean {
+  if (ram.mayBeUndefined[frame] === 0) return false;
+  const first = (frame * PAGE_SIZE) / 32;
+  for (let word = first; word < first + PAGE_SIZE / 32; word++) if (ram.undefinedWords[word] !== -1) return false;
+  return true;
 }
 
 /** Address of the first undefined byte of a range, or −1. Untouched pages are loaded. */

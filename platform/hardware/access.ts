@@ -2,6 +2,7 @@
 // The usual sizes have faster ways in memory.ts; ranges that may be done in part are in bulk.ts.
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
+import { USE_LOAD, USE_STORE } from "./validity.ts";
 
 const LARGEST_ACCESS = 16;
 
@@ -12,6 +13,7 @@ const LARGEST_ACCESS = 16;
 export function loadBytes(memory: Mmu, address: number, target: Uint8Array): void {
   const size = target.length;
   const head = headBytes("loadBytes", address, size);
+  checkValidity(memory, address, head, size, ACCESS_LOAD);
   const first = memory.translate(address, head, ACCESS_LOAD);
   const firstBank = memory.ram.banks[memory.bank];
   const second = head < size ? memory.translate(address + head, size - head, ACCESS_LOAD) : 0;
@@ -27,12 +29,30 @@ export function loadBytes(memory: Mmu, address: number, target: Uint8Array): voi
 export function storeBytes(memory: Mmu, address: number, source: Uint8Array): void {
   const size = source.length;
   const head = headBytes("storeBytes", address, size);
+  checkValidity(memory, address, head, size, ACCESS_STORE);
   const first = memory.translate(address, head, ACCESS_STORE);
   const firstBank = memory.ram.banks[memory.bank];
   const second = head < size ? memory.translate(address + head, size - head, ACCESS_STORE) : 0;
   const secondBank = memory.ram.banks[memory.bank];
   for (let i = 0; i < head; i++) firstBank[first + i] = source[i];
   for (let i = head; i < size; i++) secondBank[second + i - head] = source[i];
+}
+
+/** With validity bits: undefined bytes of a load are reported, those of a store become defined. Both pages are there before. */
+function checkValidity(memory: Mmu, address: number, head: number, size: number, access: number): void {
+  if (memory.validityObserver !== null)
+    memory.beginAccess(access === ACCESS_LOAD ? USE_LOAD : USE_STORE, address, size);
+  if (!memory.hasShadow) return;
+  memory.translate(address, head, access);
+  if (head < size) memory.translate(address + head, size - head, access);
+  validatePiece(memory, address, head, access);
+  if (head < size) validatePiece(memory, address + head, size - head, access);
+}
+
+function validatePiece(memory: Mmu, address: number, size: number, access: number): void {
+  memory.translate(address, size, access);
+  if (access === ACCESS_LOAD) memory.useBytes(USE_LOAD, address, size);
+  else memory.defineBytes(address, size);
 }
 
 /** How much of the access is on its first page. */

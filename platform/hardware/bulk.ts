@@ -15,7 +15,7 @@ import {
   TAG_UNIT,
 } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
-import { USE_COMPARE, USE_COPY, USE_READ, USE_STRING } from "./validity.ts";
+import { USE_COMPARE, USE_COPY, USE_READ, USE_STORE, USE_STRING } from "./validity.ts";
 
 /** Below this many bytes a loop over the bytes beats a typed-array call. */
 const SHORT = 32;
@@ -62,6 +62,7 @@ function settle(memory: Mmu, address: number, position: number, access: number):
 
 export function fill(memory: Mmu, address: number, byte: number, length: number): void {
   checkRange("fill", length);
+  if (memory.validityObserver !== null) memory.beginAccess(USE_STORE, address, length);
   while (length > 0) {
     const found = memory.translateUnchecked(address, ACCESS_STORE);
     const bytes = stretch(memory, address, length, ACCESS_STORE);
@@ -85,6 +86,7 @@ export function fillPattern(memory: Mmu, address: number, length: number, patter
     fill(memory, address, pattern[0], length);
     return;
   }
+  if (memory.validityObserver !== null) memory.beginAccess(USE_STORE, address, length);
   let done = 0;
   while (done < length) {
     const to = address + done;
@@ -107,8 +109,13 @@ export function copy(memory: Mmu, to: number, from: number, length: number): voi
   checkRange("copy", length);
   const plainTo = to % TAG_UNIT;
   const plainFrom = from % TAG_UNIT;
-  if (plainTo > plainFrom && plainTo < plainFrom + length) copyDownwards(memory, to, from, length);
-  else copyUpwards(memory, to, from, length);
+  if (memory.validityObserver !== null) memory.beginAccess(USE_COPY, from, length, to);
+  try {
+    if (plainTo > plainFrom && plainTo < plainFrom + length) copyDownwards(memory, to, from, length);
+    else copyUpwards(memory, to, from, length);
+  } finally {
+    memory.copiedPage = -1;
+  }
 }
 
 function copyUpwards(memory: Mmu, to: number, from: number, length: number): void {
@@ -153,11 +160,18 @@ function carryValidity(memory: Mmu, to: number, from: number, bytes: number): vo
   const mayStore = memory.mayStore(to, bytes);
   const target = memory.frame;
   memory.translateUnchecked(from, ACCESS_LOAD);
-  if (mayStore) memory.copyValidity(to, target, from, memory.frame, bytes);
+  const source = memory.frame;
+  if (mayStore) memory.copyValidity(to, target, from, source, bytes);
+  else
+    memory.forAddressable(to, bytes, (at, length) =>
+      memory.copyValidity(at, target, from + (at - (to % TAG_UNIT)), source, length),
+    );
 }
 
 export function compare(memory: Mmu, a: number, b: number, length: number): -1 | 0 | 1 {
   checkRange("compare", length);
+  if (memory.validityObserver !== null) memory.beginAccess(USE_COMPARE, a, length, b);
+  const begin = a;
   while (length > 0) {
     const bytes = Math.min(inPage(a, length), inPage(b, length));
     const left = memory.translate(a, bytes, ACCESS_LOAD);
@@ -167,7 +181,8 @@ export function compare(memory: Mmu, a: number, b: number, length: number): -1 |
     let same = 0;
     while (same < bytes && leftBank[left + same] === rightBank[right + same]) same++;
     const sign = same === bytes ? 0 : leftBank[left + same] < rightBank[right + same] ? -1 : 1;
-    useCompared(memory, a, b, Math.min(bytes, same + 1));
+    if (memory.hasShadow)
+      useCompared(memory, a, b, Math.min(bytes, same + 1), sign === 0 ? null : a - begin + same + 1);
     if (sign !== 0) return sign;
     a += bytes;
     b += bytes;
@@ -176,14 +191,16 @@ export function compare(memory: Mmu, a: number, b: number, length: number): -1 |
   return 0;
 }
 
-/** What a comparison looked at: both ranges, up to the first difference. */
-function useCompared(memory: Mmu, a: number, b: number, bytes: number): void {
-  memory.useBytes(USE_COMPARE, b, bytes);
+/** What a comparison looked at: both ranges, up to the first difference, with which the access ends. */
+function useCompared(memory: Mmu, a: number, b: number, bytes: number, ended: number | null): void {
+  if (ended !== null && memory.validityObserver !== null) memory.growAccess(ended);
+  memory.useTarget(USE_COMPARE, b, bytes);
   memory.translateUnchecked(a, ACCESS_LOAD);
   memory.useBytes(USE_COMPARE, a, bytes);
 }
 
 export function readInto(memory: Mmu, address: number, target: Uint8Array): void {
+  if (memory.validityObserver !== null) memory.beginAccess(USE_READ, address, target.length);
   for (let done = 0; done < target.length; ) {
     const from = address + done;
     const found = memory.translate(from, 1, ACCESS_LOAD);
@@ -198,6 +215,7 @@ export function readInto(memory: Mmu, address: number, target: Uint8Array): void
 }
 
 export function write(memory: Mmu, address: number, source: Uint8Array): void {
+  if (memory.validityObserver !== null) memory.beginAccess(USE_STORE, address, source.length);
   for (let done = 0; done < source.length; ) {
     const to = address + done;
     const found = memory.translate(to, 1, ACCESS_STORE);
@@ -217,7 +235,9 @@ const encoder = new TextEncoder();
 export function readString(memory: Mmu, address: number, maxLength: number): string {
   checkRange("readString", maxLength);
   const bytes: number[] = [];
+  if (memory.validityObserver !== null) memory.beginAccess(USE_STRING, address, 1);
   while (bytes.length < maxLength) {
+    memory.growAccess(bytes.length + 1);
     const found = memory.translate(address + bytes.length, 1, ACCESS_LOAD);
     memory.useBytes(USE_STRING, address + bytes.length, 1);
     const position = settle(memory, address + bytes.length, found, ACCESS_LOAD);

@@ -19,7 +19,7 @@ import {
 import { type FaultHandler, Mmu, PTE_BANK_MASK, PTE_BANK_SHIFT } from "./mmu.ts";
 import type { PageTable } from "./page-table.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
-import { USE_LOAD } from "./validity.ts";
+import { USE_LOAD, USE_STORE } from "./validity.ts";
 
 /**
  * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
@@ -395,6 +395,7 @@ export class Memory extends Mmu {
 
   private locateSlowly(address: number, size: number, access: number): DataView {
     const room = PAGE_SIZE - (address & OFFSET_MASK);
+    if (this.validityObserver !== null) this.beginAccess(access === ACCESS_LOAD ? USE_LOAD : USE_STORE, address, size);
     if (size <= room) {
       this.position = this.translate(address, size, access);
       if (this.hasShadow) this.position = this.validate(address, size, access);
@@ -402,9 +403,11 @@ export class Memory extends Mmu {
     }
     const next = address + room;
     this.translate(address, room, access);
-    if (this.hasShadow) this.validate(address, room, access);
     this.translate(next, size - room, access);
     if (this.hasShadow) {
+      this.translate(address, room, access);
+      this.validate(address, room, access);
+      this.translate(next, size - room, access);
       this.validate(next, size - room, access);
       // What a report's handler did to the first page.
       this.translate(address, room, access);

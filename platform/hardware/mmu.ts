@@ -26,6 +26,7 @@ import {
   findUndefined,
   markDefined,
   USE_COPY,
+  USE_LOAD,
   USE_STORE,
   type UseKind,
   type ValidityObserver,
@@ -33,7 +34,7 @@ import {
 
 /** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
 export interface FaultHandler {
-  handleFault(address: number, access: number): void;
+  handleFault(address: number, access: number, by?: Mmu): void;
   /** Told of a fault that the CPU itself found (tag check, alignment, illegal instruction) before it is thrown. */
   raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
@@ -87,8 +88,17 @@ export class Mmu {
   /** Who is told when this thread uses undefined bytes. Bits are kept in step without one, too. */
   validityObserver: ValidityObserver | null = null;
 
-  /** The page that the last copy read from: its load faults are a copy's, which uses no values. */
+  /** The page that a copy reads from now: its load faults are a copy's, which uses no values. */
   copiedPage = -1;
+
+  /** The access that runs now, for reports: its kind, its bytes, and the second range of a copy or a comparison. */
+  private accessKind: UseKind = USE_LOAD;
+  private accessAddress = 0;
+  private accessTarget = 0;
+  protected accessSize = 0;
+  /** Whether the access's first range, or its second, was reported: one access is one finding. */
+  private isLoadReported = false;
+  private isStoreReported = false;
 
   private mode: TagCheckMode = TAG_CHECK_NONE;
   private override = false;
@@ -177,7 +187,7 @@ export class Mmu {
     while ((entry & permission) === 0) {
       this.faultTag = tag;
       this.faultAddress = plain;
-      this.faults.handleFault(plain, access);
+      this.faults.handleFault(plain, access, this);
       entry = this.entries[page];
     }
     this.tagged = (entry & PTE_MTE) !== 0;
@@ -201,6 +211,54 @@ export class Mmu {
   }
 
   /**
+   * An access begins that may be looked at page by page: reports speak of all its bytes. `target`: where a copy stores, or
+   * what a comparison compares with; else the same as `address`.
+   */
+  beginAccess(kind: UseKind, address: number, size: number, target = address): void {
+    this.accessKind = kind;
+    this.accessAddress = address;
+    this.accessTarget = target;
+    this.accessSize = size;
+    this.isLoadReported = false;
+    this.isStoreReported = false;
+  }
+
+  /** The access turned out to be longer: a string. */
+  growAccess(size: number): void {
+    this.accessSize = size;
+  }
+
+  /** Before the fault at `address` is raised: the observer gets to know the access. */
+  noteFault(address: number, access: number): void {
+    const observer = this.validityObserver;
+    if (observer?.faulted === undefined || this.ignoresValidity) return;
+    const first = this.accessAddress % TAG_UNIT;
+    const second = this.accessTarget % TAG_UNIT;
+    const size = this.accessSize;
+    const isStore = access === ACCESS_STORE;
+    if (isStore !== isLoad(this.accessKind) && address >= first && address < first + size) {
+      if (!(isStore ? this.isStoreReported : this.isLoadReported))
+        this.tell(() => observer.faulted?.(this.accessKind, first, size, address));
+    } else if (address >= second && address < second + size) {
+      const kind = isStore ? USE_STORE : this.accessKind;
+      if (!this.isStoreReported) this.tell(() => observer.faulted?.(kind, second, size, address));
+    } else observer.faulted(isStore ? USE_STORE : USE_LOAD, address, 1, address);
+  }
+
+  /** Calls the observer, whose handler may make accesses of its own meanwhile. */
+  private tell<Answer>(call: () => Answer): Answer {
+    const { accessKind, accessAddress, accessTarget, accessSize, isLoadReported, isStoreReported, copiedPage } = this;
+    try {
+      return call();
+    } finally {
+      this.beginAccess(accessKind, accessAddress, accessSize, accessTarget);
+      this.isLoadReported = isLoadReported;
+      this.isStoreReported = isStoreReported;
+      this.copiedPage = copiedPage;
+    }
+  }
+
+  /**
    * Before a use of `size` bytes at `address`, all in the page of the last translation: undefined ones are reported. A copy
    * (USE_COPY) is no use of their values; of it only memory that the program may not access is.
    */
@@ -209,15 +267,66 @@ export class Mmu {
     const observer = this.validityObserver;
     if (observer === null) return;
     const found = findUndefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
-    if (found < 0) return;
-    if (kind === USE_COPY) this.mayAccess(observer, kind, address, size);
-    else observer.undefinedUse(kind, address, size, address + found);
+    if (found < 0 || this.isLoadReported) return;
+    const whole = this.accessAddress % TAG_UNIT;
+    if (kind !== USE_COPY) {
+      this.isLoadReported = true;
+      this.tell(() => observer.undefinedUse(kind, whole, this.accessSize, (address % TAG_UNIT) + found));
+    } else if (!isInWindow(observer, address, size)) {
+      this.isLoadReported = !this.tell(() => observer.mayAccess(kind, whole, this.accessSize));
+    }
   }
 
-  /** Before a store of `size` bytes to the page of the last translation: they are defined from now on. */
+  /** As {@link useBytes}, of the second range of a comparison. */
+  useTarget(kind: UseKind, address: number, size: number): void {
+    if (!this.hasShadow || this.ignoresValidity) return;
+    const observer = this.validityObserver;
+    if (observer === null || this.isStoreReported) return;
+    const found = findUndefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
+    if (found < 0) return;
+    this.isStoreReported = true;
+    const first = (address % TAG_UNIT) + found;
+    this.tell(() => observer.undefinedUse(kind, this.accessTarget % TAG_UNIT, this.accessSize, first));
+  }
+
+  /** Before a store of `size` bytes to the page of the last translation: those that are the program's are defined from now on. */
   defineBytes(address: number, size: number): void {
-    if (!this.hasShadow || this.ignoresValidity || !this.mayStore(address, size)) return;
-    markDefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
+    if (!this.hasShadow || this.ignoresValidity) return;
+    if (this.mayStore(address, size)) markDefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
+    else this.defineAddressable(address, this.frame, size);
+  }
+
+  /** After a store that is not, or not wholly, to the program's own bytes in `frame`: what is addressable was written. */
+  defineAddressable(address: number, frame: number, size: number): void {
+    this.forAddressable(address, size, (at, bytes) =>
+      markDefined(this.ram, frame * PAGE_SIZE + (at & OFFSET_MASK), bytes),
+    );
+  }
+
+  /** Calls back with each stretch of a range that the program may access. */
+  forAddressable(address: number, size: number, visit: (address: number, bytes: number) => void): void {
+    const observer = this.validityObserver;
+    if (observer === null) {
+      visit(address, size);
+      return;
+    }
+    if (observer.addressableRun === undefined) return;
+    const start = address % TAG_UNIT;
+    for (let at = start; at < start + size; ) {
+      const run = observer.addressableRun(at, start + size);
+      if (run > 0) visit(at, run);
+      at += Math.abs(run);
+    }
+  }
+
+  /** What the kernel stores for the program in a frame of its: bytes that are not the program's stay undefined. */
+  defineByKernel(address: number, frame: number, size: number): void {
+    if (!this.hasShadow) return;
+    const observer = this.validityObserver;
+    const position = frame * PAGE_SIZE + (address & OFFSET_MASK);
+    const asks = observer?.addressableRun !== undefined && !isInWindow(observer, address, size);
+    if (asks && findUndefined(this.ram, position, size) >= 0) this.defineAddressable(address, frame, size);
+    else markDefined(this.ram, position, size);
   }
 
   /** Whether a store to the page of the last translation defines its bytes, or was reported as none of the program's. */
@@ -226,19 +335,22 @@ export class Mmu {
     const observer = this.validityObserver;
     if (observer === null) return true;
     if (findUndefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size) < 0) return true;
-    if (!this.mayAccess(observer, USE_STORE, address, size)) return false;
+    if (isInWindow(observer, address, size)) return true;
+    if (this.isStoreReported) return false;
+    this.isStoreReported = !this.tell(() =>
+      observer.mayAccess(USE_STORE, this.accessTarget % TAG_UNIT, this.accessSize),
+    );
+    // The page again, since a report's handler may have changed what lies there.
     this.translateUnchecked(address, ACCESS_STORE);
-    return true;
-  }
-
-  private mayAccess(observer: ValidityObserver, kind: UseKind, address: number, size: number): boolean {
-    if (address >= observer.addressableFrom && address + size <= observer.addressableTo) return true;
-    return observer.mayAccess(kind, address, size);
+    return !this.isStoreReported;
   }
 
   /** As bytes are copied inside one page each: the target's get the validity of the source's. */
   copyValidity(to: number, targetFrame: number, from: number, sourceFrame: number, size: number): void {
     const source = sourceFrame * PAGE_SIZE + (from & OFFSET_MASK);
+    const observer = this.ignoresValidity ? null : this.validityObserver;
+    if (observer !== null && findUndefined(this.ram, source, size) >= 0)
+      observer.copied?.(to % TAG_UNIT, from % TAG_UNIT, size);
     copyBits(this.ram, targetFrame * PAGE_SIZE + (to & OFFSET_MASK), source, size);
   }
 
@@ -263,4 +375,13 @@ export class Mmu {
     this.counters.segmentationFaults++;
     throw new SegmentationFault("SEGV_MAPERR", address, access === ACCESS_LOAD ? "load" : "store");
   }
+}
+
+/** Whether all of a range is known to be the program's. */
+function isInWindow(observer: ValidityObserver, address: number, size: number): boolean {
+  return address >= observer.addressableFrom && address + size <= observer.addressableTo;
+}
+
+function isLoad(kind: UseKind): boolean {
+  return kind !== USE_STORE;
 }

@@ -20,7 +20,7 @@ export const USE_COPY = 5;
 export const USE_STORE = 6;
 export type UseKind = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
-/** Told of accesses to undefined bytes. It may throw: the access has not happened then. */
+/** Asked about accesses to undefined bytes. It may throw: the access has not happened then. Ranges are those of the whole access. */
 export interface ValidityObserver {
   /** Stores and copies inside [addressableFrom, addressableTo) need not be asked about: the program may access all of it. */
   addressableFrom: number;
@@ -28,10 +28,19 @@ export interface ValidityObserver {
   /** The program uses `size` bytes at `address`; `firstUndefined` is the address of the first undefined one. */
   undefinedUse(kind: UseKind, address: number, size: number, firstUndefined: number): void;
   /**
-   * A store or copy (USE_STORE, USE_COPY) touches undefined bytes at `address`, outside the addressable range.
-   * @returns whether the program may access them; if not, they stay undefined
+   * A store or copy (USE_STORE, USE_COPY) of `size` bytes at `address` touches undefined bytes outside the addressable range.
+   * @returns whether the program may access all of them; if not, it was reported
    */
   mayAccess(kind: UseKind, address: number, size: number): boolean;
+  /**
+   * Where the stretch of [address, end) that begins at `address` ends: bytes that the program may access, as a positive
+   * number, or bytes that it may not, as a negative one. Never reports. Without it, nothing of a refused store is.
+   */
+  addressableRun?(address: number, end: number): number;
+  /** Bytes that are not all defined were copied; both ranges lie inside a page. */
+  copied?(to: number, from: number, size: number): void;
+  /** The byte at `faultAddress` could not be accessed: the whole access of `size` bytes at `address` will fault. */
+  faulted?(kind: UseKind, address: number, size: number, faultAddress: number): void;
 }
 
 /** Marks `length` bytes from a physical position defined. Frames that never had an undefined byte are not looked at. */

@@ -1,7 +1,6 @@
 // process_vm_readv(2) and process_vm_writev(2): copying between the memories of two processes (mm/process_vm_access.c).
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
-import { markDefined } from "../hardware/validity.ts";
 import { untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { accessOk } from "./mm/address-space.ts";
@@ -148,7 +147,7 @@ function copyVector(
       if (write) kernel.frames.dirty[frame] = 1;
       frames.push(frame);
     }
-    const moved = copyFrames(thread, cursor, frames, address + done, length - done, write);
+    const moved = copyFrames(thread, target, cursor, frames, address + done, length - done, write);
     for (const frame of frames) kernel.frames.put(frame);
     done += moved;
     const reached = Math.min(length, end * PAGE_SIZE - address);
@@ -159,6 +158,7 @@ function copyVector(
 
 function copyFrames(
   thread: Thread,
+  target: Process,
   cursor: LocalCursor,
   frames: readonly number[],
   address: number,
@@ -172,7 +172,7 @@ function copyFrames(
     const bytes = Math.min(length - done, PAGE_SIZE - offset);
     const position = ram.positionOf(frame) + offset;
     const moved = cursor.move(thread, ram.bankOf(frame).subarray(position, position + bytes), write);
-    if (write && ram.undefinedBits.length > 0) markDefined(ram, frame * PAGE_SIZE + offset, moved);
+    if (write && ram.undefinedBits.length > 0) target.memory.defineByKernel(address + done, frame, moved);
     done += moved;
     if (moved < bytes) break;
   }

@@ -33,6 +33,7 @@ import { ptraceTags, type TagVector } from "./ptrace-tags.ts";
 import { changeSignalMask, kill, SignalActions, type SignalDisposition } from "./signals.ts";
 import { reportAsyncTagFault } from "./tagged-address.ts";
 import { Thread } from "./thread.ts";
+import { definePinned } from "./user-validity.ts";
 
 export interface ProcessOptions {
   /** Name in /proc/PID/status. Default "program". */
@@ -422,13 +423,10 @@ export class Process {
 
   /** Pins pages as a driver would (get_user_pages); `write` breaks copy-on-write first. @throws SystemError EFAULT */
   pin(address: number, length: number, options: { readonly write: boolean }): PinnedPages {
-    return pinUserPages(
-      this.addressSpace,
-      this,
-      untagged(word(address, "address", "pin")),
-      word(length, "length", "pin"),
-      options,
-    );
+    const start = untagged(word(address, "address", "pin"));
+    const pinned = pinUserPages(this.addressSpace, this, start, word(length, "length", "pin"), options);
+    if (options.write) definePinned(this, pinned);
+    return pinned;
   }
 
   /** The text of /proc/PID/<file>, with Linux's layout. */

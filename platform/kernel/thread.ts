@@ -4,7 +4,7 @@
 import { BusError, SegmentationFault } from "../hardware/faults.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
-import { DETACH, type FaultHandler } from "../hardware/mmu.ts";
+import { DETACH, type FaultHandler, type Mmu } from "../hardware/mmu.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { OutOfMemoryError } from "./abi/errors.ts";
 import {
@@ -40,14 +40,15 @@ export class Thread implements FaultHandler {
     applyControl(this);
   }
 
-  /** The MMU's way into the kernel. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
-  handleFault(address: number, access: number): void {
+  /** The MMU's way into the kernel; `by`: whose access it is, where its observer wants to know. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
+  handleFault(address: number, access: number, by?: Mmu): void {
     const { process } = this;
     const page = (address * PAGES_PER_BYTE) | 0;
     const result = this.ended ? FAULT_NOT_MAPPED : handlePageFault(process.addressSpace, process, page, access);
     if (result === FAULT_DONE) return;
     if (result === FAULT_OUT_OF_MEMORY) throw new OutOfMemoryError(process.pid, address);
     process.kernel.counters.segmentationFaults++;
+    by?.noteFault(address, access);
     const kind = access === ACCESS_STORE ? "store" : "load";
     const tag = this.memory.faultTag;
     const fault =

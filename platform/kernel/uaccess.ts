@@ -10,7 +10,6 @@ import {
   TAG_UNIT,
 } from "../hardware/layout.ts";
 import { faultsSynchronously, findTagMismatch } from "../hardware/tag-check.ts";
-import { markDefined } from "../hardware/validity.ts";
 import { untagged } from "./abi/arguments.ts";
 import { PR_TAGGED_ADDR_ENABLE } from "./abi/prctl.ts";
 import { type AddressSpace, accessOk, type Caller, type FaultAccount } from "./mm/address-space.ts";
@@ -92,7 +91,7 @@ function transfer(caller: Caller, address: number, buffer: Uint8Array, access: n
     if (access === ACCESS_LOAD) moveForward(buffer, done, bank, position, bytes);
     else {
       moveForward(bank, position, buffer, done, bytes);
-      if (ram.undefinedBits.length > 0) markDefined(ram, frame * PAGE_SIZE + (at & OFFSET_MASK), bytes);
+      if (ram.undefinedBits.length > 0) caller.memory.defineByKernel(at, frame, bytes);
     }
     done += bytes;
     if (bytes < room) break;

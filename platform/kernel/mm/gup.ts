@@ -1,8 +1,6 @@
 // get_user_pages: the kernel takes hold of a program's pages (mm/gup.c), for process_vm_readv and for host views of memory.
 // Faulting them in is populate.ts. A write pin breaks copy-on-write first, and a fork copies pinned pages at once.
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT } from "../../hardware/layout.ts";
-import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
-import { markDefined } from "../../hardware/validity.ts";
 import { SystemError } from "../abi/errors.ts";
 import { type AddressSpace, accessOk, type FaultAccount } from "./address-space.ts";
 import { FAULT_DONE, FAULT_OUT_OF_MEMORY, unsharePage } from "./fault.ts";
@@ -118,15 +116,6 @@ export function pinUserPages(
     frames.pins[frame]++;
     if (write) frames.dirty[frame] = 1;
     pinned.push(frame);
-    // What the holder writes is not seen: from now on it counts as written.
-    if (write && frames.ram.undefinedBits.length > 0) markPinned(frames.ram, frame, page, address, length);
   }
   return new PinnedPages(space, address, length, pinned);
-}
-
-/** Marks the part of a page that lies in the pinned range. */
-function markPinned(ram: PhysicalMemory, frame: number, page: number, address: number, length: number): void {
-  const from = Math.max(address, page * PAGE_SIZE);
-  const end = Math.min(address + length, (page + 1) * PAGE_SIZE);
-  markDefined(ram, frame * PAGE_SIZE + (from - page * PAGE_SIZE), end - from);
 }

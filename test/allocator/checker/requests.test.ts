@@ -40,7 +40,7 @@ describe("marks", () => {
     const p = heap.malloc(8);
     heap.checker.makeNoAccess(p + 2, 2);
     heap.checker.makeDefinedIfAddressable(p, 8);
-    expect(bitsOf(heap, p, 8)).toBe("dduudddd");
+    expect([bitsOf(heap, p, 2), bitsOf(heap, p + 4, 4)]).toEqual(["dd", "dddd"]);
     expect(accessOf(heap, p, 8)).toBe("aannaaaa");
   });
 
@@ -110,23 +110,101 @@ describe("pools", () => {
     expect(accessOf(heap, arena, 20)).toBe("aaaannnnaaaannnnaaaa");
   });
 
-  test("mempoolTrim ends chunks outside the range and cuts what sticks out behind", () => {
+  test("mempoolTrim ends chunks outside the range and cuts what sticks out behind or in front", () => {
     const { heap, arena, checker } = createPool();
-    for (const at of [0, 8, 16]) checker.mempoolAlloc(arena, arena + at, 8);
-    checker.mempoolTrim(arena, arena + 8, 12);
-    expect(accessOf(heap, arena, 28)).toBe("nnnnnnnnaaaaaaaaaaaannnnnnnn");
+    for (const at of [0, 8, 16, 32]) checker.mempoolAlloc(arena, arena + at, 8);
+    checker.mempoolTrim(arena, arena + 11, 9);
+    expect(accessOf(heap, arena, 44)).toBe(`${"n".repeat(11)}${"a".repeat(9)}${"n".repeat(24)}`);
+    heap.memory.fill(arena + 11, 1, 9);
+    checker.mempoolTrim(arena, arena + 13, 1);
+    expect(accessOf(heap, arena + 8, 16)).toBe("nnnnnannnnnnnnnn");
+    expect(bitsOf(heap, arena + 13, 1)).toBe("d");
+    checker.mempoolFree(arena, arena + 13);
+    expect(() => checker.mempoolFree(arena, arena + 11)).toThrow("no chunk of the pool");
+    expect(checker.countErrors()).toBe(0);
   });
 
-  test("mempoolChange shrinks, grows with fresh bytes, and moves", () => {
+  test("mempoolChange says where a chunk is and how long, and changes no marks", () => {
     const { heap, arena, checker } = createPool();
     checker.mempoolAlloc(arena, arena, 8);
-    heap.memory.fill(arena, 1, 8);
-    checker.mempoolChange(arena, arena, arena, 4);
-    expect(accessOf(heap, arena, 10)).toBe("aaaannnnnn");
-    checker.mempoolChange(arena, arena, arena, 6);
-    expect(bitsOf(heap, arena, 6)).toBe("dddduu");
-    checker.mempoolChange(arena, arena, arena + 16, 4);
-    expect(accessOf(heap, arena, 22)).toBe("nnnnnnnnnnnnnnnnaaaann");
+    heap.memory.fill(arena, 1, 5);
+    for (const [from, to, size] of [
+      [arena, arena, 4],
+      [arena, arena, 16],
+      [arena, arena + 24, 8],
+    ]) {
+      checker.mempoolChange(arena, from!, to!, size!);
+      expect(accessOf(heap, arena, 32)).toBe(`${"a".repeat(8)}${"n".repeat(24)}`);
+      expect(bitsOf(heap, arena, 8)).toBe("ddddduuu");
+    }
+    checker.mempoolFree(arena, arena + 24);
+    expect(() => checker.mempoolChange(arena, arena + 24, arena, 8)).toThrow("no chunk of the pool");
+    expect(accessOf(heap, arena, 32)).toBe(`${"a".repeat(8)}${"n".repeat(24)}`);
+  });
+
+  test("destroyMempool answers what was alive; later uses are told of the chunk and of where it ended", () => {
+    const { heap, arena, checker } = createPool({ redzoneBytes: 8 });
+    checker.mempoolAlloc(arena, arena + 8, 8);
+    checker.mempoolAlloc(arena, arena + 32, 16);
+    checker.mempoolFree(arena, arena + 8);
+    checker.makeDefined(arena + 48, 8); // a redzone that the program opened
+    expect(checker.destroyMempool(arena)).toEqual({ blocks: 1, bytes: 16 });
+    expect(accessOf(heap, arena, 64)).toBe("n".repeat(64));
+    heap.memory.getUint8(arena + 40);
+    const [{ cause, block, offset }] = checker.findings;
+    expect([cause, offset, block?.size, block?.state, block?.arena]).toEqual([
+      "use-after-free",
+      8,
+      16,
+      "freed",
+      "arena 1",
+    ]);
+    expect(block?.free[0]?.file).toContain("requests.test.ts");
+  });
+
+  test("what lies in a redzone is told of the arena's chunk, the nearest, live ones first", () => {
+    const { heap, arena, checker } = createPool({ redzoneBytes: 8 });
+    checker.mempoolAlloc(arena, arena + 8, 8);
+    checker.mempoolAlloc(arena, arena + 24, 8);
+    heap.memory.getUint8(arena + 16);
+    heap.memory.getUint8(arena + 23);
+    heap.memory.getUint8(arena + 4);
+    heap.memory.getUint8(arena + 36);
+    expect(checker.findings.map(({ cause, offset, block }) => [cause, offset, block?.pointer])).toEqual([
+      ["out-of-bounds", 8, arena + 8],
+      ["out-of-bounds", -1, arena + 24],
+      ["out-of-bounds", -4, arena + 8],
+      ["out-of-bounds", 12, arena + 24],
+    ]);
+    checker.mempoolFree(arena, arena + 8);
+    heap.memory.getUint8(arena + 16);
+    expect(checker.findings.at(-1)).toMatchObject({ block: { pointer: arena + 24 }, offset: -8 });
+  });
+
+  test("a leak check speaks of an arena's chunks in place of the chunk that they are dealt from", () => {
+    const { heap, arena, checker } = createPool();
+    checker.mempoolAlloc(arena, arena, 8);
+    checker.mempoolAlloc(arena, arena + 16, 24);
+    heap.memory.setFloat64(arena + 16, arena);
+    const lost = checker.leakCheck();
+    expect([lost.definitely, lost.indirectly]).toEqual([
+      { blocks: 1, bytes: 24 },
+      { blocks: 1, bytes: 8 },
+    ]);
+    expect(lost.findings).toMatchObject([{ block: { arena: "arena 1", size: 24 }, bytes: 24 }]);
+    expect(lost.findings[0]!.stack[0]!.file).toContain("requests.test.ts");
+    expect(checker.leakCheck({ roots: [arena + 16] }).reachable).toEqual({ blocks: 2, bytes: 32 });
+    checker.mempoolFree(arena, arena);
+    checker.mempoolFree(arena, arena + 16);
+    expect(checker.leakCheck({ roots: [arena] }).reachable).toEqual({ blocks: 1, bytes: 64 });
+  });
+
+  test("chunks end with the memory that they were dealt from", () => {
+    const { heap, arena, checker } = createPool();
+    checker.mempoolAlloc(arena, arena + 8, 8);
+    heap.free(arena);
+    heap.memory.getUint8(arena + 9);
+    expect(checker.findings).toMatchObject([{ cause: "use-after-free", block: { state: "freed" } }]);
   });
 
   test("moveMempool and destroyMempool: only the anchor that it has now is a pool", () => {

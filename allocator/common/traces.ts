@@ -1,0 +1,48 @@
+// Stack traces told apart: each place in a program from which the library is called is one trace, however often it is met.
+// Capturing and text are the host's (platform/host/stack.ts); which traces belong to which chunk is stacks.ts.
+
+import { captureTrace, placesKey, type RawTrace, traceText } from "../../platform/host/stack.ts";
+
+/** Distinct traces that are kept; a program has a few hundred. */
+const LARGEST = 20_000;
+
+/** One way to get here. Equal ways are the same object, as long as the table remembers them. */
+export class Trace {
+  private readonly frames: number;
+  private raw: RawTrace | null;
+  private text: string | null = null;
+
+  constructor(raw: RawTrace, frames: number) {
+    this.raw = raw;
+    this.frames = frames;
+  }
+
+  /** The frames, one a line, without the library's own; made when it is first asked for. */
+  toString(): string {
+    if (this.raw !== null) this.text = traceText(this.raw, this.frames);
+    this.raw = null;
+    return this.text ?? "";
+  }
+}
+
+export class Traces {
+  private readonly frames: number;
+  private readonly byPlaces = new Map<string, Trace>();
+
+  /** @param frames frames kept of each trace */
+  constructor(frames: number) {
+    this.frames = frames;
+  }
+
+  /** Where the program stands now. */
+  here(): Trace {
+    const key = placesKey(this.frames);
+    let trace = this.byPlaces.get(key);
+    if (trace === undefined) {
+      if (this.byPlaces.size >= LARGEST) this.byPlaces.clear();
+      trace = new Trace(captureTrace(this.frames), this.frames);
+      this.byPlaces.set(key, trace);
+    }
+    return trace;
+  }
+}

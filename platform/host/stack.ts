@@ -1,0 +1,158 @@
+// The host's stack traces: captured cheaply, told apart by the places they name, and without the library's own frames.
+// What a trace is good for (errors here, reports and leaks in allocator/) is decided by those who ask; nothing here knows a machine.
+
+/** What a captured trace is: V8 keeps the raw frames and makes the text only when it is asked for. */
+export interface RawTrace {
+  stack?: unknown;
+}
+
+/** A frame as V8 hands it to `Error.prepareStackTrace`, as far as it is used. */
+interface CallSite {
+  getFileName(): string | null | undefined;
+  getPosition?(): number;
+  getLineNumber(): number | null;
+  getColumnNumber(): number | null;
+}
+
+/** Frames of the library itself come first in a trace; this many more are captured, to be removed. */
+const OWN_FRAMES_LIMIT = 12;
+/** What the host's errors show, unless the program changed it. */
+const USUAL_FRAMES = 10;
+
+/** Whether this file still lies where it was written, so that the library's folders are known; in a bundle they are gone. */
+const IS_UNBUNDLED = /\/platform\/host\/stack\.[jt]s$/.test(new URL(import.meta.url).pathname);
+/** Folder of the library, source or compiled, with the source folder of a compiled one, which source maps name. */
+const LIBRARY_FOLDERS = IS_UNBUNDLED ? libraryFolders(new URL("../../", import.meta.url).href) : [];
+const LIBRARY_FLOORS = LIBRARY_FOLDERS.flatMap((folder) =>
+  ["platform/", "refpage/", "allocator/"].map((floor) => pathOfUrl(folder + floor)),
+);
+/**
+ * In a bundle the library's frames are those with which a trace begins: of its classes by name, of the two names that programs
+ * like as well (Heap, Allocator) by their methods, and up to four functions between them.
+ */
+const OWN_METHOD =
+  /^\s*at (?:new )?(?:(?:StackTable|Traces|Checker|Judge|Findings|(?:Validated|Unchecked)?Memory|Mmu|Thread|Process|Kernel|(?:Byte|Tracked|Tagged)Allocator)\.|(?:Heap|Allocator)\.(?:malloc|calloc|free|free_sized|free_aligned_sized|realloc|reallocarray|memalign|posix_memalign|aligned_alloc|valloc|pvalloc|operatorNew|operatorDelete|string|struct|fork|withThread|resize|finish|note\w+|reallocObserved|allocate\w*|deallocate\w*|quarantine\w+)\b)/;
+const LARGEST_GAP = 4;
+
+function libraryFolders(folder: string): string[] {
+  return folder.endsWith("/dist/") ? [folder, folder.slice(0, -"dist/".length)] : [folder];
+}
+
+export function pathOfUrl(url: string): string {
+  return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : url;
+}
+
+/** Whether a file, as a path or a URL, is the library's own. */
+export function isLibraryFile(file: string): boolean {
+  const path = pathOfUrl(file.split("?")[0]);
+  return LIBRARY_FLOORS.some((floor) => path.startsWith(floor));
+}
+
+/** The library's folders as they may stand in a trace: as URLs and as paths. */
+const LIBRARY_MARKS = LIBRARY_FOLDERS.flatMap((folder) =>
+  ["platform/", "refpage/", "allocator/"].flatMap((floor) => [folder + floor, pathOfUrl(folder + floor)]),
+);
+
+function isLibraryLine(line: string): boolean {
+  return LIBRARY_MARKS.some((mark) => line.includes(mark));
+}
+
+/** Where the caller stands, `frames` deep without the library's own. */
+export function captureTrace(frames: number): RawTrace {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = frames + OWN_FRAMES_LIMIT;
+  const trace: RawTrace = {};
+  // Hosts that are not V8 may have only the trace of an error.
+  if (Error.captureStackTrace === undefined) trace.stack = new Error().stack;
+  else Error.captureStackTrace(trace);
+  Error.stackTraceLimit = limit;
+  return trace;
+}
+
+/** The frames of a trace as text, one a line, the library's own left out, at most `frames`. */
+export function traceText(trace: RawTrace, frames: number): string {
+  return withoutLibrary(textOf(trace)).slice(0, frames).join("\n");
+}
+
+/**
+ * The places of the caller's frames as one text: equal for calls that come the same way. Costs no more than a capture, where
+ * a readable trace costs several times as much.
+ */
+export function placesKey(frames: number): string {
+  const prepare = Error.prepareStackTrace;
+  const limit = Error.stackTraceLimit;
+  const trace: RawTrace = {};
+  if (Error.captureStackTrace === undefined) return String(new Error().stack);
+  Error.stackTraceLimit = frames + OWN_FRAMES_LIMIT;
+  Error.prepareStackTrace = (_error, sites) => joinPlaces(sites as unknown as readonly CallSite[]);
+  try {
+    Error.captureStackTrace(trace);
+    return String(trace.stack);
+  } finally {
+    Error.prepareStackTrace = prepare;
+    Error.stackTraceLimit = limit;
+  }
+}
+
+function joinPlaces(sites: readonly CallSite[]): string {
+  let key = "";
+  for (const site of sites) {
+    const position = site.getPosition?.() ?? `${site.getLineNumber()},${site.getColumnNumber()}`;
+    key += `${site.getFileName() ?? String(site)}:${position}|`;
+  }
+  return key;
+}
+
+/** A trace's text, whatever the program has made of `Error.prepareStackTrace`: structured traces are put into words here. */
+function textOf(trace: RawTrace): string {
+  const prepare = Error.prepareStackTrace;
+  if (prepare === undefined) return asText(trace.stack);
+  let plain = "";
+  Error.prepareStackTrace = (error, sites) => {
+    plain = asText(sites);
+    return prepare(error, sites);
+  };
+  try {
+    const given = trace.stack;
+    return typeof given === "string" ? given : plain !== "" ? plain : asText(given);
+  } catch {
+    return plain;
+  } finally {
+    Error.prepareStackTrace = prepare;
+  }
+}
+
+function asText(stack: unknown): string {
+  if (typeof stack === "string") return stack;
+  return Array.isArray(stack) ? stack.map((site) => `    at ${String(site)}`).join("\n") : "";
+}
+
+function withoutLibrary(text: string): string[] {
+  const lines = text.split("\n").filter((line) => line.trimStart().startsWith("at "));
+  if (IS_UNBUNDLED) return lines.filter((line) => !isLibraryLine(line));
+  let own = 0;
+  const isMine = (line: string) => line.includes(pathOfUrl(import.meta.url)) && OWN_METHOD.test(line);
+  for (let i = 0; i < lines.length && i <= own + LARGEST_GAP; i++) if (isMine(lines[i])) own = i + 1;
+  return lines.slice(own);
+}
+
+/**
+ * Gives an error the trace of the program that made it happen: its `stack` begins with the program's own frame. Made when
+ * it is read.
+ */
+export function hideLibraryFrames(error: Error): void {
+  const limit = Math.max(Error.stackTraceLimit || 0, USUAL_FRAMES);
+  const trace = captureTrace(limit);
+  let text: unknown = null;
+  Object.defineProperty(error, "stack", {
+    configurable: true,
+    enumerable: false,
+    get: () => {
+      text ??= [`${error.name}: ${error.message}`, traceText(trace, limit)].filter((part) => part !== "").join("\n");
+      return text;
+    },
+    set: (value: unknown) => {
+      text = value;
+    },
+  });
+}
