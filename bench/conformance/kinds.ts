@@ -8,4 +8,5 @@ export const kinds: Readonly<Record<string, () => Promise<RunKind>>> = {
   mte: async () => (await import("./mte/mte.ts")).runMte,
   refpage: async () => (await import("./linux/refpage.ts")).runRefpage,
   scudo: async () => (await import("./scudo/scudo.ts")).runScudo,
+  thp: async () => (await import("./thp/thp.ts")).runThp,
 };

@@ -6,7 +6,8 @@ export type Run = readonly [value: number, count: number];
 
 /**
  * One area: `[start, end, perm, object, offset, Rss, Pss, SharedClean, SharedDirty, PrivateClean, PrivateDirty,
- * Anonymous, Locked, VmFlags]`. start, end and offset in pages; Pss and Locked in KiB; the other sizes in pages.
+ * Anonymous, Locked, VmFlags, AnonHugePages, ShmemPmdMapped, THPeligible]`. start, end and offset in pages; Pss and Locked in KiB;
+ * the other sizes in pages. A file may leave out the last three.
  */
 export type VmaRow = readonly [
   start: number,
@@ -23,7 +24,13 @@ export type VmaRow = readonly [
   anonymous: number,
   locked: number,
   vmFlags: string,
+  anonHugePages?: number,
+  shmemPmdMapped?: number,
+  thpEligible?: number,
 ];
+
+/** `[page, n, id, index, size]`: n pages from `page` are pages index, index+1, … of the folio `id`, which has `size` pages. */
+export type FolioRow = readonly [page: number, n: number, id: number, index: number, size: number];
 
 /** What a step answers: what a file expects under `want`, and what the simulated kernel gives. */
 export interface Answer {
@@ -43,6 +50,9 @@ export interface Answer {
   readonly lck?: number;
   readonly pt?: number;
   readonly init?: readonly number[];
+  /** Whether an address of the kernel's choice is a multiple of 2 MiB. */
+  readonly aligned?: boolean;
+  readonly folios?: readonly FolioRow[];
 }
 
 export interface Step {
@@ -57,6 +67,8 @@ export interface Script {
   readonly quirks?: readonly string[];
   /** Page initialisation policy of the kernel (reference-page scripts only). */
   readonly policy?: string;
+  /** Settings of transparent huge pages (scripts about those only). */
+  readonly env?: unknown;
   readonly steps: readonly Step[];
 }
 

@@ -22,7 +22,7 @@ import { type Answer, LARGEST_WORD, ScriptError } from "./script.ts";
 
 /** Offsets in scripts count from here; nothing is mapped in the window at the start. */
 export const WINDOW_BASE = 0x10_0000_0000;
-export const WINDOW_BYTES = 1024 * PAGE_SIZE;
+const WINDOW_BYTES = 1024 * PAGE_SIZE;
 /** The runner's own buffer, shared by all processes, so that its pages cost no copy after a fork. */
 const BUFFER_ADDRESS = 0x20_0000_0000;
 const BUFFER_BYTES = 2 ** 20;
@@ -44,6 +44,8 @@ export interface Participant {
 
 export class World {
   readonly kernel: Kernel;
+  /** Length of the window that observations show. */
+  readonly windowBytes: number;
   readonly participants: Participant[] = [];
   private handleCount = 0;
   readonly kept = new KeptAddresses();
@@ -53,8 +55,9 @@ export class World {
   readonly startingTables: number;
   readonly startingCounters: CounterSnapshot;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, windowBytes = WINDOW_BYTES) {
     this.kernel = kernel;
+    this.windowBytes = windowBytes;
     const process = kernel.createProcess({ name: "script" });
     process.setrlimit(RLIMIT_MEMLOCK, MEMLOCK_BYTES, Number.POSITIVE_INFINITY);
     process.setrlimit(RLIMIT_NOFILE, NOFILE);

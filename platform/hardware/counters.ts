@@ -27,6 +27,19 @@ export class Counters {
   /** Faults that found the page already usable. */
   spuriousFaults = 0;
 
+  /** Faults that mapped 2 MiB: by a huge page of the process's own, or by a huge clean page. */
+  hugeWriteFaults = 0;
+  hugeCleanFaults = 0;
+  /** Faults that mapped a large folio of less than 2 MiB. */
+  folioFaults = 0;
+  /** Faults that were to have 2 MiB, or a large folio, and got less, since there was no block of frames or the cgroup was full. */
+  hugeFallbacks = 0;
+  /** Huge entries that became 512 small ones (thp_split_pmd), folios that became single frames (thp_split_page). */
+  hugeSplits = 0;
+  folioSplits = 0;
+  /** Huge pages made of small ones by MADV_COLLAPSE or khugepaged (thp_collapse_alloc). */
+  hugeCollapses = 0;
+
   framesAllocated = 0;
   framesFreed = 0;
   /** Frames that left the page allocator zeroed, and the bytes written for that. */

@@ -75,7 +75,7 @@ export class Machine {
 
   /** Gives a page table back that holds no entry any more. */
   returnPageTable(pageTable: PageTable): void {
-    if (pageTable.populatedBlocks !== 0) throw new Error("a page table was returned with entries in it");
+    if (!pageTable.isEmpty) throw new Error("a page table was returned with entries in it");
     if (this.sparePageTables.length < 8) this.sparePageTables.push(pageTable);
   }
 }

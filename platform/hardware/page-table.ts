@@ -1,29 +1,48 @@
 // The flat page table of one address space: an Int32Array indexed by page number that serves as its own TLB.
 // Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is the kernel's business.
-import { PAGE_COUNT } from "./layout.ts";
+import { PAGE_COUNT, PTE_FRAME_SHIFT } from "./layout.ts";
 
 /** Entries in a block: what one page-table page of Linux holds (2 MiB of addresses). */
 export const ENTRIES_PER_BLOCK = 512;
 const BLOCK_SHIFT = 9;
 const BLOCK_COUNT = PAGE_COUNT / ENTRIES_PER_BLOCK;
+/** What entries of neighbouring frames differ by. */
+const FRAME_STEP = 1 << PTE_FRAME_SHIFT;
+
+/** In `huge`: the block is mapped by its small entries, by one huge entry, or by one that keeps no page table in reserve. */
+export const HUGE_NONE = 0;
+export const HUGE_ENTRY = 1;
+export const HUGE_ENTRY_WITHOUT_TABLE = 2;
 
 /**
- * Invariants: `populated[b]` is the number of non-zero entries of block b; bit b of `blockBits` is set exactly if it is
- * not 0; bit w of `wordBits` is set exactly if word w of `blockBits` is not 0.
+ * A block that one huge entry maps has 512 equal entries here too, but for the frame numbers, which ascend: a load or a store
+ * looks up the same array whatever maps its page. `huge` says so beside it.
+ *
+ * Invariants: `populated[b]` is the number of non-zero entries of block b; `tables[b]` is 1 if Linux would have a page table
+ * there: from the first small entry on until the kernel frees it, empty or not; no block has a table and a huge entry;
+ * bit b of `blockBits` is set exactly if it has either; bit w of `wordBits` is set exactly if word w of `blockBits` is not 0.
  */
 export class PageTable {
   readonly entries = new Int32Array(PAGE_COUNT);
   readonly populated = new Uint16Array(BLOCK_COUNT);
+  readonly huge = new Uint8Array(BLOCK_COUNT);
+  readonly tables = new Uint8Array(BLOCK_COUNT);
   private readonly blockBits = new Int32Array(BLOCK_COUNT / 32);
   private readonly wordBits = new Int32Array(BLOCK_COUNT / 1024);
-  /** Blocks with at least one entry; Linux would have this many page-table pages at the lowest level. */
-  populatedBlocks = 0;
+  /** Page-table pages that Linux would have at the lowest level; a huge entry keeps one in reserve. */
+  tableCount = 0;
+  /** Blocks that have a page table or a huge entry. */
+  private usedBlocks = 0;
+
+  get isEmpty(): boolean {
+    return this.usedBlocks === 0;
+  }
 
   set(page: number, entry: number): void {
     const before = this.entries[page];
     this.entries[page] = entry;
     if (before === 0 && entry !== 0) this.grow(page >> BLOCK_SHIFT);
-    else if (before !== 0 && entry === 0) this.shrink(page >> BLOCK_SHIFT);
+    else if (before !== 0 && entry === 0) this.populated[page >> BLOCK_SHIFT]--;
   }
 
   /** Puts an entry where none was. */
@@ -49,6 +68,101 @@ export class PageTable {
     return endPage;
   }
 
+  /** Whether nothing small was ever mapped in the block of `page` since it was last without a page table, and nothing huge is. */
+  isUntouched(page: number): boolean {
+    const block = page >> BLOCK_SHIFT;
+    return this.tables[block] === 0 && this.huge[block] === HUGE_NONE;
+  }
+
+  /** Whether the block of `page` has entries, or a page table without any. */
+  isUsed(page: number): boolean {
+    return !this.isUntouched(page);
+  }
+
+  /** Whether a huge entry maps `page`. */
+  isHuge(page: number): boolean {
+    return this.huge[page >> BLOCK_SHIFT] !== HUGE_NONE;
+  }
+
+  /** Maps the block that starts at `page` by one huge entry; `entry` is that of its first page. It may replace another huge entry. */
+  setHuge(page: number, entry: number, kind: number = HUGE_ENTRY): void {
+    const block = page >> BLOCK_SHIFT;
+    const { entries } = this;
+    const end = page + ENTRIES_PER_BLOCK;
+    for (let at = page; at < end; at++) {
+      entries[at] = entry;
+      entry = (entry + FRAME_STEP) | 0;
+    }
+    if (this.huge[block] !== HUGE_NONE) return;
+    this.huge[block] = kind;
+    this.populated[block] = ENTRIES_PER_BLOCK;
+    if (kind === HUGE_ENTRY) this.tableCount++;
+    this.use(block);
+  }
+
+  /** Takes the huge entry of the block that starts at `page` away, with the table in reserve. */
+  clearHuge(page: number): void {
+    const block = page >> BLOCK_SHIFT;
+    this.entries.fill(0, page, page + ENTRIES_PER_BLOCK);
+    if (this.huge[block] === HUGE_ENTRY) this.tableCount--;
+    this.huge[block] = HUGE_NONE;
+    this.populated[block] = 0;
+    this.unuse(block);
+  }
+
+  /** Makes 512 small entries of a huge one; what they say stays as it is. */
+  splitHuge(page: number): void {
+    const block = page >> BLOCK_SHIFT;
+    if (this.huge[block] === HUGE_ENTRY_WITHOUT_TABLE) this.tableCount++;
+    this.huge[block] = HUGE_NONE;
+    this.tables[block] = 1;
+  }
+
+  /** Moves all that a block maps, huge entry or page table, to one that has neither. Both are named by their first page. */
+  moveBlock(from: number, to: number): void {
+    const source = from >> BLOCK_SHIFT;
+    const target = to >> BLOCK_SHIFT;
+    this.entries.copyWithin(to, from, from + ENTRIES_PER_BLOCK);
+    this.entries.fill(0, from, from + ENTRIES_PER_BLOCK);
+    this.populated[target] = this.populated[source];
+    this.huge[target] = this.huge[source];
+    this.tables[target] = this.tables[source];
+    this.populated[source] = 0;
+    this.huge[source] = HUGE_NONE;
+    this.tables[source] = 0;
+    this.unuse(source);
+    this.use(target);
+  }
+
+  /** Gives the block of `page` a page table, if it has none yet. */
+  makeTable(page: number): void {
+    const block = page >> BLOCK_SHIFT;
+    if (this.tables[block] === 1) return;
+    this.tables[block] = 1;
+    this.tableCount++;
+    this.use(block);
+  }
+
+  /** Frees the page tables without entries of the blocks that lie wholly in [page, endPage). Cost: the blocks with one. */
+  freeTables(page: number, endPage: number): void {
+    const end = endPage >> BLOCK_SHIFT;
+    for (
+      let block = this.nextBlock((page + ENTRIES_PER_BLOCK - 1) >> BLOCK_SHIFT);
+      block < end;
+      block = this.nextBlock(block + 1)
+    ) {
+      if (this.populated[block] !== 0) continue;
+      this.tables[block] = 0;
+      this.tableCount--;
+      this.unuse(block);
+    }
+  }
+
+  /** Where the first block begins, from that of `page` on, that has a page table or a huge entry; endPage if it lies behind that. */
+  nextUsedBlock(page: number, endPage: number): number {
+    return Math.min(endPage, this.nextBlock(page >> BLOCK_SHIFT) * ENTRIES_PER_BLOCK);
+  }
+
   /** The first page behind the block of `page`. */
   blockEnd(page: number): number {
     return (page | (ENTRIES_PER_BLOCK - 1)) + 1;
@@ -61,10 +175,7 @@ export class PageTable {
 
   /** Tells that `count` entries of the block of `page` have been cleared in `entries` itself. */
   noteCleared(page: number, count: number): void {
-    if (count === 0) return;
-    const block = page >> BLOCK_SHIFT;
-    this.populated[block] -= count - 1;
-    this.shrink(block);
+    this.populated[page >> BLOCK_SHIFT] -= count;
   }
 
   /** Number of non-zero entries in [page, endPage). */
@@ -74,7 +185,7 @@ export class PageTable {
     return found;
   }
 
-  /** The first populated block at or after `block`, or BLOCK_COUNT. */
+  /** The first block with a page table or a huge entry at or after `block`, or BLOCK_COUNT. */
   private nextBlock(block: number): number {
     if (block >= BLOCK_COUNT) return BLOCK_COUNT;
     let word = block >> 5;
@@ -100,15 +211,20 @@ export class PageTable {
   }
 
   private grow(block: number): void {
-    if (this.populated[block]++ !== 0) return;
-    this.populatedBlocks++;
+    if (this.populated[block]++ !== 0 || this.tables[block] === 1) return;
+    this.tables[block] = 1;
+    this.tableCount++;
+    this.use(block);
+  }
+
+  private use(block: number): void {
+    this.usedBlocks++;
     this.blockBits[block >> 5] |= 1 << (block & 31);
     this.wordBits[block >> 10] |= 1 << ((block >> 5) & 31);
   }
 
-  private shrink(block: number): void {
-    if (--this.populated[block] !== 0) return;
-    this.populatedBlocks--;
+  private unuse(block: number): void {
+    this.usedBlocks--;
     const word = block >> 5;
     this.blockBits[word] &= ~(1 << (block & 31));
     if (this.blockBits[word] === 0) this.wordBits[word >> 5] &= ~(1 << (word & 31));
@@ -116,29 +232,42 @@ export class PageTable {
 
   /** @throws Error naming the broken invariant. */
   checkInvariants(): void {
-    let blocks = 0;
+    let used = 0;
+    let tables = 0;
     for (let block = 0; block < BLOCK_COUNT; block++) {
       const bit = (this.blockBits[block >> 5] >>> (block & 31)) & 1;
-      if ((this.populated[block] !== 0) !== (bit === 1)) {
-        throw new Error(`page table: block ${block} has ${this.populated[block]} entries but its bit is ${bit}`);
-      }
+      const isUsed = this.tables[block] === 1 || this.huge[block] !== HUGE_NONE;
+      if (isUsed !== (bit === 1))
+        throw new Error(`page table: block ${block} is${isUsed ? "" : " not"} in use but its bit is ${bit}`);
       if (bit === 0) continue;
-      blocks++;
-      let found = 0;
-      for (let page = block * ENTRIES_PER_BLOCK; page < (block + 1) * ENTRIES_PER_BLOCK; page++) {
-        if (this.entries[page] !== 0) found++;
-      }
-      if (found !== this.populated[block]) {
-        throw new Error(`page table: block ${block} holds ${found} entries but counts ${this.populated[block]}`);
-      }
+      used++;
+      if (this.huge[block] !== HUGE_ENTRY_WITHOUT_TABLE) tables++;
+      this.checkBlock(block);
     }
     for (let word = 0; word < this.blockBits.length; word++) {
       const bit = (this.wordBits[word >> 5] >>> (word & 31)) & 1;
       if ((this.blockBits[word] !== 0) !== (bit === 1))
         throw new Error(`page table: word ${word} disagrees with its bit ${bit}`);
     }
-    if (blocks !== this.populatedBlocks) {
-      throw new Error(`page table: ${blocks} populated blocks but the count is ${this.populatedBlocks}`);
+    if (used !== this.usedBlocks)
+      throw new Error(`page table: ${used} blocks are in use but the count is ${this.usedBlocks}`);
+    if (tables !== this.tableCount) throw new Error(`page table: ${tables} tables but the count is ${this.tableCount}`);
+  }
+
+  private checkBlock(block: number): void {
+    let found = 0;
+    const first = block * ENTRIES_PER_BLOCK;
+    for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) if (this.entries[page] !== 0) found++;
+    if (found !== this.populated[block])
+      throw new Error(`page table: block ${block} holds ${found} entries but counts ${this.populated[block]}`);
+    if (this.huge[block] === HUGE_NONE) return;
+    if (this.tables[block] === 1) throw new Error(`page table: block ${block} has a table and a huge entry`);
+    for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) {
+      const expected = (this.entries[first] + (page - first) * FRAME_STEP) | 0;
+      if (this.entries[page] !== expected)
+        throw new Error(
+          `page table: page ${page} has the entry ${this.entries[page]}, not ${expected} of its huge entry`,
+        );
     }
   }
 }

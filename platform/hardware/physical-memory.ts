@@ -97,6 +97,22 @@ export class PhysicalMemory {
     this.bankOf(frame).fill(byte, position, position + PAGE_SIZE);
   }
 
+  /** Sets every byte of `count` neighbouring frames of one bank. */
+  fillFrames(first: number, count: number, byte: number): void {
+    const position = this.positionOf(first);
+    this.bankOf(first).fill(byte, position, position + count * PAGE_SIZE);
+  }
+
+  /** Whether every byte of a frame is 0. */
+  isZero(frame: number): boolean {
+    const view = this.viewOf(frame);
+    const end = this.positionOf(frame) + PAGE_SIZE;
+    for (let position = end - PAGE_SIZE; position < end; position += 4) {
+      if (view.getInt32(position, true) !== 0) return false;
+    }
+    return true;
+  }
+
   /** Copies the bytes of a frame; tags and validity bits are copied by copyTags and copyValidity. */
   copyFrame(to: number, from: number): void {
     const source = this.positionOf(from);

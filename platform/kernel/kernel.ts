@@ -8,6 +8,8 @@ import type { AddressSpace, KernelServices } from "./mm/address-space.ts";
 import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
 import { type FileOperations, OpenFile } from "./mm/file.ts";
 import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./mm/frames.ts";
+import { HugeZeroPage } from "./mm/huge-clean.ts";
+import { type HugePageOptions, HugePageSettings } from "./mm/huge-settings.ts";
 import type { Inode } from "./mm/inode.ts";
 import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type OvercommitMode } from "./mm/overcommit.ts";
 import { Process, type ProcessOptions } from "./process.ts";
@@ -32,6 +34,8 @@ export interface KernelOptions {
   readonly seed?: number;
   /** Whose numbers and structures system calls by number have. Default "x86-64". */
   readonly syscalls?: Architecture;
+  /** Transparent huge pages: which areas may have them, and in which sizes. Default: 2 MiB, for areas with MADV_HUGEPAGE. */
+  readonly hugePages?: HugePageOptions;
   /** Whether processes may lock memory without limit (CAP_IPC_LOCK). Default false. */
   readonly ipcLock?: boolean;
   /**
@@ -47,6 +51,9 @@ export class Kernel implements KernelServices {
   readonly machine: Machine;
   readonly counters: Counters;
   readonly frames: FrameAllocator;
+  /** Settings of transparent huge pages; they may be changed while programs run. */
+  readonly hugePages: HugePageSettings;
+  readonly hugeZeroPage: HugeZeroPage;
   readonly processes = new Map<number, Process>();
   readonly maxMapCount: number;
   readonly fileMax: number;
@@ -70,6 +77,7 @@ export class Kernel implements KernelServices {
   private lastPid = 0;
   private lastInode = 0;
   private lastAnonVma = 0;
+  private lastSpaceId = 0;
 
   /** @throws RangeError for an option outside its range. */
   constructor(machine: Machine | MachineOptions = {}, options: KernelOptions = {}) {
@@ -98,6 +106,9 @@ export class Kernel implements KernelServices {
       throw new RangeError(`homeFrames: ${homeFrames} leaves none of ${this.machine.frameCount} frames to the kernel`);
     this.counters = this.machine.counters;
     this.frames = new FrameAllocator(this.machine, initialisation, homeFrames);
+    this.hugePages = new HugePageSettings(options.hugePages);
+    this.hugeZeroPage = new HugeZeroPage(this.frames);
+    this.frameHolders.push(() => this.hugeZeroPage.holder());
     this.architecture = syscalls;
     this.systemCalls = new SystemCallTable(syscalls);
     this.overcommit = overcommit;
@@ -178,6 +189,10 @@ export class Kernel implements KernelServices {
 
   nextInodeNumber(): number {
     return ++this.lastInode;
+  }
+
+  nextSpaceId(): number {
+    return ++this.lastSpaceId;
   }
 
   nextAnonVma(): number {

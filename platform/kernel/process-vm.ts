@@ -144,7 +144,7 @@ function copyVector(
         : NO_FRAME;
       if (frame < 0) break;
       kernel.frames.get(frame);
-      if (write) kernel.frames.dirty[frame] = 1;
+      if (write) kernel.frames.markDirty(frame);
       frames.push(frame);
     }
     const moved = copyFrames(thread, target, cursor, frames, address + done, length - done, write);

@@ -1,10 +1,18 @@
 // The `observe` step: what smaps, mincore, the page table and status say of the window, in the rows of the format.
 // It reads procfs's own text, so that the text is held against the recordings too; nothing here changes anything.
-import { PAGE_SIZE, PTE_ANON, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../../platform/hardware/layout.ts";
+import {
+  PAGE_SIZE,
+  PTE_ANON,
+  PTE_FRAME_SHIFT,
+  PTE_GUARD,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+} from "../../../platform/hardware/layout.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { encodeCharacters } from "../runs.ts";
 import type { Answer, VmaRow } from "../script.ts";
-import { type Participant, tableCount, WINDOW_BASE, WINDOW_BYTES, type World } from "../world.ts";
+import { type Participant, tableCount, WINDOW_BASE, type World } from "../world.ts";
+import { foliosOf } from "./folios.ts";
 import { residency, statusKib } from "./operations-mapping.ts";
 
 const KIB_PER_PAGE = PAGE_SIZE / 1024;
@@ -13,12 +21,13 @@ const PM_MMAP_EXCLUSIVE = 1n << 56n;
 
 export function observe(world: World, participant: Participant): Answer {
   const { process } = participant;
-  const areas = areasOf(process);
+  const areas = areasOf(process, world.windowBytes);
   const { counters } = world.kernel;
   return {
     vmas: areas.map((area) => rowOf(world, process, area)),
     pages: pictureOf(areas, (start, end) => pageKinds(process, start, end)),
     mincore: pictureOf(areas, (start, end) => residency(process.mincore(start, end - start))),
+    folios: foliosOf(process, world.windowBytes),
     lck: statusKib(process, "VmLck") / KIB_PER_PAGE,
     pt: participant.number === 0 ? tableCount(process) - world.startingTables : -1,
     init: [
@@ -42,7 +51,7 @@ interface Area {
 const headLine = /^([0-9a-f]+)-([0-9a-f]+) ([r-][w-][x-][sp]) ([0-9a-f]+) [0-9a-f]+:[0-9a-f]+ \d+ /;
 
 /** The areas of smaps inside the window. */
-function areasOf(process: Process): Area[] {
+function areasOf(process: Process, windowBytes: number): Area[] {
   const areas: (Area & { kib: Map<string, number>; vmFlags: string })[] = [];
   for (const line of process.procfs("smaps").split("\n")) {
     const head = headLine.exec(line);
@@ -59,12 +68,12 @@ function areasOf(process: Process): Area[] {
       continue;
     }
     const area = areas.at(-1);
-    const [, name, kib] = /^(\w+): +(\d+) kB$/.exec(line) ?? [];
+    const [, name, kib] = /^(\w+): +(\d+)(?: kB)?$/.exec(line) ?? [];
     if (area === undefined) continue;
     if (name !== undefined) area.kib.set(name, Number(kib));
     else if (line.startsWith("VmFlags:")) area.vmFlags = line.slice("VmFlags:".length).trim();
   }
-  return areas.filter(({ start }) => start >= WINDOW_BASE && start < WINDOW_BASE + WINDOW_BYTES);
+  return areas.filter(({ start }) => start >= WINDOW_BASE && start < WINDOW_BASE + windowBytes);
 }
 
 function rowOf(world: World, { addressSpace: { vmas } }: Process, area: Area): VmaRow {
@@ -89,6 +98,9 @@ function rowOf(world: World, { addressSpace: { vmas } }: Process, area: Area): V
     pages("Anonymous"),
     kib("Locked"),
     area.vmFlags,
+    pages("AnonHugePages"),
+    pages("ShmemPmdMapped"),
+    kib("THPeligible"),
   ];
 }
 
@@ -103,9 +115,13 @@ function pictureOf(areas: readonly Area[], draw: (start: number, end: number) =>
   return encodeCharacters(picture);
 }
 
+/** A private page, and one of a file; small letters if it is mapped more than once. */
+const letters = { small: ["A", "F"], folio: ["L", "M"], huge: ["H", "S"] } as const;
+
 /** One character a page: what the page table holds there. */
 function pageKinds(process: Process, start: number, end: number): string {
-  const { entries } = process.addressSpace.pageTable;
+  const { pageTable, kernel } = process.addressSpace;
+  const { entries } = pageTable;
   const pagemap = process.pagemap(start, end - start);
   let kinds = "";
   for (const [index, word] of pagemap.entries()) {
@@ -113,9 +129,16 @@ function pageKinds(process: Process, start: number, end: number): string {
     const once = (word & PM_MMAP_EXCLUSIVE) !== 0n;
     if ((entry & PTE_GUARD) !== 0) kinds += "G";
     else if ((entry & PTE_PRESENT) === 0) kinds += ".";
-    else if ((entry & PTE_SPECIAL) !== 0) kinds += "z";
-    else if ((entry & PTE_ANON) !== 0) kinds += once ? "A" : "a";
-    else kinds += once ? "F" : "f";
+    else {
+      const isHuge = pageTable.isHuge(start / PAGE_SIZE + index);
+      const inFolio = kernel.frames.isInFolio(entry >>> PTE_FRAME_SHIFT);
+      const size = isHuge ? "huge" : inFolio ? "folio" : "small";
+      if ((entry & PTE_SPECIAL) !== 0) kinds += isHuge ? "Z" : "z";
+      else {
+        const letter = letters[size][(entry & PTE_ANON) !== 0 ? 0 : 1];
+        kinds += once ? letter : letter.toLowerCase();
+      }
+    }
   }
   return kinds;
 }

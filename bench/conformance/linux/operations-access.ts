@@ -53,7 +53,8 @@ export function dump(world: World, { process }: Participant, step: Step): Answer
   return { runs };
 }
 
-function refusalOf(access: () => number): number | undefined {
+/** The code with which a load is refused, or undefined. */
+export function refusalOf(access: () => number): number | undefined {
   try {
     access();
   } catch (error) {

@@ -6,7 +6,9 @@ import { F_GETFD } from "../../../platform/kernel/file-calls.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { encodeCharacters } from "../runs.ts";
 import { type Answer, numberOf, ScriptError, type Step } from "../script.ts";
-import { type Participant, WINDOW_BASE, WINDOW_BYTES, type World } from "../world.ts";
+import { type Participant, WINDOW_BASE, type World } from "../world.ts";
+
+const HUGE_BYTES = 2 ** 21;
 
 export function mmap(world: World, participant: Participant, step: Step): Answer {
   const length = numberOf(step, "len");
@@ -50,11 +52,12 @@ function place(
   chosenByScript: boolean,
 ): Answer {
   const offset = address - WINDOW_BASE;
-  const outside = offset < 0 || offset >= WINDOW_BYTES;
+  const outside = offset < 0 || offset >= world.windowBytes;
   const elsewhere = outside && (!chosenByScript || step.want.ret === "elsewhere");
   if (typeof step.keep === "string") world.kept.keep(step.keep, address);
   else if (elsewhere) process.munmap(address, length);
-  return { ret: elsewhere ? "elsewhere" : offset };
+  if (!elsewhere) return { ret: offset };
+  return { ret: "elsewhere", aligned: length % HUGE_BYTES === 0 ? address % HUGE_BYTES === 0 : undefined };
 }
 
 export function munmap(world: World, { process }: Participant, step: Step): Answer {

@@ -1,6 +1,10 @@
 // Options of prctl(2) and the bits of the tagged address control word, by their own names and values (linux/prctl.h).
 // Nothing but numbers; what they do is ../prctl.ts and ../tagged-address.ts.
 
+export const PR_SET_THP_DISABLE = 41;
+export const PR_GET_THP_DISABLE = 42;
+/** Flag of PR_SET_THP_DISABLE: areas with MADV_HUGEPAGE may still have huge pages (since 6.18). */
+export const PR_THP_DISABLE_EXCEPT_ADVISED = 2;
 export const PR_SET_TAGGED_ADDR_CTRL = 55;
 export const PR_GET_TAGGED_ADDR_CTRL = 56;
 

@@ -10,7 +10,8 @@ import { SystemError } from "../abi/errors.ts";
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import type { FileOperations, OpenFile } from "./file.ts";
-import type { CleanPage, FrameAllocator } from "./frames.ts";
+import type { CleanPage, FrameAllocator, HugeCleanPage } from "./frames.ts";
+import type { HugePageSettings, ThpDisable } from "./huge-settings.ts";
 import type { Inode } from "./inode.ts";
 import type { OvercommitMode } from "./overcommit.ts";
 import { isDataMapping, VM_LOCKED } from "./vm-flags.ts";
@@ -51,6 +52,9 @@ export interface KernelServices {
   openFile(operations: FileOperations, inode: Inode | null, flags: number, syscall?: string): OpenFile;
   nextInodeNumber(): number;
   nextAnonVma(): number;
+  nextSpaceId(): number;
+  readonly hugePages: HugePageSettings;
+  readonly hugeZeroPage: HugeCleanPage;
 }
 
 /** Whom a fault is counted to: the process that runs, not always the one whose memory it is. */
@@ -87,6 +91,8 @@ export interface HomeKeeper {
  */
 export class AddressSpace {
   readonly kernel: KernelServices;
+  /** By this large folios tell who maps them (mm_id); never 0. */
+  readonly id: number;
   pageTable: PageTable;
   readonly vmas = new VmaTable();
   readonly limits: ResourceLimits;
@@ -118,11 +124,14 @@ export class AddressSpace {
   homes: HomeKeeper | null = null;
   /** Called when everything was unmapped: at exit, and at execve. They make no system calls. */
   readonly endObservers = new Set<() => void>();
+  /** What prctl(PR_SET_THP_DISABLE) asked for. */
+  thpDisable: ThpDisable = "no";
   startBrk = 0;
   brk = 0;
 
   constructor(kernel: KernelServices, limits: ResourceLimits, cgroup: MemoryCgroup | null) {
     this.kernel = kernel;
+    this.id = kernel.nextSpaceId();
     this.limits = limits;
     this.cgroup = cgroup;
     this.pageTable = kernel.machine.takePageTable();

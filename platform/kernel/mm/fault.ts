@@ -2,7 +2,6 @@
 // Every area has a clean page, zero page or other, so reference pages need no case of their own. Signals are raised by thread.ts.
 import {
   ACCESS_STORE,
-  PAGE_SIZE,
   PTE_ANON,
   PTE_CHECKED,
   PTE_CLEAN,
@@ -17,8 +16,10 @@ import {
 } from "../../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
 import type { AddressSpace, FaultAccount } from "./address-space.ts";
-import { NO_FRAME, zeroPage } from "./frames.ts";
-import { installEntry, makeEntry, permissionBits } from "./pte.ts";
+import { NO_FRAME } from "./frames.ts";
+import { blockStart, splitHuge } from "./huge-entries.ts";
+import { folioFault, hugeFault, storeToHuge, takeOverHuge } from "./huge-fault.ts";
+import { countTaggedZeroing, installEntry, makeEntry, permissionBits } from "./pte.ts";
 import { growStack } from "./stack.ts";
 import { VM_ACCESS_FLAGS, VM_LOCKED, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
 import { prepareAnonVma } from "./vma-merge.ts";
@@ -70,13 +71,14 @@ export function faultIn(
   if ((entry & PTE_PRESENT) !== 0) {
     if (access === ACCESS_STORE && (entry & PTE_DBM) !== 0) {
       // What a processor with a dirty bit does by itself: no fault that anybody counts.
-      space.pageTable.entries[page] = (entry & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE;
+      makeDirty(space, page, entry);
       return FAULT_DONE;
     }
     result = access === ACCESS_STORE ? writeProtectFault(space, id, page, entry) : spuriousFault(space);
   } else if (space.vmas.anonymous[id] === 1) {
     const supplied = (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0 && space.kernel.missingPage?.(space, page) === true;
     if (supplied) result = suppliedFault(space, page, access);
+    else if (space.pageTable.isUntouched(page) && hugeFault(space, id, page, access)) result = FAULT_DONE;
     else if (access === ACCESS_STORE) result = anonymousWriteFault(space, id, page);
     else result = cleanReadFault(space, id, page);
   } else {
@@ -87,6 +89,18 @@ export function faultIn(
     space.kernel.counters.minorFaults++;
   }
   return result;
+}
+
+/** The first store to a clean page that permits stores. */
+function makeDirty(space: AddressSpace, page: number, entry: number): void {
+  const { pageTable } = space;
+  const dirty = (entry & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE;
+  if (!pageTable.isHuge(page)) {
+    pageTable.entries[page] = dirty;
+    return;
+  }
+  const start = blockStart(page);
+  pageTable.setHuge(start, (pageTable.entries[start] & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE);
 }
 
 /** A userfaultfd's handler supplied the page, and may have changed the areas: the access is tried again. */
@@ -115,10 +129,11 @@ function cleanReadFault(space: AddressSpace, id: number, page: number): FaultRes
 function anonymousWriteFault(space: AddressSpace, id: number, page: number): FaultResult {
   const { vmas, kernel } = space;
   const { frames } = kernel;
+  if (kernel.hugePages.hasFolioSizes && folioFault(space, id, page)) return FAULT_DONE;
   const frame = frames.allocate(vmas.cleanPages[id], space.cgroup, page);
   if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
   const flags = vmas.flags[id];
-  if ((flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
+  if ((flags & VM_MTE) !== 0) countTaggedZeroing(space, id, 1);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   // makeEntry() and installEntry() for this one kind, the commonest: V8 would not inline all that into the fault.
   let entry = (frame << PTE_FRAME_SHIFT) | PTE_PRESENT | PTE_ANON | permissionBits(flags, true);
@@ -134,8 +149,9 @@ function anonymousWriteFault(space: AddressSpace, id: number, page: number): Fau
 }
 
 /** A store to a present page without write permission: copy it, or take it over if nobody else has it (do_wp_page). */
-function writeProtectFault(space: AddressSpace, id: number, page: number, entry: number): FaultResult {
-  if ((entry & PTE_WRITE) !== 0) return spuriousFault(space);
+function writeProtectFault(space: AddressSpace, id: number, page: number, presentEntry: number): FaultResult {
+  if ((presentEntry & PTE_WRITE) !== 0) return spuriousFault(space);
+  let entry = presentEntry;
   const { vmas, kernel } = space;
   const { frames } = kernel;
   const flags = vmas.flags[id];
@@ -144,8 +160,12 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, entry:
     space.pageTable.entries[page] = entry | PTE_READ | PTE_WRITE;
     return FAULT_DONE;
   }
+  if (space.pageTable.isHuge(page)) {
+    if (storeToHuge(space, id, page)) return FAULT_DONE;
+    entry = space.pageTable.entries[page];
+  }
   const frame = entry >>> PTE_FRAME_SHIFT;
-  if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.references[frame] === 1)) {
+  if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.canReuse(frame))) {
     frames.exclusive[frame] = 1;
     kernel.counters.reuseFaults++;
     space.pageTable.entries[page] = (entry & ~PTE_CLEAN) | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
@@ -156,25 +176,18 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, entry:
     ? frames.allocate(vmas.cleanPages[id], space.cgroup, page)
     : frames.allocateCopy(frame, space.cgroup);
   if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
-  if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id);
+  if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id, 1);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   if (!special) {
     if ((flags & VM_LOCKED) !== 0 && (entry & PTE_ANON) !== 0) frames.noteUnlocked(frame);
     // The page that the program loses here is counted out before its copy is counted in.
-    frames.mapCounts[frame]--;
     if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
     else space.rssFile--;
-    frames.put(frame);
+    frames.unmap(frame, space.id);
   }
   frames.exclusive[copy] = 1;
   installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true) | (entry & PTE_MTE));
   return FAULT_DONE;
-}
-
-/** Memory with tags is zeroed by DC GZVA, tags in the same pass (__GFP_ZEROTAGS, mte_zero_clear_page_tags). */
-function countTaggedZeroing(space: AddressSpace, id: number): void {
-  const { machine, counters } = space.kernel;
-  if (space.vmas.cleanPages[id] === zeroPage) counters.gzvaBlocks += PAGE_SIZE / machine.gzvaBlockBytes;
 }
 
 /**
@@ -182,25 +195,41 @@ function countTaggedZeroing(space: AddressSpace, id: number): void {
  * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is clean.
  */
 export function unsharePage(space: AddressSpace, charged: FaultAccount, id: number, page: number): FaultResult {
-  const { frames, counters } = space.kernel;
-  const entry = space.pageTable.entries[page];
-  const frame = entry >>> PTE_FRAME_SHIFT;
-  if (frames.isLastReference(frame)) {
-    frames.exclusive[frame] = 1;
-    counters.reuseFaults++;
-  } else {
-    const copy = frames.allocateCopy(frame, space.cgroup);
-    if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
-    frames.mapCounts[frame]--;
-    space.rssAnonymous--;
-    frames.put(frame);
-    frames.exclusive[copy] = 1;
-    const kept = (entry & PTE_MTE) | PTE_CLEAN;
-    installEntry(space, page, makeEntry(space, copy, space.vmas.flags[id], PTE_ANON, false) | kept);
-  }
+  const { counters } = space.kernel;
+  const result = isHugeUnshared(space, page) ? FAULT_DONE : unshareSmallPage(space, id, page);
+  if (result !== FAULT_DONE) return result;
   counters.writeProtectFaults++;
   counters.minorFaults++;
   charged.minorFaults++;
+  return FAULT_DONE;
+}
+
+/** Whether a huge entry maps the page and is its folio's only user; any other huge entry is split. */
+function isHugeUnshared(space: AddressSpace, page: number): boolean {
+  if (!space.pageTable.isHuge(page)) return false;
+  const start = blockStart(page);
+  if (takeOverHuge(space, space.pageTable.entries[start] >>> PTE_FRAME_SHIFT)) return true;
+  splitHuge(space, start);
+  return false;
+}
+
+function unshareSmallPage(space: AddressSpace, id: number, page: number): FaultResult {
+  const { frames, counters } = space.kernel;
+  const entry = space.pageTable.entries[page];
+  const frame = entry >>> PTE_FRAME_SHIFT;
+  if (frames.exclusive[frame] === 1) return FAULT_DONE;
+  if (frames.isLastReference(frame)) {
+    frames.exclusive[frame] = 1;
+    counters.reuseFaults++;
+    return FAULT_DONE;
+  }
+  const copy = frames.allocateCopy(frame, space.cgroup);
+  if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  space.rssAnonymous--;
+  frames.unmap(frame, space.id);
+  frames.exclusive[copy] = 1;
+  const kept = (entry & PTE_MTE) | PTE_CLEAN;
+  installEntry(space, page, makeEntry(space, copy, space.vmas.flags[id], PTE_ANON, false) | kept);
   return FAULT_DONE;
 }
 

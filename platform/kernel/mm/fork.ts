@@ -14,6 +14,7 @@ import { ResourceLimits } from "../abi/rlimit.ts";
 import { AddressSpace } from "./address-space.ts";
 import { exitMmap } from "./exit-mmap.ts";
 import { NO_FRAME } from "./frames.ts";
+import { copyHuge } from "./huge-entries.ts";
 import { installEntry, makeEntry } from "./pte.ts";
 import {
   isCowMapping,
@@ -35,6 +36,7 @@ export function forkAddressSpace(parent: AddressSpace): AddressSpace {
   const child = new AddressSpace(parent.kernel, new ResourceLimits(parent.limits), parent.cgroup);
   child.startBrk = parent.startBrk;
   child.brk = parent.brk;
+  child.thpDisable = parent.thpDisable;
   try {
     const { vmas } = parent;
     for (let index = 0; index < vmas.count; index++) {
@@ -82,6 +84,19 @@ function forkArea(parent: AddressSpace, child: AddressSpace, id: number): void {
 
 function copyEntries(parent: AddressSpace, child: AddressSpace, start: number, end: number, flags: number): void {
   const { pageTable } = parent;
+  for (let block = pageTable.nextUsedBlock(start, end); block < end; ) {
+    const isCopied = pageTable.isHuge(block) && isCowMapping(flags) && copyHuge(parent, child, block);
+    if (!isCopied) {
+      // An empty page table is copied as well (copy_pte_range).
+      child.pageTable.makeTable(block);
+      copyBlock(parent, child, Math.max(start, block), Math.min(end, pageTable.blockEnd(block)), flags);
+    }
+    block = pageTable.nextUsedBlock(pageTable.blockEnd(block), end);
+  }
+}
+
+function copyBlock(parent: AddressSpace, child: AddressSpace, start: number, end: number, flags: number): void {
+  const { pageTable } = parent;
   const cow = isCowMapping(flags);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entries[page];
@@ -108,7 +123,7 @@ function copyEntry(
     installEntry(child, page, entry);
     return;
   }
-  if ((entry & PTE_ANON) !== 0 && frames.pins[frame] > 0) {
+  if ((entry & PTE_ANON) !== 0 && frames.pins[frames.headOf(frame)] > 0) {
     // Somebody outside holds the parent's page: it must stay the parent's, so the child's copy is made now (copy_present_page).
     const copy = frames.allocateCopy(frame, child.cgroup);
     if (copy === NO_FRAME) throw new SystemError("ENOMEM", "fork", "no frame for a pinned page");

@@ -1,10 +1,12 @@
-// The page allocator: which frames are free, how often each is used, who pays, and how a frame is initialised when it leaves (R8).
-// Page tables, areas and faults are elsewhere. Frame 0 is the zero page and never leaves.
+// The page allocator: who pays for each frame, and how it is initialised when it leaves (R8). Which frames are free is
+// free-frames.ts, how often each is used frame-counts.ts. Frame 0 is the zero page and never leaves.
 import type { Counters } from "../../hardware/counters.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
+import { FrameCounts } from "./frame-counts.ts";
+import { FreeFrames, IN_FOLIO, NONE_FREE } from "./free-frames.ts";
 
 /**
  * How frames are initialised (R8). `nozero`: those that will be filled leave uninitialised (v4's __GFP_NOZERO).
@@ -19,6 +21,18 @@ export interface CleanPage {
   readonly frame: number;
   /** Makes `frame` equal to the clean page, data and tags, by the cheapest way there is, and counts it. */
   initialise(ram: PhysicalMemory, counters: Counters, frame: number): void;
+  /** The same for `count` neighbouring frames of a large folio, in one pass over them. */
+  initialiseFrames?(ram: PhysicalMemory, counters: Counters, first: number, count: number): void;
+  /** How areas with this clean page take part in huge pages; without it they do not. The zero page's is the kernel's. */
+  readonly huge?: HugeCleanPage;
+}
+
+/** A clean page of 2 MiB, and what a store to it makes. */
+export interface HugeCleanPage {
+  /** The first of HUGE_FRAMES frames that all equal the clean page, made at the first use; NO_FRAME if they could not be had. */
+  frame(): number;
+  /** Whether the first store to a block makes a huge page, or a small one. */
+  readonly stores: "huge" | "small";
 }
 
 /** The frame that every zero page of every process is. */
@@ -34,79 +48,67 @@ export const zeroPage: CleanPage = {
     counters.framesZeroed++;
     counters.bytesZeroed += PAGE_SIZE;
   },
+  initialiseFrames(ram, counters, first, count) {
+    ram.fillFrames(first, count, 0);
+    for (let frame = first; frame < first + count; frame++) {
+      ram.fillTags(frame, 0);
+      ram.fillValidity(frame, 0);
+    }
+    counters.framesZeroed += count;
+    counters.bytesZeroed += count * PAGE_SIZE;
+  },
 };
+
+/** No frame could be had; where a page is meant: any frame will do. */
+export const NO_FRAME = NONE_FREE;
 
 /** Frames of the first bank of RAM (physical-memory.ts), the one that fast accesses go to. */
 const FIRST_BANK_FRAMES = 2 ** 20;
 
-/** No frame could be had; where a page is meant: any frame will do. */
-export const NO_FRAME = -1;
-
 /**
- * Invariants: a frame is free exactly if its reference count is 0 and it lies on the free stack, at or beyond
- * `firstUnused`, or below `homeFrames`; `freeFrames` counts all of them; the charges of each cgroup equal the frames that
- * carry its id.
+ * Invariants: `freeFrames` is what free-frames.ts finds, and the frames below `homeFrames` that are not used; a frame of a large
+ * folio has the count IN_FOLIO, and its folio has the counts (folios.ts); the charges of each cgroup equal the frames, and those
+ * of the folios, that carry its id.
  *
  * With `homeFrames` (of a kernel for one process whose memory something else than a page table reads, such as a WebAssembly
  * module), page n of the process has frame n and no other. Its bytes are kept by the address space's HomeKeeper, so taking it
  * counts the initialisation but leaves them alone.
  */
-export class FrameAllocator {
+export class FrameAllocator extends FrameCounts {
   readonly ram: PhysicalMemory;
   readonly counters: Counters;
   readonly policy: InitialisationPolicy;
-  readonly frameCount: number;
   /** Accesses to frames from this one on take the checked path: those beyond the first bank of RAM, or all with validity bits. */
   readonly firstChecked: number;
-  /** References to a frame: one for each page-table entry, page-cache slot, pin and reference page. */
-  readonly references: Int32Array;
-  /** Page-table entries that map a frame (special ones excluded): Linux's _mapcount + 1. */
-  readonly mapCounts: Int32Array;
-  /** Pins by get_user_pages that may be written through for long (FOLL_PIN). */
-  readonly pins: Int32Array;
-  /** 1: an anonymous page that only one process can have mapped (PageAnonExclusive). */
-  readonly exclusive: Uint8Array;
-  /** 1: an anonymous page that the kernel itself has written to, whatever its entries say (PG_dirty). */
-  readonly dirty: Uint8Array;
-  /** Drain in which a frame was last put into the batch below; it counts while no other drain has come. */
-  private readonly unlockedIn: Int32Array;
-  private drains = 1;
   private readonly cgroupIds: Uint16Array;
   readonly cgroups: MemoryCgroup[] = [];
 
-  /** Freed frames, the latest on top, so that the host's cache is warm; and the frames that nobody had yet. */
-  private readonly freeStack: Int32Array;
-  private freeTop = 0;
-  private firstUnused: number;
+  private readonly free: FreeFrames;
+  private usedFrames = 1;
   private failureCountdown = -1;
   /** Frames from 0 to here belong to the page of the same number; 0: there are no such frames. */
   readonly homeFrames: number;
   private usedHomes = 0;
   /** The frame that never leaves: the zero page, or where the initialisation of frames at home is done and counted. */
   readonly reservedFrame: number;
+  /** Asked for frames when none is left, or none for `cgroup`: answers whether it gave any back. */
+  reclaim: ((cgroup: MemoryCgroup | null) => boolean) | null = null;
 
   constructor(machine: Machine, policy: InitialisationPolicy, homeFrames = 0) {
+    super(machine.frameCount);
     this.ram = machine.ram;
     this.counters = machine.counters;
     this.policy = policy;
-    this.frameCount = machine.frameCount;
     this.firstChecked = machine.shadow ? 0 : FIRST_BANK_FRAMES;
-    this.references = new Int32Array(this.frameCount);
-    this.mapCounts = new Int32Array(this.frameCount);
-    this.pins = new Int32Array(this.frameCount);
-    this.exclusive = new Uint8Array(this.frameCount);
-    this.dirty = new Uint8Array(this.frameCount);
-    this.unlockedIn = new Int32Array(this.frameCount);
     this.cgroupIds = new Uint16Array(this.frameCount);
-    this.freeStack = new Int32Array(this.frameCount);
     this.homeFrames = homeFrames;
     this.reservedFrame = homeFrames === 0 ? ZERO_FRAME : homeFrames;
-    this.firstUnused = this.reservedFrame + 1;
     this.references[this.reservedFrame] = 1;
+    this.free = new FreeFrames(this.frameCount, this.references, this.reservedFrame + 1);
   }
 
   get freeFrames(): number {
-    return this.freeTop + this.frameCount - this.firstUnused + this.homeFrames - this.usedHomes;
+    return this.frameCount - this.usedFrames;
   }
 
   /** Makes the n-th allocation from now fail (1: the next one), once; −1: none. */
@@ -147,40 +149,17 @@ export class FrameAllocator {
     const frame = this.take(cgroup);
     if (frame === NO_FRAME) return NO_FRAME;
     if (this.policy === "double") zeroPage.initialise(this.ram, this.counters, frame);
+    this.copyInto(frame, source);
+    return frame;
+  }
+
+  /** Gives a frame the data, tags and validity of another. */
+  copyInto(frame: number, source: number): void {
     this.ram.copyFrame(frame, source);
     this.ram.copyTags(frame, source);
     this.ram.copyValidity(frame, source);
     this.counters.framesCopied++;
     this.counters.bytesCopied += PAGE_SIZE;
-    return frame;
-  }
-
-  /** Takes one reference more. */
-  get(frame: number): void {
-    this.references[frame]++;
-  }
-
-  /** Gives a reference back; the last one frees the frame and uncharges it. */
-  put(frame: number): void {
-    if (--this.references[frame] === 0) this.release(frame);
-  }
-
-  /**
-   * A locked area has let go of a page by copying it: the kernel keeps a reference of its own until it drains its batch of
-   * such pages (munlock_folio), and so long the page does not count as the last owner's alone.
-   */
-  noteUnlocked(frame: number): void {
-    this.unlockedIn[frame] = this.drains;
-  }
-
-  /** Whether only one reference is left, the batch's included. */
-  isLastReference(frame: number): boolean {
-    return this.references[frame] === 1 && this.unlockedIn[frame] !== this.drains;
-  }
-
-  /** What calls that look at the lists of pages do first (lru_add_drain). */
-  drainBatches(): void {
-    this.drains++;
   }
 
   private take(cgroup: MemoryCgroup | null, home = NO_FRAME): number {
@@ -188,18 +167,20 @@ export class FrameAllocator {
       this.failureCountdown = -1;
       return NO_FRAME;
     }
-    if (cgroup !== null && (cgroup.chargedFrames + 1) * PAGE_SIZE > cgroup.limitBytes) {
-      cgroup.failures++;
+    if (cgroup !== null && (cgroup.chargedFrames + 1) * PAGE_SIZE > cgroup.limitBytes && !this.makeRoom(cgroup, 1)) {
       return NO_FRAME;
     }
-    let frame: number;
-    if (home !== NO_FRAME) {
-      frame = home;
-      this.usedHomes++;
-    } else if (this.freeTop > 0) frame = this.freeStack[--this.freeTop];
-    else if (this.firstUnused < this.frameCount) frame = this.firstUnused++;
-    else return NO_FRAME;
+    let frame = home;
+    if (home !== NO_FRAME) this.usedHomes++;
+    else {
+      frame = this.free.pop();
+      if (frame === NO_FRAME) {
+        if (this.reclaim?.(null) !== true) return NO_FRAME;
+        frame = this.free.pop();
+      }
+    }
     this.references[frame] = 1;
+    this.usedFrames++;
     if (cgroup !== null) {
       this.cgroupIds[frame] = cgroup.id + 1;
       if (++cgroup.chargedFrames > cgroup.peakFrames) cgroup.peakFrames = cgroup.chargedFrames;
@@ -208,7 +189,19 @@ export class FrameAllocator {
     return frame;
   }
 
-  private release(frame: number): void {
+  /** Whether `frames` more fit the cgroup's limit, once what can be given back is; counts the failure if not. */
+  private makeRoom(cgroup: MemoryCgroup, frames: number): boolean {
+    const fits = () => (cgroup.chargedFrames + frames) * PAGE_SIZE <= cgroup.limitBytes;
+    if (fits()) return true;
+    cgroup.failures++;
+    return this.reclaim?.(cgroup) === true && fits();
+  }
+
+  protected release(frame: number): void {
+    if (this.references[frame] < 0) {
+      this.putInFolio(frame);
+      return;
+    }
     const owner = this.cgroupIds[frame];
     if (owner !== 0) {
       this.cgroups[owner - 1].chargedFrames--;
@@ -217,81 +210,97 @@ export class FrameAllocator {
     this.exclusive[frame] = 0;
     this.dirty[frame] = 0;
     this.unlockedIn[frame] = 0;
+    this.usedFrames--;
     if (frame < this.homeFrames) this.usedHomes--;
-    else this.freeStack[this.freeTop++] = frame;
+    else this.free.push(frame);
     this.counters.framesFreed++;
   }
 
   /**
-   * A block of 2^order neighbouring frames, aligned to its size, each zeroed and with one reference: what huge pages and
-   * devices need. Cost: the free frames, since single frames are what the allocator is made for.
-   * @returns the first frame, or NO_FRAME. @throws RangeError for an order outside 0 to 10 (Linux MAX_PAGE_ORDER).
+   * A large folio of 2^order frames (order 1 to 9) with the content of `clean`, or with none (null: the caller fills it), charged
+   * to `cgroup`, with one reference at its first frame. @returns that frame, or NO_FRAME: nothing is reclaimed for it, a smaller
+   * one will do (GFP_TRANSHUGE_LIGHT). Cost: what is written.
    */
-  allocateBlock(order: number, cgroup: MemoryCgroup | null): number {
-    if (!Number.isInteger(order) || order < 0 || order > 10)
-      throw new RangeError(`order ${order} is not a whole number from 0 to 10`);
-    const size = 1 << order;
-    if (cgroup !== null && (cgroup.chargedFrames + size) * PAGE_SIZE > cgroup.limitBytes) {
-      cgroup.failures++;
+  allocateFolio(order: number, clean: CleanPage | null, cgroup: MemoryCgroup | null): number {
+    if (this.failureCountdown >= 0 && --this.failureCountdown === 0) {
+      this.failureCountdown = -1;
       return NO_FRAME;
     }
-    const first = this.findBlock(size);
-    if (first === NO_FRAME) return NO_FRAME;
-    while (this.firstUnused < first + size) this.freeStack[this.freeTop++] = this.firstUnused++;
-    this.takeOutOfStack(first, size);
-    for (let frame = first; frame < first + size; frame++) {
-      // Each frame goes through take() by way of the stack's top, so that counts and charges are made in one place.
-      this.freeStack[this.freeTop++] = frame;
-      if (this.take(cgroup) === NO_FRAME) {
-        this.freeTop--;
-        this.giveBackBlock(first, frame, size);
-        return NO_FRAME;
-      }
-      zeroPage.initialise(this.ram, this.counters, frame);
+    const size = 1 << order;
+    if (cgroup !== null && !this.makeRoom(cgroup, size)) return NO_FRAME;
+    const head = this.free.takeBlock(order);
+    if (head === NO_FRAME) return NO_FRAME;
+    this.folios.create(head, order);
+    this.usedFrames += size;
+    if (cgroup !== null) {
+      this.cgroupIds[head] = cgroup.id + 1;
+      cgroup.chargedFrames += size;
+      if (cgroup.chargedFrames > cgroup.peakFrames) cgroup.peakFrames = cgroup.chargedFrames;
     }
-    return first;
+    this.counters.framesAllocated += size;
+    if (clean !== null) this.initialise(head, size, clean);
+    return head;
   }
 
-  /** Undoes a block whose frame `failed` could not be had: those before it are freed, the rest return to the stack. */
-  private giveBackBlock(first: number, failed: number, size: number): void {
-    for (let frame = first; frame < failed; frame++) this.put(frame);
-    for (let frame = failed; frame < first + size; frame++) this.freeStack[this.freeTop++] = frame;
+  private initialise(head: number, size: number, clean: CleanPage): void {
+    if (this.policy === "double" && clean !== zeroPage) initialiseFrames(zeroPage, this.ram, this.counters, head, size);
+    initialiseFrames(clean, this.ram, this.counters, head, size);
   }
 
-  private findBlock(size: number): number {
-    for (let first = 0; first + size <= this.frameCount; first += size) {
-      let free = 0;
-      while (free < size && this.references[first + free] === 0) free++;
-      if (free === size) return first;
+  private putInFolio(frame: number): void {
+    this.references[frame] = IN_FOLIO;
+    const { folios } = this;
+    const head = folios.headOf(frame);
+    if (--folios.references[head] > 0) return;
+    const size = folios.sizeOf(head);
+    const order = folios.order[head];
+    const owner = this.cgroupIds[head];
+    if (owner !== 0) {
+      this.cgroups[owner - 1].chargedFrames -= size;
+      this.cgroupIds[head] = 0;
     }
-    return NO_FRAME;
+    this.exclusive.fill(0, head, head + size);
+    this.dirty[head] = 0;
+    folios.forget(head);
+    this.usedFrames -= size;
+    this.counters.framesFreed += size;
+    this.free.giveBlock(head, order);
   }
 
-  private takeOutOfStack(first: number, size: number): void {
-    let kept = 0;
-    for (let i = 0; i < this.freeTop; i++) {
-      const frame = this.freeStack[i];
-      if (frame < first || frame >= first + size) this.freeStack[kept++] = frame;
+  /**
+   * Makes single frames of a folio that no huge entry maps: mapped ones keep their references, the others are freed
+   * (split_folio). @returns whether it was possible: not if anything but page-table entries holds it.
+   */
+  splitFolio(head: number): boolean {
+    const { folios } = this;
+    if (folios.entire[head] !== 0 || !this.canSplit(head)) return false;
+    const size = folios.sizeOf(head);
+    const owner = this.cgroupIds[head];
+    const wasDirty = this.dirty[head];
+    // No space maps any part of the folio from now on: its counts must be as for a new one.
+    folios.dissolve(head);
+    this.counters.folioSplits++;
+    for (let frame = head; frame < head + size; frame++) {
+      this.cgroupIds[frame] = owner;
+      this.dirty[frame] = wasDirty;
+      this.references[frame] = this.mapCounts[frame];
+      if (this.references[frame] === 0) this.release(frame);
     }
-    this.freeTop = kept;
+    return true;
   }
 
   /** @throws Error naming the broken invariant. */
   checkInvariants(): void {
     const charges = new Int32Array(this.cgroups.length);
-    let used = 0;
-    for (let frame = 0; frame < this.firstUnused; frame++) {
-      if (this.references[frame] < 0) throw new Error(`frame ${frame} has reference count ${this.references[frame]}`);
-      if (this.references[frame] > 0) used++;
-      if (this.cgroupIds[frame] !== 0) charges[this.cgroupIds[frame] - 1]++;
+    for (let frame = 0; frame < this.frameCount; frame++) {
+      if (this.references[frame] < 0 && this.references[frame] !== IN_FOLIO)
+        throw new Error(`frame ${frame} has reference count ${this.references[frame]}`);
+      if (this.cgroupIds[frame] === 0) continue;
+      charges[this.cgroupIds[frame] - 1] += this.isInFolio(frame) ? this.folios.sizeOf(frame) : 1;
     }
-    if (used + this.freeFrames !== this.frameCount) {
-      throw new Error(`${used} frames are used and ${this.freeFrames} free, of ${this.frameCount}`);
-    }
-    for (let i = 0; i < this.freeTop; i++) {
-      const frame = this.freeStack[i];
-      if (this.references[frame] !== 0)
-        throw new Error(`free frame ${frame} has reference count ${this.references[frame]}`);
+    const free = this.free.countFree() + this.homeFrames - this.usedHomes;
+    if (free !== this.freeFrames) {
+      throw new Error(`${this.usedFrames} frames are used and ${free} free, of ${this.frameCount}`);
     }
     for (const cgroup of this.cgroups) {
       if (charges[cgroup.id] !== cgroup.chargedFrames) {
@@ -301,4 +310,16 @@ export class FrameAllocator {
       }
     }
   }
+}
+
+/** Makes `size` neighbouring frames equal to the clean page: in one pass if it can be. */
+function initialiseFrames(
+  clean: CleanPage,
+  ram: PhysicalMemory,
+  counters: Counters,
+  first: number,
+  size: number,
+): void {
+  if (clean.initialiseFrames !== undefined) clean.initialiseFrames(ram, counters, first, size);
+  else for (let frame = first; frame < first + size; frame++) clean.initialise(ram, counters, frame);
 }

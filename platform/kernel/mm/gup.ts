@@ -56,8 +56,7 @@ export class PinnedPages {
   release(): void {
     const { frames } = this.space.kernel;
     for (const frame of this.pinned) {
-      frames.pins[frame]--;
-      frames.put(frame);
+      frames.unpin(frame);
     }
     this.pinned = [];
   }
@@ -112,9 +111,8 @@ export function pinUserPages(
       new PinnedPages(space, address, length, pinned).release();
       throw new SystemError(frame === NO_MEMORY ? "ENOMEM" : "EFAULT", "get_user_pages", `page ${page}`);
     }
-    frames.get(frame);
-    frames.pins[frame]++;
-    if (write) frames.dirty[frame] = 1;
+    frames.pin(frame);
+    if (write) frames.markDirty(frame);
     pinned.push(frame);
   }
   return new PinnedPages(space, address, length, pinned);

@@ -1,21 +1,24 @@
 // madvise(2): dropping pages, flags for fork and core dumps, population, guard markers (mm/madvise.c).
 // EINVAL for every advice that is not simulated.
-import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD } from "../../hardware/layout.ts";
+import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_GUARD } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import * as advices from "../abi/mman.ts";
 import type { AddressSpace, FaultAccount } from "./address-space.ts";
+import { collapseRange } from "./collapse.ts";
 import { FAULT_DONE } from "./fault.ts";
+import { freeLazily, splitPartialFolios } from "./lazy-free.ts";
 import { ensurePage, errnoOfFault } from "./populate.ts";
-import { cleanEntry } from "./pte.ts";
 import { punchHole } from "./shmem.ts";
 import { pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCESS_FLAGS,
   VM_DONTCOPY,
   VM_DONTDUMP,
+  VM_HUGEPAGE,
   VM_LOCKED,
   VM_MAYBE_GUARD,
   VM_MAYWRITE,
+  VM_NOHUGEPAGE,
   VM_RAND_READ,
   VM_READ,
   VM_SEQ_READ,
@@ -24,7 +27,7 @@ import {
   VM_WRITE,
 } from "./vm-flags.ts";
 import { modifyFlags, prepareAnonVma } from "./vma-merge.ts";
-import { zapPages, zapPagesKeepingGuards } from "./zap.ts";
+import { dropPages, zapPages } from "./zap.ts";
 
 const KNOWN_ADVICE: ReadonlySet<number> = new Set([
   advices.MADV_NORMAL,
@@ -36,6 +39,9 @@ const KNOWN_ADVICE: ReadonlySet<number> = new Set([
   advices.MADV_REMOVE,
   advices.MADV_DONTFORK,
   advices.MADV_DOFORK,
+  advices.MADV_HUGEPAGE,
+  advices.MADV_NOHUGEPAGE,
+  advices.MADV_COLLAPSE,
   advices.MADV_DONTDUMP,
   advices.MADV_DODUMP,
   advices.MADV_WIPEONFORK,
@@ -96,20 +102,24 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
       return;
     case advices.MADV_COLD:
     case advices.MADV_PAGEOUT:
-      // Nothing is ever swapped here, so the advice is checked and then has no effect.
+      // Nothing is ever swapped here, so that the advice only splits large folios of which it is given part.
       if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
       space.kernel.frames.drainBatches();
+      splitPartialFolios(space, start, end);
+      return;
+    case advices.MADV_COLLAPSE:
+      collapseRange(space, id, start, end);
       return;
     case advices.MADV_DONTNEED:
     case advices.MADV_FREE:
       if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
-      if (advice === advices.MADV_DONTNEED) zapPagesKeepingGuards(space, start, end);
+      if (advice === advices.MADV_DONTNEED) dropPages(space, start, end);
       else if (space.vmas.anonymous[id] === 0)
         throw new SystemError("EINVAL", "madvise", "MADV_FREE is for anonymous memory");
       else freeLazily(space, start, end);
       return;
     case advices.MADV_DONTNEED_LOCKED:
-      zapPagesKeepingGuards(space, start, end);
+      dropPages(space, start, end);
       return;
     case advices.MADV_REMOVE:
       removePages(space, id, start, end);
@@ -125,24 +135,6 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
   }
 }
 
-/**
- * MADV_FREE: makes pages clean, to be dropped when memory is short, which never happens here: there is no reclaim. A page
- * that the kernel has written to and others map stays as it is (madvise_free_pte_range).
- */
-function freeLazily(space: AddressSpace, start: number, end: number): void {
-  const { pageTable } = space;
-  const { dirty, mapCounts } = space.kernel.frames;
-  space.kernel.frames.drainBatches();
-  for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
-    if ((entry & PTE_ANON) === 0) continue;
-    const frame = entry >>> PTE_FRAME_SHIFT;
-    if (dirty[frame] === 1 && mapCounts[frame] !== 1) continue;
-    dirty[frame] = 0;
-    pageTable.entries[page] = cleanEntry(entry);
-  }
-}
-
 /** What the advice makes of an area's flags (madvise_vma_behavior). */
 function newFlags(space: AddressSpace, id: number, advice: number): number {
   const flags = space.vmas.flags[id];
@@ -153,6 +145,10 @@ function newFlags(space: AddressSpace, id: number, advice: number): number {
       return (flags & ~VM_RAND_READ) | VM_SEQ_READ;
     case advices.MADV_RANDOM:
       return (flags & ~VM_SEQ_READ) | VM_RAND_READ;
+    case advices.MADV_HUGEPAGE:
+      return (flags & ~VM_NOHUGEPAGE) | VM_HUGEPAGE;
+    case advices.MADV_NOHUGEPAGE:
+      return (flags & ~VM_HUGEPAGE) | VM_NOHUGEPAGE;
     case advices.MADV_DONTFORK:
       return flags | VM_DONTCOPY;
     case advices.MADV_DOFORK:

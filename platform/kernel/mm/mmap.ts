@@ -120,7 +120,9 @@ export function mmap(
     VM_MAYREAD |
     VM_MAYWRITE |
     VM_MAYEXEC;
-  const start = getUnmappedArea(space, address, pages, fixed ? mapFlags | MAP_FIXED : mapFlags, "mmap");
+  const isPrivateAnonymous = file === null && (mapFlags & MAP_TYPE) === MAP_PRIVATE;
+  const placing = fixed ? mapFlags | MAP_FIXED : mapFlags;
+  const start = getUnmappedArea(space, address, pages, placing, "mmap", isPrivateAnonymous);
   if ((mapFlags & MAP_FIXED_NOREPLACE) !== 0 && space.vmas.findIntersection(start, start + pages) !== -1) {
     throw new SystemError("EEXIST", "mmap", "MAP_FIXED_NOREPLACE over a mapping");
   }

@@ -139,7 +139,11 @@ function changeEntries(space: AddressSpace, id: number, start: number, end: numb
     let changed = (entry & ~(PTE_READ | PTE_WRITE | PTE_DBM)) | permissionBits(flags, writable);
     if ((changed & PTE_CLEAN) !== 0) changed = cleanEntry(changed);
     if ((flags & VM_MTE) !== 0) changed |= PTE_MTE | PTE_CHECKED;
-    pageTable.entries[page] = changed;
+    if (pageTable.isHuge(page)) {
+      // The area's borders do not cut a huge entry, so that all of it is in the range (change_huge_pmd).
+      pageTable.setHuge(page, changed);
+      page = pageTable.blockEnd(page) - 1;
+    } else pageTable.entries[page] = changed;
   }
   space.homes?.changed(start, end);
 }

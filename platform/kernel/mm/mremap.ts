@@ -1,6 +1,7 @@
 // mremap(2): growing, shrinking and moving mappings with their pages (mm/mremap.c of Linux 6.18).
 // Page-table entries are moved, never copied; areas are split and joined by vma-merge.ts.
 import { PAGE_SIZE } from "../../hardware/layout.ts";
+import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_FIXED, MREMAP_DONTUNMAP, MREMAP_FIXED, MREMAP_MAYMOVE } from "../abi/mman.ts";
 import {
@@ -9,6 +10,7 @@ import {
   type FaultAccount,
   TASK_SIZE_PAGES,
 } from "./address-space.ts";
+import { blockStart, moveBlock, splitHuge } from "./huge-entries.ts";
 import { munmap, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
 import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
@@ -111,7 +113,7 @@ function resizeAt(space: AddressSpace, remap: Remap, id: number): number {
     return growInPlace(space, remap, id);
   }
   if ((flags & MREMAP_MAYMOVE) === 0) throw new SystemError("ENOMEM", "mremap", "no room to grow");
-  remap.target = getUnmappedArea(space, 0, newPages, 0, "mremap");
+  remap.target = getUnmappedArea(space, 0, newPages, 0, "mremap", space.vmas.files[id] === null);
   return moveArea(space, remap, id);
 }
 
@@ -196,7 +198,9 @@ function moveTo(space: AddressSpace, remap: Remap): number {
     throw new SystemError("ENOMEM", "mremap", "RLIMIT_AS or RLIMIT_DATA");
   }
   const mapFlags = (flags & MREMAP_FIXED) !== 0 ? MAP_FIXED : 0;
-  remap.target = getUnmappedArea(space, remap.target * PAGE_SIZE, remap.newPages, mapFlags, "mremap");
+  const isPrivateAnonymous = space.vmas.files[id] === null;
+  const hint = remap.target * PAGE_SIZE;
+  remap.target = getUnmappedArea(space, hint, remap.newPages, mapFlags, "mremap", isPrivateAnonymous);
   return moveArea(space, remap, id);
 }
 
@@ -210,7 +214,7 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
   if ((areaFlags & VM_ACCOUNT) !== 0 && !kernel.commit(charge, space))
     throw new SystemError("ENOMEM", "mremap", "overcommit");
   const moved = copyArea(space, id, start, target, newPages);
-  moveEntries(space, start, target, oldPages);
+  moveEntries(space, start, target, oldPages, moved);
   space.account(areaFlags, newPages);
   if ((areaFlags & VM_LOCKED) !== 0) space.lockedPages += newPages;
   if (keepsOld) keepOldArea(space, start, oldPages, moved);
@@ -243,15 +247,47 @@ function copyArea(space: AddressSpace, id: number, start: number, target: number
   return vmas.duplicate(id, target, target + pages, pageOffset);
 }
 
-/** Moves the entries of `pages` pages (move_page_tables). Cost: touched pages. */
-function moveEntries(space: AddressSpace, start: number, target: number, pages: number): void {
+/**
+ * Moves the entries of `pages` pages (move_page_tables). Blocks that are moved as a whole by a multiple of their size keep their
+ * huge entry, and take their page table along; any other huge entry is split. Cost: touched blocks and pages.
+ */
+function moveEntries(space: AddressSpace, start: number, target: number, pages: number, moved: number): void {
   const { pageTable } = space;
   const end = start + pages;
+  const isAligned = (target - start) % ENTRIES_PER_BLOCK === 0;
+  const from = isAligned ? realigned(space, start, target, pages, moved) : start;
+  for (let block = pageTable.nextUsedBlock(start, end); block < end; ) {
+    const next = pageTable.blockEnd(block);
+    if (isAligned && block >= from && next <= end) moveBlock(space, block, target + (block - start));
+    else moveSmallEntries(space, Math.max(block, start), Math.min(next, end), target - start);
+    block = pageTable.nextUsedBlock(next, end);
+  }
+}
+
+/** Moves the entries of a range inside one block; where they go there is a page table from now on, if there was one here. */
+function moveSmallEntries(space: AddressSpace, start: number, end: number, distance: number): void {
+  const { pageTable } = space;
+  if (pageTable.isHuge(start)) splitHuge(space, blockStart(start));
+  pageTable.makeTable(start + distance);
+  pageTable.makeTable(end - 1 + distance);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entries[page];
     pageTable.set(page, 0);
-    pageTable.set(target + (page - start), entry);
+    pageTable.set(page + distance, entry);
   }
+}
+
+/**
+ * From which page on whole blocks are moved: from before the start if nothing else lies in its block, at either place, and both
+ * areas begin there (can_realign_addr).
+ */
+function realigned(space: AddressSpace, start: number, target: number, pages: number, moved: number): number {
+  const { vmas } = space;
+  const before = start % ENTRIES_PER_BLOCK;
+  if (before === 0 || pages < ENTRIES_PER_BLOCK - before) return start;
+  const beginsHere = vmas.startPage[vmas.lookup(start)] === start && vmas.startPage[moved] === target;
+  if (!beginsHere || vmas.findIntersection(start - before, start) !== -1) return start;
+  return vmas.findIntersection(target - before, target) === -1 ? start - before : start;
 }
 
 /** MREMAP_DONTUNMAP: the old range stays as an area without pages, unlocked in its flags but not in the count. */

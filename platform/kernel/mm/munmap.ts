@@ -5,6 +5,7 @@ import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { ARCHITECTURE_TASK_SIZE_PAGES, TASK_SIZE_PAGES } from "./address-space.ts";
+import { blockStart } from "./huge-entries.ts";
 import { noteGap, pagesOf } from "./unmapped-area.ts";
 import { VM_ACCOUNT, VM_LOCKED } from "./vm-flags.ts";
 import { cutArea, removeAreas } from "./vma-merge.ts";
@@ -60,5 +61,16 @@ export function unmapRange(space: AddressSpace, start: number, end: number, sysc
     if ((flags & VM_ACCOUNT) !== 0) space.kernel.uncommit(pages);
   }
   removeAreas(space, first, index);
+  freeTablesBetween(space, first, start, end);
   noteGap(space, end);
+}
+
+/** Frees the page tables of blocks in which no area is left (free_pgtables). `index`: of the first area behind the range. */
+function freeTablesBetween(space: AddressSpace, index: number, start: number, end: number): void {
+  const { vmas, pageTable } = space;
+  const before = vmas.at(index - 1);
+  const behind = vmas.at(index);
+  const floor = before === -1 ? 0 : vmas.endPage[before];
+  const ceiling = behind === -1 ? TASK_SIZE_PAGES : vmas.startPage[behind];
+  pageTable.freeTables(Math.max(floor, blockStart(start)), Math.min(ceiling, pageTable.blockEnd(end - 1)));
 }

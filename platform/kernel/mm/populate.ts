@@ -34,7 +34,7 @@ export function ensurePage(
 
 /** Looking a clean page up for a store makes its frame dirty rather than its entry (follow_page_pte with FOLL_WRITE). */
 function touchForStore(space: AddressSpace, entry: number): void {
-  if ((entry & PTE_CLEAN) !== 0) space.kernel.frames.dirty[entry >>> PTE_FRAME_SHIFT] = 1;
+  if ((entry & PTE_CLEAN) !== 0) space.kernel.frames.markDirty(entry >>> PTE_FRAME_SHIFT);
 }
 
 /** The errno of a fault that could not be resolved for the kernel. */

@@ -1,6 +1,7 @@
 // Making and changing page-table entries: what an area's flags allow, and the counts that go with each entry.
 // When an entry is made is decided by the fault path and the calls; nothing here allocates.
 import {
+  PAGE_SIZE,
   PTE_ANON,
   PTE_CHECKED,
   PTE_CLEAN,
@@ -13,6 +14,7 @@ import {
   PTE_WRITE,
 } from "../../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
+import { zeroPage } from "./frames.ts";
 import { VM_ACCESS_FLAGS, VM_MTE, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
 
 /** Permission bits of an entry: any accessible page can be read (x86 has no write-only or execute-only pages). */
@@ -34,7 +36,7 @@ export function installEntry(space: AddressSpace, page: number, entry: number): 
   space.pageTable.set(page, entry);
   space.kernel.counters.ptesSet++;
   if ((entry & PTE_SPECIAL) !== 0) return;
-  space.kernel.frames.mapCounts[entry >>> PTE_FRAME_SHIFT]++;
+  space.kernel.frames.map(entry >>> PTE_FRAME_SHIFT, space.id);
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous++;
   else space.rssFile++;
 }
@@ -45,12 +47,9 @@ export function removeEntry(space: AddressSpace, page: number): void {
   space.pageTable.set(page, 0);
   space.kernel.counters.ptesZapped++;
   if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) return;
-  const frame = entry >>> PTE_FRAME_SHIFT;
-  const { frames } = space.kernel;
-  frames.mapCounts[frame]--;
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
   else space.rssFile--;
-  frames.put(frame);
+  space.kernel.frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
 }
 
 /** The entry of a page that the next store must make dirty; if it permits stores it goes on doing so. */
@@ -64,4 +63,10 @@ export function canBecomeWritable(space: AddressSpace, entry: number, flags: num
   if ((flags & VM_WRITE) === 0) return false;
   if ((flags & VM_SHARED) !== 0) return true;
   return (entry & PTE_ANON) !== 0 && space.kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 1;
+}
+
+/** Memory with tags is zeroed by DC GZVA, tags in the same pass (__GFP_ZEROTAGS, mte_zero_clear_page_tags). */
+export function countTaggedZeroing(space: AddressSpace, id: number, pages: number): void {
+  const { machine, counters } = space.kernel;
+  if (space.vmas.cleanPages[id] === zeroPage) counters.gzvaBlocks += (pages * PAGE_SIZE) / machine.gzvaBlockBytes;
 }

@@ -4,6 +4,7 @@ import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_FIXED } from "../abi/mman.ts";
 import { type AddressSpace, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
+import { HUGE_FRAMES } from "./free-frames.ts";
 import { STACK_GUARD_GAP_PAGES } from "./stack.ts";
 import { VM_GROWSDOWN } from "./vm-flags.ts";
 
@@ -15,7 +16,8 @@ function startWithGap(space: AddressSpace, id: number): number {
 }
 
 /**
- * The page at which `pages` pages go. A hint is rounded down to a page and taken if nothing is in the way.
+ * The page at which `pages` pages go. A hint is rounded down to a page and taken if nothing is in the way. Without one, private
+ * anonymous memory whose length is a multiple of 2 MiB is put at such a multiple.
  * @throws SystemError ENOMEM: no room, or beyond the address space. EINVAL: an unaligned fixed address.
  */
 export function getUnmappedArea(
@@ -24,6 +26,7 @@ export function getUnmappedArea(
   pages: number,
   mapFlags: number,
   syscall: string,
+  isPrivateAnonymous: boolean,
 ): number {
   if (pages > TASK_SIZE_PAGES) throw new SystemError("ENOMEM", syscall, `${pages} pages exceed the address space`);
   if ((mapFlags & MAP_FIXED) !== 0) {
@@ -39,9 +42,22 @@ export function getUnmappedArea(
       if (id === -1 || hint + pages <= startWithGap(space, id)) return hint;
     }
   }
+  if (address === 0 && isPrivateAnonymous && pages % HUGE_FRAMES === 0) {
+    const aligned = findAlignedGap(space, pages);
+    if (aligned !== -1) return aligned;
+  }
   const found = findGapTopDown(space, pages);
   if (found === -1) throw new SystemError("ENOMEM", syscall, `no gap of ${pages} pages`);
   return found;
+}
+
+/**
+ * Where a huge page may start, in the highest gap that holds `pages` pages and 2 MiB more; −1 if there is none
+ * (__thp_get_unmapped_area). Whether huge pages are enabled makes no difference.
+ */
+function findAlignedGap(space: AddressSpace, pages: number): number {
+  const found = findGapTopDown(space, pages + HUGE_FRAMES);
+  return found === -1 ? -1 : found - (found % HUGE_FRAMES) + HUGE_FRAMES;
 }
 
 /**

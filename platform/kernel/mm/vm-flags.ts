@@ -29,6 +29,9 @@ export const VM_WIPEONFORK = 0x2000000;
 export const VM_DONTDUMP = 0x4000000;
 /** arm64 VM_MTE: the area's memory has tags (Linux keeps it in a high bit). */
 export const VM_MTE = 0x10000000;
+/** MADV_HUGEPAGE and MADV_NOHUGEPAGE. */
+export const VM_HUGEPAGE = 0x20000000;
+export const VM_NOHUGEPAGE = 0x40000000;
 
 export const VM_ACCESS_FLAGS = VM_READ | VM_WRITE | VM_EXEC;
 export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;

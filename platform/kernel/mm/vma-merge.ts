@@ -3,6 +3,7 @@
 import type { AddressSpace } from "./address-space.ts";
 import type { OpenFile } from "./file.ts";
 import type { CleanPage } from "./frames.ts";
+import { splitHugeAt } from "./huge-entries.ts";
 import { VM_STICKY } from "./vm-flags.ts";
 
 /** A range that looks for neighbours to join: the vma_merge_struct of Linux, reused to avoid an object a call. */
@@ -146,6 +147,7 @@ export function cutArea(space: AddressSpace, id: number, page: number): number {
   const start = startPage[id];
   const end = endPage[id];
   const offset = vmas.pageOffset[id];
+  splitHugeAt(space, page);
   holdFile(space, vmas.files[id], vmas.anonymous[id] === 0);
   vmas.setRange(id, start, page, offset);
   return vmas.duplicate(id, page, end, offset + (page - start));
@@ -208,12 +210,14 @@ function mergeExistingRange(space: AddressSpace, middle: number, start: number, 
       vmas.flags[previous] |= vmas.flags[next] & VM_STICKY;
       removeArea(space, next);
     }
+    if (!rightSide) splitHugeAt(space, end);
     shrinkOrRemove(space, middle, end, vmas.endPage[middle]);
     vmas.setRange(previous, vmas.startPage[previous], newEnd, vmas.pageOffset[previous]);
     return previous;
   }
   vmas.flags[next] |= sticky;
   duplicateAnonVma(space, next, middle);
+  if (!leftSide) splitHugeAt(space, start);
   shrinkOrRemove(space, middle, vmas.startPage[middle], start);
   vmas.setRange(next, start, vmas.endPage[next], range.pageOffset);
   return next;

@@ -1,8 +1,10 @@
 // Taking page-table entries away: for munmap, MADV_DONTNEED, truncation and exit (zap_page_range, unmap_mapping_range).
 // Cost: the pages that were touched, never the range's length. Areas stay as they are; that is munmap.ts.
 import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
+import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { zeroPage } from "./frames.ts";
+import { blockStart, splitHuge, zapHuge } from "./huge-entries.ts";
 import type { Inode } from "./inode.ts";
 import { removeEntry } from "./pte.ts";
 
@@ -24,6 +26,9 @@ export function zapPages(space: AddressSpace, page: number, endPage: number): vo
     const before = zapped;
     const last = before + pageTable.entriesInBlock(page);
     stop = Math.min(pageTable.blockEnd(page), endPage);
+    if (pageTable.isHuge(page)) {
+      if (zapWholeHuge(space, page, stop)) continue;
+    }
     for (let at = page; at < stop && zapped < last; at++) {
       const entry = entries[at];
       if (entry === 0) continue;
@@ -32,9 +37,7 @@ export function zapPages(space: AddressSpace, page: number, endPage: number): vo
       if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
       if ((entry & PTE_ANON) !== 0) anonymousPages++;
       else filePages++;
-      const frame = entry >>> PTE_FRAME_SHIFT;
-      frames.mapCounts[frame]--;
-      frames.put(frame);
+      frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
     }
     pageTable.noteCleared(page, zapped - before);
   }
@@ -43,14 +46,35 @@ export function zapPages(space: AddressSpace, page: number, endPage: number): vo
   kernel.counters.ptesZapped += zapped;
 }
 
-/** As zapPages, but guard markers stay: what MADV_DONTNEED and MADV_FREE leave in place. */
-export function zapPagesKeepingGuards(space: AddressSpace, page: number, endPage: number): void {
+/** Takes the huge entry at `page` away if [page, stop) is all of its block; splits it if not. @returns whether it is gone. */
+function zapWholeHuge(space: AddressSpace, page: number, stop: number): boolean {
+  if (stop - page === ENTRIES_PER_BLOCK) {
+    zapHuge(space, page);
+    return true;
+  }
+  splitHuge(space, blockStart(page));
+  return !space.pageTable.isUsed(page);
+}
+
+/**
+ * MADV_DONTNEED in part of one area: as zapPages, but guard markers stay. A block that lies in the range as a whole, and is
+ * empty after it, loses its page table (PT_RECLAIM).
+ */
+export function dropPages(space: AddressSpace, start: number, end: number): void {
   space.noteRss();
   const { pageTable, vmas } = space;
-  space.homes?.emptied(page, endPage, vmas.cleanPages[vmas.lookup(page)]);
-  for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
+  space.homes?.emptied(start, end, vmas.cleanPages[vmas.lookup(start)]);
+  for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
+    if (pageTable.isHuge(page)) {
+      const stop = Math.min(pageTable.blockEnd(page), end);
+      if (zapWholeHuge(space, page, stop)) {
+        page = stop - 1;
+        continue;
+      }
+    }
     if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page);
   }
+  pageTable.freeTables(start, end);
 }
 
 /** Which pages of a file's mappings go: all, or only those that are the file's own and not private copies. */

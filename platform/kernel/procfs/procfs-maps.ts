@@ -9,6 +9,7 @@ import {
   VM_DONTDUMP,
   VM_EXEC,
   VM_GROWSDOWN,
+  VM_HUGEPAGE,
   VM_LOCKED,
   VM_LOCKONFAULT,
   VM_MAYBE_GUARD,
@@ -17,6 +18,7 @@ import {
   VM_MAYSHARE,
   VM_MAYWRITE,
   VM_MTE,
+  VM_NOHUGEPAGE,
   VM_NORESERVE,
   VM_RAND_READ,
   VM_READ,
@@ -51,6 +53,8 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [VM_SYNC, "sf"],
   [VM_WIPEONFORK, "wf"],
   [VM_DONTDUMP, "dd"],
+  [VM_HUGEPAGE, "hg"],
+  [VM_NOHUGEPAGE, "nh"],
   [VM_MTE, "mt"],
 ];
 /** Column at which the path begins. */

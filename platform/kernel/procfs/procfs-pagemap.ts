@@ -35,7 +35,9 @@ export function pagemap(space: AddressSpace, address: number, length: number): B
       const frame = entry >>> PTE_FRAME_SHIFT;
       word = PM_PRESENT | BigInt(frame);
       if ((entry & (PTE_ANON | PTE_SPECIAL)) === 0) word |= PM_FILE;
-      if ((entry & PTE_SPECIAL) === 0 && kernel.frames.mapCounts[frame] === 1) word |= PM_MMAP_EXCLUSIVE;
+      // Of a huge entry only the first page is asked how often it is mapped (pagemap_pmd_range).
+      const asked = pageTable.isHuge(page) ? kernel.frames.headOf(frame) : frame;
+      if ((entry & PTE_SPECIAL) === 0 && kernel.frames.mapCountOf(asked) === 1) word |= PM_MMAP_EXCLUSIVE;
     }
     words[page - first] = word;
   }

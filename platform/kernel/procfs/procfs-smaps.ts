@@ -2,6 +2,8 @@
 // (fs/proc/task_mmu.c, smaps_account). Costs touched pages and areas.
 import { PAGE_SIZE, PTE_ANON, PTE_CLEAN, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
+import { HUGE_FRAMES } from "../mm/free-frames.ts";
+import { isHugeEligible } from "../mm/huge-eligibility.ts";
 import { VM_LOCKED } from "../mm/vm-flags.ts";
 import { forEachArea, headerLine, headerPrefix, vmFlagNames, withName } from "./procfs-maps.ts";
 
@@ -22,6 +24,9 @@ export interface AreaUsage {
   privateClean: number;
   privateDirty: number;
   anonymous: number;
+  /** Pages that huge entries map: of anonymous memory, and of shared memory. */
+  anonymousHuge: number;
+  sharedHuge: number;
 }
 
 function noUsage(): AreaUsage {
@@ -36,33 +41,64 @@ function noUsage(): AreaUsage {
     privateClean: 0,
     privateDirty: 0,
     anonymous: 0,
+    anonymousHuge: 0,
+    sharedHuge: 0,
   };
 }
 
 /** Walks the entries of an area (smaps_pte_range) and adds them to `usage`. Special pages are not counted. */
 export function areaUsage(space: AddressSpace, id: number, usage: AreaUsage = noUsage()): AreaUsage {
-  const { vmas, pageTable, kernel } = space;
+  const { vmas, pageTable } = space;
   const end = vmas.endPage[id];
   const locked = (vmas.flags[id] & VM_LOCKED) !== 0;
   for (let page = pageTable.next(vmas.startPage[id], end); page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entries[page];
-    if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) continue;
-    const mapped = kernel.frames.mapCounts[entry >>> PTE_FRAME_SHIFT];
-    const share = Math.floor((PAGE_SIZE * PSS_FRACTIONS) / mapped);
-    usage.rss++;
-    usage.pss += share;
-    if (locked) usage.pssLocked += share;
-    if ((entry & PTE_ANON) !== 0) {
-      usage.anonymous++;
-      usage.pssAnonymous += share;
+    const isCounted = (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
+    if (pageTable.isHuge(page)) {
+      if (isCounted) addHuge(space, usage, entry, locked);
+      page = pageTable.blockEnd(page) - 1;
+    } else if (isCounted) {
+      addPages(space, usage, entry, space.kernel.frames.mapCountOf(entry >>> PTE_FRAME_SHIFT), 1, locked);
     }
-    // Pages of files in RAM count as dirty: they have no other place.
-    const clean = (entry & PTE_CLEAN) !== 0 && kernel.frames.dirty[entry >>> PTE_FRAME_SHIFT] === 0;
-    if (!clean) usage.pssDirty += share;
-    if (mapped > 1) usage[clean ? "sharedClean" : "sharedDirty"]++;
-    else usage[clean ? "privateClean" : "privateDirty"]++;
   }
   return usage;
+}
+
+/** A huge entry. What nothing else maps or holds is mapped once in all its pages; else each is looked at (smaps_account). */
+function addHuge(space: AddressSpace, usage: AreaUsage, entry: number, locked: boolean): void {
+  const { frames } = space.kernel;
+  const head = entry >>> PTE_FRAME_SHIFT;
+  usage[(entry & PTE_ANON) !== 0 ? "anonymousHuge" : "sharedHuge"] += HUGE_FRAMES;
+  if (frames.folios.references[head] === 1) {
+    addPages(space, usage, entry, 1, HUGE_FRAMES, locked);
+    return;
+  }
+  for (let frame = head; frame < head + HUGE_FRAMES; frame++)
+    addPages(space, usage, entry, frames.mapCountOf(frame), 1, locked);
+}
+
+/** `pages` pages that are mapped `mapped` times each, with the entry of one of them (smaps_page_accumulate). */
+function addPages(
+  space: AddressSpace,
+  usage: AreaUsage,
+  entry: number,
+  mapped: number,
+  pages: number,
+  locked: boolean,
+): void {
+  const share = Math.floor((PAGE_SIZE * PSS_FRACTIONS) / mapped) * pages;
+  usage.rss += pages;
+  usage.pss += share;
+  if (locked) usage.pssLocked += share;
+  if ((entry & PTE_ANON) !== 0) {
+    usage.anonymous += pages;
+    usage.pssAnonymous += share;
+  }
+  // Pages of files in RAM count as dirty: they have no other place.
+  const clean = (entry & PTE_CLEAN) !== 0 && !space.kernel.frames.isDirty(entry >>> PTE_FRAME_SHIFT);
+  if (!clean) usage.pssDirty += share;
+  if (mapped > 1) usage[clean ? "sharedClean" : "sharedDirty"] += pages;
+  else usage[clean ? "privateClean" : "privateDirty"] += pages;
 }
 
 function kilobytes(name: string, value: number): string {
@@ -92,8 +128,8 @@ function usageLines(usage: AreaUsage, { rollup }: { readonly rollup: boolean }):
     kilobytes("Anonymous", usage.anonymous * KIB_PER_PAGE) +
     kilobytes("KSM", 0) +
     kilobytes("LazyFree", 0) +
-    kilobytes("AnonHugePages", 0) +
-    kilobytes("ShmemPmdMapped", 0) +
+    kilobytes("AnonHugePages", usage.anonymousHuge * KIB_PER_PAGE) +
+    kilobytes("ShmemPmdMapped", usage.sharedHuge * KIB_PER_PAGE) +
     kilobytes("FilePmdMapped", 0) +
     kilobytes("Shared_Hugetlb", 0) +
     kilobytes("Private_Hugetlb", 0) +
@@ -104,7 +140,10 @@ function usageLines(usage: AreaUsage, { rollup }: { readonly rollup: boolean }):
 }
 
 const PAGE_SIZE_LINES = kilobytes("KernelPageSize", KIB_PER_PAGE) + kilobytes("MMUPageSize", KIB_PER_PAGE);
-const THP_LINE = `${"THPeligible:".padEnd(16)}${"0".padStart(8)}\n`;
+
+function eligibleLine(eligible: boolean): string {
+  return `${"THPeligible:".padEnd(16)}${(eligible ? "1" : "0").padStart(8)}\n`;
+}
 
 /**
  * The text of /proc/PID/smaps. Most areas of a program with many have no page in memory and the flags of others: their
@@ -125,11 +164,18 @@ export function smapsText(space: AddressSpace): string {
     const usage = areaUsage(space, id);
     let lines = untouchedLines;
     if (usage.rss > 0 || untouchedLines === "") {
-      lines = PAGE_SIZE_LINES + usageLines(usage, { rollup: false }) + THP_LINE;
+      lines = PAGE_SIZE_LINES + usageLines(usage, { rollup: false });
       if (usage.rss === 0) untouchedLines = lines;
     }
     const size = (vmas.endPage[id] - vmas.startPage[id]) * KIB_PER_PAGE;
-    parts.push(headerLine(space, id), "\n", kilobytes("Size", size), lines, flagLine);
+    parts.push(
+      headerLine(space, id),
+      "\n",
+      kilobytes("Size", size),
+      lines,
+      eligibleLine(isHugeEligible(space, id)),
+      flagLine,
+    );
   });
   return parts.join("");
 }

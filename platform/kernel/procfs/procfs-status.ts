@@ -96,14 +96,14 @@ function memoryLines(space: AddressSpace): string {
     kib("VmSwap", 0) +
     kib("HugetlbPages", 0) +
     "CoreDumping:\t0\n" +
-    "THP_enabled:\t0\n" +
+    `THP_enabled:\t${space.thpDisable === "all" ? 0 : 1}\n` +
     "untag_mask:\t0xffffffffffffffff\n"
   );
 }
 
 /** Page-table pages that Linux would have: one for each touched 2 MiB, and those above. */
 export function pageTablePages(space: AddressSpace): number {
-  const blocks = space.pageTable.populatedBlocks;
+  const blocks = space.pageTable.tableCount;
   return blocks === 0 ? 0 : blocks + Math.ceil(blocks / 512) + 2;
 }
 

@@ -1,11 +1,17 @@
 // The flat page table against a plain Map: what is set, counted and skipped, and that its bitmaps never drift.
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { PAGE_COUNT } from "../../../platform/hardware/layout.ts";
-import { ENTRIES_PER_BLOCK, PageTable } from "../../../platform/hardware/page-table.ts";
+import { afterEach, describe, expect, test } from "vitest";
+import { PAGE_COUNT, PTE_FRAME_SHIFT, PTE_READ } from "../../../platform/hardware/layout.ts";
+import {
+  ENTRIES_PER_BLOCK,
+  HUGE_ENTRY,
+  HUGE_ENTRY_WITHOUT_TABLE,
+  PageTable,
+} from "../../../platform/hardware/page-table.ts";
 
 /** One table for all tests: each leaves it empty, as a process that ends does. */
 const table = new PageTable();
+afterEach(() => table.freeTables(0, PAGE_COUNT));
 const ENTRIES_PER_WORD = 32 * ENTRIES_PER_BLOCK;
 const ENTRIES_PER_GROUP = 32 * ENTRIES_PER_WORD;
 
@@ -48,13 +54,17 @@ test("next and count agree with a plain map, and the invariants hold after any s
           expect(table.next(from, to)).toBe(inside[0] ?? to);
           expect(table.count(from, to)).toBe(inside.length);
         }
-        expect(table.populatedBlocks).toBe(new Set(pages.map((at) => Math.floor(at / ENTRIES_PER_BLOCK))).size);
+        const touched = new Set(
+          sets.filter(([, present]) => present).map(([at]) => Math.floor(at / ENTRIES_PER_BLOCK)),
+        );
+        expect(table.tableCount).toBe(touched.size);
         for (const at of pages) table.set(at, 0);
+        table.freeTables(0, PAGE_COUNT);
       },
     ),
     { numRuns: 200 },
   );
-  expect(table.populatedBlocks).toBe(0);
+  expect([table.tableCount, table.isEmpty]).toEqual([0, true]);
 });
 
 describe("next", () => {
@@ -99,4 +109,92 @@ test("checkInvariants names a block whose count is wrong", () => {
   expect(() => table.checkInvariants()).toThrow("block 1 holds 2 entries but counts 1");
   table.entries[601] = 0;
   table.set(600, 0);
+});
+
+/** The first page of the second block, and an entry whose frame is number 1024. */
+const BLOCK = ENTRIES_PER_BLOCK;
+const ENTRY = (1024 << PTE_FRAME_SHIFT) | PTE_READ;
+
+describe("a huge entry", () => {
+  function withHuge(check: () => void, kind?: number): void {
+    table.setHuge(BLOCK, ENTRY, kind);
+    try {
+      check();
+    } finally {
+      if (table.isHuge(BLOCK)) table.clearHuge(BLOCK);
+      for (let page = table.next(0, PAGE_COUNT); page < PAGE_COUNT; page = table.next(page, PAGE_COUNT))
+        table.set(page, 0);
+      table.freeTables(0, PAGE_COUNT);
+      table.checkInvariants();
+    }
+  }
+
+  test("is found by every page of its block, each with the frame that follows the last", () => {
+    withHuge(() => {
+      expect(table.entries[BLOCK + 7]).toBe(((1024 + 7) << PTE_FRAME_SHIFT) | PTE_READ);
+      expect([table.next(0, PAGE_COUNT), table.count(0, PAGE_COUNT)]).toEqual([BLOCK, ENTRIES_PER_BLOCK]);
+      table.checkInvariants();
+    });
+  });
+
+  test.each([
+    [HUGE_ENTRY, 1],
+    [HUGE_ENTRY_WITHOUT_TABLE, 0],
+  ])("of kind %d keeps %d page tables in reserve", (kind, tables) => {
+    withHuge(() => expect(table.tableCount).toBe(tables), kind);
+  });
+
+  test("that is split leaves the same small entries, and a page table that stays when they go", () => {
+    withHuge(() => {
+      table.splitHuge(BLOCK);
+      expect([table.isHuge(BLOCK), table.entries[BLOCK], table.tableCount]).toEqual([false, ENTRY, 1]);
+      table.checkInvariants();
+      for (let page = BLOCK; page < 2 * BLOCK; page++) table.set(page, 0);
+      expect([table.isUntouched(BLOCK), table.isEmpty]).toEqual([false, false]);
+    });
+  });
+
+  test("that goes leaves its block untouched", () => {
+    table.setHuge(BLOCK, ENTRY);
+    table.clearHuge(BLOCK);
+    expect([table.isUntouched(BLOCK), table.isEmpty]).toEqual([true, true]);
+  });
+
+  test("moves to another block as it is", () => {
+    withHuge(() => {
+      table.moveBlock(BLOCK, 3 * BLOCK);
+      expect([table.isUntouched(BLOCK), table.isHuge(3 * BLOCK), table.entries[3 * BLOCK]]).toEqual([
+        true,
+        true,
+        ENTRY,
+      ]);
+      table.checkInvariants();
+      table.clearHuge(3 * BLOCK);
+    });
+  });
+
+  test("with an entry that does not follow the one before is found by checkInvariants", () => {
+    withHuge(() => {
+      table.entries[BLOCK + 3] = ENTRY;
+      expect(() => table.checkInvariants()).toThrow(`page ${BLOCK + 3} has the entry ${ENTRY}`);
+    });
+  });
+});
+
+describe("page tables without entries", () => {
+  test("are freed where the whole block lies in the range", () => {
+    for (const page of [5, BLOCK + 5, 2 * BLOCK + 5]) {
+      table.set(page, 1);
+      table.set(page, 0);
+    }
+    table.freeTables(1, 3 * BLOCK - 1);
+    expect([0, BLOCK, 2 * BLOCK].map((page) => table.isUntouched(page))).toEqual([false, true, false]);
+  });
+
+  test("stay as long as an entry is left", () => {
+    withPages([5], () => {
+      table.freeTables(0, PAGE_COUNT);
+      expect(table.isUsed(5)).toBe(true);
+    });
+  });
 });

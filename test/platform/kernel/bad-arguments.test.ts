@@ -89,7 +89,7 @@ const cases: Record<string, readonly Case[]> = {
     ["removal without a file", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 9)],
     ["population of a hole", "ENOMEM", ({ process }) => process.madvise(HOLE, 4096, 22)],
     ["unknown advice of nothing", "EINVAL", ({ process }) => process.madvise(BASE, 0, 77)],
-    ["a huge page", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 14)],
+    ["a collapse where no block of 2 MiB lies", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 25)],
     ["a hardware error", "EINVAL", ({ process }) => process.madvise(BASE, 4096, 100)],
   ],
   mremap: [

@@ -184,95 +184,166 @@ describe("failAt", () => {
   });
 });
 
-describe("a block of order n", () => {
-  test.each([0, 1, 5, 10])("%d is aligned to its size, zeroed, and of frames that nobody has", (order) => {
+/** Takes every frame there is, one by one. */
+function takeAll(frames: FrameAllocator): number[] {
+  const had: number[] = [];
+  for (let frame = frames.allocate(zeroPage, null); frame !== NO_FRAME; frame = frames.allocate(zeroPage, null))
+    had.push(frame);
+  return had;
+}
+
+describe("a large folio", () => {
+  test.each([1, 2, 5, 8, 9])("of order %d is aligned to its size, zeroed, and of frames that nobody has", (order) => {
     const frames = create("plumbed", false);
     const used = [1, 2, 3].map(() => frames.allocate(pattern, null));
-    const first = frames.allocateBlock(order, null);
-    const block = Array.from({ length: 1 << order }, (_, i) => first + i);
-    expect(first % (1 << order)).toBe(0);
-    expect(block.some((frame) => used.includes(frame))).toBe(false);
-    expect(block.every((frame) => frames.references[frame] === 1 && byteOf(frames, frame) === 0)).toBe(true);
+    const head = frames.allocateFolio(order, zeroPage, null);
+    const members = Array.from({ length: 1 << order }, (_, i) => head + i);
+    expect(head % (1 << order)).toBe(0);
+    expect(members.some((frame) => used.includes(frame))).toBe(false);
+    expect(members.every((frame) => frames.headOf(frame) === head && byteOf(frames, frame) === 0)).toBe(true);
+    expect(frames.freeFrames).toBe(frames.frameCount - 1 - used.length - members.length);
     frames.checkInvariants();
-    for (const frame of block) frames.put(frame);
+    frames.put(head);
     expect(frames.freeFrames).toBe(frames.frameCount - 1 - used.length);
+    frames.checkInvariants();
+  });
+
+  test.each([
+    ["nozero", 0],
+    ["double", 512],
+    ["plumbed", 0],
+  ] as const)("%s: a folio to be filled has %d of its frames zeroed, and all filled", (policy, framesZeroed) => {
+    const frames = create(policy);
+    frames.allocateFolio(9, pattern, null);
+    expect(frames.counters).toMatchObject({ framesZeroed, framesFilled: 512, framesAllocated: 512 });
+  });
+
+  test("lives until the last reference to any of its frames is given back", () => {
+    const frames = create();
+    const free = frames.freeFrames;
+    const head = frames.allocateFolio(9, zeroPage, null);
+    frames.get(head + 100);
+    frames.put(head);
+    expect(frames.freeFrames).toBe(free - 512);
+    frames.put(head + 7);
+    expect(frames.freeFrames).toBe(free);
     frames.checkInvariants();
   });
 
   test("is put together from frames that were used and freed", () => {
     const frames = create("plumbed", false);
-    const had: number[] = [];
-    for (let frame = frames.allocate(zeroPage, null); frame !== NO_FRAME; frame = frames.allocate(zeroPage, null))
-      had.push(frame);
-    for (const frame of had.filter((frame) => frame >= 64 && frame < 72).reverse()) frames.put(frame);
-    expect(frames.allocateBlock(3, null)).toBe(64);
+    for (const frame of takeAll(frames)
+      .filter((frame) => frame >= 1024 && frame < 1536)
+      .reverse())
+      frames.put(frame);
+    expect(frames.allocateFolio(9, zeroPage, null)).toBe(1024);
     expect(frames.freeFrames).toBe(0);
+    expect(frames.allocate(zeroPage, null)).toBe(NO_FRAME);
   });
 
-  test("cannot be had from scattered frames", () => {
+  test("cannot be had while a frame of each block is used, and can when one block's is freed", () => {
     const frames = create("plumbed", false);
-    const had: number[] = [];
-    for (let frame = frames.allocate(zeroPage, null); frame !== NO_FRAME; frame = frames.allocate(zeroPage, null))
-      had.push(frame);
-    for (const frame of had) if (frame % 2 === 0) frames.put(frame);
-    expect(frames.allocateBlock(1, null)).toBe(NO_FRAME);
-    expect(frames.allocateBlock(0, null)).not.toBe(NO_FRAME);
+    const had = takeAll(frames);
+    for (const frame of had) if (frame % 512 !== 300) frames.put(frame);
+    expect(frames.allocateFolio(9, zeroPage, null)).toBe(NO_FRAME);
+    expect(frames.allocateFolio(8, zeroPage, null)).not.toBe(NO_FRAME);
+    frames.put(2 * 512 + 300);
+    expect(frames.allocateFolio(9, zeroPage, null)).toBe(1024);
     frames.checkInvariants();
   });
 
-  test.each([1, 2, 7, 8])("whose frame %d fails leaves nothing allocated or charged", (n) => {
+  test("that was freed serves single frames once there are no others", () => {
+    const frames = create("plumbed", false);
+    const head = frames.allocateFolio(9, zeroPage, null);
+    const had = takeAll(frames);
+    frames.put(head);
+    expect(had).not.toContain(head);
+    expect(takeAll(frames)).toHaveLength(512);
+    expect(frames.freeFrames).toBe(0);
+    frames.checkInvariants();
+  });
+
+  test("whose pieces of a cut block were not all wanted leaves the rest to single frames", () => {
+    const frames = create("plumbed", false);
+    frames.allocateFolio(4, zeroPage, null);
+    expect(takeAll(frames)).toHaveLength(frames.frameCount - 1 - 16);
+    frames.checkInvariants();
+  });
+
+  test("that fails leaves nothing allocated or charged", () => {
     const frames = create();
-    const cgroup = createCgroup(frames, 100);
+    const cgroup = createCgroup(frames, 1000);
     const free = frames.freeFrames;
-    frames.failAt(n);
-    expect(frames.allocateBlock(3, cgroup)).toBe(NO_FRAME);
-    expect(frames.freeFrames).toBe(free);
-    expect(cgroup.chargedFrames).toBe(0);
+    frames.failAt(1);
+    expect(frames.allocateFolio(9, zeroPage, cgroup)).toBe(NO_FRAME);
+    expect([frames.freeFrames, cgroup.chargedFrames]).toEqual([free, 0]);
     frames.checkInvariants();
   });
 
-  test("does not pass its cgroup's limit", () => {
+  test("is charged as a whole, and does not pass its cgroup's limit", () => {
     const frames = create();
-    const cgroup = createCgroup(frames, 7);
-    expect(frames.allocateBlock(3, cgroup)).toBe(NO_FRAME);
+    const cgroup = createCgroup(frames, 511);
+    expect(frames.allocateFolio(9, zeroPage, cgroup)).toBe(NO_FRAME);
     expect(cgroup).toMatchObject({ chargedFrames: 0, failures: 1 });
-    expect(frames.allocateBlock(2, cgroup)).not.toBe(NO_FRAME);
-    expect(cgroup.chargedFrames).toBe(4);
+    const head = frames.allocateFolio(4, zeroPage, cgroup);
+    expect(cgroup.chargedFrames).toBe(16);
+    frames.checkInvariants();
+    frames.put(head);
+    expect(cgroup.chargedFrames).toBe(0);
   });
 
-  test.each([-1, 11, 1.5, NaN])("of order %d does not exist", (order) => {
-    expect(() => create().allocateBlock(order, null)).toThrow(RangeError);
+  test("that is split keeps its mapped frames, single, and gives the others back", () => {
+    const frames = create();
+    const cgroup = createCgroup(frames, 1000);
+    const head = frames.allocateFolio(4, zeroPage, cgroup);
+    frames.map(head + 3, 1);
+    expect(frames.splitFolio(head)).toBe(true);
+    expect([frames.references[head + 3], frames.references[head], cgroup.chargedFrames]).toEqual([1, 0, 1]);
+    frames.unmap(head + 3, 1);
+    expect(frames.freeFrames).toBe(frames.frameCount - 1);
+    frames.checkInvariants();
+  });
+
+  test("is not split while something else holds it", () => {
+    const frames = create();
+    const head = frames.allocateFolio(4, zeroPage, null);
+    frames.map(head, 1);
+    frames.pin(head + 1);
+    expect(frames.splitFolio(head)).toBe(false);
+    frames.unpin(head + 1);
+    expect(frames.splitFolio(head)).toBe(true);
   });
 });
 
 test("after any order of allocations, copies, blocks, references and failures the counts agree with a plain model", () => {
   const operation = fc.record({
-    kind: fc.constantFrom("allocate", "copy", "get", "put", "put", "block", "fail"),
+    kind: fc.constantFrom("allocate", "copy", "get", "put", "put", "folio", "fail"),
     which: fc.nat(1000),
-    order: fc.nat(3),
+    order: fc.constantFrom(1, 2, 4, 9),
     charged: fc.boolean(),
   });
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 80 }), (operations) => {
       const frames = create("plumbed", false);
-      const cgroup = createCgroup(frames, 20);
+      const cgroup = createCgroup(frames, 1100);
       const references = new Map<number, number>();
       const owners = new Map<number, boolean>();
-      const take = (frame: number, charged: boolean) => {
+      const sizes = new Map<number, number>();
+      const take = (frame: number, charged: boolean, size = 1) => {
         if (frame === NO_FRAME) return;
         references.set(frame, 1);
         owners.set(frame, charged);
+        sizes.set(frame, size);
       };
+      const pages = (held: readonly number[]) => held.reduce((sum, frame) => sum + (sizes.get(frame) as number), 0);
       for (const { kind, which, order, charged } of operations) {
         const held = [...references.keys()];
         const frame = held[which % held.length];
         const group = charged ? cgroup : null;
         if (kind === "allocate") take(frames.allocate(zeroPage, group), charged);
         else if (kind === "fail") frames.failAt(1 + (which % 4));
-        else if (kind === "block") {
-          const first = frames.allocateBlock(order, group);
-          if (first !== NO_FRAME) for (let i = 0; i < 1 << order; i++) take(first + i, charged);
-        } else if (frame === undefined) continue;
+        else if (kind === "folio") take(frames.allocateFolio(order, zeroPage, group), charged, 1 << order);
+        else if (frame === undefined) continue;
         else if (kind === "copy") take(frames.allocateCopy(frame, group), charged);
         else {
           const count = references.get(frame) as number;
@@ -283,10 +354,12 @@ test("after any order of allocations, copies, blocks, references and failures th
           else references.set(frame, count - 1);
         }
         frames.checkInvariants();
-        expect(frames.freeFrames).toBe(frames.frameCount - 1 - references.size);
-        expect(cgroup.chargedFrames).toBe([...references.keys()].filter((held) => owners.get(held)).length);
+        expect(frames.freeFrames).toBe(frames.frameCount - 1 - pages([...references.keys()]));
+        expect(cgroup.chargedFrames).toBe(pages([...references.keys()].filter((held) => owners.get(held))));
       }
-      for (const [frame, count] of references) expect(frames.references[frame]).toBe(count);
+      for (const [frame, count] of references) {
+        expect(sizes.get(frame) === 1 ? frames.references[frame] : frames.folios.references[frame]).toBe(count);
+      }
     }),
     { numRuns: 30 },
   );

@@ -86,7 +86,7 @@ test("every choice is the naive one, after any maps, stacks, unmaps, moves and f
           }
         }
       }
-      expect(getUnmappedArea(space, 0, 3, 0, "mmap")).toBe(naiveSearch(space, 3));
+      expect(getUnmappedArea(space, 0, 3, 0, "mmap", true)).toBe(naiveSearch(space, 3));
       process.exit(0);
     }),
     { numRuns: 300 },
@@ -198,4 +198,32 @@ test("a gap is found below the lowest area when nothing lies at the top of the a
   process.munmap(upper, 64 * PAGE_SIZE);
   const large = process.mmap(0, 512 * PAGE_SIZE, 0, ANONYMOUS);
   expect(large + 512 * PAGE_SIZE).toBeLessThanOrEqual(lower);
+});
+
+describe("private anonymous memory of a multiple of 2 MiB", () => {
+  const HUGE = 2 ** 21;
+
+  test.each([1, 2, 5])("is put at a multiple of 2 MiB: %d blocks", (blocks) => {
+    const process = createProcess();
+    process.mmap(0, PAGE_SIZE, 1, ANONYMOUS);
+    expect(process.mmap(0, blocks * HUGE, RW, ANONYMOUS) % HUGE).toBe(0);
+  });
+
+  test("overlaps nothing, whatever is mapped and unmapped around it", () => {
+    const process = createProcess();
+    const steps = [HUGE, PAGE_SIZE, 3 * HUGE, 5 * PAGE_SIZE, HUGE];
+    const starts = steps.map((length) => process.mmap(0, length, RW, ANONYMOUS));
+    process.munmap(starts[2], 3 * HUGE);
+    const again = process.mmap(0, 2 * HUGE, RW, ANONYMOUS);
+    expect(again % HUGE).toBe(0);
+    const pages = steps.reduce((sum, length) => sum + length, 0) - 3 * HUGE + 2 * HUGE;
+    expect(process.addressSpace.totalPages).toBe(pages / PAGE_SIZE);
+  });
+
+  test("is put anywhere if only the alignment does not fit", () => {
+    const process = createProcess();
+    const space = process.addressSpace;
+    space.mmapBase = 16 + 512 + 3;
+    expect(process.mmap(0, HUGE, RW, ANONYMOUS)).toBe(19 * PAGE_SIZE);
+  });
 });

@@ -1,0 +1,184 @@
+// How often each frame is used: references, the entries that map it, pins, and what copy-on-write asks of them; large folios too.
+// Which frames are free, who pays and what they hold is frames.ts.
+import { Folios } from "./folios.ts";
+import { IN_FOLIO } from "./free-frames.ts";
+
+/** Invariant: a frame of a large folio has the count IN_FOLIO, and its folio has the counts (folios.ts). */
+export abstract class FrameCounts {
+  readonly frameCount: number;
+  /** References to a frame: one for each page-table entry, page-cache slot, pin and reference page; IN_FOLIO: see `folios`. */
+  readonly references: Int32Array;
+  /** Small page-table entries that map a frame (special ones excluded): Linux's _mapcount + 1. */
+  readonly mapCounts: Int32Array;
+  /** Pins by get_user_pages that may be written through for long (FOLL_PIN); those of a large folio at its first frame. */
+  readonly pins: Int32Array;
+  /** 1: an anonymous page that only one process can have mapped (PageAnonExclusive). */
+  readonly exclusive: Uint8Array;
+  /** 1: an anonymous page that the kernel itself has written to, whatever its entries say (PG_dirty); a folio's at its first frame. */
+  readonly dirty: Uint8Array;
+  /** Drain in which a frame was last put into the batch below; it counts while no other drain has come. */
+  protected readonly unlockedIn: Int32Array;
+  private drains = 1;
+  private largeFolios: Folios | null = null;
+
+  constructor(frameCount: number) {
+    this.frameCount = frameCount;
+    this.references = new Int32Array(frameCount);
+    this.mapCounts = new Int32Array(frameCount);
+    this.pins = new Int32Array(frameCount);
+    this.exclusive = new Uint8Array(frameCount);
+    this.dirty = new Uint8Array(frameCount);
+    this.unlockedIn = new Int32Array(frameCount);
+  }
+
+  /** Called when a count has fallen to 0 or below: the frame, or a reference to its folio, is given back. */
+  protected abstract release(frame: number): void;
+
+  /** Large folios. Made at the first use: most kernels have none, and their counts take room. */
+  get folios(): Folios {
+    this.largeFolios ??= new Folios(this.frameCount);
+    return this.largeFolios;
+  }
+
+  /** Takes one reference more. */
+  get(frame: number): void {
+    if (++this.references[frame] <= 0) this.getInFolio(frame);
+  }
+
+  /** Gives a reference back; the last one frees the frame, or its folio, and uncharges it. */
+  put(frame: number): void {
+    if (--this.references[frame] <= 0) this.release(frame);
+  }
+
+  /** Takes a small entry's mapping of a frame away, and its reference. `space` is the id of the address space that had it. */
+  unmap(frame: number, space: number): void {
+    this.mapCounts[frame]--;
+    if (--this.references[frame] <= 0) {
+      if (this.references[frame] < 0) this.removeFolioMapping(frame, space);
+      this.release(frame);
+    }
+  }
+
+  /** Counts a small entry that maps a frame; the caller brings the reference. */
+  map(frame: number, space: number): void {
+    this.mapCounts[frame]++;
+    if (this.references[frame] < 0) this.folios.addMappings(this.folios.headOf(frame), space, 1);
+  }
+
+  /** Counts a huge entry that maps a folio; the caller brings the reference. */
+  mapHuge(head: number, space: number): void {
+    this.folios.entire[head]++;
+    this.folios.addMappings(head, space, 1);
+  }
+
+  /** Takes a huge entry's mapping of a folio away, and its reference. */
+  unmapHuge(head: number, space: number): void {
+    const { folios } = this;
+    folios.entire[head]--;
+    folios.removeMappings(head, space, 1);
+    if (folios.entire[head] === 0 && folios.mappings[head] > 0 && this.hasUnmappedPage(head)) folios.notePartial(head);
+    this.put(head);
+  }
+
+  /** As one huge entry of a folio becomes small ones; `wasDirty`: it was stored to. */
+  splitHugeMapping(head: number, space: number, wasDirty: boolean): void {
+    const { folios, mapCounts } = this;
+    const size = folios.sizeOf(head);
+    folios.entire[head]--;
+    folios.references[head] += size - 1;
+    folios.addMappings(head, space, size - 1);
+    for (let frame = head; frame < head + size; frame++) mapCounts[frame]++;
+    if (wasDirty) this.dirty[head] = 1;
+  }
+
+  private hasUnmappedPage(head: number): boolean {
+    const end = head + this.folios.sizeOf(head);
+    for (let frame = head; frame < end; frame++) if (this.mapCounts[frame] === 0) return true;
+    return false;
+  }
+
+  /** Takes hold of a page for long (FOLL_PIN), with a reference. */
+  pin(frame: number): void {
+    this.get(frame);
+    this.pins[this.headOf(frame)]++;
+  }
+
+  unpin(frame: number): void {
+    this.pins[this.headOf(frame)]--;
+    this.put(frame);
+  }
+
+  /** Entries of either size that map a frame. */
+  mapCountOf(frame: number): number {
+    const count = this.mapCounts[frame];
+    return this.references[frame] < 0 ? count + this.folios.entire[this.folios.headOf(frame)] : count;
+  }
+
+  /** The frame at which a frame's pins and its dirty mark stand: its own, or the first of its folio. */
+  headOf(frame: number): number {
+    return this.references[frame] < 0 ? this.folios.headOf(frame) : frame;
+  }
+
+  isInFolio(frame: number): boolean {
+    return this.references[frame] < 0;
+  }
+
+  isDirty(frame: number): boolean {
+    return this.dirty[this.headOf(frame)] === 1;
+  }
+
+  markDirty(frame: number): void {
+    this.dirty[this.headOf(frame)] = 1;
+  }
+
+  /** Whether a store to a page that an entry maps read-only may use it in place (wp_can_reuse_anon_folio). */
+  canReuse(frame: number): boolean {
+    const references = this.references[frame];
+    if (references >= 0) return references === 1;
+    return this.folios.canReuse(this.folios.headOf(frame));
+  }
+
+  /** Whether anything but page-table entries holds a frame, or the folio that it is part of (folio_expected_ref_count). */
+  isHeld(frame: number): boolean {
+    const references = this.references[frame];
+    return references >= 0 ? references !== this.mapCounts[frame] : !this.canSplit(this.folios.headOf(frame));
+  }
+
+  /**
+   * A locked area has let go of a page by copying it: the kernel keeps a reference of its own until it drains its batch of
+   * such pages (munlock_folio), and so long the page does not count as the last owner's alone.
+   */
+  noteUnlocked(frame: number): void {
+    // A large folio has the batch drained immediately.
+    if (this.isInFolio(frame)) this.drainBatches();
+    else this.unlockedIn[frame] = this.drains;
+  }
+
+  /** Whether only one reference is left, the batch's included. */
+  isLastReference(frame: number): boolean {
+    return this.canReuse(frame) && this.unlockedIn[frame] !== this.drains;
+  }
+
+  /** What calls that look at the lists of pages do first (lru_add_drain). */
+  drainBatches(): void {
+    this.drains++;
+  }
+
+  /** Takes the mapping of one page of a folio away from `space`; what else maps the folio may have become less than all of it. */
+  private removeFolioMapping(frame: number, space: number): void {
+    const { folios } = this;
+    const head = folios.headOf(frame);
+    folios.removeMappings(head, space, 1);
+    if (this.mapCounts[frame] === 0 && folios.entire[head] === 0 && folios.mappings[head] > 0) folios.notePartial(head);
+  }
+
+  private getInFolio(frame: number): void {
+    this.references[frame] = IN_FOLIO;
+    this.folios.references[this.folios.headOf(frame)]++;
+  }
+
+  /** Whether only page-table entries hold a folio (can_split_folio). */
+  canSplit(head: number): boolean {
+    return this.folios.references[head] === this.folios.mappings[head];
+  }
+}

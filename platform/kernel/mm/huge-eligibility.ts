@@ -1,0 +1,41 @@
+// Which areas may have huge pages, and in which sizes: by the settings, by advice and prctl, by their borders and by their clean page
+// (__thp_vma_allowable_orders). What a fault makes of that is huge-fault.ts.
+import type { AddressSpace } from "./address-space.ts";
+import { type HugeCleanPage, zeroPage } from "./frames.ts";
+import { HUGE_ORDER } from "./free-frames.ts";
+import { VM_HUGEPAGE, VM_NOHUGEPAGE } from "./vm-flags.ts";
+
+/** The orders that faults of an area with these flags may use, before its borders are looked at. */
+export function allowedOrders(space: AddressSpace, flags: number): number {
+  const { hugePages, frames } = space.kernel;
+  // Pages with a frame of their own have it one by one.
+  if (frames.homeFrames !== 0) return 0;
+  const advised = (flags & VM_HUGEPAGE) !== 0;
+  if ((flags & VM_NOHUGEPAGE) !== 0 || space.thpDisable === "all") return 0;
+  if (space.thpDisable === "except-advised" && !advised) return 0;
+  if (hugePages.enabled === "never" || (hugePages.enabled === "madvise" && !advised)) return 0;
+  return hugePages.orders;
+}
+
+/** Whether an aligned range of 2^order pages lies wholly in [start, end), pages. */
+export function holdsAligned(start: number, end: number, order: number): boolean {
+  const size = 1 << order;
+  return (Math.floor(start / size) + (start % size === 0 ? 0 : 1)) * size + size <= end;
+}
+
+/** How an area takes part in huge pages by its clean page; null: it does not. */
+export function hugeCleanPage(space: AddressSpace, id: number): HugeCleanPage | null {
+  const clean = space.vmas.cleanPages[id];
+  return clean === zeroPage ? space.kernel.hugeZeroPage : (clean.huge ?? null);
+}
+
+/** THPeligible of smaps: whether some size is enabled for the area and fits into it. It says nothing of what is mapped there. */
+export function isHugeEligible(space: AddressSpace, id: number): boolean {
+  const { vmas } = space;
+  if (vmas.anonymous[id] === 0 || hugeCleanPage(space, id) === null) return false;
+  const orders = allowedOrders(space, vmas.flags[id]);
+  for (let order = HUGE_ORDER; order > 0; order--) {
+    if (((orders >> order) & 1) === 1 && holdsAligned(vmas.startPage[id], vmas.endPage[id], order)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,87 @@
+// Huge page-table entries: making, taking away and splitting them, with the counts that go with each (mm/huge_memory.c).
+// When a fault gets one is huge-fault.ts; small entries are pte.ts.
+import { PTE_ANON, PTE_CLEAN, PTE_DBM, PTE_FRAME_SHIFT, PTE_SPECIAL, PTE_WRITE } from "../../hardware/layout.ts";
+import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
+import type { AddressSpace } from "./address-space.ts";
+import { HUGE_FRAMES } from "./free-frames.ts";
+import { makeEntry } from "./pte.ts";
+
+/** The first page of the block of `page`. */
+export function blockStart(page: number): number {
+  return page & -ENTRIES_PER_BLOCK;
+}
+
+/** Maps a block where nothing is mapped. `entry` is that of its first page; the caller brings the folio's reference. */
+export function installHuge(space: AddressSpace, page: number, entry: number): void {
+  space.pageTable.setHuge(page, entry);
+  space.kernel.counters.ptesSet++;
+  if ((entry & PTE_SPECIAL) !== 0) return;
+  space.kernel.frames.mapHuge(entry >>> PTE_FRAME_SHIFT, space.id);
+  space.rssAnonymous += HUGE_FRAMES;
+}
+
+/** Clears the huge entry of the block that starts at `page` and gives back what it counted (zap_huge_pmd). */
+export function zapHuge(space: AddressSpace, page: number): void {
+  const entry = space.pageTable.entries[page];
+  space.pageTable.clearHuge(page);
+  space.kernel.counters.ptesZapped++;
+  if ((entry & PTE_SPECIAL) !== 0) return;
+  if ((entry & PTE_ANON) !== 0) space.rssAnonymous -= HUGE_FRAMES;
+  else space.rssFile -= HUGE_FRAMES;
+  space.kernel.frames.unmapHuge(entry >>> PTE_FRAME_SHIFT, space.id);
+}
+
+/**
+ * Makes small entries of the huge one of the block that starts at `page`: the same pages with the same permissions, so that no
+ * fault follows. The folio stays whole (__split_huge_pmd). A huge clean page becomes the small one.
+ */
+export function splitHuge(space: AddressSpace, page: number): void {
+  const { pageTable, vmas, kernel } = space;
+  const entry = pageTable.entries[page];
+  kernel.counters.hugeSplits++;
+  if ((entry & PTE_SPECIAL) !== 0) {
+    const id = vmas.lookup(page);
+    const small = makeEntry(space, vmas.cleanPages[id].frame, vmas.flags[id], PTE_SPECIAL, false);
+    pageTable.entries.fill(small, page, page + ENTRIES_PER_BLOCK);
+  } else if ((entry & PTE_ANON) === 0) {
+    // Pages of files are found again by later faults.
+    zapHuge(space, page);
+    return;
+  } else {
+    kernel.frames.splitHugeMapping(entry >>> PTE_FRAME_SHIFT, space.id, (entry & PTE_CLEAN) === 0);
+  }
+  pageTable.splitHuge(page);
+}
+
+/** What a border of an area at `page` does to a huge entry around it (vma_adjust_trans_huge). */
+export function splitHugeAt(space: AddressSpace, page: number): void {
+  const start = blockStart(page);
+  if (page !== start && space.pageTable.isHuge(page)) splitHuge(space, start);
+}
+
+/**
+ * fork of the block that starts at `page`, mapped huge in `parent`: both map the folio read-only (copy_huge_pmd). @returns false
+ * if the pages are pinned: the parent's entry has been split then, and each page is to be copied.
+ */
+export function copyHuge(parent: AddressSpace, child: AddressSpace, page: number): boolean {
+  const { frames } = parent.kernel;
+  const entry = parent.pageTable.entries[page];
+  if ((entry & PTE_SPECIAL) === 0) {
+    const head = entry >>> PTE_FRAME_SHIFT;
+    if (frames.pins[head] > 0) {
+      splitHuge(parent, page);
+      return false;
+    }
+    parent.pageTable.setHuge(page, entry & ~(PTE_WRITE | PTE_DBM));
+    frames.exclusive.fill(0, head, head + HUGE_FRAMES);
+    frames.get(head);
+  }
+  installHuge(child, page, entry & ~(PTE_WRITE | PTE_DBM));
+  return true;
+}
+
+/** Moves the huge entry of a block to another block where nothing is mapped (move_huge_pmd), or all of a page table (move_normal_pmd). */
+export function moveBlock(space: AddressSpace, from: number, to: number): void {
+  space.pageTable.freeTables(to, to + ENTRIES_PER_BLOCK);
+  space.pageTable.moveBlock(from, to);
+}

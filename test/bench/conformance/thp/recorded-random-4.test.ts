@@ -1,0 +1,11 @@
+// A quarter of the recorded random scripts about huge pages: what a real Linux 6.18 answered.
+import { expect, test } from "vitest";
+import { thp } from "../../../../bench/conformance/thp/thp.ts";
+import { replay } from "../linux/recorded.ts";
+import { isOfSharedMemory } from "./shared-memory.ts";
+
+test("133 random scripts answer as Linux did", async () => {
+  const replayed = await replay("random.jsonl.gz", { share: 3, shares: 4 }, { dialect: thp, folder: "thp" });
+  expect(replayed.count).toBe(133);
+  expect(replayed.failures.filter((failure) => !isOfSharedMemory(failure))).toEqual([]);
+});

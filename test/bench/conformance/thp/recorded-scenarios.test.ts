@@ -1,0 +1,11 @@
+// The recorded named scenarios about huge pages: what a real Linux 6.18 answered.
+import { expect, test } from "vitest";
+import { thp } from "../../../../bench/conformance/thp/thp.ts";
+import { replay } from "../linux/recorded.ts";
+import { isOfSharedMemory } from "./shared-memory.ts";
+
+test("125 named scenarios answer as Linux did", async () => {
+  const replayed = await replay("scenarios.jsonl.gz", {}, { dialect: thp, folder: "thp" });
+  expect(replayed.count).toBe(125);
+  expect(replayed.failures.filter((failure) => !isOfSharedMemory(failure))).toEqual([]);
+});
