@@ -19,6 +19,7 @@ import {
   classIdOf,
   HEADER_SIZE,
   STATE_ALLOCATED,
+  STATE_QUARANTINED,
   sizeOrUnusedOf,
   stateOf,
 } from "./chunk-header.ts";
@@ -55,10 +56,29 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
 
   /** Bytes that the user may use: exactly those asked for (S18.1), or all the room if `exactUsableSize` is off. */
   usableSize(pointer: number): number {
-    const low = this.headers.load(this.program.memory, pointer);
+    const low = this.loadHeader(pointer, "sizing");
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
-    if (this.options.exactUsableSize) return this.sizeOf(pointer, low);
-    return this.blockEnd(pointer, low, this.headers.offset) - pointer;
+    return this.promisedSize(pointer, low, this.headers.offset);
+  }
+
+  /** The bytes of a chunk that its user may use, and which realloc therefore keeps. */
+  promisedSize(pointer: number, low: number, offset: number): number {
+    return this.promisesBlock ? this.blockEnd(pointer, low, offset) - pointer : this.sizeOf(pointer, low);
+  }
+
+  /** Whether all the room of a block is its user's (S18.1). A family that checks accesses promises what was asked for, no more. */
+  protected get promisesBlock(): boolean {
+    return !this.options.exactUsableSize;
+  }
+
+  /** As `headers.load`; memory that is out of reach because the chunk was freed and its mapping is cached is a state, too. */
+  loadHeader(pointer: number, action: ChunkAction): number {
+    try {
+      return this.headers.load(this.program.memory, pointer);
+    } catch (error) {
+      if (!(error instanceof SegmentationFault) || !this.secondary.isCached(pointer - HEADER_SIZE)) throw error;
+    }
+    reportInvalidChunkState(action, pointer, this.reports);
   }
 
   /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
@@ -68,9 +88,17 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
 
   /** Whether there is an allocated chunk at a pointer without tag. Never reports. */
   isAllocated(pointer: number): boolean {
+    return this.isInState(pointer, STATE_ALLOCATED);
+  }
+
+  isQuarantined(pointer: number): boolean {
+    return this.isInState(pointer, STATE_QUARANTINED);
+  }
+
+  private isInState(pointer: number, state: number): boolean {
     if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
     try {
-      return stateOf(this.headers.load(this.program.memory, pointer)) === STATE_ALLOCATED;
+      return stateOf(this.headers.load(this.program.memory, pointer)) === state;
     } catch (error) {
       if (error instanceof SegmentationFault) return false;
       throw error;
@@ -92,7 +120,9 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
 
   /** A header that was loaded is in the wrong state, or corrupted. */
   reportState(action: ChunkAction, pointer: number, low: number): never {
-    if (low !== CORRUPTED_HEADER) reportInvalidChunkState(action, pointer, this.reports);
+    // A freed large chunk's header may be gone with its pages while its mapping waits in the cache.
+    const isFreed = low !== CORRUPTED_HEADER || this.secondary.isCached(pointer - HEADER_SIZE);
+    if (isFreed) reportInvalidChunkState(action, pointer, this.reports);
     const { memory } = this.program;
     const headerIsZero =
       memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;

@@ -176,6 +176,8 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   protected deallocateLarge(pointer: number, low: number, offset: number): void {
+    this.secondary.checkHeader(pointer - HEADER_SIZE);
+    this.program.deliverReports();
     this.secondary.prepareDeallocate(pointer - HEADER_SIZE);
     this.program.touch(pointer - HEADER_SIZE);
     this.beginFree(pointer, low, offset);
@@ -250,6 +252,8 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     const distance = user - block - HEADER_SIZE;
     if (fill !== FILL_NONE) fillMemory(memory, block, blockSize, fill, this.pattern);
     if (distance > 0) {
+      // A marker without its header would be damage.
+      this.program.touch(user - HEADER_SIZE);
       memory.setInt32(block, BLOCK_MARKER);
       memory.setInt32(block + 4, distance);
     }
@@ -323,6 +327,15 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.endChunk(tsd, batch, STATE_ALLOCATED, "deallocating");
   }
 
+  /** Takes back a chunk that was allocated a moment ago and that the program has not seen: no quarantine, no reports. */
+  discard(pointer: number): void {
+    const plain = this.untag(pointer);
+    const low = this.headers.load(this.program.memory, plain);
+    this.noteFree(plain, low);
+    if (classIdOf(low) === 0) this.secondary.deallocate(plain - HEADER_SIZE);
+    else this.endChunk(this.registry.current ?? this.registry.acquireMinimal(), plain, STATE_ALLOCATED, "deallocating");
+  }
+
   recycleChunk(tsd: Tsd, pointer: number): void {
     this.endChunk(tsd, pointer, STATE_QUARANTINED, "recycling");
   }
@@ -332,6 +345,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     const low = this.headers.load(this.program.memory, pointer);
     const offset = this.headers.offset;
     if (stateOf(low) !== expected) this.reportState(action, pointer, low);
+    this.program.touch(pointer - HEADER_SIZE);
     const classId = classIdOf(low);
     if (tsd.cache.counts[classId] === this.primary.shape.maxCounts[classId]) this.primary.drain(tsd.cache, classId);
     const kept = expected === STATE_QUARANTINED ? KEPT_WHEN_RECYCLED : KEPT_WHEN_FREED;

@@ -15,7 +15,7 @@ export interface PlainFamily {
 
 /** @param inherited the family of the heap that was forked into this process */
 export function makePlainFamily(given: FamilyOptions, inherited?: PlainFamily): PlainFamily {
-  const program = new Program(given.process);
+  const program = new Program(given.process, given.reports);
   const secondary = new Secondary(secondaryOptions(given, program));
   const allocator = new Allocator({ ...given, program, secondary }, inherited?.allocator);
   return { kind: "plain", program, secondary, allocator };

@@ -2,6 +2,7 @@
 // Policy (when to drain, what to recycle) is quarantine.ts's.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
+import type { Program } from "../common/program.ts";
 import { loadWord, storeWord } from "../common/words.ts";
 
 /** A batch: next, bytes, count, then the pointers. */
@@ -64,6 +65,13 @@ export class QuarantineCache {
     return this.last === 0 || batchCount(memory, this.last) === BATCH_CAPACITY;
   }
 
+  /** Makes sure that the next {@link pushChunk} cannot fail. @throws OutOfMemoryError */
+  preparePush(program: Program): void {
+    program.touch(this.last + BYTES);
+    program.touch(this.last + COUNT);
+    program.touch(this.last + POINTERS + batchCount(program.memory, this.last) * 8);
+  }
+
   pushBatch(memory: Memory, batch: number): void {
     storeWord(memory, batch + NEXT, 0);
     if (this.last === 0) this.first = batch;
@@ -102,8 +110,11 @@ export class QuarantineCache {
     other.clear();
   }
 
-  /** Joins neighbouring batches whose chunks fit one; those left empty go to `emptied` (S13.6). */
-  merge(memory: Memory, emptied: QuarantineCache): void {
+  /**
+   * Joins neighbouring batches whose chunks fit one; those left empty go to `emptied` (S13.6).
+   * @throws OutOfMemoryError between two of them
+   */
+  merge(memory: Memory, emptied: QuarantineCache, program: Program): void {
     let batch = this.first;
     while (batch !== 0) {
       const next = batchNext(memory, batch);
@@ -112,6 +123,9 @@ export class QuarantineCache {
         batch = next;
         continue;
       }
+      program.prepare(batch, BATCH_SIZE);
+      program.prepare(next, POINTERS);
+      if (emptied.last !== 0) program.touch(emptied.last);
       mergeBatches(memory, batch, next);
       storeWord(memory, batch + NEXT, batchNext(memory, next));
       if (this.last === next) this.last = batch;

@@ -2,6 +2,8 @@
 // Lists and batches are quarantine-cache.ts; what a chunk's header must be is checked by the owner (combined.ts).
 
 import type { Memory } from "../../platform/hardware/memory.ts";
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import type { Program } from "../common/program.ts";
 import { shuffle } from "../common/random.ts";
 import {
   BATCH_CAPACITY,
@@ -16,11 +18,15 @@ import type { Tsd } from "./tsd.ts";
 /** What the quarantine asks of the allocator. All memory it uses comes through the running thread's cache. */
 export interface QuarantineOwner {
   readonly memory: Memory;
+  readonly program: Program;
   /** A chunk of {@link BATCH_SIZE} bytes; never 0 (R-oom is fatal, S13.3). */
   allocateBatch(tsd: Tsd): number;
   deallocateBatch(tsd: Tsd, batch: number): void;
   /** Ends a chunk's quarantine: its block is free from now on. May report corruption; the chunk is then lost. */
   recycleChunk(tsd: Tsd, pointer: number): void;
+  /** Whether the chunk is still in quarantine, or the batch allocated: what was stopped before it began can be tried again. */
+  isQuarantined(pointer: number): boolean;
+  isAllocated(pointer: number): boolean;
 }
 
 export class Quarantine {
@@ -47,11 +53,18 @@ export class Quarantine {
 
   /** Makes sure that the next {@link put} needs no memory, so that it cannot fail once the chunk's state has changed. */
   prepare(tsd: Tsd): void {
-    const { memory } = this.owner;
-    if (!tsd.quarantine.needsBatch(memory)) return;
-    const batch = this.owner.allocateBatch(tsd);
-    initialiseBatch(memory, batch);
-    tsd.quarantine.pushBatch(memory, batch);
+    const { memory, program } = this.owner;
+    if (tsd.quarantine.needsBatch(memory)) {
+      const batch = this.owner.allocateBatch(tsd);
+      try {
+        initialiseBatch(memory, batch);
+        tsd.quarantine.pushBatch(memory, batch);
+      } catch (error) {
+        this.owner.deallocateBatch(tsd, batch);
+        throw error;
+      }
+    }
+    tsd.quarantine.preparePush(program);
   }
 
   /** Adds a chunk of `size` requested bytes to the thread's list; {@link prepare} came before. */
@@ -61,28 +74,55 @@ export class Quarantine {
 
   /** Drains the thread's list if it has grown too large (S13.5); after the put, since recycling may report. */
   settle(tsd: Tsd): void {
-    if (tsd.quarantine.bytes > this.threadMaxBytes) this.drain(tsd);
+    if (tsd.quarantine.bytes <= this.threadMaxBytes) return;
+    try {
+      this.drain(tsd);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
   }
 
-  /** Moves the thread's list to the global one, and recycles if that is too large now. */
+  /**
+   * Moves the thread's list to the global one, and recycles if that is too large now.
+   * @throws OutOfMemoryError: the thread's list is as it was
+   */
   drain(tsd: Tsd): void {
     this.global.transfer(this.owner.memory, tsd.quarantine);
-    if (this.global.bytes > this.maxBytes) this.recycle(tsd, this.minBytes);
+    if (this.global.bytes > this.maxBytes) this.recycleWhatCanBe(tsd, this.minBytes);
   }
 
-  /** Empties the thread's list and the global one (S13.8). */
+  /** Empties the thread's list and the global one (S13.8), as far as there are frames for the headers that change. */
   drainAndRecycle(tsd: Tsd): void {
-    this.global.transfer(this.owner.memory, tsd.quarantine);
-    this.recycle(tsd, 0);
+    try {
+      this.global.transfer(this.owner.memory, tsd.quarantine);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
+    this.recycleWhatCanBe(tsd, 0);
   }
 
-  /** S13.6 */
+  /** After a fork each header written takes a frame. Where there is none, the rest waits for the next time. */
+  private recycleWhatCanBe(tsd: Tsd, minBytes: number): void {
+    try {
+      this.recycle(tsd, minBytes);
+    } catch (error) {
+      if (!(error instanceof OutOfMemoryError)) throw error;
+    }
+  }
+
+  /** S13.6. What stops it half-way leaves every chunk in one of the lists, or in `pending`. */
   private recycle(tsd: Tsd, minBytes: number): void {
-    const { memory } = this.owner;
+    const { memory, program } = this.owner;
     const { global, toDo } = this;
     // Merging pays when more than half of the list is the batches themselves.
-    if (global.bytes > global.overhead && global.overhead * 200 > global.bytes * 100) global.merge(memory, toDo);
-    while (global.bytes > minBytes) toDo.pushBatch(memory, global.popBatch(memory));
+    if (global.bytes > global.overhead && global.overhead * 200 > global.bytes * 100) {
+      global.merge(memory, toDo, program);
+    }
+    while (global.bytes > minBytes) {
+      program.touch(global.first);
+      if (toDo.last !== 0) program.touch(toDo.last);
+      toDo.pushBatch(memory, global.popBatch(memory));
+    }
     this.finishBatch(tsd);
     while (toDo.first !== 0) {
       this.startBatch(toDo.popBatch(memory));
@@ -99,13 +139,26 @@ export class Quarantine {
     this.pendingBatch = batch;
   }
 
-  /** Recycles what is left of the current batch. A chunk is off the list before it can be reported. */
+  /** Recycles what is left of the current batch. A chunk that was reported is lost; one that lacked a frame stays on the list. */
   private finishBatch(tsd: Tsd): void {
     if (this.pendingBatch === 0) return;
-    while (this.pendingCount > 0) this.owner.recycleChunk(tsd, this.pending[--this.pendingCount]);
-    const batch = this.pendingBatch;
+    while (this.pendingCount > 0) {
+      const pointer = this.pending[this.pendingCount - 1];
+      try {
+        this.owner.recycleChunk(tsd, pointer);
+      } catch (error) {
+        if (!this.owner.isQuarantined(pointer)) this.pendingCount--;
+        throw error;
+      }
+      this.pendingCount--;
+    }
+    try {
+      this.owner.deallocateBatch(tsd, this.pendingBatch);
+    } catch (error) {
+      if (!this.owner.isAllocated(this.pendingBatch)) this.pendingBatch = 0;
+      throw error;
+    }
     this.pendingBatch = 0;
-    this.owner.deallocateBatch(tsd, batch);
   }
 
   /** Chunks in the global list (S19.4). */

@@ -38,13 +38,15 @@ function resize(allocator: Allocator, pointer: number, newSize: number): number 
   }
   const plain = allocator.untag(pointer);
   if ((plain & (ALIGNMENT - 1)) !== 0) reportMisalignedPointer("reallocating", plain, allocator.reports);
-  const low = allocator.headers.load(allocator.memory, plain);
+  const low = allocator.loadHeader(plain, "reallocating");
   const { offset } = allocator.headers;
   if (stateOf(low) !== STATE_ALLOCATED) allocator.reportState("reallocating", plain, low);
   if (allocator.options.flags.dealloc_type_mismatch && originOf(low) !== ORIGIN_MALLOC) {
     reportDeallocTypeMismatch("reallocating", plain, originOf(low), 0, allocator.reports);
   }
   allocator.checkTag(pointer, plain, low, "reallocating");
+  if (classIdOf(low) === 0) allocator.secondary.checkHeader(plain - HEADER_SIZE);
+  allocator.program.deliverReports();
   const oldSize = allocator.sizeOf(plain, low);
   const blockEnd = allocator.blockEnd(plain, low, offset);
   if (plain + newSize <= blockEnd && (newSize > oldSize || oldSize - newSize < PAGE_SIZE)) {
@@ -54,7 +56,7 @@ function resize(allocator: Allocator, pointer: number, newSize: number): number 
   const mayMove = classIdOf(low) === 0 && allocator.options.largeRealloc === "mremap";
   const moved = mayMove ? moveLarge(allocator, plain, low, oldSize, newSize, blockEnd) : 0;
   if (moved !== 0) return allocator.resizedPointer(moved, pointer);
-  return copyToNew(allocator, plain, low, offset, oldSize, newSize);
+  return copyToNew(allocator, plain, low, offset, newSize);
 }
 
 /** S5.4, S5.5: what is given up is filled; growth relies on the block having been filled whole. */
@@ -82,29 +84,22 @@ function resizeInPlace(
 }
 
 /** S5.6. A failure on the way, e.g. no frame for a page of the new chunk, leaves the old one as it was. */
-function copyToNew(
-  allocator: Allocator,
-  plain: number,
-  low: number,
-  offset: number,
-  oldSize: number,
-  newSize: number,
-): number {
+function copyToNew(allocator: Allocator, plain: number, low: number, offset: number, newSize: number): number {
   const fresh = allocator.allocate(newSize, ORIGIN_MALLOC, ALIGNMENT, false);
   if (fresh === 0) return 0;
   try {
-    allocator.memory.copy(fresh, plain, Math.min(oldSize, newSize));
+    allocator.memory.copy(fresh, plain, Math.min(allocator.promisedSize(plain, low, offset), newSize));
   } catch (error) {
-    allocator.deallocate(fresh, ORIGIN_MALLOC, 0);
+    allocator.discard(fresh);
     throw error;
   }
-  allocator.noteCopy(fresh, oldSize, newSize, plain);
+  allocator.noteCopy(fresh, allocator.sizeOf(plain, low), newSize, plain);
   try {
     allocator.headers.load(allocator.memory, plain);
     allocator.quarantineOrDeallocate(plain, low, offset);
   } catch (error) {
     // What stopped the free before it began leaves the old chunk, and so the new one goes. Later the old one is gone.
-    if (allocator.isAllocated(plain)) allocator.deallocate(fresh, ORIGIN_MALLOC, 0);
+    if (allocator.isAllocated(plain)) allocator.discard(fresh);
     else if (error instanceof HeapError) error.movedTo = fresh;
     throw error;
   }
@@ -135,7 +130,8 @@ function moveLarge(
   // Scudo's new mapping would read zero behind the old bytes even in pattern mode (S14.3).
   const tailFill = allocator.options.largeFill === "scudo" && fill !== FILL_NONE ? FILL_ZERO : fill;
   // Bytes on the pages that move which do not read as fresh ones must: behind the chunk, or given up by it.
-  const tailBegin = Math.min(oldSize, newSize);
+  const keptSize = allocator.promisedSize(plain, low, 0);
+  const tailBegin = Math.min(keptSize, newSize);
   const tailEnd =
     newSize > oldSize ? Math.min(newSize, blockEnd - plain) : Math.min(oldSize, endOfPage(plain, newSize + largeSlack));
   if (newSize < oldSize) prepareTouched(program, plain + tailBegin, plain + tailEnd);

@@ -1,9 +1,10 @@
 // The heap as a user program: its process, the memory of the thread that runs now, and the mapping calls that it makes.
 // Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
 
-import { PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
-import { SystemError } from "../../platform/kernel/abi/errors.ts";
+import { type ErrnoCode, SystemError } from "../../platform/kernel/abi/errors.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -18,14 +19,15 @@ import {
 } from "../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { PLAIN_REPORTS, type ReportContext, reportMapError, reportProtectError, reportUnmapError } from "./report.ts";
 
-/** What a mapping call answers when memory, address space or the map count is exhausted (ENOMEM). */
+/** What a mapping call answers that failed; {@link Program.errno} says why. */
 export const NO_MEMORY = -1;
 
 const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS;
 const READ_WRITE = PROT_READ | PROT_WRITE;
 
-/** The process that a heap lives in, and its calls. Lengths are whole pages; failures but ENOMEM are the caller's errors. */
+/** The process that a heap lives in, and its calls. Lengths are whole pages; a call that fails says so and has changed nothing. */
 export class Program {
   readonly process: Process;
   /** The heap's own loads and stores, as the thread that runs now; heap.ts changes it with the thread. */
@@ -36,9 +38,13 @@ export class Program {
   leakedBytes = 0;
   /** Told of every mapping that is given back for good. */
   onDiscard: ((address: number, length: number) => void) | null = null;
+  /** Why the last call failed that did; "" if none has. */
+  errno: ErrnoCode | "" = "";
+  private readonly reports: ReportContext;
 
-  constructor(process: Process) {
+  constructor(process: Process, reports = PLAIN_REPORTS) {
     this.process = process;
+    this.reports = reports;
     this.memory = process.memory;
     this.userMemory = process.memory;
   }
@@ -52,12 +58,24 @@ export class Program {
     this.userMemory = thread.memory;
   }
 
+  /**
+   * What a heap with checks of its own still owes the program is delivered now, so that no report comes out of the middle of an
+   * operation. Nothing here; see tagged-program.ts.
+   */
+  deliverReports(): void {}
+
+  /** R-map, if the last call failed for another reason than ENOMEM, which Scudo answers with null (S27.1). */
+  reportMapFailure(): void {
+    const { errno } = this;
+    if (errno !== "ENOMEM" && errno !== "") reportMapError(errnoText(errno), {}, this.reports);
+  }
+
   /** Reserves address space without memory. @returns its address, or {@link NO_MEMORY} */
   reserve(length: number): number {
     try {
       return this.process.mmap(0, length, PROT_NONE, ANONYMOUS | MAP_NORESERVE);
     } catch (error) {
-      return passNoMemory(error);
+      return this.fail(error);
     }
   }
 
@@ -68,7 +86,7 @@ export class Program {
       this.process.mmap(address, length, READ_WRITE | extraProtection, flags);
       return true;
     } catch (error) {
-      passNoMemory(error);
+      this.fail(error);
       return false;
     }
   }
@@ -80,7 +98,7 @@ export class Program {
       this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd);
       return true;
     } catch (error) {
-      passNoMemory(error);
+      this.fail(error);
       return false;
     }
   }
@@ -94,8 +112,8 @@ export class Program {
       this.process.mremap(oldAddress, oldLength, newLength, MREMAP_MAYMOVE | MREMAP_FIXED, newAddress);
       return true;
     } catch (error) {
-      if (error instanceof SystemError) return false;
-      throw error;
+      this.fail(error);
+      return false;
     }
   }
 
@@ -106,6 +124,17 @@ export class Program {
    */
   touch(address: number): void {
     this.memory.setInt32(address, this.memory.getInt32(address));
+  }
+
+  /** Whether a load from an address without tag finds memory. */
+  isReadable(address: number): boolean {
+    try {
+      this.memory.getUint8(address);
+      return true;
+    } catch (error) {
+      if (error instanceof SegmentationFault) return false;
+      throw error;
+    }
   }
 
   /** Whether the page at an address without tag has been stored to: it is no clean page, and there at all. */
@@ -119,44 +148,53 @@ export class Program {
     const { entries } = this.memory.pageTable;
     const end = Math.ceil((address + length) / PAGE_SIZE);
     for (let page = Math.floor(address / PAGE_SIZE); page < end; page++) {
-      if ((entries[page] & PTE_WRITE) === 0) this.touch(Math.max(page * PAGE_SIZE, address - (address % 4)));
+      if ((entries[page] & PTE_WRITE) === 0)
+        this.memory.translateUnchecked(Math.max(page * PAGE_SIZE, address), ACCESS_STORE);
     }
   }
 
   /**
    * Gives the pages back; the next load reads zero, or what the mapping's file says.
-   * @returns whether the kernel did so; after a failure the contents are as before
+   * @returns whether the kernel did so: locked pages, for one, stay. After a failure the contents are as before.
    */
   releasePages(address: number, length: number): boolean {
     try {
       this.process.madvise(address, length, MADV_DONTNEED);
       return true;
     } catch (error) {
-      passNoMemory(error);
+      this.fail(error);
       return false;
     }
   }
 
-  /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
+  /**
+   * @returns whether it could be done: a split past the map count is ENOMEM and changes nothing
+   * @throws HeapError R-protect: any other failure
+   */
   protect(address: number, length: number, protection: number): boolean {
     try {
       this.process.mprotect(address, length, protection);
       return true;
     } catch (error) {
-      passNoMemory(error);
-      return false;
+      this.fail(error);
     }
+    if (this.errno !== "ENOMEM") reportProtectError(errnoText(this.errno), address, length, protection, this.reports);
+    return false;
   }
 
-  /** @returns whether it could be done: a split past the map count is ENOMEM and changes nothing */
+  /**
+   * @returns whether it could be done: a split past the map count is ENOMEM and changes nothing
+   * @throws HeapError R-unmap: any other failure
+   */
   unmap(address: number, length: number): boolean {
     try {
       this.process.munmap(address, length);
       return true;
     } catch (error) {
-      passNoMemory(error);
-      return false;
+      this.fail(error);
     }
+    if (this.errno !== "ENOMEM") reportUnmapError(errnoText(this.errno), address, length, this.reports);
+    return false;
   }
 
   /**
@@ -175,10 +213,24 @@ export class Program {
   now(): number {
     return this.process.kernel.monotonicNanoseconds();
   }
+
+  /** Every failure of a mapping call is its answer; what is none of the kernel's errors is thrown on. */
+  private fail(error: unknown): typeof NO_MEMORY {
+    if (!(error instanceof SystemError)) throw error;
+    this.errno = error.code;
+    return NO_MEMORY;
+  }
 }
 
-/** ENOMEM is an answer of a call, everything else is thrown on. */
-function passNoMemory(error: unknown): typeof NO_MEMORY {
-  if (error instanceof SystemError && error.code === "ENOMEM") return NO_MEMORY;
-  throw error;
+/** strerror's text, as far as mapping calls fail so. */
+function errnoText(code: string): string {
+  return texts[code] ?? code;
 }
+
+const texts: Readonly<Record<string, string>> = {
+  ENOMEM: "Cannot allocate memory",
+  EAGAIN: "Resource temporarily unavailable",
+  EINVAL: "Invalid argument",
+  EPERM: "Operation not permitted",
+  EACCES: "Permission denied",
+};

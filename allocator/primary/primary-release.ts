@@ -61,9 +61,8 @@ export class PrimaryRelease {
     const begin = regions.begin[classId] + counters.firstPage * PAGE_SIZE;
     while (counters.nextFreeRange()) {
       const length = counters.rangePages * PAGE_SIZE;
-      program.releasePages(begin + counters.rangePage * PAGE_SIZE, length);
       ranges++;
-      bytes += length;
+      if (program.releasePages(begin + counters.rangePage * PAGE_SIZE, length)) bytes += length;
     }
     if (ranges > 0) {
       regions.checkpoint[classId] = freeBytes;

@@ -63,6 +63,7 @@ export class Primary implements RecordSource {
     });
     const table = regions ?? reserveRegions(program, config, classCount, options.seed);
     if (table === null) {
+      program.reportMapFailure();
       const sizeBytes = classCount * 2 ** config.regionSizeLog;
       reportMapError("Cannot allocate memory", { sizeBytes }, this.reports);
     }
@@ -246,7 +247,10 @@ export class Primary implements RecordSource {
       regions.exhausted[classId] = 1;
       return false;
     }
-    if (!this.program.commit(begin + mapped, length, this.extraProtection)) return false;
+    if (!this.program.commit(begin + mapped, length, this.extraProtection)) {
+      this.program.reportMapFailure();
+      return false;
+    }
     regions.mapped[classId] += length;
     cache.stats[STAT_MAPPED] += length;
     return true;
@@ -269,6 +273,7 @@ export class Primary implements RecordSource {
 
   private reserveLate(classId: number): boolean {
     if (reserveOneRegion(this.program, this.regions, classId)) return true;
+    this.program.reportMapFailure();
     this.write(`Can't reserve pages for size class ${this.blockSizes[classId]}.\n`);
     return false;
   }

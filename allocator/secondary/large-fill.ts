@@ -2,7 +2,7 @@
 // Who maps them is secondary.ts; what the call does is the kernel's (refpage/). Without one, the caller fills by memset.
 
 import { tagRange } from "../../platform/hardware/tag-store.ts";
-import { SystemError } from "../../platform/kernel/abi/errors.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 
@@ -64,6 +64,7 @@ export class ReferencePages {
       if (!this.program.commit(page, PAGE_SIZE, protection)) return this.fail("ENOMEM");
       return this.createFrom(page, fill, tag);
     } catch (error) {
+      if (error instanceof OutOfMemoryError) return this.fail("ENOMEM");
       if (error instanceof SystemError && FALLBACK_CODES.has(error.code)) return this.fail(error.code);
       throw error;
     } finally {

@@ -170,6 +170,11 @@ export class SecondaryCache {
     return best;
   }
 
+  /** Whether an entry is what is left of `block`. */
+  holds(block: number): boolean {
+    return this.blockBegin.some((begin, slot) => begin === block && this.commitBase[slot] !== 0);
+  }
+
   /** The entry's pages are no longer as they were given back. */
   markDirty(slot: number): void {
     this.time[slot] = Math.max(1, this.time[slot]);

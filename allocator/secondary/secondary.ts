@@ -5,7 +5,7 @@ import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
-import { type ReportContext, reportMapError } from "../common/report.ts";
+import { type ReportContext, reportMapError, reportUnmapError } from "../common/report.ts";
 import type { SecondaryCacheConfig } from "../options/config.ts";
 import type { LargeFill } from "../options/options.ts";
 import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "../primary/local-cache.ts";
@@ -20,6 +20,8 @@ const PAGE_SIZE = 4096;
 const CHUNK_HEADER_SIZE = 16;
 /** Both headers together: from the large-block header to the user pointer. */
 const LARGE_HEADERS_SIZE = LARGE_HEADER_SIZE + CHUNK_HEADER_SIZE;
+/** Addresses are below this. */
+const ADDRESS_END = 2 ** 39;
 /** Unused bytes behind a chunk must fit the chunk header's 20 bits (S11.7). */
 const TAIL_LIMIT = 2 ** 20;
 
@@ -162,6 +164,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
       mapping.cleanId = this.commit(mapping.commitBase, mapping.commitSize, fill);
       if (mapping.cleanId === NO_MEMORY) {
         this.program.discard(mapping.mapBase, mapping.mapSize);
+        this.program.reportMapFailure();
         if (this.commitFailure === "fatal") {
           reportMapError("Cannot allocate memory", { sizeBytes: mapping.commitSize }, this.reports);
         }
@@ -189,7 +192,10 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
     if (alignment > PAGE_SIZE) reserved += alignment - PAGE_SIZE;
     const mapSize = reserved + 2 * PAGE_SIZE;
     const mapBase = this.program.reserve(mapSize);
-    if (mapBase === NO_MEMORY) return null;
+    if (mapBase === NO_MEMORY) {
+      this.program.reportMapFailure();
+      return null;
+    }
     let commitBase = mapBase + PAGE_SIZE;
     // The chunk begins on the alignment, its headers in the page before.
     if (alignment >= PAGE_SIZE) commitBase = roundUp(commitBase + 1, alignment) - PAGE_SIZE;
@@ -236,6 +242,44 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    */
   present(mapping: LargeMapping, _size: number): number {
     return mapping.block + CHUNK_HEADER_SIZE;
+  }
+
+  /**
+   * Whether a block's header and its place in the list are as they must be. They have no checksum (S11.2), so that a program
+   * that wrote over them is found out here, before a free goes by them.
+   */
+  private isSound(block: number): boolean {
+    const { commitBase, commitEnd, mapBase, mapEnd } = this.load(block, this.ending);
+    const pages = [commitBase, commitEnd, mapBase, mapEnd];
+    if (pages.some((address) => address % PAGE_SIZE !== 0 || address >= ADDRESS_END)) return false;
+    if (mapBase >= commitBase || block < commitBase + LARGE_HEADER_SIZE) return false;
+    if (block + CHUNK_HEADER_SIZE > commitEnd || commitEnd >= mapEnd) return false;
+    const previous = this.previousBlock(block);
+    const next = this.nextBlock(block);
+    const followsItsPrevious =
+      previous === 0 ? this.first === block : this.canBeBlock(previous) && this.nextBlock(previous) === block;
+    return (
+      followsItsPrevious &&
+      (next === 0 ? this.last === block : this.canBeBlock(next) && this.previousBlock(next) === block)
+    );
+  }
+
+  private canBeBlock(address: number): boolean {
+    return (
+      address % CHUNK_HEADER_SIZE === 0 && address < ADDRESS_END && this.program.isReadable(address - LARGE_HEADER_SIZE)
+    );
+  }
+
+  /** @throws HeapError R-unmap: the block's header was written over; nothing has changed */
+  checkHeader(block: number): void {
+    if (this.isSound(block)) return;
+    const { mapBase, mapSize } = this.load(block, this.ending);
+    reportUnmapError("Invalid argument", mapBase, mapSize, this.reports);
+  }
+
+  /** Whether a freed mapping whose block was `block` is in the cache. */
+  isCached(block: number): boolean {
+    return this.cache?.holds(block) === true;
   }
 
   /** Gives a block back: to the cache, or unmapped (S11.5). */

@@ -19,9 +19,9 @@ export interface TaggedFamily {
  * @throws RangeError: a machine or configuration that has no tags
  */
 export function makeTaggedFamily(given: FamilyOptions, inherited?: TaggedFamily): TaggedFamily {
-  const { process, options, seed } = given;
+  const { process, options, reports, seed } = given;
   requireTagging(options.tagging, process.kernel.machine, options.config);
-  const program = new TaggedProgram(process, seed);
+  const program = new TaggedProgram(process, { seed, reports });
   const { onTagFailure, write } = options;
   const secondary = new TaggedSecondary({ ...secondaryOptions(given, program), onTagFailure, write });
   const allocator = new TaggedAllocator({ ...given, program, secondary }, inherited?.allocator);

@@ -71,6 +71,10 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     this.secondary.cache?.empty();
   }
 
+  protected override get promisesBlock(): boolean {
+    return false;
+  }
+
   /** The tag goes where the chunk goes. */
   override resizedPointer(plain: number, given: number): number {
     return this.isTagging ? plain + Math.floor(given * TAGS_PER_BYTE) * TAG_UNIT : plain;
@@ -196,6 +200,10 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
    */
   private tagChunk(classId: number, block: number, blockEnd: number, user: number, size: number, fill: number): number {
     const { own } = this.program;
+    // Everything that is written gets its frame first: a block whose bytes were tagged in part must not stay on the stack.
+    const written = Math.min(user + ((size + 15) & ~15) + GRANULE, blockEnd);
+    this.program.prepare(user - HEADER_SIZE, written - user + HEADER_SIZE);
+    if (user !== block + HEADER_SIZE) this.program.prepare(block, GRANULE);
     const low = this.reusableHeader(block, user);
     const kept = low === NOT_REUSABLE ? 0 : own.tagAt(user);
     if (kept === 0) {
@@ -260,6 +268,8 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     const tag = (pointer * TAGS_PER_BYTE) | 0;
     const plain = pointer - tag * TAG_UNIT;
     if (this.hasFastFree && deleteSize === 0 && (pointer & 15) === 0 && this.freeFast(plain, tag, origin)) return;
+    this.program.deliverReports();
+    if ((plain & 15) === 0) this.loadHeader(plain, "deallocating");
     const low = this.checkFree(plain, origin, deleteSize);
     const { offset } = this.headers;
     this.checkTag(pointer, plain, low, "deallocating");
@@ -288,8 +298,12 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     if (!headers.isWhole(plain, low, high)) return false;
     const { cache } = tsd;
     const isDrained = cache.counts[classId] === primary.shape.maxCounts[classId];
-    if (isDrained) primary.drain(cache, classId);
+    if (isDrained) {
+      this.program.deliverReports();
+      primary.drain(cache, classId);
+    }
     const block = plain - HEADER_SIZE - (high & 0xffff) * 16;
+    if ((plain & (PAGE_SIZE - 1)) + size > PAGE_SIZE) this.program.prepare(plain, size);
     this.freed.note(plain, tag, size, threadId);
     own.tagAndZero(plain, (size + 15) & ~15, this.drawTag(classId, block, EXCLUDE_ZERO | (1 << tag)));
     const newLow = (low & ~0xf00) | WAS_ZEROED;

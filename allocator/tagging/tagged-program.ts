@@ -4,9 +4,11 @@
 import { DETACH } from "../../platform/hardware/mmu.ts";
 import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
+import { reportAsyncTagFault } from "../../platform/kernel/tagged-address.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
 import { Program } from "../common/program.ts";
 import { nextRandom } from "../common/random.ts";
+import type { ReportContext } from "../common/report.ts";
 
 export class TaggedProgram extends Program {
   private readonly ownMemories = new Map<Thread, UncheckedMemory>();
@@ -16,10 +18,10 @@ export class TaggedProgram extends Program {
   /** Id of the thread that runs now. */
   threadId = 0;
 
-  /** @param seed 32 random bits, for the tags */
-  constructor(process: Process, seed: number) {
-    super(process);
-    this.seed = seed;
+  /** `seed`: 32 random bits, for the tags. */
+  constructor(process: Process, options: { readonly seed: number; readonly reports: ReportContext }) {
+    super(process, options.reports);
+    this.seed = options.seed;
     this.own = this.createOwnMemory(process.mainThread);
     this.ownMemories.set(process.mainThread, this.own);
     this.runAs(process.mainThread);
@@ -40,6 +42,11 @@ export class TaggedProgram extends Program {
   override detach(): void {
     const { emptyPageTable } = this.process.kernel.machine;
     for (const own of this.ownMemories.values()) own[DETACH](emptyPageTable);
+  }
+
+  /** An asynchronous mismatch of the running thread is reported before an operation instead of by its first system call. */
+  override deliverReports(): void {
+    if (this.userMemory.asyncTagFault) reportAsyncTagFault(this.process.currentThread);
   }
 
   private createOwnMemory(thread: Thread): UncheckedMemory {

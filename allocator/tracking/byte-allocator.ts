@@ -26,9 +26,14 @@ export class ByteAllocator extends TrackedAllocator {
     }
     const block = pointer - HEADER_SIZE;
     const begin = this.secondary.commitBase(block);
-    markRangeUndefined(memory, begin, pointer - begin, "touch");
     const tail = Math.min(this.secondary.blockEnd(block) - (pointer + size), PAGE_SIZE);
-    if (tail > 0) markRangeUndefined(memory, pointer + size, tail, "touch");
+    try {
+      markRangeUndefined(memory, begin, pointer - begin, "touch");
+      if (tail > 0) markRangeUndefined(memory, pointer + size, tail, "touch");
+    } catch (error) {
+      this.secondary.deallocate(block);
+      throw error;
+    }
   }
 
   /** The bits of pages that a fork left shared are another process's too: such pages become the process's own first. */

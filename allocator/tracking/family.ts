@@ -49,7 +49,8 @@ function makeTracked(
   { tracksBytes }: { readonly tracksBytes: boolean },
   inherited?: Tracked,
 ): Tracked {
-  const program = new TrackedProgram(given.process, { tracksBytes, pattern: given.options.pattern });
+  const { options, process, reports } = given;
+  const program = new TrackedProgram(process, { tracksBytes, pattern: options.pattern, reports });
   if (inherited !== undefined) program.inheritDescriptors(inherited.program);
   return { program, secondary: new TrackedSecondary(secondaryOptions(given, program)) };
 }

@@ -39,6 +39,10 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
   private classBySlice: Int32Array | null = null;
   private firstSlice = 0;
 
+  protected override get promisesBlock(): boolean {
+    return false;
+  }
+
   protected override allocateLarge(
     size: number,
     origin: number,

@@ -4,10 +4,11 @@
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { DETACH, type FaultHandler } from "../../platform/hardware/mmu.ts";
 import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
-import { SystemError } from "../../platform/kernel/abi/errors.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
 import { NO_MEMORY, Program } from "../common/program.ts";
+import type { ReportContext } from "../common/report.ts";
 import { observerOf, type Watcher, watchProcess } from "./process-watch.ts";
 import { markRangeUndefined } from "./undefined-bytes.ts";
 
@@ -20,7 +21,7 @@ export const NO_DESCRIPTOR = -1;
 export type FreshContent = "zero" | "pattern";
 
 export class TrackedProgram extends Program {
-  /** Whether each byte is tracked (a machine with validity bits), as against whole clean pages of large chunks. */
+  /** Whether each byte is tracked (a machine with validity bits), as opposed to whole clean pages of large chunks. */
   readonly tracksBytes: boolean;
   readonly pattern: Uint8Array;
   /** How often fresh memory had to do without a reference page. */
@@ -32,8 +33,11 @@ export class TrackedProgram extends Program {
   private descriptors: Record<FreshContent, number> = { zero: NO_DESCRIPTOR, pattern: NO_DESCRIPTOR };
   private isCreating = false;
 
-  constructor(process: Process, options: { readonly tracksBytes: boolean; readonly pattern: Uint8Array }) {
-    super(process);
+  constructor(
+    process: Process,
+    options: { readonly tracksBytes: boolean; readonly pattern: Uint8Array; readonly reports: ReportContext },
+  ) {
+    super(process, options.reports);
     this.tracksBytes = options.tracksBytes;
     this.pattern = options.pattern;
     this.runAs(process.mainThread);
@@ -110,7 +114,8 @@ export class TrackedProgram extends Program {
     try {
       if (super.commit(page, PAGE_SIZE)) this.descriptors[content] = this.createFrom(page, content);
     } catch (error) {
-      if (!(error instanceof SystemError && FALLBACK_CODES.has(error.code))) throw error;
+      const isExpected = error instanceof SystemError && FALLBACK_CODES.has(error.code);
+      if (!isExpected && !(error instanceof OutOfMemoryError)) throw error;
     } finally {
       this.isCreating = false;
       this.unmap(page, PAGE_SIZE);

@@ -1,6 +1,7 @@
 // The secondary of a heap that watches its program: large chunks are mappings of reference pages whose bytes count as
 // undefined, those of calloc are zero pages, and a mapping kept for reuse is always fresh again. Small chunks: tracked-allocator.ts.
 
+import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY } from "../common/program.ts";
 import type { LargeMapping } from "../secondary/large-mapping.ts";
@@ -31,8 +32,14 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
       return wanted;
     }
     if (!program.commitZeroes(address, length)) return NO_MEMORY;
-    if (program.tracksBytes) markRangeUndefined(program.memory, address, length, "touch");
-    return program.tracksBytes ? CLEAN_UNDEFINED : CLEAN_ZERO;
+    if (!program.tracksBytes) return CLEAN_ZERO;
+    try {
+      markRangeUndefined(program.memory, address, length, "touch");
+      return CLEAN_UNDEFINED;
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) return NO_MEMORY;
+      throw error;
+    }
   }
 
   /** A kept mapping's old contents are never handed out: they would count as written. */

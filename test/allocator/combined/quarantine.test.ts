@@ -1,4 +1,5 @@
 // The quarantine: batches in simulated memory, merging, draining and recycling, and corruption found late (S13).
+
 import { describe, expect, test } from "vitest";
 import {
   BATCH_CAPACITY,
@@ -10,6 +11,7 @@ import {
   QuarantineCache,
 } from "../../../allocator/combined/quarantine-cache.ts";
 import { HeapError } from "../../../allocator/common/heap-error.ts";
+import { Program } from "../../../allocator/common/program.ts";
 import { customConfig } from "../../../allocator/options/config.ts";
 import { fixedSizeClassMap } from "../../../allocator/options/size-class-map.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../../platform/kernel/abi/mman.ts";
@@ -38,7 +40,7 @@ function listOf(counts: number[]): QuarantineCache {
 function merged(counts: number[]): { list: QuarantineCache; emptied: QuarantineCache } {
   const list = listOf(counts);
   const emptied = new QuarantineCache();
-  list.merge(memory, emptied);
+  list.merge(memory, emptied, new Program(process));
   return { list, emptied };
 }
 
