@@ -3,7 +3,7 @@
 //
 // Why not tsc alone: V8 reads an imported constant from memory at each use, which doubles the cost of a simulated load.
 // rolldown writes the constants' values in their places (optimization.inlineConst) and changes nothing else.
-import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 
@@ -63,7 +63,15 @@ if (programs.includes(`${command}/main.ts`)) {
   });
   // Chunks of earlier builds have other hashes in their names; nothing refers to them any more.
   const written = new Set(output.map(({ fileName }) => fileName));
-  for (const name of readdirSync("dist/cli")) if (!written.has(name)) rmSync(join("dist/cli", name));
+  for (const name of readdirSync("dist/cli"))
+    if (!written.has(name)) rmSync(join("dist/cli", name), { recursive: true });
+  // The native recorder, which is compiled where it is used.
+  for (const folder of ["dist/cli/native", "dist/bench/lab/native"]) {
+    mkdirSync(folder, { recursive: true });
+    for (const name of readdirSync("bench/lab/native").filter((file) => /\.[ch]$/.test(file))) {
+      copyFileSync(join("bench/lab/native", name), join(folder, name));
+    }
+  }
   chmodSync("dist/cli/main.js", 0o755);
 }
 

@@ -45,7 +45,7 @@ export class LiveBlocks {
       for (let page = pageOf(start); page <= lastPage(block); page++) {
         const there = this.small.get(page)!;
         if (there.length === 1) this.small.delete(page);
-        else there.splice(there.indexOf(block), 1);
+        else there.splice(there.lastIndexOf(block), 1);
       }
     }
     return block;
@@ -54,7 +54,10 @@ export class LiveBlocks {
   /** The block that holds this byte, or null. */
   at(address: number): LiveBlock | null {
     if (this.last !== null && contains(this.last, address)) return this.last;
-    const block = this.small.get(pageOf(address))?.find((one) => contains(one, address)) ?? this.largeAt(address);
+    const block =
+      this.byStart.get(address) ??
+      this.small.get(pageOf(address))?.find((one) => contains(one, address)) ??
+      this.largeAt(address);
     if (block !== null) this.last = block;
     return block;
   }

@@ -68,10 +68,10 @@ export class Recorder {
     this.push(FREE, block.id, 0, 0);
   }
 
-  /** A block has a new size, and perhaps a new address. */
-  moved(oldAddress: number, address: number, size: number): void {
+  /** A block has a new size, and perhaps a new address. @returns false for an unknown block, which is not recorded */
+  moved(oldAddress: number, address: number, size: number): boolean {
     const old = this.blocks.remove(oldAddress % TAG_UNIT);
-    if (old === null) return;
+    if (old === null) return false;
     const start = address % TAG_UNIT;
     this.names.detach(...words(old.start));
     this.names.attach(...words(start), old.id);
@@ -79,6 +79,7 @@ export class Recorder {
     touched.set(old.touched.subarray(0, touched.length));
     this.blocks.insert({ id: old.id, start, size, touched });
     this.push(REALLOC, old.id, size, 0);
+    return true;
   }
 
   /** An access of the program; what lies in no block is not recorded. */
