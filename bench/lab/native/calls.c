@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -130,17 +131,18 @@ EXPORT int ioctl(int fd, unsigned long request, ...) {
   return real(fd, request, argument);
 }
 
-/* Any pointer of an unknown call: all of what is behind it in its page and the next. */
+/* Calls by number: those that are known to hand a buffer over. Arguments that a call does not have are noise. */
 EXPORT long syscall(long number, ...) {
   static long (*real)(long, ...);
   if (!real) real = dlsym(RTLD_NEXT, "syscall");
   va_list rest;
-  long arguments[6];
+  long a[6];
   va_start(rest, number);
-  for (int i = 0; i < 6; i++) {
-    arguments[i] = va_arg(rest, long);
-    touch_range((void *)arguments[i], PAGE, WRITE);
-  }
+  for (int i = 0; i < 6; i++) a[i] = va_arg(rest, long);
   va_end(rest);
-  return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+  if (number == SYS_read || number == SYS_pread64 || number == SYS_getdents64) touch_range((void *)a[1], a[2], WRITE);
+  else if (number == SYS_write || number == SYS_pwrite64) touch_range((void *)a[1], a[2], READ);
+  else if (number == SYS_getrandom) touch_range((void *)a[0], a[1], WRITE);
+  else if (number == SYS_statx) touch_range((void *)a[4], sizeof(struct statx), WRITE);
+  return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FIRST_WINDOW 2048UL /* records; each window has twice as many as the one before */
@@ -168,7 +167,7 @@ void log_record(enum kind kind, const void *address, uint64_t size, uint64_t ext
   if (!log) return;
   if (thread_pid != log->pid) {
     thread_pid = log->pid;
-    thread_id = (uint32_t)syscall(SYS_gettid);
+    thread_id = (uint32_t)gettid();
   }
   uint64_t index = __atomic_fetch_add(&log->head->records, 1, __ATOMIC_RELAXED);
   unsigned number = 63 - __builtin_clzl(index / FIRST_WINDOW + 1);
