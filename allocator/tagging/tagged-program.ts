@@ -1,7 +1,7 @@
 // The process of a tagged heap: the program's loads and stores are checked, the heap's own are not (as with PSTATE.TCO set), so
 // that it meets headers, free blocks and chunks of every tag alike. Its tags come from a generator of its own.
 
-import { DETACH } from "../../platform/hardware/mmu.ts";
+import { DETACH } from "../../platform/hardware/page-table.ts";
 import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { reportAsyncTagFault } from "../../platform/kernel/tagged-address.ts";

@@ -2,7 +2,8 @@
 // and fresh memory comes from reference pages whose bytes count as undefined, so that no page is touched to say so.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
-import { DETACH, type FaultHandler } from "../../platform/hardware/mmu.ts";
+import type { FaultHandler } from "../../platform/hardware/mmu.ts";
+import { DETACH } from "../../platform/hardware/page-table.ts";
 import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Process } from "../../platform/kernel/process.ts";

@@ -5,6 +5,7 @@ import { BusError, SegmentationFault } from "../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { SystemError } from "../../platform/kernel/abi/errors.ts";
 import {
+  MADV_POPULATE_WRITE,
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_NORESERVE,
@@ -67,7 +68,7 @@ export class World {
       PROT_READ | PROT_WRITE,
       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
     );
-    this.addParticipant(process, new Map());
+    this.populateBuffer(this.addParticipant(process, new Map()));
     this.startingTables = tableCount(process);
     this.startingCounters = kernel.counters.snapshot();
   }
@@ -154,6 +155,14 @@ export class World {
     process.memory.fill(BUFFER_ADDRESS, value ?? 0, length);
     participant.ownFaults += process.minorFaults - before;
     return BUFFER_ADDRESS;
+  }
+
+  /** Populates the buffer's first page: what the recorder does in parent and child after a fork, which drains the kernel's batches. */
+  populateBuffer(participant: Participant): void {
+    const { process } = participant;
+    const before = process.minorFaults;
+    process.madvise(BUFFER_ADDRESS, PAGE_SIZE, MADV_POPULATE_WRITE);
+    participant.ownFaults += process.minorFaults - before;
   }
 
   /** Ends every process, so that their memory and page tables can serve the next script. */

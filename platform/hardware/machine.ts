@@ -73,9 +73,10 @@ export class Machine {
     return this.noPages;
   }
 
-  /** Gives a page table back that holds no entry any more. */
+  /** Gives a page table back that holds no entry any more; who still reads it reads an empty one from now on. */
   returnPageTable(pageTable: PageTable): void {
     if (!pageTable.isEmpty) throw new Error("a page table was returned with entries in it");
+    pageTable.detachReaders(this.emptyPageTable);
     if (this.sparePageTables.length < 8) this.sparePageTables.push(pageTable);
   }
 }

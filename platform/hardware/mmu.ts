@@ -18,7 +18,7 @@ import {
   PTE_WRITE,
   TAG_UNIT,
 } from "./layout.ts";
-import type { PageTable } from "./page-table.ts";
+import { DETACH, type PageTable, type TableReader } from "./page-table.ts";
 import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
 import {
@@ -39,9 +39,6 @@ export interface FaultHandler {
   raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
 
-/** Names the method that takes a thread's memory away: the kernel's alone, so that no program can call it. */
-export const DETACH: unique symbol = Symbol("detach");
-
 /** An entry's bank of 4 GiB is in its top bits. */
 export const PTE_BANK_SHIFT = 30;
 export const PTE_BANK_MASK = -1 << PTE_BANK_SHIFT;
@@ -51,7 +48,7 @@ const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
 const NEVER = -1;
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
 
-export class Mmu {
+export class Mmu implements TableReader {
   readonly ram: PhysicalMemory;
   readonly counters: Counters;
   pageTable: PageTable;
@@ -110,13 +107,15 @@ export class Mmu {
     this.counters = counters;
     this.pageTable = pageTable;
     this.entries = pageTable.entries;
+    pageTable.addReader(this);
     this.faults = faults;
     this.hasShadow = ram.undefinedBits.length > 0;
     this.tags = ram.tags;
   }
 
-  /** Takes the page table away from a thread that has ended: all its accesses fault from now on. */
+  /** Takes the page table away from a thread or process that has ended: all accesses fault from now on. */
   [DETACH](empty: PageTable): void {
+    this.pageTable.removeReader(this);
     this.pageTable = empty;
     this.entries = empty.entries;
   }

@@ -14,6 +14,14 @@ export const HUGE_NONE = 0;
 export const HUGE_ENTRY = 1;
 export const HUGE_ENTRY_WITHOUT_TABLE = 2;
 
+/** Names the method that takes a page table away from who reads it: the kernel's alone, so that no program can call it. */
+export const DETACH: unique symbol = Symbol("detach");
+
+/** Whoever reads a page table by itself: a load/store unit. From [DETACH] on it reads the given one, which is empty. */
+export interface TableReader {
+  [DETACH](empty: PageTable): void;
+}
+
 /**
  * A block that one huge entry maps has 512 equal entries here too, but for the frame numbers, which ascend: a load or a store
  * looks up the same array whatever maps its page. `huge` says so beside it.
@@ -33,9 +41,24 @@ export class PageTable {
   tableCount = 0;
   /** Blocks that have a page table or a huge entry. */
   private usedBlocks = 0;
+  /** Who reads this table, so that none of them sees the entries of the process that gets it next. */
+  private readonly readers = new Set<TableReader>();
 
   get isEmpty(): boolean {
     return this.usedBlocks === 0;
+  }
+
+  addReader(reader: TableReader): void {
+    this.readers.add(reader);
+  }
+
+  removeReader(reader: TableReader): void {
+    this.readers.delete(reader);
+  }
+
+  /** Takes the table away from all its readers. */
+  detachReaders(empty: PageTable): void {
+    for (const reader of [...this.readers]) reader[DETACH](empty);
   }
 
   set(page: number, entry: number): void {

@@ -124,6 +124,8 @@ function checkEntry(space: AddressSpace, id: number, page: number, entry: number
   if ((entry & PTE_WRITE) !== 0 && (vmas.flags[id] & VM_WRITE) === 0) {
     throw new Error(`${who}: page ${page} is writable but its area is not`);
   }
+  if ((entry & PTE_ANON) !== 0 && vmas.anonVma[id] === 0)
+    throw new Error(`${who}: page ${page} is private but its area ${id} has no anon_vma: a fork would not copy it`);
   if ((entry & PTE_DBM) !== 0 && (entry & (PTE_ANON | PTE_CLEAN | PTE_WRITE)) !== (PTE_ANON | PTE_CLEAN)) {
     throw new Error(
       `${who}: page ${page} waits for a store to make it dirty, but is no clean anonymous page: ${entry}`,

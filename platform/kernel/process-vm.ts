@@ -1,11 +1,12 @@
 // process_vm_readv(2) and process_vm_writev(2): copying between the memories of two processes (mm/process_vm_access.c).
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
-import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE, PTE_FRAME_SHIFT } from "../hardware/layout.ts";
 import { untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { pinnableFrame } from "./mm/gup.ts";
+import { isAccessible } from "./mm/populate.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser, userAddress } from "./uaccess.ts";
@@ -16,6 +17,8 @@ export type IoVector = readonly [address: number, length: number];
 
 /** Remote pages taken hold of at once (PVM_MAX_KMALLOC_PAGES * PAGE_SIZE / 8). */
 const PAGES_AT_ONCE = 1024;
+/** Bytes that the processor's string move takes in one step: a cache line. */
+const STEP_BYTES = 64;
 /** Most vectors of one call on either side. */
 const UIO_MAXIOV = 1024;
 
@@ -29,14 +32,16 @@ class LocalCursor {
     this.vectors = vectors;
   }
 
-  /** Copies `bytes` in the direction of `write`; @returns how many were moved before a bad address or the end. */
-  move(thread: Thread, bytes: Uint8Array, write: boolean): number {
+  /** Copies the bytes of part of a frame in the direction of `write`; @returns how many were moved before a bad address or the end. */
+  move(thread: Thread, frame: number, bytes: Uint8Array, write: boolean): number {
     let done = 0;
     while (done < bytes.length && !this.finished) {
       const [address, length] = this.vectors[this.index];
       const piece = bytes.subarray(done, done + Math.min(bytes.length - done, length - this.offset));
       const at = address + this.offset;
-      const moved = write ? copyFromUser(thread, at, piece) : copyToUser(thread, at, piece);
+      const moved = overlaps(thread, frame, at, piece.length, write)
+        ? copyBySteps(thread, at, piece, write)
+        : copyPart(thread, at, piece, write);
       done += moved;
       this.offset += moved;
       if (moved < piece.length) break;
@@ -51,6 +56,42 @@ class LocalCursor {
     }
     return this.index === this.vectors.length;
   }
+}
+
+function copyPart(thread: Thread, address: number, bytes: Uint8Array, write: boolean): number {
+  return write ? copyFromUser(thread, address, bytes) : copyToUser(thread, address, bytes);
+}
+
+/**
+ * Whether the local piece lies, even in part, in the frame on the other side, with nothing of it to be faulted in: a copy
+ * that meets a fault goes byte by byte.
+ */
+function overlaps(thread: Thread, frame: number, address: number, length: number, write: boolean): boolean {
+  const { entries } = thread.process.addressSpace.pageTable;
+  const start = userAddress(thread, address);
+  const access = write ? ACCESS_LOAD : ACCESS_STORE;
+  const first = entries[Math.floor(start / PAGE_SIZE)];
+  const last = entries[Math.floor((start + length - 1) / PAGE_SIZE)];
+  if (!isAccessible(first, access) || !isAccessible(last, access)) return false;
+  return first >>> PTE_FRAME_SHIFT === frame || last >>> PTE_FRAME_SHIFT === frame;
+}
+
+/**
+ * A copy to itself as the processor makes it: by steps, upwards, each read whole before it is written; what a step wrote is
+ * read again by a later one.
+ */
+function copyBySteps(thread: Thread, address: number, bytes: Uint8Array, write: boolean): number {
+  const step = new Uint8Array(STEP_BYTES);
+  let done = 0;
+  while (done < bytes.length) {
+    const piece = step.subarray(0, Math.min(STEP_BYTES, bytes.length - done));
+    if (!write) piece.set(bytes.subarray(done, done + piece.length));
+    const moved = copyPart(thread, address + done, piece, write);
+    if (write) bytes.set(piece.subarray(0, moved), done);
+    done += moved;
+    if (moved < piece.length) break;
+  }
+  return done;
 }
 
 /**
@@ -150,8 +191,9 @@ function copyVector(
     const moved = copyFrames(thread, target, cursor, frames, address + done, length - done, write);
     for (const frame of frames) kernel.frames.put(frame);
     done += moved;
-    const reached = Math.min(length, end * PAGE_SIZE - address);
-    if (frames.length < end - first || done < reached) break;
+    // Fewer pages than asked for are used as they are; then the rest is tried again.
+    const reached = Math.min(length, (first + frames.length) * PAGE_SIZE - address);
+    if (frames.length === 0 || done < reached) break;
   }
   return done;
 }
@@ -171,7 +213,7 @@ function copyFrames(
     const offset = (address + done) & OFFSET_MASK;
     const bytes = Math.min(length - done, PAGE_SIZE - offset);
     const position = ram.positionOf(frame) + offset;
-    const moved = cursor.move(thread, ram.bankOf(frame).subarray(position, position + bytes), write);
+    const moved = cursor.move(thread, frame, ram.bankOf(frame).subarray(position, position + bytes), write);
     if (write && ram.undefinedBits.length > 0) target.memory.defineByKernel(address + done, frame, moved);
     done += moved;
     if (moved < bytes) break;

@@ -4,7 +4,8 @@
 import { BusError, SegmentationFault } from "../hardware/faults.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
-import { DETACH, type FaultHandler, type Mmu } from "../hardware/mmu.ts";
+import type { FaultHandler, Mmu } from "../hardware/mmu.ts";
+import { DETACH } from "../hardware/page-table.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { OutOfMemoryError } from "./abi/errors.ts";
 import {

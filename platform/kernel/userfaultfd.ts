@@ -9,7 +9,7 @@ import { type AddressSpace, type Caller, TASK_SIZE_PAGES } from "./mm/address-sp
 import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./mm/file.ts";
 import { type CleanPage, NO_FRAME, zeroPage } from "./mm/frames.ts";
 import { installEntry, makeEntry } from "./mm/pte.ts";
-import { VM_MAYWRITE, VM_UFFD_MISSING } from "./mm/vm-flags.ts";
+import { VM_LOCKED, VM_MAYWRITE, VM_UFFD_MISSING } from "./mm/vm-flags.ts";
 import { modifyFlags, prepareAnonVma } from "./mm/vma-merge.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
@@ -240,6 +240,7 @@ function installPrivate(space: AddressSpace, id: number, page: number, content: 
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   kernel.frames.exclusive[frame] = 1;
   installEntry(space, page, makeEntry(space, frame, vmas.flags[id], PTE_ANON, true));
+  if ((vmas.flags[id] & VM_LOCKED) !== 0) kernel.frames.batch(frame);
 }
 
 /** A frame's first contents: these bytes, tags 0; counted as a copy. */

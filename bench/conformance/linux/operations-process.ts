@@ -5,8 +5,12 @@ import type { Participant, World } from "../world.ts";
 /** A process id that no process has. */
 const NO_SUCH_PROCESS = 4_000_000;
 
-export function fork(world: World, { process, handles }: Participant): Answer {
-  return { ret: world.addParticipant(process.fork(), new Map(handles)).number };
+export function fork(world: World, participant: Participant): Answer {
+  const { process, handles } = participant;
+  const child = world.addParticipant(process.fork(), new Map(handles));
+  world.populateBuffer(participant);
+  world.populateBuffer(child);
+  return { ret: child.number };
 }
 
 export function exit(world: World, participant: Participant): Answer {

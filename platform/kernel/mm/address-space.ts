@@ -97,8 +97,6 @@ export class AddressSpace {
   readonly vmas = new VmaTable();
   readonly limits: ResourceLimits;
   readonly cgroup: MemoryCgroup | null;
-  /** The load/store unit through which the kernel's own copies go; no tag checks. */
-  memory: Memory | null = null;
   /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
   cleanLoadObserver: ((page: number) => void) | null = null;
 

@@ -101,7 +101,7 @@ function gather(space: AddressSpace, id: number, block: number, head: number): v
     const entry = pageTable.entries[block + index];
     if ((entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT) frames.copyInto(head + index, entry >>> PTE_FRAME_SHIFT);
     else vmas.cleanPages[id].initialise(frames.ram, frames.counters, head + index);
-    if (entry !== 0) removeEntry(space, block + index);
+    if (entry !== 0) removeEntry(space, block + index, vmas.flags[id]);
   }
 }
 

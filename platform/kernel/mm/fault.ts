@@ -143,6 +143,7 @@ function anonymousWriteFault(space: AddressSpace, id: number, page: number): Fau
   frames.exclusive[frame] = 1;
   frames.mapCounts[frame] = 1;
   space.rssAnonymous++;
+  if ((flags & VM_LOCKED) !== 0) frames.batch(frame);
   kernel.counters.ptesSet++;
   kernel.counters.anonymousWriteFaults++;
   return FAULT_DONE;
@@ -165,7 +166,7 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, presen
     entry = space.pageTable.entries[page];
   }
   const frame = entry >>> PTE_FRAME_SHIFT;
-  if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.canReuse(frame))) {
+  if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.isLastReference(frame))) {
     frames.exclusive[frame] = 1;
     kernel.counters.reuseFaults++;
     space.pageTable.entries[page] = (entry & ~PTE_CLEAN) | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
@@ -178,8 +179,8 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, presen
   if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
   if (special && (flags & VM_MTE) !== 0) countTaggedZeroing(space, id, 1);
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  if ((flags & VM_LOCKED) !== 0) batchReplaced(space, copy, frame, entry);
   if (!special) {
-    if ((flags & VM_LOCKED) !== 0 && (entry & PTE_ANON) !== 0) frames.noteUnlocked(frame);
     // The page that the program loses here is counted out before its copy is counted in.
     if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
     else space.rssFile--;
@@ -188,6 +189,12 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, presen
   frames.exclusive[copy] = 1;
   installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true) | (entry & PTE_MTE));
   return FAULT_DONE;
+}
+
+/** A locked area's page is replaced by a copy: both go into the batch, but a clean page never does. */
+function batchReplaced({ kernel }: AddressSpace, copy: number, frame: number, entry: number): void {
+  kernel.frames.batch(copy);
+  if ((entry & PTE_SPECIAL) === 0) kernel.frames.batch(frame);
 }
 
 /**
@@ -225,6 +232,7 @@ function unshareSmallPage(space: AddressSpace, id: number, page: number): FaultR
   }
   const copy = frames.allocateCopy(frame, space.cgroup);
   if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
+  if ((space.vmas.flags[id] & VM_LOCKED) !== 0) batchReplaced(space, copy, frame, entry);
   space.rssAnonymous--;
   frames.unmap(frame, space.id);
   frames.exclusive[copy] = 1;
@@ -253,9 +261,11 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
     if (copy === NO_FRAME) return FAULT_OUT_OF_MEMORY;
     frames.exclusive[copy] = 1;
     installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
+    if ((flags & VM_LOCKED) !== 0) frames.batch(copy);
   } else {
     frames.get(frame);
     installEntry(space, page, makeEntry(space, frame, flags, 0, isShared));
+    if ((flags & VM_LOCKED) !== 0) frames.batch(frame);
   }
   kernel.counters.fileFaults++;
   return FAULT_DONE;
@@ -278,5 +288,6 @@ function mapCachedNeighbours(space: AddressSpace, id: number, page: number): voi
     if (frame === undefined) continue;
     kernel.frames.get(frame);
     installEntry(space, near, makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0));
+    if ((flags & VM_LOCKED) !== 0) kernel.frames.batch(frame);
   }
 }

@@ -3,6 +3,9 @@
 import { Folios } from "./folios.ts";
 import { IN_FOLIO } from "./free-frames.ts";
 
+/** Pages that a batch holds (PAGEVEC_SIZE). */
+const BATCH_PAGES = 31;
+
 /** Invariant: a frame of a large folio has the count IN_FOLIO, and its folio has the counts (folios.ts). */
 export abstract class FrameCounts {
   readonly frameCount: number;
@@ -16,9 +19,10 @@ export abstract class FrameCounts {
   readonly exclusive: Uint8Array;
   /** 1: an anonymous page that the kernel itself has written to, whatever its entries say (PG_dirty); a folio's at its first frame. */
   readonly dirty: Uint8Array;
-  /** Drain in which a frame was last put into the batch below; it counts while no other drain has come. */
-  protected readonly unlockedIn: Int32Array;
+  /** Drain in which a frame was last put into the batch of pages (see batch()); it counts while no other drain has come. */
+  protected readonly batchedIn: Int32Array;
   private drains = 1;
+  private batchedPages = 0;
   private largeFolios: Folios | null = null;
 
   constructor(frameCount: number) {
@@ -28,7 +32,7 @@ export abstract class FrameCounts {
     this.pins = new Int32Array(frameCount);
     this.exclusive = new Uint8Array(frameCount);
     this.dirty = new Uint8Array(frameCount);
-    this.unlockedIn = new Int32Array(frameCount);
+    this.batchedIn = new Int32Array(frameCount);
   }
 
   /** Called when a count has fallen to 0 or below: the frame, or a reference to its folio, is given back. */
@@ -145,23 +149,24 @@ export abstract class FrameCounts {
   }
 
   /**
-   * A locked area has let go of a page by copying it: the kernel keeps a reference of its own until it drains its batch of
-   * such pages (munlock_folio), and so long the page does not count as the last owner's alone.
+   * A locked area has got or let go of a page: the kernel puts it into a batch and keeps a reference of its own until the
+   * batch is full or drained (mlock_folio, mlock_new_folio, munlock_folio). So long no owner counts as the page's last.
    */
-  noteUnlocked(frame: number): void {
+  batch(frame: number): void {
+    this.batchedIn[frame] = this.drains;
     // A large folio has the batch drained immediately.
-    if (this.isInFolio(frame)) this.drainBatches();
-    else this.unlockedIn[frame] = this.drains;
+    if (++this.batchedPages === BATCH_PAGES || this.isInFolio(frame)) this.drainBatches();
   }
 
   /** Whether only one reference is left, the batch's included. */
   isLastReference(frame: number): boolean {
-    return this.canReuse(frame) && this.unlockedIn[frame] !== this.drains;
+    return this.canReuse(frame) && this.batchedIn[frame] !== this.drains;
   }
 
-  /** What calls that look at the lists of pages do first (lru_add_drain). */
+  /** What calls that look at the lists of pages do (lru_add_drain). */
   drainBatches(): void {
     this.drains++;
+    this.batchedPages = 0;
   }
 
   /** Takes the mapping of one page of a folio away from `space`; what else maps the folio may have become less than all of it. */

@@ -209,7 +209,7 @@ export class FrameAllocator extends FrameCounts {
     }
     this.exclusive[frame] = 0;
     this.dirty[frame] = 0;
-    this.unlockedIn[frame] = 0;
+    this.batchedIn[frame] = 0;
     this.usedFrames--;
     if (frame < this.homeFrames) this.usedHomes--;
     else this.free.push(frame);

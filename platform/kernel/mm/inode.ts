@@ -67,6 +67,8 @@ export class Inode {
     if (frame === undefined) return;
     this.pages.delete(index);
     this.frames.put(frame);
+    // What was found is given back by way of the lists (__folio_batch_release).
+    this.frames.drainBatches();
   }
 
   /** Zeroes [from, to) in the pages that exist. */

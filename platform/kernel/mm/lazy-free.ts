@@ -141,6 +141,6 @@ function mapZeroPage(space: AddressSpace, page: number): void {
   const flags = vmas.flags[id];
   // Locked pages stay, pages with tags are more than zeroes, and a reference page is no zero page.
   if ((flags & (VM_LOCKED | VM_MTE)) !== 0 || vmas.cleanPages[id] !== zeroPage || vmas.anonymous[id] === 0) return;
-  removeEntry(space, page);
+  removeEntry(space, page, flags);
   installEntry(space, page, makeEntry(space, zeroPage.frame, flags, PTE_SPECIAL, false));
 }

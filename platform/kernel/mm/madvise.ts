@@ -189,9 +189,9 @@ function removePages(space: AddressSpace, id: number, start: number, end: number
 /** Guard markers take the place of pages; the area is not split (madvise_guard_install). */
 function installGuards(space: AddressSpace, id: number, start: number, end: number): void {
   if ((space.vmas.flags[id] & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
-  prepareAnonVma(space, id);
+  if (space.vmas.anonymous[id] === 1) prepareAnonVma(space, id);
   space.vmas.flags[id] |= VM_MAYBE_GUARD;
-  zapPages(space, start, end);
+  zapPages(space, start, end, space.vmas.flags[id]);
   for (let page = start; page < end; page++) space.pageTable.set(page, PTE_GUARD);
 }
 
@@ -204,8 +204,14 @@ function removeGuards(space: AddressSpace, start: number, end: number): void {
 
 /** MADV_POPULATE_READ and _WRITE: faults as loads or stores would, stopping at what they could not do (madvise_populate). */
 function populate(space: AddressSpace, charged: FaultAccount, start: number, end: number, advice: number): void {
-  const write = advice === advices.MADV_POPULATE_WRITE;
-  space.kernel.frames.drainBatches();
+  try {
+    populatePages(space, charged, start, end, advice === advices.MADV_POPULATE_WRITE);
+  } finally {
+    space.kernel.frames.drainBatches();
+  }
+}
+
+function populatePages(space: AddressSpace, charged: FaultAccount, start: number, end: number, write: boolean): void {
   for (let page = start; page < end; ) {
     const id = space.vmas.lookup(page);
     if (id === -1) throw new SystemError("ENOMEM", "madvise", "a hole in the range");

@@ -218,6 +218,7 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
     file: mapped,
     cleanPage: request.cleanPage,
     anonVma: 0,
+    copiedFrom: -1,
   };
   if (mergeNewRange(space, range) === -1) {
     vmas.insert(range);

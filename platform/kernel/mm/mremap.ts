@@ -145,6 +145,7 @@ function growInPlace(space: AddressSpace, { start, oldPages, newPages }: Remap, 
     file: vmas.files[id],
     cleanPage: vmas.cleanPages[id],
     anonVma: vmas.anonVma[id],
+    copiedFrom: -1,
   });
   space.account(flags, more);
   if ((flags & VM_LOCKED) !== 0) space.lockedPages += more;
@@ -241,6 +242,7 @@ function copyArea(space: AddressSpace, id: number, start: number, target: number
     file: vmas.files[id],
     cleanPage: vmas.cleanPages[id],
     anonVma: vmas.anonVma[id],
+    copiedFrom: id,
   });
   if (merged !== -1) return merged;
   holdFile(space, vmas.files[id], vmas.anonymous[id] === 0);

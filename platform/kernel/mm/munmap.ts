@@ -55,7 +55,7 @@ export function unmapRange(space: AddressSpace, start: number, end: number, sysc
     if (vmas.startPage[id] >= end) break;
     const pages = vmas.endPage[id] - vmas.startPage[id];
     const flags = vmas.flags[id];
-    zapPages(space, vmas.startPage[id], vmas.endPage[id]);
+    zapPages(space, vmas.startPage[id], vmas.endPage[id], flags);
     space.account(flags, -pages);
     if ((flags & VM_LOCKED) !== 0) space.lockedPages -= pages;
     if ((flags & VM_ACCOUNT) !== 0) space.kernel.uncommit(pages);

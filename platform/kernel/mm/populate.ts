@@ -44,7 +44,7 @@ export function errnoOfFault(result: FaultResult): ErrnoCode {
 
 /**
  * Faults in [start, end) of one area: writable private pages by a store, so that they are copied now, others by a load
- * (populate_vma_page_range). @returns null, or the errno of the page that failed.
+ * (populate_vma_page_range), and drains the batch of pages. @returns null, or the errno of the page that failed.
  */
 export function populateArea(
   space: AddressSpace,
@@ -55,7 +55,19 @@ export function populateArea(
 ): ErrnoCode | null {
   const flags = space.vmas.flags[id];
   if ((flags & VM_LOCKONFAULT) !== 0) return null;
-  if ((flags & VM_ACCESS_FLAGS) === 0) return "EFAULT";
+  const errno = (flags & VM_ACCESS_FLAGS) === 0 ? "EFAULT" : populatePages(space, charged, id, start, end);
+  space.kernel.frames.drainBatches();
+  return errno;
+}
+
+function populatePages(
+  space: AddressSpace,
+  charged: FaultAccount,
+  id: number,
+  start: number,
+  end: number,
+): ErrnoCode | null {
+  const flags = space.vmas.flags[id];
   const access = (flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? ACCESS_STORE : ACCESS_LOAD;
   for (let page = start; page < end; page++) {
     const result = ensurePage(space, charged, id, page, access);

@@ -15,7 +15,7 @@ import {
 } from "../../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { zeroPage } from "./frames.ts";
-import { VM_ACCESS_FLAGS, VM_MTE, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
+import { VM_ACCESS_FLAGS, VM_LOCKED, VM_MTE, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
 
 /** Permission bits of an entry: any accessible page can be read (x86 has no write-only or execute-only pages). */
 export function permissionBits(flags: number, writable: boolean): number {
@@ -41,14 +41,15 @@ export function installEntry(space: AddressSpace, page: number, entry: number): 
   else space.rssFile++;
 }
 
-/** Clears an entry and gives back what it counted: map count, RSS and the frame's reference. */
-export function removeEntry(space: AddressSpace, page: number): void {
+/** Clears an entry of an area with `flags` and gives back what it counted: map count, RSS and the frame's reference. */
+export function removeEntry(space: AddressSpace, page: number, flags: number): void {
   const entry = space.pageTable.entries[page];
   space.pageTable.set(page, 0);
   space.kernel.counters.ptesZapped++;
   if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) return;
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
   else space.rssFile--;
+  if ((flags & VM_LOCKED) !== 0) space.kernel.frames.batch(entry >>> PTE_FRAME_SHIFT);
   space.kernel.frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
 }
 

@@ -16,6 +16,8 @@ export interface MergeRange {
   file: OpenFile | null;
   cleanPage: CleanPage;
   anonVma: number;
+  /** The area that mremap copies to this range, whose anon_vma goes along (vmg->copied_from); −1 for all other calls. */
+  copiedFrom: number;
 }
 
 function differ(space: AddressSpace, id: number, range: MergeRange): boolean {
@@ -28,15 +30,20 @@ function differ(space: AddressSpace, id: number, range: MergeRange): boolean {
   );
 }
 
+/** Whether an area came by fork and so may share pages with its parent's: such a one does not lend its anon_vma. */
+function isForkChild({ vmas }: AddressSpace, id: number): boolean {
+  return id !== -1 && vmas.anonVma[id] !== 0 && vmas.anonChain[id] > 1;
+}
+
 /**
- * Whether the range's anon_vma and a neighbour's can be one (is_mergeable_anon_vma). An area whose chain is longer than 1
- * has parents that may still share its pages, so it does not lend its anon_vma.
+ * Whether the range's anon_vma and a neighbour's can be one (is_mergeable_anon_vma). `middle` is the area that the range is
+ * part of, −1 for a new range.
  */
 function anonVmaFits(space: AddressSpace, target: number, range: MergeRange, middle: number): boolean {
-  const { vmas } = space;
-  const targetAnon = vmas.anonVma[target];
-  if (targetAnon === 0 && range.anonVma !== 0) return middle === -1 || vmas.anonChain[middle] <= 1;
-  if (targetAnon !== 0 && range.anonVma === 0) return vmas.anonChain[target] <= 1;
+  const targetAnon = space.vmas.anonVma[target];
+  if (targetAnon === 0 && range.anonVma !== 0)
+    return !isForkChild(space, middle) && !isForkChild(space, range.copiedFrom);
+  if (targetAnon !== 0 && range.anonVma === 0) return !isForkChild(space, target);
   return targetAnon === range.anonVma;
 }
 
@@ -65,9 +72,10 @@ function anonVmasCompatible(space: AddressSpace, a: number, b: number): boolean 
   return anonVma[a] === 0 || anonVma[b] === 0 || anonVma[a] === anonVma[b];
 }
 
-/** Gives `target` the anon_vma of `source` if it has none (dup_anon_vma). */
+/** Gives `target` the anon_vma of `source` if it has none, since it takes over pages of it (dup_anon_vma). */
 function duplicateAnonVma(space: AddressSpace, target: number, source: number): void {
   const { vmas } = space;
+  if (source === -1) return;
   if (vmas.anonVma[source] !== 0 && vmas.anonVma[target] === 0) {
     vmas.anonVma[target] = vmas.anonVma[source];
     vmas.anonChain[target] = vmas.anonChain[source];
@@ -115,6 +123,7 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): number {
   const sticky = range.flags & VM_STICKY;
   if (left && right) {
     duplicateAnonVma(space, previous, next);
+    duplicateAnonVma(space, previous, range.copiedFrom);
     vmas.flags[previous] |= sticky | (vmas.flags[next] & VM_STICKY);
     const end = vmas.endPage[next];
     removeArea(space, next);
@@ -122,11 +131,13 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): number {
     return previous;
   }
   if (left) {
+    duplicateAnonVma(space, previous, range.copiedFrom);
     vmas.flags[previous] |= sticky;
     vmas.setRange(previous, vmas.startPage[previous], range.end, vmas.pageOffset[previous]);
     return previous;
   }
   if (right) {
+    duplicateAnonVma(space, next, range.copiedFrom);
     vmas.flags[next] |= sticky;
     vmas.setRange(next, range.start, vmas.endPage[next], range.pageOffset);
     return next;
@@ -193,6 +204,7 @@ function mergeExistingRange(space: AddressSpace, middle: number, start: number, 
     file: vmas.files[middle],
     cleanPage: vmas.cleanPages[middle],
     anonVma: vmas.anonVma[middle],
+    copiedFrom: -1,
   };
   const previous = leftSide ? vmas.previous(middle) : -1;
   const next = rightSide ? vmas.next(middle) : -1;

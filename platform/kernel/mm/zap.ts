@@ -7,12 +7,14 @@ import { zeroPage } from "./frames.ts";
 import { blockStart, splitHuge, zapHuge } from "./huge-entries.ts";
 import type { Inode } from "./inode.ts";
 import { removeEntry } from "./pte.ts";
+import { VM_LOCKED } from "./vm-flags.ts";
 
 /**
- * Clears every entry in [page, endPage), guard markers too. As removeEntry() for each, but block by block of the page table
+ * Clears every entry of [page, endPage) in an area with `flags`, guard markers too. As removeEntry() for each, but block by block of the page table
  * with the counts made at the end: half of what munmap of touched memory costs is here.
  */
-export function zapPages(space: AddressSpace, page: number, endPage: number): void {
+export function zapPages(space: AddressSpace, page: number, endPage: number, flags: number): void {
+  const locked = (flags & VM_LOCKED) !== 0;
   space.noteRss();
   space.homes?.emptied(page, endPage, zeroPage);
   const { pageTable, kernel } = space;
@@ -37,6 +39,7 @@ export function zapPages(space: AddressSpace, page: number, endPage: number): vo
       if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
       if ((entry & PTE_ANON) !== 0) anonymousPages++;
       else filePages++;
+      if (locked) frames.batch(entry >>> PTE_FRAME_SHIFT);
       frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
     }
     pageTable.noteCleared(page, zapped - before);
@@ -63,7 +66,9 @@ function zapWholeHuge(space: AddressSpace, page: number, stop: number): boolean 
 export function dropPages(space: AddressSpace, start: number, end: number): void {
   space.noteRss();
   const { pageTable, vmas } = space;
-  space.homes?.emptied(start, end, vmas.cleanPages[vmas.lookup(start)]);
+  const id = vmas.lookup(start);
+  const flags = vmas.flags[id];
+  space.homes?.emptied(start, end, vmas.cleanPages[id]);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     if (pageTable.isHuge(page)) {
       const stop = Math.min(pageTable.blockEnd(page), end);
@@ -72,7 +77,7 @@ export function dropPages(space: AddressSpace, start: number, end: number): void
         continue;
       }
     }
-    if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page);
+    if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page, flags);
   }
   pageTable.freeTables(start, end);
 }
@@ -96,7 +101,7 @@ export function unmapFilePages(inode: Inode, first: number, end: number, { priva
       for (let page = pageTable.next(from, to); page < to; page = pageTable.next(page + 1, to)) {
         const entry = pageTable.entries[page];
         if ((entry & PTE_GUARD) !== 0) continue;
-        if (privateCopies === "drop" || (entry & PTE_ANON) === 0) removeEntry(space, page);
+        if (privateCopies === "drop" || (entry & PTE_ANON) === 0) removeEntry(space, page, vmas.flags[id]);
       }
     }
   }

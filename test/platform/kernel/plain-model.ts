@@ -25,6 +25,7 @@ interface PlainPage {
   readonly index: number;
   /** The private copy, from the first store on. */
   own: Uint8Array | null;
+  locked: boolean;
 }
 
 const zeroes = new Uint8Array(PAGE_SIZE);
@@ -33,6 +34,8 @@ export type PlainFault = "SEGV_MAPERR" | "SEGV_ACCERR";
 
 export class PlainProcess {
   private readonly pages = new Map<number, PlainPage>();
+  /** Pages of the heap below the break. */
+  heapPages = 0;
 
   isMapped(page: number): boolean {
     return this.pages.has(page);
@@ -53,7 +56,7 @@ export class PlainProcess {
     shared: boolean,
   ): void {
     for (let i = 0; i < count; i++) {
-      const where = { shared, object, index: index + i, own: null };
+      const where = { shared, object, index: index + i, own: null, locked: false };
       this.pages.set(start + i, { readable: true, writable: access.write, ...where });
     }
   }
@@ -72,11 +75,44 @@ export class PlainProcess {
     }
   }
 
-  dontNeed(start: number, count: number): void {
+  /** As MADV_DONTNEED: holes are passed over, locked memory stops it. @returns the errno or undefined. */
+  dontNeed(start: number, count: number): "EINVAL" | "ENOMEM" | undefined {
+    let hole = false;
     for (let page = start; page < start + count; page++) {
       const entry = this.pages.get(page);
-      if (entry !== undefined) entry.own = null;
+      if (entry?.locked) return "EINVAL";
+      if (entry === undefined) hole = true;
+      else entry.own = null;
     }
+    return hole ? "ENOMEM" : undefined;
+  }
+
+  /** As mlock and munlock: up to the first hole. */
+  lock(start: number, count: number, locked: boolean): void {
+    for (let page = start; page < start + count; page++) {
+      const entry = this.pages.get(page);
+      if (entry === undefined) return;
+      entry.locked = locked;
+    }
+  }
+
+  /** Whether a page is private anonymous memory. */
+  isAnonymous(page: number): boolean {
+    const entry = this.pages.get(page);
+    return entry !== undefined && entry.object === null && !entry.shared;
+  }
+
+  /** Repeats a page's attributes behind it, with nothing stored. */
+  extend(last: number, count: number): void {
+    const entry = this.pages.get(last) as PlainPage;
+    for (let i = 1; i <= count; i++) this.pages.set(last + i, { ...entry, own: null });
+  }
+
+  /** Moves the break, in pages of the heap that starts at `start`. */
+  setHeap(start: number, count: number): void {
+    if (count < this.heapPages) this.unmap(start + count, this.heapPages - count);
+    else this.map(start + this.heapPages, count - this.heapPages, { write: true }, null, 0, false);
+    this.heapPages = count;
   }
 
   /** Moves a range where everything is mapped over another that it does not meet. */
@@ -89,8 +125,9 @@ export class PlainProcess {
   fork(): PlainProcess {
     const child = new PlainProcess();
     for (const [page, entry] of this.pages) {
-      child.pages.set(page, { ...entry, own: entry.own === null ? null : entry.own.slice() });
+      child.pages.set(page, { ...entry, own: entry.own === null ? null : entry.own.slice(), locked: false });
     }
+    child.heapPages = this.heapPages;
     return child;
   }
 

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { BusError, SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
+import { UncheckedMemory } from "../../../platform/hardware/unchecked-memory.ts";
 import { OutOfMemoryError } from "../../../platform/kernel/abi/errors.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
@@ -150,4 +151,26 @@ describe("no frame for a page that is touched", () => {
     expect(cgroup).toMatchObject({ chargedFrames: 2, failures: 1 });
     kernel.checkInvariants();
   });
+});
+
+test("memory of a process that has ended is out of reach, and what another process then has of its page table too", () => {
+  const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20 });
+  const ended = kernel.createProcess();
+  const { ram, counters } = kernel.machine;
+  // As an allocator makes one for its own accesses, beside the thread's.
+  const own = new UncheckedMemory(ram, counters, ended.addressSpace.pageTable, ended.mainThread);
+  const { memory } = ended;
+  const map = (process: Process) => process.mmap(0, PAGE_SIZE, 3, 0x22);
+  const at = map(ended);
+  own.setInt32(at, 1);
+  ended.exit();
+  const other = kernel.createProcess();
+  expect(map(other)).toBe(at);
+  other.memory.setInt32(at, 2);
+  for (const stale of [own, memory]) {
+    expect(() => stale.getInt32(at)).toThrow(SegmentationFault);
+    expect(() => stale.setInt32(at, 3)).toThrow(SegmentationFault);
+    expect(() => stale.fill(at, 3, 8)).toThrow(SegmentationFault);
+  }
+  expect(other.memory.getInt32(at)).toBe(2);
 });

@@ -143,3 +143,56 @@ test("a cgroup pays for the child's copies", () => {
   child.exit();
   expect(cgroup.chargedFrames).toBe(1);
 });
+
+describe("memory that was moved and joined to an untouched neighbour", () => {
+  const ANONYMOUS_FIXED = PRIVATE_ANONYMOUS | mman.MAP_FIXED;
+  const MOVE = mman.MREMAP_MAYMOVE | mman.MREMAP_FIXED;
+  const BASE = 0x10_0000_0000;
+  const page = (index: number) => BASE + index * PAGE_SIZE;
+
+  test.each([
+    ["below it", [[10, 2]]],
+    ["above it", [[13, 2]]],
+    [
+      "on both sides",
+      [
+        [10, 2],
+        [13, 2],
+      ],
+    ],
+  ])("%s is there in the child", (_, neighbours) => {
+    process.mmap(page(12), PAGE_SIZE, RW, ANONYMOUS_FIXED);
+    process.memory.setUint8(page(12), 7);
+    process.mremap(page(12), PAGE_SIZE, PAGE_SIZE, MOVE, page(30));
+    for (const [first, count] of neighbours) process.mmap(page(first), count * PAGE_SIZE, RW, ANONYMOUS_FIXED);
+    process.mremap(page(30), PAGE_SIZE, PAGE_SIZE, MOVE, page(12));
+    kernel.checkInvariants();
+    expect(process.fork().memory.getUint8(page(12))).toBe(7);
+    // One area: the joined neighbours and the page that came back.
+    expect(process.procfs("maps").split("\n")).toHaveLength(3);
+  });
+
+  test("grown over the gap to its neighbour is there in the child", () => {
+    process.mmap(page(0), 2 * PAGE_SIZE, RW, ANONYMOUS_FIXED);
+    process.mmap(page(3), PAGE_SIZE, RW, ANONYMOUS_FIXED);
+    process.memory.setUint8(page(3), 7);
+    process.mremap(page(0), 2 * PAGE_SIZE, 3 * PAGE_SIZE, 0);
+    process.memory.setUint8(page(0), 8);
+    kernel.checkInvariants();
+    const child = process.fork();
+    expect([child.memory.getUint8(page(0)), child.memory.getUint8(page(3))]).toEqual([8, 7]);
+  });
+
+  test("is not joined in a child that has it from its parent (vmg->copied_from)", () => {
+    process.mmap(page(12), PAGE_SIZE, RW, ANONYMOUS_FIXED);
+    process.memory.setUint8(page(12), 7);
+    const child = process.fork();
+    const areas = () => child.procfs("maps").split("\n").length;
+    child.mremap(page(12), PAGE_SIZE, PAGE_SIZE, MOVE, page(30));
+    child.mmap(page(10), 2 * PAGE_SIZE, RW, ANONYMOUS_FIXED);
+    const before = areas();
+    child.mremap(page(30), PAGE_SIZE, PAGE_SIZE, MOVE, page(12));
+    expect(areas()).toBe(before);
+    expect(child.fork().memory.getUint8(page(12))).toBe(7);
+  });
+});
