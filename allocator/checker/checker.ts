@@ -36,6 +36,8 @@ export interface LeakCheckOptions {
   readonly pointers?: PointerForm;
   /** Which kinds become findings. Default: definitely and possibly lost, as Memcheck's. */
   readonly report?: readonly LeakKind[];
+  /** Blocks that become no findings and are not counted, by pointer: those that were there before, from {@link Checker.liveBlocks}. */
+  readonly except?: ReadonlySet<number>;
 }
 
 /** Blocks and bytes of each kind. */
@@ -165,8 +167,10 @@ export class Checker extends Requests implements ChunkListener {
     roots = [],
     pointers = "either",
     report = ["definitely lost", "possibly lost"],
+    except,
   }: LeakCheckOptions = {}): LeakSummary {
-    const found = new LeakScan(this.allocator.memory, this.chunks(), pointers).run(roots);
+    const all = new LeakScan(this.allocator.memory, this.chunks(), pointers).run(roots);
+    const found = except === undefined ? all : all.filter(({ pointer }) => !except.has(pointer));
     const count = (kind: LeakKind): LeakCount => {
       const all = found.filter((chunk) => chunk.kind === kind);
       return { blocks: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0) };
@@ -179,10 +183,10 @@ export class Checker extends Requests implements ChunkListener {
       group.chunks.push(chunk);
       groups.set(key, group);
     }
-    const all = [...groups.values()].map(({ kind, chunks }) => this.leakFinding(kind, chunks));
-    all.sort((a, b) => b.bytes - a.bytes);
-    const findings = all.filter((finding) => !isSuppressed(finding, this.results.suppressions));
-    for (const finding of all) this.results.add(finding);
+    const leaks = [...groups.values()].map(({ kind, chunks }) => this.leakFinding(kind, chunks));
+    leaks.sort((a, b) => b.bytes - a.bytes);
+    const findings = leaks.filter((finding) => !isSuppressed(finding, this.results.suppressions));
+    for (const finding of leaks) this.results.add(finding);
     return {
       definitely: count("definitely lost"),
       indirectly: count("indirectly lost"),
@@ -190,6 +194,11 @@ export class Checker extends Requests implements ChunkListener {
       reachable: count("still reachable"),
       findings,
     };
+  }
+
+  /** Pointers of the user's live blocks, those of arenas included. */
+  liveBlocks(): Set<number> {
+    return new Set(this.chunks().map(({ pointer }) => pointer));
   }
 
   /** Where a live chunk of the heap or of an arena was allocated, as text that is equal for equal places. */

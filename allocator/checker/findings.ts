@@ -12,7 +12,7 @@ export class Findings {
   suppressions: Suppression[] = [];
   handler: FindingHandler | null = null;
   /** Called with the listed finding each time that it happens: for those who want to know when, as matchers do. */
-  onOccurrence: FindingHandler | null = null;
+  readonly watchers = new Set<(finding: Finding) => void>();
   /** Findings that a suppression kept out of the list. */
   suppressed = 0;
   /** Errors with their repetitions, as Memcheck's VALGRIND_COUNT_ERRORS. */
@@ -73,7 +73,7 @@ export class Findings {
   }
 
   private tell(finding: Finding): void {
-    this.onOccurrence?.(finding);
+    for (const watcher of this.watchers) watcher(finding);
     if (finding.kind !== "leak") this.parent?.add({ ...finding, count: 1 });
   }
 

@@ -8,40 +8,58 @@ import type { Heap } from "../heap/heap.ts";
 
 /** What happened while a function ran. */
 export interface Observation {
-  /** New findings, repetitions of earlier ones excluded. They are taken off the checker's list, as they have been seen now. */
+  /** What was found meanwhile, also if it had been found before. */
   readonly findings: readonly Finding[];
+  /** How often each of them happened meanwhile. */
+  readonly times: ReadonlyMap<Finding, number>;
   /** What the function threw; undefined if nothing. */
   readonly error: unknown;
   /** Change of resident memory, and pages' bytes that became resident at any time, as far as system calls left them so. */
   readonly rssBytes: number;
 }
 
-/** Runs `work` and tells what it did; what it throws is kept, not thrown on. */
+/** Runs `work` and tells what it did; what it throws is kept, not thrown on. Findings are taken off the list: they have been seen now. */
 export function observe(heap: Heap, work: () => unknown): Observation {
   const begin = beginObservation(heap);
+  let error: unknown;
   try {
     work();
-    return begin.end(undefined);
-  } catch (error) {
-    return begin.end(error);
+  } catch (thrown) {
+    error = thrown;
   }
+  const observation = begin.end(error);
+  takeOff(heap, observation, observation.findings);
+  return observation;
 }
 
-/** The same in two parts, for work that waits. */
-export function beginObservation(heap: Heap): { end(error: unknown): Observation } {
-  const { checker } = heap;
-  const counts = new Map(checker.findings.map((finding) => [finding, finding.count]));
+/**
+ * The same in two parts, for work that waits; findings stay on the list.
+ * @param isMine asked at each finding whether it is the work's; default: all are
+ */
+export function beginObservation(heap: Heap, isMine: () => boolean = () => true): { end(error: unknown): Observation } {
+  const { results } = heap.checker;
+  const times = new Map<Finding, number>();
+  const watcher = (finding: Finding): void => {
+    if (isMine()) times.set(finding, (times.get(finding) ?? 0) + 1);
+  };
+  results.watchers.add(watcher);
   const rss = heap.process.rssBytes;
   return {
     end(error: unknown): Observation {
-      const findings = checker.findings.filter((finding) => counts.get(finding) !== finding.count);
-      checker.forget(findings);
-      return { findings, error, rssBytes: heap.process.rssBytes - rss };
+      results.watchers.delete(watcher);
+      // What somebody took off meanwhile was seen there.
+      const findings = [...times.keys()].filter((finding) => results.has(finding));
+      return { findings, times, error, rssBytes: heap.process.rssBytes - rss };
     },
   };
 }
 
-/** Kinds of HeapError that say that a program has damaged the heap or misused it, as against asking for too much. */
+/** Takes findings off the heap's list, as often as they happened during an observation; earlier occurrences stay. */
+export function takeOff(heap: Heap, { times }: Observation, findings: readonly Finding[]): void {
+  for (const finding of findings) heap.checker.results.take(finding, times.get(finding) ?? 0);
+}
+
+/** Kinds of HeapError that say that a program has damaged the heap or misused it, as opposed to asking for too much. */
 const CORRUPTIONS = new Set([
   "corrupted-header",
   "invalid-state",

@@ -5,8 +5,8 @@ import type { Finding, Operation } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
 import { countBytes, formatFindings } from "../checker/text.ts";
 import { Heap } from "../heap/heap.ts";
-import { beginObservation, findCorruption, isCorruption, type Observation } from "../testing/observe.ts";
-import { activeHeaps } from "./active-heaps.ts";
+import { beginObservation, findCorruption, isCorruption, type Observation, takeOff } from "../testing/observe.ts";
+import { heapsOf, isRunning, runAs } from "./active-heaps.ts";
 
 /** What a finding must be like; what is not given may be anything. */
 export interface ExpectedAccess {
@@ -37,6 +37,13 @@ export interface MatcherResult {
   readonly expected?: unknown;
 }
 
+/** What Vitest tells a matcher, as far as it is used. */
+export interface MatcherContext {
+  /** Absent without `.not`. */
+  readonly isNot?: boolean;
+  readonly task?: object;
+}
+
 type Work = () => unknown;
 export type Subject = Heap | Work;
 
@@ -45,51 +52,88 @@ interface Observed {
   readonly observation: Observation;
 }
 
-/** Runs a function under observation of the active heaps; a heap by itself is what it has found so far. */
+/** A matcher's answer, and the findings that it is about: those count as seen, all others stay and fail the test. */
+interface Verdict extends MatcherResult {
+  /** Seen if the matcher finds what it was to find. */
+  readonly matched: readonly Finding[];
+  /** Told in the message if it does not. */
+  readonly told: readonly Finding[];
+}
+
+/** Runs a function under observation of its test's heaps; a heap by itself is what it has found so far. */
 function observeSubject(
+  context: MatcherContext,
   subject: Subject,
-  judge: (observed: readonly Observed[]) => MatcherResult,
+  judge: (observed: readonly Observed[]) => Verdict,
 ): MatcherResult | Promise<MatcherResult> {
-  if (subject instanceof Heap) {
-    const findings = [...subject.checker.findings];
-    const observation: Observation = { findings, error: undefined, rssBytes: subject.process.rssBytes };
-    const result = judge([{ heap: subject, observation }]);
-    if (result.pass) subject.checker.forget(findings);
+  const settle = (observed: readonly Observed[]): MatcherResult => {
+    const { matched, told, ...result } = judge(observed);
+    const isMet = result.pass !== (context.isNot === true);
+    // Without what it was not to find, there is nothing to take off.
+    const seen = isMet ? (result.pass ? matched : []) : told;
+    for (const { heap, observation } of observed) takeOff(heap, observation, seen);
     return result;
-  }
+  };
+  if (subject instanceof Heap) return settle([{ heap: subject, observation: observationOf(subject) }]);
   if (typeof subject !== "function") throw new TypeError("expected a function that uses a heap, or a heap");
-  const heaps = activeHeaps();
+  const heaps = heapsOf(context.task);
   if (heaps.length === 0) throw new TypeError("no heap is watched: use the fixture, or watchHeap(heap)");
-  const begun = heaps.map((heap) => ({ heap, ...beginObservation(heap) }));
-  const finish = (error: unknown) => judge(begun.map(({ heap, end }) => ({ heap, observation: end(error) })));
+  const matcher = {};
+  const begun = heaps.map((heap) => ({ heap, ...beginObservation(heap, () => isRunning(matcher)) }));
+  const finish = (error: unknown) => settle(begun.map(({ heap, end }) => ({ heap, observation: end(error) })));
   let returned: unknown;
   try {
-    returned = subject();
+    returned = runAs(matcher, subject);
   } catch (error) {
     return finish(error);
   }
-  if (returned instanceof Promise) return returned.then(() => finish(undefined), finish);
+  if (isThenable(returned)) return Promise.resolve(returned).then(() => finish(undefined), finish);
   return finish(undefined);
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+/** Everything that a heap has found so far. */
+function observationOf(heap: Heap): Observation {
+  const findings = [...heap.checker.findings];
+  const times = new Map(findings.map((finding) => [finding, finding.count]));
+  return { findings, times, error: undefined, rssBytes: heap.process.rssBytes };
 }
 
 /** Passes if a finding of the kind is as expected. Other errors of the function go on, unless a report explains them. */
 function matchFindings(
+  context: MatcherContext,
+  matcher: string,
   subject: Subject,
   what: string,
   isKind: (finding: Finding) => boolean,
   expected: ExpectedAccess,
 ): MatcherResult | Promise<MatcherResult> {
-  return observeSubject(subject, (observed) => {
+  checkNames(matcher, expected, ACCESS_NAMES);
+  requireTracking(matcher, subject instanceof Heap ? [subject] : heapsOf(context.task));
+  return observeSubject(context, subject, (observed) => {
     const findings = observed.flatMap(({ observation }) => [...observation.findings]);
-    const pass = findings.some((finding) => isKind(finding) && isAsExpected(finding, expected));
+    const told = findings.filter(isKind);
+    const matched = told.filter((finding) => isAsExpected(finding, expected));
+    const pass = matched.length > 0;
     if (!pass) throwOn(observed);
     const found = findings.length === 0 ? "it did nothing wrong" : `found:\n\n${formatFindings(findings)}`;
     return {
       pass,
+      matched,
+      told,
       message: () =>
         pass ? `expected ${what} not to happen, ${found}` : `expected ${what}${formatExpected(expected)}, but ${found}`,
     };
   });
+}
+
+/** Of a heap that tracks nothing, each answer would be "nothing happened". */
+function requireTracking(matcher: string, heaps: readonly Heap[]): void {
+  if (heaps.length === 0 || heaps.some((heap) => heap.options.uninitialised !== "off")) return;
+  throw new TypeError(`${matcher}: the heap tracks nothing; make it with uninitialised: "byte" or "page"`);
 }
 
 function throwOn(observed: readonly Observed[]): void {
@@ -116,7 +160,7 @@ function formatExpected(expected: ExpectedAccess): string {
   return parts.length === 0 ? "" : ` (${parts.join(", ")})`;
 }
 
-/** In plain JavaScript nothing else tells of a misspelt name, and without its condition a matcher passes too easily. */
+/** In plain JavaScript nothing else notices a misspelt name, and without its condition a matcher passes too easily. */
 function checkNames(matcher: string, expected: object, names: readonly string[]): void {
   const unknown = Object.keys(expected).find((name) => !names.includes(name));
   if (unknown === undefined) return;
@@ -125,35 +169,31 @@ function checkNames(matcher: string, expected: object, names: readonly string[])
 
 const ACCESS_NAMES = ["operation", "size", "offset", "firstUndefinedOffset", "blockSize", "functionName"];
 
-export function toReadUninitialised(subject: Subject, expected: ExpectedAccess = {}) {
-  checkNames("toReadUninitialised", expected, ACCESS_NAMES);
-  return matchFindings(subject, "a read of uninitialised memory", ({ kind }) => kind === "uninitialised", expected);
+export function toReadUninitialised(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
+  const isKind = ({ kind }: Finding) => kind === "uninitialised";
+  return matchFindings(this, "toReadUninitialised", subject, "a read of uninitialised memory", isKind, expected);
 }
 
-export function toUseAfterFree(subject: Subject, expected: ExpectedAccess = {}) {
-  checkNames("toUseAfterFree", expected, ACCESS_NAMES);
-  return matchFindings(subject, "a use after free", ({ cause }) => cause === "use-after-free", expected);
+export function toUseAfterFree(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
+  const isKind = ({ cause }: Finding) => cause === "use-after-free";
+  return matchFindings(this, "toUseAfterFree", subject, "a use after free", isKind, expected);
 }
 
-export function toAccessOutOfBounds(subject: Subject, expected: ExpectedAccess = {}) {
-  checkNames("toAccessOutOfBounds", expected, ACCESS_NAMES);
-  return matchFindings(subject, "an access out of bounds", ({ cause }) => cause === "out-of-bounds", expected);
+export function toAccessOutOfBounds(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
+  const isKind = ({ cause }: Finding) => cause === "out-of-bounds";
+  return matchFindings(this, "toAccessOutOfBounds", subject, "an access out of bounds", isKind, expected);
 }
 
 /** Chunks that a function leaves behind unreachable; of a heap, all that are unreachable. */
-export function toLeak(subject: Subject, expected: ExpectedLeak = {}) {
+export function toLeak(this: MatcherContext, subject: Subject, expected: ExpectedLeak = {}) {
   checkNames("toLeak", expected, ["blocks", "bytes", "roots"]);
   const { blocks, bytes, roots = [] } = expected;
-  const before = new Map(activeHeaps().map((heap) => [heap, liveChunks(heap)]));
-  return observeSubject(subject, (observed) => {
-    const findings: Finding[] = [];
-    for (const { heap } of observed) {
-      const { checker } = heap;
-      const lost = checker.leakCheck({ roots, report: ["definitely lost", "indirectly lost", "possibly lost"] });
-      checker.forget(lost.findings);
-      const known = subject instanceof Heap ? undefined : before.get(heap);
-      findings.push(...lost.findings.filter((finding) => known === undefined || !known.has(finding.address)));
-    }
+  const before = new Map(heapsOf(this.task).map((heap) => [heap, heap.checker.liveBlocks()]));
+  return observeSubject(this, subject, (observed) => {
+    const findings = observed.flatMap(({ heap }) => {
+      const except = subject instanceof Heap ? undefined : before.get(heap);
+      return findLost(heap, roots, except);
+    });
     const lostBlocks = findings.reduce((sum, finding) => sum + finding.blocks, 0);
     const lostBytes = findings.reduce((sum, finding) => sum + finding.bytes, 0);
     const pass =
@@ -164,31 +204,39 @@ export function toLeak(subject: Subject, expected: ExpectedLeak = {}) {
         ? "a leak"
         : `${blocks ?? "some"} blocks, ${bytes ?? "some"} bytes lost`;
     const found = lostBlocks === 0 ? "nothing leaked" : formatFindings(findings);
-    return { pass, message: () => (pass ? `expected no leak, but ${found}` : `expected ${wanted}, but ${found}`) };
+    return {
+      pass,
+      matched: [],
+      told: [],
+      message: () => (pass ? `expected no leak, but ${found}` : `expected ${wanted}, but ${found}`),
+    };
   });
 }
 
-function liveChunks(heap: Heap): Set<number> {
-  const chunks = new Set<number>();
-  heap.malloc_disable();
-  try {
-    heap.malloc_iterate(0, Number.POSITIVE_INFINITY, (pointer) => chunks.add(pointer));
-  } finally {
-    heap.malloc_enable();
-  }
-  return chunks;
+/** Leaks that are none of the findings yet, and stay none. */
+function findLost(heap: Heap, roots: readonly Root[], except: ReadonlySet<number> | undefined): readonly Finding[] {
+  const { checker } = heap;
+  const report = ["definitely lost", "indirectly lost", "possibly lost"] as const;
+  const { findings } = checker.leakCheck({ roots, report, except });
+  checker.forget(findings);
+  return findings;
 }
 
 /** The function is reported for misuse, or leaves a heap whose state is damaged. */
-export function toCorruptHeap(subject: Subject) {
-  return observeSubject(subject, (observed) => {
+export function toCorruptHeap(this: MatcherContext, subject: Subject) {
+  return observeSubject(this, subject, (observed) => {
     const { error } = observed[0].observation;
     const damage = observed.map(({ heap }) => findCorruption(heap)).find((text) => text !== null);
-    const pass = damage !== undefined || isCorruption(error);
+    const misuses = observed
+      .flatMap(({ observation }) => [...observation.findings])
+      .filter(({ kind }) => kind === "invalid-free");
+    const pass = damage !== undefined || isCorruption(error) || misuses.length > 0;
     if (!pass) throwOn(observed);
-    const what = isCorruption(error) ? error.message : damage;
+    const what = damage ?? (isCorruption(error) ? error.message : formatFindings(misuses));
     return {
       pass,
+      matched: misuses,
+      told: misuses,
       message: () =>
         pass ? `expected the heap to stay whole, but: ${what}` : "expected the heap to be corrupted, but it is whole",
     };
@@ -196,12 +244,14 @@ export function toCorruptHeap(subject: Subject) {
 }
 
 /** Memory that becomes resident while the function runs, in bytes, and stays so. */
-export function toTouchAtMost(subject: Subject, bytes: number) {
-  return observeSubject(subject, (observed) => {
+export function toTouchAtMost(this: MatcherContext, subject: Subject, bytes: number) {
+  return observeSubject(this, subject, (observed) => {
     throwOn(observed);
     const touched = observed.reduce((sum, { observation }) => sum + observation.rssBytes, 0);
     return {
       pass: touched <= bytes,
+      matched: [],
+      told: [],
       actual: touched,
       expected: bytes,
       message: () =>

@@ -63,6 +63,13 @@ export class Counters {
 
   private systemCallCounts = new Float64Array(FIRST_CAPACITY);
 
+  /** Everything is 0 again. */
+  reset(): void {
+    const numbers = this as unknown as Record<string, unknown>;
+    for (const [name, value] of Object.entries(this)) if (typeof value === "number") numbers[name] = 0;
+    this.systemCallCounts.fill(0);
+  }
+
   /** Counts a system call; `id` comes from systemCallId, once for each name. */
   countSystemCall(id: number): void {
     if (id >= this.systemCallCounts.length) {

@@ -63,6 +63,12 @@ export class Machine {
     this.ram = new PhysicalMemory({ memoryBytes, mte, shadow, gzvaBlockBytes, buffer });
   }
 
+  /** The machine as it was made, once no kernel runs on it any more: of its RAM only the first `usedFrames` frames were in use. */
+  reset(usedFrames: number): void {
+    this.ram.clear(usedFrames);
+    this.counters.reset();
+  }
+
   takePageTable(): PageTable {
     return this.sparePageTables.pop() ?? new PageTable();
   }

@@ -86,6 +86,18 @@ export class PhysicalMemory {
     return bank;
   }
 
+  /** The first `frames` frames read zero, have no tags, and count as written, as RAM does that was never used. */
+  clear(frames: number): void {
+    for (const [index, bank] of this.banks.entries()) {
+      const end = Math.min(bank.length, (frames - index * (FRAME_IN_BANK_MASK + 1)) * PAGE_SIZE);
+      if (end > 0) bank.fill(0, 0, end);
+    }
+    this.tags.fill(0, 0, frames * TAG_BYTES_PER_FRAME);
+    this.mayHaveTags.fill(0, 0, frames);
+    this.undefinedBits.fill(0, 0, frames * VALIDITY_BYTES_PER_FRAME);
+    this.mayBeUndefined.fill(0, 0, frames);
+  }
+
   /** Byte position of a frame inside its bank. */
   positionOf(frame: number): number {
     return (frame & FRAME_IN_BANK_MASK) * PAGE_SIZE;

@@ -7,7 +7,13 @@ import { checkKernelInvariants } from "./invariants.ts";
 import type { AddressSpace, KernelServices } from "./mm/address-space.ts";
 import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
 import { type FileOperations, OpenFile } from "./mm/file.ts";
-import { FrameAllocator, INITIALISATION_POLICIES, type InitialisationPolicy } from "./mm/frames.ts";
+import {
+  bootFrames,
+  type FrameAllocator,
+  INITIALISATION_POLICIES,
+  type InitialisationPolicy,
+  retireFrames,
+} from "./mm/frames.ts";
 import { HugeZeroPage } from "./mm/huge-clean.ts";
 import { type HugePageOptions, HugePageSettings } from "./mm/huge-settings.ts";
 import type { Inode } from "./mm/inode.ts";
@@ -105,7 +111,7 @@ export class Kernel implements KernelServices {
     if (homeFrames >= this.machine.frameCount)
       throw new RangeError(`homeFrames: ${homeFrames} leaves none of ${this.machine.frameCount} frames to the kernel`);
     this.counters = this.machine.counters;
-    this.frames = new FrameAllocator(this.machine, initialisation, homeFrames);
+    this.frames = bootFrames(this.machine, initialisation, homeFrames);
     this.hugePages = new HugePageSettings(options.hugePages);
     this.hugeZeroPage = new HugeZeroPage(this.frames);
     this.frameHolders.push(() => this.hugeZeroPage.holder());
@@ -125,6 +131,17 @@ export class Kernel implements KernelServices {
     const process = new Process(this, this.nextPid(), options);
     this.processes.set(process.pid, process);
     return process;
+  }
+
+  /**
+   * Ends every process and makes the machine as new: RAM reads zero, counters are 0. Another kernel may be made on it then,
+   * for less than a new machine costs; this one must not be used any more.
+   */
+  shutDown(): void {
+    for (const process of [...this.processes.values()]) process.exit(0);
+    const { everUsed } = this.frames;
+    retireFrames(this.machine, this.frames);
+    this.machine.reset(everUsed);
   }
 
   createCgroup(options: CgroupOptions): MemoryCgroup {

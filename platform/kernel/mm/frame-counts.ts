@@ -35,6 +35,15 @@ export abstract class FrameCounts {
     this.batchedIn = new Int32Array(frameCount);
   }
 
+  /** As at boot; `used`: frames from the first one on that had any count. */
+  protected resetCounts(used: number): void {
+    for (const table of [this.references, this.mapCounts, this.pins, this.batchedIn]) table.fill(0, 0, used);
+    for (const table of [this.exclusive, this.dirty]) table.fill(0, 0, used);
+    this.drains = 1;
+    this.batchedPages = 0;
+    this.largeFolios = null;
+  }
+
   /** Called when a count has fallen to 0 or below: the frame, or a reference to its folio, is given back. */
   protected abstract release(frame: number): void;
 

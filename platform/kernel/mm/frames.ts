@@ -107,6 +107,29 @@ export class FrameAllocator extends FrameCounts {
     this.free = new FreeFrames(this.frameCount, this.references, this.reservedFrame + 1);
   }
 
+  /** Frames from the first one on that were ever handed out: those behind them are as the machine was made. */
+  get everUsed(): number {
+    return this.free.everUsed;
+  }
+
+  /** Whether somebody outside the machine still holds a frame. */
+  get hasPins(): boolean {
+    return this.pins.subarray(0, this.everUsed).some((count) => count > 0);
+  }
+
+  /** As at boot, whatever was in use. The contents of frames are the machine's to clear. Cost: the frames that were used. */
+  reset(): void {
+    this.cgroupIds.fill(0, 0, this.everUsed);
+    this.resetCounts(this.everUsed);
+    this.free.reset();
+    this.cgroups.length = 0;
+    this.usedFrames = 1;
+    this.usedHomes = 0;
+    this.failureCountdown = -1;
+    this.reclaim = null;
+    this.references[this.reservedFrame] = 1;
+  }
+
   get freeFrames(): number {
     return this.frameCount - this.usedFrames;
   }
@@ -322,4 +345,21 @@ function initialiseFrames(
 ): void {
   if (clean.initialiseFrames !== undefined) clean.initialiseFrames(ram, counters, first, size);
   else for (let frame = first; frame < first + size; frame++) clean.initialise(ram, counters, frame);
+}
+
+/** Page allocators of kernels that were shut down, for the next kernel of the same machine: its tables cost more than the rest. */
+const retired = new WeakMap<Machine, FrameAllocator>();
+
+/** The page allocator of a kernel that boots. */
+export function bootFrames(machine: Machine, policy: InitialisationPolicy, homeFrames: number): FrameAllocator {
+  const kept = retired.get(machine);
+  retired.delete(machine);
+  if (kept !== undefined && kept.policy === policy && homeFrames === 0) return kept;
+  return new FrameAllocator(machine, policy, homeFrames);
+}
+
+/** A kernel was shut down; nothing refers to a frame any more. */
+export function retireFrames(machine: Machine, frames: FrameAllocator): void {
+  frames.reset();
+  if (frames.homeFrames === 0) retired.set(machine, frames);
 }

@@ -47,6 +47,23 @@ export class FreeFrames {
     this.obstacle = new Int32Array(Math.ceil(frameCount / HUGE_FRAMES));
   }
 
+  /** Frames from the first one on that were ever handed out: those behind them are as the machine was made. */
+  get everUsed(): number {
+    return this.firstUnused;
+  }
+
+  /** As at the begin. Counts are the owner's to clear. */
+  reset(): void {
+    this.obstacle.fill(0, 0, Math.ceil(this.firstUnused / HUGE_FRAMES));
+    this.top = 0;
+    this.firstUnused = this.firstFrame;
+    this.whole.length = 0;
+    this.cutNext.fill(0);
+    this.cutEnd.fill(0);
+    this.searchedInVain.fill(0);
+    this.freedSinceSearch = false;
+  }
+
   /** A free frame, or NONE_FREE. The caller gives it a count. */
   pop(): number {
     while (this.top > 0) {

@@ -56,6 +56,31 @@ test("frees twice", ({ heap }) => {
   heap.free(message);
 });
 
+test("finds something else than its matcher is about", ({ heap }) => {
+  const message = encode(heap, 7);
+  heap.free(message);
+  expect(() => heap.memory.getUint8(message)).not.toReadUninitialised();
+  expect(() => heap.memory.setUint8(message, 1)).toTouchAtMost(65536);
+});
+
+test("a child process does something wrong", ({ heap }) => {
+  const message = encode(heap, 8);
+  const child = heap.fork();
+  checksum(child, message);
+  child[Symbol.dispose]();
+  heap.free(message);
+});
+
+test("catches its double free", ({ heap }) => {
+  const message = encode(heap, 9);
+  heap.free(message);
+  expect(() => heap.free(message)).toThrow("invalid chunk state");
+});
+
+test("loses many at one line", ({ heap }) => {
+  for (let i = 0; i < 5000; i++) encode(heap, i);
+});
+
 test("misspells what it expects", ({ heap }) => {
   const message = encode(heap, 6);
   const expected: object = { offsett: 400 };
@@ -109,7 +134,7 @@ function run(program: string, given: readonly string[]): string {
 
 test("a failing test shows the program's line with a code frame, and the block's story", () => {
   const output = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
-  expect(output).toContain("5 failed | 1 passed");
+  expect(output).toContain("9 failed | 1 passed");
   // The read: at the load in the program, not in the library.
   expect(output).toContain("Use of uninitialised memory: load of 4 bytes at offset 4 of block A of 16 bytes");
   expect(output).toMatch(/❯ checksum codec\.ts:12:\d+/);
@@ -123,12 +148,22 @@ test("a failing test shows the program's line with a code frame, and the block's
   // The report of the heap, which has stacks of its own: at the line of the second free.
   expect(output).toContain("HeapError: Scudo ERROR: invalid chunk state when deallocating address");
   expect(output).toMatch(/❯ codec\.test\.ts:27:\d+/);
+  // What a matcher is not about: both accesses, each once.
+  expect(output.match(/Use after free: load of 1 byte at offset 0 of the freed block/g)).not.toBeNull();
+  expect(output).toContain("Use after free: store of 1 byte at offset 0 of the freed block");
+  // The child's read, the double free with its three stacks, and the leaks of a place together.
+  expect(output).toMatch(/❯ codec\.test\.ts:40:\d+/);
+  expect(output).toMatch(
+    /Double free: free of the freed block A of 16 bytes\n(?: +at .*\n)+ {2}block A: from malloc\n(?: +at .*\n)+ {2}block A was freed\n(?: +at .*\n)+/,
+  );
+  expect(output).toContain("80000 bytes in 5000 blocks are definitely lost");
+  expect(output).not.toMatch(/❯ .*node_modules\/refheap|at .*\/(?:platform|allocator)\/(?!vitest)/);
   // A misspelt expectation does not pass for want of one.
   expect(output).toContain(
     "TypeError: toReadUninitialised: no expectation is called offsett; there are operation, size",
   );
   // Each error is shown once, and a test that failed before its frees is not said to leak as well.
-  expect(output.match(/FAIL {2}codec/g)).toHaveLength(5);
+  expect(output.match(/FAIL {2}codec/g)).toHaveLength(11);
 });
 
 test("the plain functions work under node:test", () => {

@@ -147,3 +147,105 @@ test("reports make stable inline snapshots", ({ heap }) => {
   `);
   heap.checker.clear();
 });
+
+describe("what a matcher is not about stays", () => {
+  test("findings of other kinds, and of the kind that are not as expected", ({ heap }) => {
+    const kinds = () => heap.checker.findings.map(({ kind, cause, count }) => `${cause ?? kind} ${count}`);
+    const p = heap.calloc(1, 16);
+    heap.free(p);
+    const load = () => heap.memory.getUint8(p);
+    expect(load).not.toReadUninitialised();
+    expect(load).not.toAccessOutOfBounds();
+    expect(load).toTouchAtMost(0);
+    expect(load).not.toLeak();
+    expect(load).not.toCorruptHeap();
+    expect(kinds()).toEqual(Array(5).fill("use-after-free 1"));
+    expect(load).toUseAfterFree();
+    expect(kinds()).toEqual(Array(5).fill("use-after-free 1"));
+    heap.checker.clear();
+    const q = heap.malloc(16);
+    const both = () => [heap.memory.getUint8(q), heap.memory.getUint16(q + 2)];
+    expect(both).toReadUninitialised({ offset: 2 });
+    expect(heap.checker.findings.map(({ offset }) => offset)).toEqual([0]);
+    expect(both).not.toReadUninitialised({ offset: 5 });
+    expect(heap.checker.findings.map(({ offset }) => offset)).toEqual([0, 0, 2]);
+    expect(heap).toReadUninitialised();
+    expect(heap.checker.findings).toEqual([]);
+    heap.free(q);
+  });
+
+  test("a misuse that the function catches itself is seen by toCorruptHeap alone", ({ heap }) => {
+    const p = heap.malloc(16);
+    heap.free(p);
+    const twice = () => {
+      try {
+        heap.free(p);
+      } catch {}
+    };
+    expect(twice).not.toUseAfterFree();
+    expect(heap.checker.findings).toMatchObject([{ kind: "invalid-free", cause: "double-free" }]);
+    heap.checker.clear();
+    expect(twice).toCorruptHeap();
+    expect(heap.checker.findings).toEqual([]);
+  });
+
+  test("matchers inside matchers", ({ heap }) => {
+    const p = heap.malloc(8);
+    expect(() => {
+      expect(() => heap.memory.getUint8(p)).toReadUninitialised();
+    }).not.toReadUninitialised();
+    heap.free(p);
+  });
+});
+
+test("toLeak counts the function's own blocks, whatever was lost at the same line before", ({ heap }) => {
+  const kept: number[] = [];
+  const lose = () => void kept.push(heap.malloc(10));
+  for (let i = 0; i < 3; i++) expect(lose).toLeak({ blocks: 1, bytes: 10 });
+  for (const p of kept) heap.free(p);
+});
+
+describe("a heap that tracks nothing", () => {
+  const untracked = test.extend({ heapOptions: { uninitialised: "off", leaks: "ignore" } });
+  untracked.for(["toReadUninitialised", "toUseAfterFree", "toAccessOutOfBounds"] as const)(
+    "is no proof of anything: %s, negated or not",
+    (matcher, { heap }) => {
+      const work = () => heap.memory.getUint8(heap.malloc(8));
+      expect(messageOf(() => expect(work).not[matcher]())).toContain(`${matcher}: the heap tracks nothing`);
+      expect(messageOf(() => expect(work)[matcher]())).toContain("tracks nothing");
+      expect(messageOf(() => expect(heap).not[matcher]())).toContain("tracks nothing");
+      expect(() => heap.free(heap.malloc(8))).not.toLeak();
+    },
+  );
+});
+
+describe("a machine serves one test after another", () => {
+  const seen: { ram: ArrayBufferLike; pid: number }[] = [];
+  test.for([1, 2, 3])("test %i finds it as new", (round, { heap }) => {
+    const { machine, counters, frames } = heap.kernel;
+    seen.push({ ram: machine.ram.banks[0]!.buffer, pid: heap.process.pid });
+    expect(heap.process.pid).toBe(1);
+    expect(heap.process.rssBytes).toBe(0);
+    expect(counters.snapshot()).toMatchObject({ minorFaults: 0, framesAllocated: 0, segmentationFaults: 0 });
+    expect(Object.values(counters.snapshot().systemCalls).reduce((sum, count) => sum + count, 0)).toBeLessThan(10);
+    expect(frames.freeFrames).toBe(machine.frameCount - 1);
+    for (const bytes of [
+      machine.ram.banks[0]!,
+      machine.ram.tags,
+      machine.ram.undefinedBits,
+      machine.ram.mayBeUndefined,
+    ])
+      expect(bytes.subarray(0, 2 ** 20).findIndex((byte) => byte !== 0)).toBe(-1);
+    // What the next one must not see.
+    const p = heap.malloc(500_000);
+    heap.memory.fill(p, round, 500_000);
+    const tagged = heap.process.mmap(0, 4096, 0x23, 0x22);
+    heap.memory.setUint8(tagged, 1);
+    heap.process.memfd_create("left open");
+    heap.fork();
+    heap.kernel.createProcess();
+    heap.free(p);
+    heap.kernel.checkInvariants();
+    expect(new Set(seen.map(({ ram }) => ram)).size).toBe(1);
+  });
+});
