@@ -125,6 +125,7 @@ export function setAddLargeAllocationSlack({ allocator }: HeapParts, on: CBoolea
 }
 
 export function setTrackAllocationStacks(parts: HeapParts, on: CBoolean): void {
+  requireAlive(parts);
   const isRecording = isOn("malloc_set_track_allocation_stacks", on);
   if (parts.stackTable === null) return;
   parts.stackTable.isRecording = isRecording;
