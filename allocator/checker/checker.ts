@@ -2,6 +2,7 @@
 // It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
 
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
+import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
@@ -85,6 +86,7 @@ export class Checker extends Requests implements ChunkListener {
     this.origins = origins;
     this.results = new Findings(parent?.results ?? null);
     this.judge = new Judge({ addressable, blocks, noAccess, origins, findings: this.results, traces: this.traces });
+    hideFields(this);
   }
 
   /** What was found so far. */
@@ -324,3 +326,5 @@ export class Checker extends Requests implements ChunkListener {
     });
   }
 }
+
+outline(Checker, ({ findings }) => ({ findings: findings.length }));

@@ -2,6 +2,7 @@
 // Making and forking the parts is make-parts.ts, C's functions are c-interface.ts, and what else there is has a file of its name.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
+import { outline } from "../../platform/hardware/outline.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
@@ -45,6 +46,12 @@ export class Heap {
 
   static {
     partsOf = (heap) => heap.#parts;
+    outline(Heap, ({ process, options: { fill, tagging, uninitialised } }) => ({
+      pid: process.pid,
+      fill,
+      tagging,
+      uninitialised,
+    }));
   }
 
   /** A heap over parts that there are already: forking's own way in, which the constructor's type does not show. */

@@ -69,6 +69,8 @@ export class SizeClassMap {
       while (this.sizes[classId] < index * 16) classId++;
       this.classBySize16[index] = classId;
     }
+    // It follows from the sizes, and is too long to be printed or compared.
+    Object.defineProperty(this, "classBySize16", { enumerable: false });
   }
 
   /** Bytes of a block of class `classId` (1 to `largestClass`). */

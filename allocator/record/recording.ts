@@ -1,5 +1,6 @@
 // Recording a heap (`heap.record`): its calls and first touches become a trace, written to whatever takes bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
+import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { type RecordedHeap, tapHeap } from "./heap-tap.ts";
 import { Recorder } from "./recorder.ts";
 import { type RecordFormat, type RecordSink, TraceWriter } from "./trace-writer.ts";
@@ -37,6 +38,7 @@ export class Recording {
       }
     });
     this.untap = tapHeap(heap, () => this.recorder);
+    hideFields(this);
   }
 
   /** False once it was stopped, or its sink has thrown. */
@@ -80,3 +82,5 @@ export class Recording {
     this.untap();
   }
 }
+
+outline(Recording, ({ isRecording }) => ({ isRecording }));

@@ -1,7 +1,9 @@
 // A machine: RAM, counters and what else silicon fixes before a kernel starts. Everything above is built on one of these.
 // No policy here; making one costs little whatever its size, since the host commits nothing until it is written.
+
 import { Counters } from "./counters.ts";
 import { PAGE_SIZE } from "./layout.ts";
+import { hideFields, outline } from "./outline.ts";
 import { PageTable } from "./page-table.ts";
 import { LARGEST_MEMORY_BYTES, PhysicalMemory, SMALLEST_MEMORY_BYTES } from "./physical-memory.ts";
 
@@ -61,6 +63,7 @@ export class Machine {
     this.shadow = shadow;
     this.gzvaBlockBytes = gzvaBlockBytes;
     this.ram = new PhysicalMemory({ memoryBytes, mte, shadow, gzvaBlockBytes, buffer });
+    hideFields(this);
   }
 
   /** The machine as it was made, once no kernel runs on it any more: of its RAM only the first `usedFrames` frames were in use. */
@@ -86,3 +89,5 @@ export class Machine {
     if (this.sparePageTables.length < 8) this.sparePageTables.push(pageTable);
   }
 }
+
+outline(Machine, ({ memoryBytes, mte, shadow }) => ({ memoryBytes, mte, shadow }));

@@ -1,5 +1,6 @@
 // Loads and stores by virtual address: the load/store unit of one thread, over the page table of its address space.
 // Here are the scalar accesses with their fast paths; the shared slow path is in mmu.ts, bulk operations are in bulk.ts.
+
 import * as bulk from "./bulk.ts";
 import type { Counters } from "./counters.ts";
 import {
@@ -17,6 +18,7 @@ import {
   PTE_WRITE,
 } from "./layout.ts";
 import { type FaultHandler, Mmu, PTE_BANK_MASK, PTE_BANK_SHIFT } from "./mmu.ts";
+import { outline } from "./outline.ts";
 import type { PageTable } from "./page-table.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { USE_LOAD, USE_STORE } from "./validity.ts";
@@ -442,3 +444,5 @@ export class Memory extends Mmu {
     bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0] = value;
   }
 }
+
+outline(Memory, () => ({}));

@@ -1,6 +1,8 @@
 // The flat page table of one address space: an Int32Array indexed by page number that serves as its own TLB.
 // Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is the kernel's business.
+
 import { PAGE_COUNT, PTE_FRAME_SHIFT } from "./layout.ts";
+import { hideFields, outline } from "./outline.ts";
 
 /** Entries in a block: what one page-table page of Linux holds (2 MiB of addresses). */
 export const ENTRIES_PER_BLOCK = 512;
@@ -43,6 +45,10 @@ export class PageTable {
   private usedBlocks = 0;
   /** Who reads this table, so that none of them sees the entries of the process that gets it next. */
   private readonly readers = new Set<TableReader>();
+
+  constructor() {
+    hideFields(this);
+  }
 
   get isEmpty(): boolean {
     return this.usedBlocks === 0;
@@ -298,3 +304,5 @@ export class PageTable {
 function trailingZeros(bits: number): number {
   return 31 - Math.clz32(bits & -bits);
 }
+
+outline(PageTable, ({ tableCount }) => ({ tableCount }));

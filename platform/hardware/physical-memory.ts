@@ -1,6 +1,8 @@
 // RAM: frames of 4 KiB over ArrayBuffers, their allocation tags, and (on request) one validity bit a byte.
 // Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
+
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
+import { hideFields, outline } from "./outline.ts";
 
 /** A bank is one ArrayBuffer: at most 4 GiB, the longest typed array of this JavaScript engine. */
 const BANK_BYTES = 2 ** 32;
@@ -61,6 +63,7 @@ export class PhysicalMemory {
     this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
     this.undefinedWords = new Int32Array(this.undefinedBits.buffer);
     this.mayBeUndefined = new Uint8Array(shadow ? this.frameCount : 0);
+    hideFields(this);
   }
 
   /** The bank of a frame. Whoever maps a frame has initialised it before, and so asked for its bank here. */
@@ -193,3 +196,5 @@ export class PhysicalMemory {
     this.undefinedBits.copyWithin(to * VALIDITY_BYTES_PER_FRAME, source, source + VALIDITY_BYTES_PER_FRAME);
   }
 }
+
+outline(PhysicalMemory, ({ frameCount }) => ({ frameCount }));

@@ -1,7 +1,9 @@
 // The kernel: one machine's frames, processes, files and settings. What each system call does is in the file of the call;
 // modules above this floor add calls of their own by registerSystemCall.
+
 import type { Counters } from "../hardware/counters.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
+import { hideFields, outline } from "../hardware/outline.ts";
 import { SystemError } from "./abi/errors.ts";
 import { checkKernelInvariants } from "./invariants.ts";
 import type { AddressSpace, KernelServices } from "./mm/address-space.ts";
@@ -124,6 +126,7 @@ export class Kernel implements KernelServices {
     this.capabilities = { ipcLock: options.ipcLock ?? false };
     this.clock = options.clock ?? (() => performance.now() * NANOSECONDS_PER_MILLISECOND);
     this.randomState = (options.seed ?? 1) | 0 || 1;
+    hideFields(this);
   }
 
   /** A process with an empty address space and descriptors 0, 1 and 2 open. */
@@ -224,3 +227,5 @@ export class Kernel implements KernelServices {
     checkKernelInvariants(this);
   }
 }
+
+outline(Kernel, ({ processes }) => ({ processes: processes.size }));

@@ -1,7 +1,9 @@
 // A process: its address space, descriptors and threads, and the system calls as its program makes them, by Linux's names.
 // Each call here only checks its arguments, counts itself and hands over; the work is in the file of the call.
+
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
+import { outline } from "../hardware/outline.ts";
 import { int, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { MAP_ANONYMOUS } from "./abi/mman.ts";
@@ -439,3 +441,5 @@ export class Process {
     return pagemap(this.addressSpace, address, length);
   }
 }
+
+outline(Process, ({ pid, name, exitStatus }) => ({ pid, name, exitStatus }));

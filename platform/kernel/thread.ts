@@ -5,6 +5,7 @@ import { BusError, SegmentationFault } from "../hardware/faults.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler, Mmu } from "../hardware/mmu.ts";
+import { hideLinks, outline } from "../hardware/outline.ts";
 import { DETACH } from "../hardware/page-table.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { OutOfMemoryError } from "./abi/errors.ts";
@@ -36,9 +37,11 @@ export class Thread implements FaultHandler {
     this.tid = tid;
     const { machine } = process.kernel;
     const ThreadMemory = machine.shadow ? ValidatedMemory : Memory;
-    this.memory = new ThreadMemory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
+    const memory = new ThreadMemory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
+    this.memory = hideLinks(memory);
     this.memory.randomTagState = process.kernel.random();
     applyControl(this);
+    hideLinks(this);
   }
 
   /** The MMU's way into the kernel; `by`: whose access it is, where its observer wants to know. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
@@ -81,3 +84,5 @@ export class Thread implements FaultHandler {
     this.process.removeThread(this);
   }
 }
+
+outline(Thread, ({ tid, process, ended }) => ({ tid, pid: process.pid, ended }));

@@ -5,6 +5,7 @@ import type { Counters } from "../../hardware/counters.ts";
 import { ADDRESS_LIMIT, PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import type { Memory } from "../../hardware/memory.ts";
+import { outline } from "../../hardware/outline.ts";
 import type { PageTable } from "../../hardware/page-table.ts";
 import { SystemError } from "../abi/errors.ts";
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
@@ -178,3 +179,5 @@ export class AddressSpace {
     }
   }
 }
+
+outline(AddressSpace, ({ totalPages, rssPages }) => ({ totalPages, rssPages }));

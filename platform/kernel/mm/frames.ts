@@ -1,8 +1,10 @@
 // The page allocator: who pays for each frame, and how it is initialised when it leaves (R8). Which frames are free is
 // free-frames.ts, how often each is used frame-counts.ts. Frame 0 is the zero page and never leaves.
+
 import type { Counters } from "../../hardware/counters.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
+import { hideFields, outline } from "../../hardware/outline.ts";
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import { FrameCounts } from "./frame-counts.ts";
@@ -105,6 +107,7 @@ export class FrameAllocator extends FrameCounts {
     this.reservedFrame = homeFrames === 0 ? ZERO_FRAME : homeFrames;
     this.references[this.reservedFrame] = 1;
     this.free = new FreeFrames(this.frameCount, this.references, this.reservedFrame + 1);
+    hideFields(this);
   }
 
   /** Frames from the first one on that were ever handed out: those behind them are as the machine was made. */
@@ -363,3 +366,5 @@ export function retireFrames(machine: Machine, frames: FrameAllocator): void {
   frames.reset();
   if (frames.homeFrames === 0) retired.set(machine, frames);
 }
+
+outline(FrameAllocator, ({ frameCount, freeFrames }) => ({ frameCount, freeFrames }));
