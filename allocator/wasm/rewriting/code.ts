@@ -3,6 +3,10 @@
 
 import { ByteWriter } from "../binary/byte-writer.ts";
 import {
+  F32,
+  F64,
+  I32,
+  I64,
   OP_CALL,
   OP_GLOBAL_GET,
   OP_GLOBAL_SET,
@@ -10,9 +14,15 @@ import {
   OP_LOCAL_GET,
   OP_LOCAL_SET,
   OP_LOCAL_TEE,
+  PREFIX_SIMD,
+  V128,
 } from "../binary/instructions.ts";
 
 export const EMPTY = 0x40;
+const V128_CONST = 0x0c;
+const ZERO_CONSTANTS: Readonly<Record<number, number>> = { [I32]: 0x41, [I64]: 0x42, [F32]: 0x43, [F64]: 0x44 };
+/** Bytes of a zero constant's number, where it is not a byte of LEB128. */
+const ZERO_BYTES: Readonly<Record<number, number>> = { [F32]: 4, [F64]: 8, [V128]: 16 };
 
 export class Code extends ByteWriter {
   localGet(index: number): void {
@@ -44,6 +54,13 @@ export class Code extends ByteWriter {
   constant(value: number): void {
     this.byte(OP_I32_CONST);
     this.s32(value | 0);
+  }
+
+  /** The constant zero of a number's or vector's type. */
+  zero(type: number): void {
+    if (type === V128) this.two(PREFIX_SIMD, V128_CONST);
+    else this.byte(ZERO_CONSTANTS[type]);
+    for (let byte = 0; byte < (ZERO_BYTES[type] ?? 1); byte++) this.byte(0);
   }
 
   call(index: number): void {

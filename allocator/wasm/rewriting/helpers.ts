@@ -193,9 +193,10 @@ export function fillHelper(storeHelper: number): Uint8Array {
   return finish(code);
 }
 
-/** A function of any type that is the host's: all its parameters go there, and the result comes from there. */
-export function hostFunction(params: number, host: HostSlot): Uint8Array {
+/** A function of any type that is the host's: all its parameters go there, and the result comes from there; `head` comes first. */
+export function hostFunction(params: number, host: HostSlot, head: Uint8Array = new Uint8Array(0)): Uint8Array {
   const code = begin(0);
+  code.append(head, 0, head.length);
   for (let param = 0; param < params; param++) code.localGet(param);
   callHost(code, host);
   return finish(code);

@@ -37,6 +37,7 @@ import {
   rangeHelper,
   THREE_NUMBERS,
 } from "./helpers.ts";
+import type { Instrument, Instrumentation } from "./instrumentation.ts";
 import type { Layout } from "./layout.ts";
 
 /** Names of what is added begin so; a module that has such names itself is refused. */
@@ -49,7 +50,7 @@ export const START_NAME = `${PRIVATE}start`;
 export const PROBE_NAME = `${PRIVATE}probe`;
 
 /** What the host does when a slot is called. */
-export type Purpose = "load" | "store" | "grow" | "stack" | "probe" | `heap ${string}`;
+export type Purpose = "load" | "store" | "grow" | "stack" | "probe" | `heap ${string}` | `definedness ${string}`;
 
 export interface Slot {
   readonly type: FunctionType;
@@ -63,6 +64,8 @@ export interface RewriteOptions {
   readonly heapFunctions: ReadonlyMap<number, string>;
   /** The stack pointer's global and the least value that it may have. */
   readonly stack: { readonly global: number; readonly lowest: number } | null;
+  /** Makes another pass than AddressPass, which must check addresses as that does; absent: AddressPass. */
+  readonly instrument?: Instrument | null;
 }
 
 export interface Rewritten {
@@ -111,13 +114,13 @@ class Rewriter {
     return this.module.types.length + this.types.length - 1;
   }
 
-  private addFunction(type: FunctionType, body: Uint8Array): number {
+  addFunction(type: FunctionType, body: Uint8Array): number {
     this.functions.push({ type: this.addType(type), body });
     return this.module.functionTypes.length + this.functions.length - 1;
   }
 
   /** A mutable i32 global, exported. */
-  private addGlobal(name: string, value: number): number {
+  addGlobal(name: string, value: number): number {
     const code = new Code(8);
     code.constant(value);
     code.byte(0x0b);
@@ -125,6 +128,18 @@ class Rewriter {
     const index = this.module.globals.length + this.globals.length - 1;
     this.exports.push({ name, kind: EXTERNAL_GLOBAL, index });
     return index;
+  }
+
+  addShadowGlobal(type: number): number {
+    const code = new Code(24);
+    code.zero(type);
+    code.byte(0x0b);
+    this.globals.push({ type, mutable: true, value: code.written.slice() });
+    return this.module.globals.length + this.globals.length - 1;
+  }
+
+  addHostFunction(type: FunctionType, purpose: Purpose): number {
+    return this.addFunction(type, hostFunction(type.params.length, this.addSlot(type, purpose)));
   }
 
   private addSlot(type: FunctionType, purpose: Purpose): { table: number; slot: number; type: number } {
@@ -135,7 +150,9 @@ class Rewriter {
   run(): Rewritten {
     const { module, options } = this;
     const targets = this.addTargets();
-    const pass = new AddressPass(module, targets);
+    const isOutside = (index: number) => index < module.importedFunctions || options.heapFunctions.has(index);
+    const instrumentation = options.instrument?.(module, targets, this, isOutside) ?? null;
+    const pass = instrumentation?.pass ?? new AddressPass(module, targets);
     const code = new Code(module.bytes.length * 2);
     const count = module.bodyStart.length;
     const bodyStart = new Uint32Array(count);
@@ -143,7 +160,7 @@ class Rewriter {
       const role = options.heapFunctions.get(module.importedFunctions + body);
       const before = code.length;
       if (role === undefined) pass.rewrite(body, code);
-      else this.writeHeapFunction(body, role, code);
+      else this.writeHeapFunction(body, role, code, instrumentation);
       bodyStart[body] = before + lebLength(code.bytes, before);
     }
     const pointerGlobals = this.exportGlobals();
@@ -207,9 +224,11 @@ class Rewriter {
   }
 
   /** The body of a function that the heap takes over. */
-  private writeHeapFunction(body: number, role: string, code: Code): void {
+  private writeHeapFunction(body: number, role: string, code: Code, instrumentation: Instrumentation | null): void {
     const type = typeOfFunction(this.module, this.module.importedFunctions + body);
-    const written = hostFunction(type.params.length, this.addSlot(type, `heap ${role}`));
+    const head = new Code(64);
+    instrumentation?.writeOutsideFunction(head, type, this.module.bodyStart[body]);
+    const written = hostFunction(type.params.length, this.addSlot(type, `heap ${role}`), head.written);
     code.u32(written.length);
     code.append(written, 0, written.length);
   }
