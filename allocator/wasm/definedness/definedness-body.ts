@@ -1,0 +1,95 @@
+// What all parts of the pass for definedness share: the function that is walked, the code that is written, shadows of locals, and
+// the report of a use. The parts stand on each other: values, memory, calls, control flow (definedness-pass.ts).
+
+import { BodyWalker } from "../binary/body-walker.ts";
+import { I32, OP_END, OP_IF, V128 } from "../binary/instructions.ts";
+import type { Module } from "../binary/module.ts";
+import { CheckedAddresses } from "../rewriting/checked-addresses.ts";
+import { Code } from "../rewriting/code.ts";
+import { ScratchLocals } from "../rewriting/scratch-locals.ts";
+import { KnownLocals } from "./known-locals.ts";
+import { DEFINED, pushZero, Slots } from "./slots.ts";
+import type { DefinednessTargets, Use } from "./targets.ts";
+import { shadowType, widthOf } from "./widths.ts";
+
+/** Purposes of scratch locals: values of operands 0 to 2, then what rules use, then the pass's own. */
+export const PURPOSE_VALUES = 0;
+export const PURPOSE_RULES = 8;
+export const PURPOSE_ADDRESS = 16;
+export const PURPOSE_SUM = 17;
+export const PURPOSE_COUNT = 18;
+export const PURPOSE_CONDITION = 19;
+/** From here on: what a br_table takes along. */
+export const PURPOSE_BRANCH = 2 ** 20;
+const ANY_TRUE = 0x53;
+
+export abstract class DefinednessBody {
+  protected readonly module: Module;
+  protected readonly targets: DefinednessTargets;
+  protected readonly walker: BodyWalker;
+  protected readonly code = new Code(4096);
+  protected readonly scratch = new ScratchLocals();
+  protected readonly checked = new CheckedAddresses();
+  protected readonly known = new KnownLocals();
+  protected readonly slots: Slots;
+  /** Shadows of the guest's locals; −1: none was needed so far. */
+  private localShadows = new Int32Array(64);
+
+  constructor(module: Module, targets: DefinednessTargets) {
+    this.module = module;
+    this.targets = targets;
+    this.walker = new BodyWalker(module);
+    this.slots = new Slots(this.scratch, this.code);
+  }
+
+  protected beginLocals(): void {
+    const { localCount } = this.walker;
+    if (localCount > this.localShadows.length) this.localShadows = new Int32Array(localCount * 2);
+    this.localShadows.fill(-1, 0, localCount);
+    this.known.begin(this.walker.type.params.length, localCount);
+  }
+
+  protected localShadow(local: number): number {
+    const known = this.localShadows[local];
+    if (known >= 0) return known;
+    const made = this.scratch.fresh(shadowType(this.walker.localTypes[local]));
+    this.localShadows[local] = made;
+    return made;
+  }
+
+  protected copy(): void {
+    const { walker } = this;
+    this.code.append(this.module.bytes, walker.start, walker.end);
+  }
+
+  /** Pushes whether the shadow in `local` has a set bit. */
+  protected pushIsUndefined(shadow: number, type: number): void {
+    const { code } = this;
+    code.localGet(shadow);
+    if (shadowType(type) === V128) code.two(0xfd, ANY_TRUE);
+    else if (shadowType(type) !== I32) {
+      pushZero(code, type);
+      code.byte(widthOf(type).ne);
+    }
+  }
+
+  /** Reports a use of the value in `slot` if it has undefined bits, and takes it for defined from then on. */
+  protected checkSlot(slot: number, type: number, use: Use): void {
+    const { code, slots, targets, walker } = this;
+    const shadow = slots.shadow(slot);
+    if (shadow === DEFINED) return;
+    this.pushIsUndefined(shadow, type);
+    code.open(OP_IF);
+    code.constant(use);
+    code.constant(walker.start);
+    code.call(targets.reportHelper);
+    pushZero(code, type);
+    code.localSet(shadow);
+    code.byte(OP_END);
+    const sharer = slots.sharer(slot);
+    const source = slots.source(slot);
+    if (sharer >= 0) this.known.add(sharer);
+    slots.setDefined(slot);
+    slots.setSource(slot, source);
+  }
+}

@@ -1,0 +1,393 @@
+// Rewrites one function body so that undefined bits follow its values: each local and each slot of the operand stack has a shadow,
+// memory has one at a fixed distance, and what must not depend on undefined bits is reported. It checks addresses, too.
+// Here is the walk and control flow: where paths join, the shadows of operands are in their slots' homes.
+
+import {
+  ACCESS_BYTES,
+  DEPENDS,
+  F32,
+  F64,
+  I32,
+  OP_BLOCK,
+  OP_BR,
+  OP_BR_IF,
+  OP_BR_TABLE,
+  OP_CALL,
+  OP_CALL_INDIRECT,
+  OP_DROP,
+  OP_ELSE,
+  OP_END,
+  OP_GLOBAL_GET,
+  OP_GLOBAL_SET,
+  OP_IF,
+  OP_LOCAL_GET,
+  OP_LOCAL_SET,
+  OP_LOCAL_TEE,
+  OP_LOOP,
+  OP_MEMORY_COPY,
+  OP_MEMORY_FILL,
+  OP_MEMORY_GROW,
+  OP_MEMORY_INIT,
+  OP_MEMORY_SIZE,
+  OP_REF_FUNC,
+  OP_REF_NULL,
+  OP_RETURN,
+  OP_RETURN_CALL,
+  OP_RETURN_CALL_INDIRECT,
+  OP_SELECT,
+  OP_SELECT_TYPED,
+  OP_TABLE_COPY,
+  OP_TABLE_FILL,
+  OP_TABLE_GET,
+  OP_TABLE_GROW,
+  OP_TABLE_INIT,
+  OP_TABLE_SET,
+  OP_UNREACHABLE,
+  POPS,
+  PUSHES,
+  UNKNOWN,
+  V128,
+} from "../binary/instructions.ts";
+import type { OffsetListener } from "../rewriting/address-pass.ts";
+import { Code } from "../rewriting/code.ts";
+import { CallCode } from "./call-code.ts";
+import { PURPOSE_BRANCH, PURPOSE_CONDITION, PURPOSE_VALUES } from "./definedness-body.ts";
+import { DEFINED, pushZero } from "./slots.ts";
+import { USE_CONDITION, USE_TABLE_INDEX } from "./targets.ts";
+import { shadowType, widthOf } from "./widths.ts";
+
+const I32_REINTERPRET = 0xbc;
+const I64_REINTERPRET = 0xbd;
+const SIMD_OR = 0x50;
+const SIMD_XOR = 0x51;
+
+/** Instructions on memory and tables as a whole. */
+const BULK = new Set([
+  OP_MEMORY_SIZE,
+  OP_MEMORY_GROW,
+  OP_MEMORY_COPY,
+  OP_MEMORY_FILL,
+  OP_MEMORY_INIT,
+  OP_TABLE_SET,
+  OP_TABLE_INIT,
+  OP_TABLE_COPY,
+  OP_TABLE_GROW,
+  OP_TABLE_FILL,
+]);
+
+export class DefinednessPass extends CallCode {
+  /** Appends the new body of the `body`-th defined function, with its length. @throws ModuleError */
+  rewrite(body: number, out: Code, listener: OffsetListener | null = null): void {
+    const { walker, code, scratch, module } = this;
+    walker.begin(body);
+    code.length = 0;
+    scratch.begin(walker.localCount);
+    this.checked.begin();
+    this.beginLocals();
+    this.beginValues();
+    this.takeArguments();
+    while (walker.next()) {
+      const start = code.length;
+      this.instruction();
+      listener?.instruction(walker.start, start, code.length);
+    }
+    const head = new Code(64);
+    scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
+    out.u32(head.length + code.length);
+    out.append(head.bytes, 0, head.length);
+    listener?.instruction(-1, out.length, out.length);
+    out.append(code.bytes, 0, code.length);
+  }
+
+  private instruction(): void {
+    const { opcode } = this.walker;
+    if (ACCESS_BYTES[opcode] !== 0) this.access(opcode);
+    else if (opcode === OP_LOCAL_GET) this.localGet();
+    else if (opcode === OP_LOCAL_SET || opcode === OP_LOCAL_TEE) this.localSet(opcode);
+    else if (opcode === OP_GLOBAL_GET || opcode === OP_GLOBAL_SET) this.globalAccess(opcode);
+    else if (BULK.has(opcode)) this.bulk(opcode);
+    else if (POPS[opcode] === DEPENDS) this.dependent(opcode);
+    else if (POPS[opcode] === 0) this.constant(opcode);
+    else this.compute(opcode);
+  }
+
+  private constant(opcode: number): void {
+    this.copy();
+    if (PUSHES[opcode] !== 0) this.slots.setDefined(this.walker.height);
+  }
+
+  private dependent(opcode: number): void {
+    const { walker } = this;
+    switch (opcode) {
+      case OP_BLOCK:
+      case OP_LOOP:
+      case OP_IF:
+        this.openBlock(opcode);
+        break;
+      case OP_ELSE:
+        this.alternate();
+        break;
+      case OP_END:
+        this.closeBlock();
+        break;
+      case OP_BR:
+        if (!walker.isDead) this.branch(walker.first, 0);
+        this.copy();
+        break;
+      case OP_BR_IF:
+        this.branchIf();
+        break;
+      case OP_BR_TABLE:
+        this.branchTable();
+        break;
+      case OP_RETURN:
+        if (!walker.isDead) this.passResults(0);
+        this.copy();
+        break;
+      case OP_CALL:
+      case OP_CALL_INDIRECT:
+      case OP_RETURN_CALL:
+      case OP_RETURN_CALL_INDIRECT:
+        this.call(opcode);
+        break;
+      case OP_SELECT:
+      case OP_SELECT_TYPED:
+        this.select(opcode);
+        break;
+      case OP_TABLE_GET:
+        if (!walker.isDead) this.checkSlot(walker.height - 1, I32, USE_TABLE_INDEX);
+        this.copy();
+        this.leave(walker.height - 1);
+        break;
+      case OP_REF_NULL:
+      case OP_REF_FUNC:
+        this.copy();
+        this.slots.setDefined(walker.height);
+        break;
+      case OP_DROP:
+      case OP_UNREACHABLE:
+        this.copy();
+        break;
+      default:
+        this.copy();
+    }
+  }
+
+  private openBlock(opcode: number): void {
+    const { walker, slots, known, checked } = this;
+    const isLoop = opcode === OP_LOOP;
+    if (!walker.isDead) {
+      const conditions = opcode === OP_IF ? 1 : 0;
+      if (conditions === 1) this.checkSlot(walker.height - 1, I32, USE_CONDITION);
+      const height = walker.height - conditions;
+      slots.unshareAll(height);
+      const params = walker.paramsOf(walker.first);
+      if (opcode !== OP_BLOCK) {
+        const base = height - params.length;
+        for (let i = 0; i < params.length; i++) {
+          slots.copyHome(base + i, base + i, params[i]);
+          slots.setHome(base + i, params[i]);
+        }
+      }
+    }
+    this.copy();
+    checked.open(isLoop);
+    known.open(isLoop);
+  }
+
+  /** The shadows of a block's results go home, where every path to its end puts them. */
+  private resultsHome(): void {
+    const { walker, slots } = this;
+    if (walker.isDead) return;
+    const types = walker.blockResults;
+    for (let i = 0; i < types.length; i++) slots.copyHome(walker.floor + i, walker.floor + i, types[i]);
+  }
+
+  private alternate(): void {
+    const { walker, slots } = this;
+    this.resultsHome();
+    this.copy();
+    this.checked.alternate();
+    this.known.alternate();
+    for (const [i, type] of walker.blockParams.entries()) slots.setHome(walker.floor + i, type);
+  }
+
+  private closeBlock(): void {
+    const { walker, slots } = this;
+    if (walker.depth === 1) {
+      if (!walker.isDead) this.passResults(0);
+      this.copy();
+      return;
+    }
+    this.resultsHome();
+    this.copy();
+    this.checked.close();
+    this.known.close();
+    for (const [i, type] of walker.blockResults.entries()) slots.setHome(walker.floor + i, type);
+  }
+
+  /** Puts the shadows of what a branch takes along, which lies below `above` other operands, where the label expects them. */
+  private branch(label: number, above: number): void {
+    const { walker, slots } = this;
+    if (label === walker.depth - 1) {
+      this.passResults(above);
+      return;
+    }
+    const types = walker.labelTypes(label);
+    const target = walker.labelHeight(label);
+    const base = walker.height - above - types.length;
+    // Upwards: a target lies at or below what is still to be copied.
+    for (let i = 0; i < types.length; i++) slots.copyHome(base + i, target + i, types[i]);
+  }
+
+  private branchIf(): void {
+    const { walker, code, scratch } = this;
+    if (walker.isDead) {
+      this.copy();
+      return;
+    }
+    this.checkSlot(walker.height - 1, I32, USE_CONDITION);
+    const label = walker.first;
+    const isFunction = label === walker.depth - 1;
+    const { length } = walker.labelTypes(label);
+    if (length === 0) {
+      this.copy();
+      return;
+    }
+    if (isFunction || walker.labelHeight(label) === walker.height - 1 - length) {
+      this.branch(label, 1);
+      this.copy();
+      return;
+    }
+    // Homes of slots that live on if the branch is not taken must not change.
+    const condition = scratch.of(I32, PURPOSE_CONDITION);
+    code.localTee(condition);
+    code.open(OP_IF);
+    this.branch(label, 1);
+    code.byte(OP_END);
+    code.localGet(condition);
+    this.copy();
+  }
+
+  private branchTable(): void {
+    const { walker } = this;
+    if (walker.isDead) {
+      this.copy();
+      return;
+    }
+    this.checkSlot(walker.height - 1, I32, USE_CONDITION);
+    const types = walker.labelTypes(walker.second);
+    const labels = this.tableLabels();
+    const targets = [...new Set(labels)];
+    if (types.length === 0) this.copy();
+    else if (targets.length === 1) {
+      this.branch(targets[0], 1);
+      this.copy();
+    } else this.branchApart(types, labels, targets);
+  }
+
+  /** Shadows of what a br_table takes along have a different home at each label: there is a way of its own to each of them. */
+  private branchApart(types: Uint8Array, labels: readonly number[], targets: readonly number[]): void {
+    const { code, scratch } = this;
+    const index = scratch.of(I32, PURPOSE_CONDITION);
+    const values = Array.from(types, (type, i) => scratch.of(type, PURPOSE_BRANCH + i));
+    code.localSet(index);
+    for (const local of values.toReversed()) code.localSet(local);
+    for (const _ of targets) code.open(OP_BLOCK);
+    code.localGet(index);
+    code.byte(OP_BR_TABLE);
+    code.u32(labels.length - 1);
+    for (const label of labels) code.u32(targets.indexOf(label));
+    for (const [i, target] of targets.entries()) {
+      code.byte(OP_END);
+      this.branch(target, 1);
+      for (const local of values) code.localGet(local);
+      code.branch(OP_BR, target + targets.length - 1 - i);
+    }
+  }
+
+  /** The labels of a br_table, the default last. */
+  private tableLabels(): number[] {
+    const { bytes } = this.module;
+    let at = this.walker.start + 1;
+    const next = (): number => {
+      let value = 0;
+      for (let unit = 1; ; unit *= 128) {
+        value += (bytes[at] & 0x7f) * unit;
+        if (bytes[at++] < 0x80) return value;
+      }
+    };
+    return Array.from({ length: next() + 1 }, next);
+  }
+
+  /** Where the condition is undefined, only what both values agree in is defined. */
+  private select(opcode: number): void {
+    const { walker, slots, code, scratch } = this;
+    const base = walker.height - 3;
+    let type = opcode === OP_SELECT_TYPED ? walker.first : walker.operand(1);
+    if (type === UNKNOWN) type = walker.operand(2);
+    if (walker.isDead || shadowType(type) === 0) {
+      this.copy();
+      this.leave(base);
+      return;
+    }
+    const [first, second, condition] = [slots.shadow(base), slots.shadow(base + 1), slots.shadow(base + 2)];
+    if (first === DEFINED && second === DEFINED && condition === DEFINED) {
+      this.copy();
+      slots.setDefined(base);
+      return;
+    }
+    const flag = scratch.of(I32, PURPOSE_CONDITION);
+    const values = [scratch.of(type, PURPOSE_VALUES), scratch.of(type, PURPOSE_VALUES + 1)];
+    code.localSet(flag);
+    if (condition !== DEFINED) {
+      code.localSet(values[1]);
+      code.localTee(values[0]);
+      code.localGet(values[1]);
+    }
+    code.localGet(flag);
+    this.copy();
+    this.pushShadow(first, type);
+    this.pushShadow(second, type);
+    code.localGet(flag);
+    code.two(OP_SELECT_TYPED, 1);
+    code.byte(shadowType(type));
+    if (condition !== DEFINED) this.pushDisagreement(values, [first, second], condition, type);
+    code.localSet(slots.setHome(base, type));
+  }
+
+  private pushShadow(shadow: number, type: number): void {
+    if (shadow === DEFINED) pushZero(this.code, type);
+    else this.code.localGet(shadow);
+  }
+
+  /** Adds to the shadow on the stack, if the condition's is not zero, all bits in which the values are not surely the same. */
+  private pushDisagreement(
+    values: readonly number[],
+    shadows: readonly number[],
+    condition: number,
+    type: number,
+  ): void {
+    const { code } = this;
+    const shadow = shadowType(type);
+    const or = () => (shadow === V128 ? code.two(0xfd, SIMD_OR) : code.byte(widthOf(type).or));
+    code.localGet(condition);
+    code.two(OP_IF, shadow);
+    for (const value of values) {
+      code.localGet(value);
+      if (type === F32) code.byte(I32_REINTERPRET);
+      if (type === F64) code.byte(I64_REINTERPRET);
+    }
+    if (shadow === V128) code.two(0xfd, SIMD_XOR);
+    else code.byte(widthOf(type).xor);
+    for (const operand of shadows) {
+      if (operand === DEFINED) continue;
+      code.localGet(operand);
+      or();
+    }
+    code.byte(OP_ELSE);
+    pushZero(code, type);
+    code.byte(OP_END);
+    or();
+  }
+}

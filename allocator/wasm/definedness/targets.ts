@@ -1,0 +1,44 @@
+// What the pass for definedness finds in a module beside the guest's own: helper functions and globals, by their indices.
+// They are made by the rewriter; what the helpers do is definedness-helpers.ts.
+
+import type { PassTargets } from "../rewriting/address-pass.ts";
+
+/** What was done with undefined bits. */
+export const USE_CONDITION = 0;
+export const USE_ADDRESS = 1;
+export const USE_TABLE_INDEX = 2;
+export const USE_DIVISOR = 3;
+export const USE_ARGUMENT = 4;
+export const USE_LENGTH = 5;
+export type Use = 0 | 1 | 2 | 3 | 4 | 5;
+
+export interface DefinednessTargets extends PassTargets {
+  /** From a guest address to the shadow of its byte. */
+  readonly validityBase: number;
+  /** (use, offset of the instruction in the module): reports. */
+  readonly reportHelper: number;
+  /** (address, size): bytes there have undefined bits; those that the host wrote are made defined. */
+  readonly loadedHelper: number;
+  /** (address, size): the guest stores undefined bits there. */
+  readonly storedHelper: number;
+  /** (new stack pointer): the frame between it and the stack pointer becomes undefined. */
+  readonly frameHelper: number;
+  /** (new stack pointer), before it is set: what lies between it and the old one becomes undefined. */
+  readonly stackHelper: number;
+  /** (to, from, count) and (to, value, count, shadow of the value): memory with its shadow; ranges were checked. */
+  readonly copyShadowHelper: number;
+  readonly fillShadowHelper: number;
+  /** i32: the shadows of a call's arguments are in the argument globals; its callee takes them. */
+  readonly argumentFlag: number;
+  /** Global with the shadow of argument or result `position`, of the shadow's type. */
+  argumentGlobal(position: number, type: number): number;
+  resultGlobal(position: number, type: number): number;
+  /** Shadow of each of the guest's globals; −1: always defined. */
+  readonly globalShadows: Int32Array;
+  /** The guest's stack pointer, or −1. */
+  readonly stackGlobal: number;
+  /** Whether a function is not the guest's own code: imported, or the heap's. */
+  isOutside(functionIndex: number): boolean;
+  readonly exactArithmetic: boolean;
+  readonly checksArguments: boolean;
+}

@@ -1,0 +1,232 @@
+// Code for instructions on values: computations by their rules, locals, globals, and the stack pointer's frames.
+
+import {
+  I32,
+  OP_END,
+  OP_GLOBAL_GET,
+  OP_I32_LT_U,
+  OP_I32_SUB,
+  OP_IF,
+  OP_LOCAL_TEE,
+  OPERANDS,
+  POPS,
+  PUSHES,
+} from "../binary/instructions.ts";
+import type { Module } from "../binary/module.ts";
+import { DefinednessBody, PURPOSE_ADDRESS, PURPOSE_RULES, PURPOSE_VALUES } from "./definedness-body.ts";
+import type { RuleInput } from "./rule.ts";
+import { RULES } from "./rules.ts";
+import { DEFINED, pushZero } from "./slots.ts";
+import { type DefinednessTargets, USE_ADDRESS, USE_DIVISOR } from "./targets.ts";
+import { shadowType } from "./widths.ts";
+
+export abstract class ValueCode extends DefinednessBody {
+  private readonly input: {
+    -readonly [Key in keyof RuleInput]: RuleInput[Key];
+  };
+  /** The slot whose value is the stack pointer, as read; −1: none. */
+  private stackSlot = -1;
+  /** The new stack pointer of a frame that was made undefined already is in this slot or local. */
+  private frameSlot = -1;
+  private frameLocal = -1;
+
+  constructor(module: Module, targets: DefinednessTargets) {
+    super(module, targets);
+    this.input = {
+      code: this.code,
+      opcode: 0,
+      bytes: module.bytes,
+      start: 0,
+      end: 0,
+      values: new Int32Array(3),
+      shadows: new Int32Array(3),
+      temporary: (type, number) => this.scratch.of(type, PURPOSE_RULES + number),
+      exactArithmetic: targets.exactArithmetic,
+    };
+  }
+
+  protected beginValues(): void {
+    this.stackSlot = -1;
+    this.frameSlot = -1;
+    this.frameLocal = -1;
+  }
+
+  /** An instruction that takes values and leaves one. */
+  protected compute(opcode: number): void {
+    const { walker, slots } = this;
+    const count = POPS[opcode];
+    const base = walker.height - count;
+    if (walker.isDead) {
+      this.copy();
+      this.leave(base);
+      return;
+    }
+    if (isTrappingDivision(opcode)) this.checkSlot(base + 1, PUSHES[opcode], USE_DIVISOR);
+    const { shadows } = this.input;
+    let undefinedOperands = 0;
+    shadows.fill(DEFINED);
+    for (let i = 0; i < count; i++) {
+      shadows[i] = slots.shadow(base + i);
+      if (shadows[i] !== DEFINED) undefinedOperands |= 1 << i;
+    }
+    const rule = RULES[opcode];
+    if (undefinedOperands === 0 || rule === null) {
+      const isFrame = opcode === OP_I32_SUB && base === this.stackSlot;
+      this.copy();
+      slots.setDefined(base);
+      if (isFrame) this.newFrame(base);
+      return;
+    }
+    this.keepValues(opcode, base, count, rule.values(undefinedOperands, this.targets.exactArithmetic));
+    this.copy();
+    this.input.opcode = opcode;
+    this.input.start = walker.start;
+    this.input.end = walker.end;
+    rule.write(this.input);
+    this.code.localSet(slots.setHome(base, PUSHES[opcode]));
+  }
+
+  /** Puts the values that `mask` asks for into locals, unless a local of the guest's has them. */
+  private keepValues(opcode: number, base: number, count: number, mask: number): void {
+    const { slots, code, scratch } = this;
+    const { values } = this.input;
+    let deepest = count;
+    for (let i = count - 1; i >= 0; i--) {
+      values[i] = slots.source(base + i);
+      if ((mask & (1 << i)) !== 0 && values[i] < 0) deepest = i;
+    }
+    if (deepest === count) return;
+    for (let i = count - 1; i >= deepest; i--) {
+      const local = scratch.of(OPERANDS[opcode * 3 + i], PURPOSE_VALUES + i);
+      if (values[i] < 0) values[i] = local;
+      if (i === deepest) code.localTee(local);
+      else code.localSet(local);
+    }
+    for (let i = deepest + 1; i < count; i++) code.localGet(scratch.of(OPERANDS[opcode * 3 + i], PURPOSE_VALUES + i));
+  }
+
+  /** An operand that is defined, or unknown in code that never runs. */
+  protected leave(slot: number): void {
+    this.slots.setDefined(Math.max(slot, this.walker.floor));
+  }
+
+  protected localGet(): void {
+    const { walker, slots } = this;
+    const { first: local, height } = walker;
+    const type = walker.localTypes[local];
+    this.copy();
+    if (walker.isDead || shadowType(type) === 0 || this.known.has(local)) {
+      slots.setDefined(height);
+      if (!walker.isDead) slots.setSource(height, local);
+    } else slots.share(height, type, local, this.localShadow(local));
+  }
+
+  protected localSet(opcode: number): void {
+    const { walker, slots, code, known } = this;
+    const { first: local, height } = walker;
+    const type = walker.localTypes[local];
+    const slot = height - 1;
+    if (walker.isDead) {
+      this.copy();
+      if (opcode === OP_LOCAL_TEE) this.leave(slot);
+      return;
+    }
+    slots.unshare(local, slot);
+    this.checked.forgetLocal(local);
+    const shadow = slots.shadow(slot);
+    if (shadowType(type) !== 0) {
+      if (shadow !== DEFINED) {
+        code.localGet(shadow);
+        code.localSet(this.localShadow(local));
+        known.remove(local);
+      } else if (!known.has(local)) {
+        pushZero(code, type);
+        code.localSet(this.localShadow(local));
+        known.add(local);
+      }
+    }
+    if (slot === this.frameSlot) this.frameLocal = local;
+    else if (local === this.frameLocal) this.frameLocal = -1;
+    this.copy();
+    if (opcode !== OP_LOCAL_TEE) return;
+    if (shadow === DEFINED) slots.setSource(slot, local);
+    else slots.share(slot, type, local, this.localShadow(local));
+  }
+
+  protected globalAccess(opcode: number): void {
+    if (opcode === OP_GLOBAL_GET) this.globalGet();
+    else this.globalSet();
+  }
+
+  private globalGet(): void {
+    const { walker, slots, code, targets } = this;
+    const { first: global, height } = walker;
+    this.copy();
+    const shadow = targets.globalShadows[global] ?? -1;
+    if (shadow < 0 || walker.isDead) {
+      slots.setDefined(height);
+      if (global === targets.stackGlobal) this.stackSlot = height;
+      return;
+    }
+    code.globalGet(shadow);
+    code.localSet(slots.setHome(height, this.module.globals[global].type));
+  }
+
+  private globalSet(): void {
+    const { walker, slots, code, targets } = this;
+    const { first: global, height } = walker;
+    const slot = height - 1;
+    if (!walker.isDead && global === targets.stackGlobal) this.setStack(slot);
+    else {
+      const shadow = targets.globalShadows[global] ?? -1;
+      if (shadow >= 0 && !walker.isDead) {
+        const from = slots.shadow(slot);
+        if (from === DEFINED) pushZero(code, this.module.globals[global].type);
+        else code.localGet(from);
+        code.globalSet(shadow);
+      }
+    }
+    this.copy();
+  }
+
+  /** The stack pointer moves: the check of its limit, and what lies between the old and the new one becomes undefined. */
+  private setStack(slot: number): void {
+    const { code, slots, scratch, targets } = this;
+    this.checkSlot(slot, I32, USE_ADDRESS);
+    const value = scratch.of(I32, PURPOSE_ADDRESS);
+    code.localSet(value);
+    if (targets.stack !== null && targets.checksAccesses) {
+      code.localGet(value);
+      code.constant(targets.stack.lowest);
+      code.byte(OP_I32_LT_U);
+      code.open(OP_IF);
+      code.localGet(value);
+      code.call(targets.stack.helper);
+      code.byte(OP_END);
+    }
+    const isFrame = slot === this.frameSlot || (this.frameLocal >= 0 && slots.source(slot) === this.frameLocal);
+    if (!isFrame) {
+      code.localGet(value);
+      code.call(targets.stackHelper);
+    }
+    this.frameSlot = -1;
+    this.frameLocal = -1;
+    code.localGet(value);
+  }
+
+  /** The stack pointer less a size: a frame, of a leaf function perhaps, which never sets the stack pointer. */
+  private newFrame(slot: number): void {
+    const { code, scratch, targets } = this;
+    const value = scratch.of(I32, PURPOSE_ADDRESS);
+    code.localTee(value);
+    code.localGet(value);
+    code.call(targets.frameHelper);
+    this.frameSlot = slot;
+    this.frameLocal = -1;
+    this.stackSlot = -1;
+  }
+}
+
+function isTrappingDivision(opcode: number): boolean {
+  return (opcode >= 0x6d && opcode <= 0x70) || (opcode >= 0x7f && opcode <= 0x82);
+}

@@ -1,0 +1,379 @@
+// Random small programs for the model: trees of instructions, typed so that they are valid, and their text form.
+// What they mean is model.ts. Every loop goes back only while there is fuel, so that all of them end.
+
+export type Type = "i32" | "i64";
+
+/** An instruction with those that make its operands; `name` with its immediates is what the text has. */
+export interface Node {
+  readonly name: string;
+  /** Type of the operands' width, of constants and of what is loaded. */
+  readonly type: Type;
+  readonly operands: readonly Node[];
+  /** Constant, local, global, function, offset, label: by the instruction. */
+  readonly number: number;
+  readonly labels: readonly number[];
+  readonly params: readonly Type[];
+  readonly results: readonly Type[];
+  readonly body: readonly Node[];
+  readonly otherwise: readonly Node[];
+}
+
+export interface Routine {
+  readonly params: readonly Type[];
+  readonly results: readonly Type[];
+  readonly locals: readonly Type[];
+  readonly body: readonly Node[];
+}
+
+export interface Program {
+  readonly routines: readonly Routine[];
+  readonly text: string;
+}
+
+export const GLOBALS: readonly Type[] = ["i32", "i64", "i32"];
+export const MEMORY_MASK = 63;
+const BINARY = ["add", "sub", "and", "or", "xor", "shl", "shr_u", "mul"];
+const COMPARISONS = ["eq", "ne", "lt_u", "gt_s", "le_u"];
+const TYPES: readonly Type[] = ["i32", "i64"];
+/** Functions of one type that stand in the table, behind the fuel and the host's. */
+export const TABLE_SIZE = 4;
+const EMPTY: Omit<Node, "name"> = {
+  type: "i32",
+  operands: [],
+  number: 0,
+  labels: [],
+  params: [],
+  results: [],
+  body: [],
+  otherwise: [],
+};
+
+/** xorshift32. */
+export function randomOf(seed: number): (below: number) => number {
+  let state = seed | 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+class Generator {
+  private readonly random: (below: number) => number;
+  private locals: Type[] = [];
+  private signatures: { params: Type[]; results: Type[] }[] = [];
+  private current = 0;
+  private labels: (readonly Type[])[] = [];
+  private budget = 0;
+  /** Depths of labels that a branch to would repeat: only the loop's own branch, which burns fuel, goes there. */
+  private readonly loops = new Set<number>();
+
+  constructor(seed: number) {
+    this.random = randomOf(seed * 2654435761);
+  }
+
+  program(): Program {
+    const count = 3 + this.random(3);
+    // The last ones are the table's.
+    this.signatures = Array.from({ length: count }, () => ({
+      params: this.types(3),
+      results: this.types(3),
+    }));
+    for (let i = 0; i < TABLE_SIZE; i++) this.signatures.push({ params: ["i32", "i64"], results: ["i32"] });
+    const routines = this.signatures.map((signature, index) => this.routine(signature, index));
+    return { routines, text: textOf(routines) };
+  }
+
+  private types(below: number): Type[] {
+    return Array.from({ length: this.random(below + 1) }, () => this.pick(TYPES));
+  }
+
+  private pick<T>(list: readonly T[]): T {
+    return list[this.random(list.length)];
+  }
+
+  private routine({ params, results }: { params: Type[]; results: Type[] }, index: number): Routine {
+    this.current = index;
+    const locals: Type[] = ["i32", "i64", "i32"];
+    this.locals = [...params, ...locals];
+    this.labels = [results];
+    this.budget = 40;
+    const body = [...this.statements(4), ...this.values(results)];
+    return { params, results, locals, body };
+  }
+
+  private node(name: string, parts: Partial<Node> = {}): Node {
+    return { ...EMPTY, name, ...parts };
+  }
+
+  private statements(most: number): Node[] {
+    return Array.from({ length: 1 + this.random(most) }, () => this.statement());
+  }
+
+  private values(types: readonly Type[]): Node[] {
+    if (types.length === 2 && this.random(3) === 0) return [this.several(types)];
+    return types.map((type) => this.value(type));
+  }
+
+  private address(): Node {
+    const mask = this.node("const", { number: MEMORY_MASK });
+    return this.node("and", { operands: [this.value("i32"), mask] });
+  }
+
+  private localOf(type: Type): number {
+    const fitting = [...this.locals.keys()].filter((local) => this.locals[local] === type);
+    return this.pick(fitting);
+  }
+
+  private statement(): Node {
+    this.budget--;
+    const choice = this.budget < 0 ? this.random(4) : this.random(13);
+    const type = this.pick(TYPES);
+    const global = this.random(GLOBALS.length);
+    switch (choice) {
+      case 0:
+      case 1:
+        return this.node("local.set", { number: this.localOf(type), operands: [this.value(type)] });
+      case 2: {
+        const name = this.pick(type === "i32" ? ["store", "store8", "store16"] : ["store", "store8", "store32"]);
+        return this.node(name, { type, number: this.random(9), operands: [this.address(), this.value(type)] });
+      }
+      case 3:
+        return this.node("global.set", { number: global, operands: [this.value(GLOBALS[global])] });
+      case 4:
+        return this.node("drop", { operands: [this.value(type)] });
+      case 5:
+        return this.block([]);
+      case 6:
+        return this.conditional([]);
+      case 7:
+        return this.loop([]);
+      case 8:
+        return this.branchIf([]) ?? this.block([]);
+      case 9:
+        return this.branchTable();
+      case 10: {
+        const count = this.node("const", { number: this.random(20) });
+        return this.node("memory.copy", { operands: [this.address(), this.address(), count] });
+      }
+      case 11: {
+        const count = this.node("const", { number: this.random(20) });
+        return this.node("memory.fill", { operands: [this.address(), this.value("i32"), count] });
+      }
+      default:
+        return this.random(3) === 0 ? this.leaving() : this.block([]);
+    }
+  }
+
+  /** A branch or return, in a block, with code that never runs behind it. */
+  private leaving(): Node {
+    this.labels.push([]);
+    const body = [...this.statements(1)];
+    const label = this.labelOf(null);
+    const types = this.labels[this.labels.length - 1 - label];
+    if (this.random(3) === 0)
+      body.push(this.node("return", { operands: this.values(this.labels[0]), results: this.labels[0] }));
+    else body.push(this.node("br", { labels: [label], operands: this.values(types), results: types }));
+    if (this.random(2) === 0) body.push(...this.statements(2));
+    this.labels.pop();
+    return this.node("block", { body });
+  }
+
+  private block(results: readonly Type[]): Node {
+    this.labels.push(results);
+    const body = [...this.statements(3), ...this.values(results)];
+    this.labels.pop();
+    return this.node("block", { results, body });
+  }
+
+  private conditional(results: readonly Type[]): Node {
+    const params = this.random(3) === 0 ? this.types(2) : [];
+    const operands = [...this.values(params), this.value("i32")];
+    this.labels.push(results);
+    const arm = () => [...this.drops(params), ...this.statements(2), ...this.values(results)];
+    const body = arm();
+    const otherwise = results.length > 0 || this.random(2) === 0 ? arm() : [];
+    this.labels.pop();
+    if (otherwise.length === 0 && params.length > 0) otherwise.push(...this.drops(params));
+    return this.node("if", { params, results, operands, body, otherwise });
+  }
+
+  /** Takes a block's parameters from the stack, into locals mostly. */
+  private drops(params: readonly Type[]): Node[] {
+    return params
+      .toReversed()
+      .map((type) =>
+        this.random(3) === 0 ? this.node("drop") : this.node("local.set", { number: this.localOf(type) }),
+      );
+  }
+
+  private loop(results: readonly Type[]): Node {
+    const params = this.types(2);
+    const operands = this.values(params);
+    this.loops.add(this.labels.length);
+    this.labels.push(params);
+    const body = [...this.drops(params), ...this.statements(2)];
+    const values = this.values(params);
+    const goesOn = this.node("and", { operands: [this.value("i32"), this.node("fuel")] });
+    body.push(this.node("br_if", { labels: [0], operands: [...values, goesOn] }), ...this.drops(params));
+    body.push(...this.values(results));
+    this.labels.pop();
+    this.loops.delete(this.labels.length);
+    return this.node("loop", { params, results, operands, body });
+  }
+
+  /** A label whose branch takes these types along, or −1. */
+  private labelOf(types: readonly Type[] | null): number {
+    const fitting = [...this.labels.keys()]
+      .map((_, label) => label)
+      .filter((label) => {
+        const taken = this.labels[this.labels.length - 1 - label];
+        return !this.loops.has(this.labels.length - 1 - label) && (types === null || String(taken) === String(types));
+      });
+    return fitting.length === 0 ? -1 : this.pick(fitting);
+  }
+
+  private branchIf(types: readonly Type[]): Node | null {
+    const label = this.labelOf(types);
+    if (label < 0) return null;
+    return this.node("br_if", {
+      labels: [label],
+      results: types,
+      operands: [...this.values(types), this.value("i32")],
+    });
+  }
+
+  private branchTable(): Node {
+    this.labels.push([]);
+    const first = this.labelOf(null);
+    const types = this.labels[this.labels.length - 1 - first];
+    const labels = [first, this.labelOf(types), this.labelOf(types)];
+    const index = this.node("and", { operands: [this.value("i32"), this.node("const", { number: 3 })] });
+    const leave = this.node("br_table", { labels, operands: [...this.values(types), index] });
+    this.labels.pop();
+    return this.node("block", { body: [leave] });
+  }
+
+  private several(types: readonly Type[]): Node {
+    this.budget--;
+    const choice = this.random(4);
+    if (this.budget >= 0 && choice === 0) return this.branchIf(types) ?? this.block(types);
+    if (this.budget >= 0 && choice === 1) return this.conditional(types);
+    if (this.budget >= 0 && choice === 2) return this.callOf(types) ?? this.block(types);
+    return this.blockOf(types);
+  }
+
+  private blockOf(types: readonly Type[]): Node {
+    this.labels.push(types);
+    const body = types.map((type) => this.value(type));
+    this.labels.pop();
+    return this.node("block", { results: types, body });
+  }
+
+  private callOf(results: readonly Type[]): Node | null {
+    for (let index = this.current + 1; index < this.signatures.length; index++) {
+      const signature = this.signatures[index];
+      if (String(signature.results) === String(results) && this.random(2) === 0)
+        return this.node("call", { number: index, operands: this.values(signature.params) });
+    }
+    return null;
+  }
+
+  private value(type: Type): Node {
+    this.budget--;
+    const choice = this.budget < 0 ? this.random(3) : this.random(16);
+    switch (choice) {
+      case 0:
+        return this.node("const", { type, number: this.random(3) === 0 ? this.random(2 ** 31) : this.random(5) });
+      case 1:
+      case 2:
+        return this.node("local.get", { number: this.localOf(type) });
+      case 3: {
+        const fitting = [...GLOBALS.keys()].filter((global) => GLOBALS[global] === type);
+        return this.node("global.get", { number: this.pick(fitting) });
+      }
+      case 4:
+        return this.node("local.tee", { number: this.localOf(type), operands: [this.value(type)] });
+      case 5:
+      case 6:
+      case 7:
+        return this.node(this.pick(BINARY), { type, operands: this.values([type, type]) });
+      case 8: {
+        if (type === "i64") return this.node("extend_i32_s", { type, operands: [this.value("i32")] });
+        if (this.random(3) === 0) return this.node("wrap_i64", { type, operands: [this.value("i64")] });
+        const of = this.pick(TYPES);
+        if (this.random(3) === 0) return this.node("eqz", { type: of, operands: [this.value(of)] });
+        return this.node(this.pick(COMPARISONS), { type: of, operands: this.values([of, of]) });
+      }
+      case 9:
+        return this.node("select", { type, operands: [...this.values([type, type]), this.value("i32")] });
+      case 10: {
+        const name = this.pick(type === "i32" ? ["load", "load8_u", "load16_s"] : ["load", "load8_s", "load32_u"]);
+        return this.node(name, { type, number: this.random(9), operands: [this.address()] });
+      }
+      case 11:
+        return this.callOf([type]) ?? this.block([type]);
+      case 12:
+        return this.conditional([type]);
+      case 13:
+        return this.branchIf([type]) ?? this.loop([type]);
+      case 14: {
+        if (type === "i64" || this.current >= this.signatures.length - TABLE_SIZE) return this.block([type]);
+        const index = this.node("and", { operands: [this.value("i32"), this.node("const", { number: 3 })] });
+        return this.node("call_indirect", { operands: [this.value("i32"), this.value("i64"), index] });
+      }
+      default:
+        return type === "i32" ? this.node("host", { operands: [this.value("i32")] }) : this.loop([type]);
+    }
+  }
+}
+
+export function programOf(seed: number): Program {
+  return new Generator(seed).program();
+}
+
+const LIST = (keyword: string, types: readonly Type[]): string =>
+  types.length === 0 ? "" : ` (${keyword} ${types.join(" ")})`;
+const PLAIN = new Set(["drop", "select", "return", "memory.copy", "memory.fill"]);
+
+function lines(nodes: readonly Node[]): string {
+  return nodes.map(line).join("\n");
+}
+
+function line(node: Node): string {
+  const { name, type, number, labels } = node;
+  const operands = lines(node.operands);
+  const typed = `${LIST("param", node.params)}${LIST("result", node.results)}`;
+  if (name === "block" || name === "loop") return `${operands}\n${name}${typed}\n${lines(node.body)}\nend`;
+  if (name === "if") return `${operands}\nif${typed}\n${lines(node.body)}\nelse\n${lines(node.otherwise)}\nend`;
+  if (PLAIN.has(name)) return `${operands}\n${name}`;
+  if (name === "fuel") return "call $fuel";
+  if (name === "host") return `${operands}\ncall $host`;
+  if (name === "call_indirect") return `${operands}\ncall_indirect (param i32 i64) (result i32)`;
+  if (name === "call") return `${operands}\ncall $f${number}`;
+  if (name.startsWith("br")) return `${operands}\n${name} ${labels.join(" ")}`;
+  if (name.startsWith("local.") || name.startsWith("global.")) return `${operands}\n${name} ${number}`;
+  if (name === "const") return `${type}.const ${number}`;
+  if (name.startsWith("load") || name.startsWith("store")) return `${operands}\n${type}.${name} offset=${number}`;
+  return `${operands}\n${type}.${name}`;
+}
+
+function textOf(routines: readonly Routine[]): string {
+  const functions = routines.map(
+    ({ params, results, locals, body }, i) =>
+      `(func $f${i} (export "f${i}")${LIST("param", params)}${LIST("result", results)}${LIST("local", locals)}\n${lines(body)})`,
+  );
+  const inTable = routines.slice(-TABLE_SIZE).map((_, i) => `$f${routines.length - TABLE_SIZE + i}`);
+  return `(module
+    (import "host" "host" (func $host (param i32) (result i32)))
+    (memory 1)
+    ${GLOBALS.map((type) => `(global (mut ${type}) (${type}.const 0))`).join("\n")}
+    (global $fuel (export "fuel") (mut i32) (i32.const 0))
+    (table ${TABLE_SIZE} funcref)
+    (elem (i32.const 0) ${inTable.join(" ")})
+    (func $fuel (result i32)
+      (if (result i32) (i32.eqz (global.get $fuel)) (then (i32.const 0))
+        (else (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1))) (i32.const 1))))
+    ${functions.join("\n")})`;
+}

@@ -1,0 +1,122 @@
+// What the model has no instructions for: floats, vectors, select of all types, globals, references; and what a report changes.
+import { expect, test } from "vitest";
+import { track } from "./rewritten.ts";
+
+const uses = ({ reports }: { reports: readonly { use: number }[] }) => reports.map(({ use }) => use);
+
+/** Runs `body` with eight undefined bytes at 0, sixteen defined ones at 16. @returns the kinds of its reports */
+function reportsOf(body: string, rest = "", locals = "(local i32 i64 f64 v128)"): number[] {
+  const subject = track(`(module (memory 1) ${rest} (func (export "f") ${locals} ${body}))`);
+  subject.markUndefined(0, 8);
+  subject.exports.f();
+  return uses(subject);
+}
+
+const WORD = "(i32.load (i32.const 0))";
+
+test("a use is reported once, since the value counts as defined from then on", () => {
+  expect(reportsOf(`(local.set 0 ${WORD}) (if (local.get 0) (then)) (if (local.get 0) (then))`)).toEqual([0]);
+});
+
+test("and only on the way that used it", () => {
+  const body = (value: number) => `(local.set 0 ${WORD})
+    (if (i32.const ${value}) (then (if (local.get 0) (then)))) (if (local.get 0) (then))`;
+  expect(reportsOf(body(0))).toEqual([0]);
+  expect(reportsOf(body(1))).toEqual([0]);
+});
+
+test("moving, copying and computing report nothing", () => {
+  expect(reportsOf(`(local.set 0 ${WORD}) (i32.store (i32.const 8) (i32.add (local.get 0) (i32.const 1)))`)).toEqual(
+    [],
+  );
+});
+
+test("a divisor that can trap, and an address", () => {
+  expect(reportsOf(`(drop (i32.div_u (i32.const 1) (i32.or ${WORD} (i32.const 1))))`)).toEqual([3]);
+  expect(reportsOf(`(drop (i32.div_u ${WORD} (i32.const 3)))`)).toEqual([]);
+  expect(reportsOf(`(drop (i32.load (i32.and ${WORD} (i32.const 7))))`)).toEqual([1]);
+  expect(reportsOf(`(i32.store8 (i32.and ${WORD} (i32.const 7)) (i32.const 1))`)).toEqual([1]);
+});
+
+test("floats: a comparison, arithmetic, a conversion, and a sign that is moved", () => {
+  expect(reportsOf(`(if (f64.lt (f64.load (i32.const 0)) (f64.const 1)) (then))`)).toEqual([0]);
+  expect(reportsOf(`(if (i32.trunc_sat_f64_s (f64.mul (f64.load (i32.const 0)) (f64.const 0))) (then))`)).toEqual([0]);
+  expect(reportsOf(`(if (i32.wrap_i64 (i64.reinterpret_f64 (f64.neg (f64.load (i32.const 16))))) (then))`)).toEqual([]);
+});
+
+test.each([
+  ["i32", "i32.eqz", "i32.load"],
+  ["i64", "i64.eqz", "i64.load"],
+  ["f32", "f32.eq (f32.const 1)", "f32.load"],
+  ["f64", "f64.eq (f64.const 1)", "f64.load"],
+])("select of two %s by an undefined condition", (type, test, load) => {
+  const select = (first: number, second: number, condition: string) =>
+    reportsOf(
+      `(if (${test} (select (result ${type}) (${load} (i32.const ${first})) (${load} (i32.const ${second})) ${condition})) (then))`,
+      `(data (i32.const 24) "\\01\\02\\03\\04\\05\\06\\07\\08")`,
+    );
+  expect(select(16, 32, WORD)).toEqual([]);
+  expect(select(16, 24, WORD)).toEqual([0]);
+  expect(select(16, 24, "(i32.const 1)")).toEqual([]);
+  expect(select(0, 24, "(i32.const 0)")).toEqual([]);
+  expect(select(0, 24, "(i32.const 1)")).toEqual([0]);
+});
+
+test("a vector: lanes, whole, and what is masked away", () => {
+  const vector = "(v128.load (i32.const 0))";
+  expect(reportsOf(`(if (i32x4.extract_lane 3 ${vector}) (then))`)).toEqual([]);
+  expect(reportsOf(`(if (i32x4.extract_lane 1 (i32x4.add ${vector} ${vector})) (then))`)).toEqual([0]);
+  expect(reportsOf(`(if (v128.any_true ${vector}) (then))`)).toEqual([0]);
+  expect(reportsOf(`(if (v128.any_true (v128.and ${vector} (v128.const i32x4 0 0 -1 -1))) (then))`)).toEqual([]);
+  expect(reportsOf(`(v128.store (i32.const 32) ${vector}) (if (i32.load (i32.const 44)) (then))`)).toEqual([]);
+  expect(reportsOf(`(v128.store (i32.const 32) ${vector}) (if (i32.load (i32.const 36)) (then))`)).toEqual([0]);
+});
+
+test("a vector that an undefined condition selects", () => {
+  const select = (other: string) =>
+    reportsOf(`(if (v128.any_true (select (result v128) (v128.load (i32.const 16)) ${other} ${WORD})) (then))`);
+  expect(select("(v128.load (i32.const 32))")).toEqual([]);
+  expect(select("(v128.const i32x4 1 1 1 1)")).toEqual([0]);
+});
+
+test("globals", () => {
+  const globals = "(global (mut i64) (i64.const 0)) (global (mut f32) (f32.const 0))";
+  expect(reportsOf(`(global.set 0 (i64.load (i32.const 0))) (if (i64.eqz (global.get 0)) (then))`, globals)).toEqual([
+    0,
+  ]);
+  expect(
+    reportsOf(
+      `(global.set 1 (f32.load (i32.const 0))) (global.set 1 (f32.const 1))
+    (if (f32.eq (global.get 1) (f32.const 0)) (then))`,
+      globals,
+    ),
+  ).toEqual([]);
+});
+
+test("references are defined; an index of a table must be", () => {
+  const table = "(table 2 externref)";
+  expect(reportsOf(`(if (ref.is_null (table.get 0 (i32.const 1))) (then))`, table)).toEqual([]);
+  expect(reportsOf(`(drop (table.get 0 (i32.and ${WORD} (i32.const 1))))`, table)).toEqual([2]);
+});
+
+test("a branch of several ways takes values to each of them, and keeps what lies below", () => {
+  const body = (index: number) => `
+    (i32.const 1)
+    (block (result i32)
+      (i32.load (i32.const 0))
+      (block (result i32)
+        (i32.load (i32.const 16)) (i32.const ${index}) (br_table 0 1))
+      drop)
+    drop (if (then))`;
+  expect(reportsOf(body(0))).toEqual([]);
+  expect(reportsOf(body(1))).toEqual([]);
+  const kept = (index: number) => `
+    (block (result i32)
+      (i32.load (i32.const 16))
+      (block (result i32)
+        (i32.load (i32.const 0)) (i32.const ${index}) (br_table 0 1))
+      drop)
+    (if (then))`;
+  expect(reportsOf(kept(0))).toEqual([]);
+  expect(reportsOf(kept(1))).toEqual([0]);
+});
