@@ -15,6 +15,8 @@ import { ownValues } from "./option-checks.ts";
 import { nearestName, OptionError } from "./option-error.ts";
 import { type CheckedOptions, type HeapOptions, OPTION_NAMES, OPTIONS, type ResolvedHeapOptions } from "./options.ts";
 
+const CHUNK_HEADER_BYTES = 16;
+
 /**
  * Checks and completes the options of a heap. A string is Scudo's option string.
  * @throws OptionError: an unknown or malformed option; the error names it, its value and the nearest right one.
@@ -22,7 +24,7 @@ import { type CheckedOptions, type HeapOptions, OPTION_NAMES, OPTIONS, type Reso
  */
 export function resolveOptions(given: HeapOptions | string = {}): ResolvedHeapOptions {
   const values = typeof given === "string" ? { scudoOptions: given } : ownValues(given, OPTION_NAMES);
-  const checked = checkEach(values);
+  const checked = withFreelist(checkEach(values), values);
   refuseConflicts(checked, values);
   const flags = resolveFlags(checked);
   const fill = flags.zero_contents ? "zero" : flags.pattern_fill_contents ? "pattern" : "none";
@@ -40,6 +42,22 @@ function checkEach(values: Readonly<Record<string, unknown>>): CheckedOptions {
     checked[name] = value === null && values[name] === undefined ? null : check(name, value);
   }
   return checked as unknown as CheckedOptions;
+}
+
+/**
+ * The quarantine of a heap that tracks bytes, unless one is asked for or refused: 20,000,000 bytes, as Memcheck's
+ * --freelist-vol, so that a pointer to a freed chunk is found out before another chunk lies there.
+ */
+const FREELIST = { sizeKb: 19_531, threadLocalSizeKb: 1024, maxChunkSize: 2 ** 20 } as const;
+/** The largest block that a quarantine's own records need; a map without it has no quarantine. */
+const RECORD_BYTES = 8192;
+
+function withFreelist(checked: CheckedOptions, values: Readonly<Record<string, unknown>>): CheckedOptions {
+  const { uninitialised, scudoOptions, environment, config } = checked;
+  const isNamed = [scudoOptions, environment.SCUDO_OPTIONS].some((text) => text?.includes("quarantine_"));
+  const isPossible = config.primary.sizeClassMap.maxSize >= RECORD_BYTES + CHUNK_HEADER_BYTES;
+  if (uninitialised !== "byte" || values.quarantine !== undefined || isNamed || !isPossible) return checked;
+  return { ...checked, quarantine: FREELIST };
 }
 
 function refuseConflicts(checked: CheckedOptions, values: Readonly<Record<string, unknown>>): void {

@@ -52,5 +52,10 @@ function makeTracked(
   const { options, process, reports } = given;
   const program = new TrackedProgram(process, { tracksBytes, pattern: options.pattern, reports });
   if (inherited !== undefined) program.inheritDescriptors(inherited.program);
-  return { program, secondary: new TrackedSecondary(secondaryOptions(given, program)) };
+  const secondary = new TrackedSecondary(secondaryOptions(given, program));
+  // With or without a list of freed blocks: large ones are in it exactly if small ones are.
+  const { quarantine_size_kb, quarantine_max_chunk_size } = options.flags;
+  if (tracksBytes && quarantine_max_chunk_size !== 0)
+    secondary.waitingLimitBytes = Math.max(0, quarantine_size_kb) * 1024;
+  return { program, secondary };
 }

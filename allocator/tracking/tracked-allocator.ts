@@ -85,7 +85,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     if (classId >= 0) return this.lookUpSmall(address, classId);
     const block = this.secondary.blockAt(address);
     if (block !== 0) return this.lookUpChunk(address, block + HEADER_SIZE, 0);
-    return this.isCachedMapping(address) ? NOT_LIVE : FOREIGN;
+    return this.isCachedMapping(address) || this.secondary.isFreed(address) ? NOT_LIVE : FOREIGN;
   }
 
   private lookUpSmall(address: number, classId: number): number {

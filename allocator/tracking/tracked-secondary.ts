@@ -2,9 +2,10 @@
 // undefined, those of calloc are zero pages, and a mapping kept for reuse is always fresh again. Small chunks: tracked-allocator.ts.
 
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { PROT_NONE } from "../../platform/kernel/abi/mman.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY } from "../common/program.ts";
-import type { LargeMapping } from "../secondary/large-mapping.ts";
+import { LargeMapping } from "../secondary/large-mapping.ts";
 import { CLEAN_PATTERN, CLEAN_ZERO, Secondary } from "../secondary/secondary.ts";
 import type { SecondaryCache } from "../secondary/secondary-cache.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
@@ -12,11 +13,18 @@ import { markRangeUndefined } from "./undefined-bytes.ts";
 
 /** Clean pages read zero but count as undefined. Its fill bit is CLEAN_ZERO's. */
 const CLEAN_UNDEFINED = 2;
+/** Freed mappings that wait at most: each is an area of the process. */
+const LARGEST_WAITING_COUNT = 1024;
 
 /** Fills here: FILL_ZERO is calloc's, zeroes that count as written; all other fresh memory counts as undefined. */
 export class TrackedSecondary extends Secondary<TrackedProgram> {
   /** Blocks in use, ascending. */
   private readonly blocks: number[] = [];
+  /** Freed mappings, the oldest first, and what becomes of each when its time is over: kept for reuse, or unmapped. */
+  private readonly waiting: { readonly mapping: LargeMapping; readonly isKept: boolean }[] = [];
+  private waitingBytes = 0;
+  /** Bytes of freed mappings that wait before anything else may lie at their addresses; 0: none wait. */
+  waitingLimitBytes = 0;
 
   private wantedClean(fill: number): number {
     if (fill === FILL_ZERO) return CLEAN_ZERO;
@@ -58,12 +66,48 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     return cleanId;
   }
 
-  /** What the dead chunk held must not be read, so a mapping that is kept becomes fresh immediately. */
+  /**
+   * What the dead chunk held must not be read, so a mapping that is kept becomes fresh immediately. It waits in the list of freed
+   * mappings first, and one that cannot be kept is closed there: nothing else lies at its addresses for a while.
+   */
   protected override giveUp(mapping: LargeMapping): void {
-    const isKept = this.program.tracksBytes && this.cache?.canCache(mapping.commitSize) === true;
+    const { program } = this;
+    const isKept = program.tracksBytes && this.cache?.canCache(mapping.commitSize) === true;
     if (isKept) mapping.cleanId = this.commit(mapping.commitBase, mapping.commitSize, FILL_NONE);
-    if (mapping.cleanId === NO_MEMORY) this.program.discard(mapping.mapBase, mapping.mapSize);
-    else super.giveUp(mapping);
+    if (mapping.cleanId === NO_MEMORY) program.discard(mapping.mapBase, mapping.mapSize);
+    else if (this.waitingLimitBytes === 0) super.giveUp(mapping);
+    else if (isKept || this.close(mapping)) this.hold(mapping, isKept);
+    else program.discard(mapping.mapBase, mapping.mapSize);
+  }
+
+  /** Gives a mapping's pages back and leaves its addresses without access. */
+  private close({ commitBase, commitSize }: LargeMapping): boolean {
+    return this.program.releasePages(commitBase, commitSize) && this.program.protect(commitBase, commitSize, PROT_NONE);
+  }
+
+  /** The newest stays whatever its size. */
+  private hold(mapping: LargeMapping, isKept: boolean): void {
+    this.waiting.push({ mapping: new LargeMapping().copyFrom(mapping), isKept });
+    this.waitingBytes += mapping.commitSize;
+    while (
+      this.waiting.length > 1 &&
+      (this.waitingBytes > this.waitingLimitBytes || this.waiting.length > LARGEST_WAITING_COUNT)
+    )
+      this.letGo();
+  }
+
+  private letGo(): void {
+    const oldest = this.waiting.shift();
+    if (oldest === undefined) return;
+    const { mapping, isKept } = oldest;
+    this.waitingBytes -= mapping.commitSize;
+    if (isKept) super.giveUp(mapping);
+    else this.program.discard(mapping.mapBase, mapping.mapSize);
+  }
+
+  /** Whether `address` lies in a freed mapping that waits. */
+  isFreed(address: number): boolean {
+    return this.waiting.some(({ mapping }) => address >= mapping.commitBase && address < mapping.commitEnd);
   }
 
   /** Growth counts as undefined, so it cannot come from calloc's zero pages. */
@@ -104,6 +148,8 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
   }
 
   override unmapAll(): void {
+    for (const { mapping } of this.waiting.splice(0)) this.program.discard(mapping.mapBase, mapping.mapSize);
+    this.waitingBytes = 0;
     super.unmapAll();
     this.program.closeDescriptors();
   }
@@ -111,5 +157,8 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
   override copyFrom(other: this): void {
     super.copyFrom(other);
     this.blocks.push(...other.blocks);
+    for (const { mapping, isKept } of other.waiting)
+      this.waiting.push({ mapping: new LargeMapping().copyFrom(mapping), isKept });
+    this.waitingBytes = other.waitingBytes;
   }
 }
