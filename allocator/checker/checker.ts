@@ -6,7 +6,6 @@ import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
-import { batchNext } from "../combined/quarantine-cache.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { Traces } from "../common/traces.ts";
 import type { ChunkListener, TrackedAllocator } from "../tracking/tracked-allocator.ts";
@@ -247,9 +246,9 @@ export class Checker extends Requests implements ChunkListener {
   private quarantineBatches(): Set<number> {
     const { allocator } = this;
     const batches = new Set<number>();
-    for (const cache of [allocator.quarantine.global, ...allocator.registry.all().map((tsd) => tsd.quarantine)]) {
-      for (let batch = cache.first; batch !== 0; batch = batchNext(allocator.memory, batch)) batches.add(batch);
-    }
+    for (const { quarantine } of allocator.registry.all())
+      quarantine.forEachBatch(allocator.memory, (at) => batches.add(at));
+    allocator.quarantine.forEachBatch((at) => batches.add(at));
     return batches;
   }
 

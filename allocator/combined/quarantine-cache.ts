@@ -99,6 +99,10 @@ export class QuarantineCache {
     this.bytes += size;
   }
 
+  forEachBatch(memory: Memory, visit: (batch: number) => void): void {
+    for (let batch = this.first; batch !== 0; batch = batchNext(memory, batch)) visit(batch);
+  }
+
   /** Takes another list over, behind this one's. */
   transfer(memory: Memory, other: QuarantineCache): void {
     if (other.first === 0) return;

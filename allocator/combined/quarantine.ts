@@ -170,7 +170,20 @@ export class Quarantine {
     return chunks;
   }
 
-  /** Chunks that a report has left half-way between the list and their blocks. */
+  /** Calls back with every batch that is in no thread's list. */
+  forEachBatch(visit: (batch: number) => void): void {
+    const { memory } = this.owner;
+    this.global.forEachBatch(memory, visit);
+    this.toDo.forEachBatch(memory, visit);
+    if (this.pendingBatch !== 0) visit(this.pendingBatch);
+  }
+
+  /** Batches whose recycling was stopped. */
+  get interruptedBatches(): number {
+    return this.toDo.batches + (this.pendingBatch === 0 ? 0 : 1);
+  }
+
+  /** Chunks that a report, or a frame that was missing, has left half-way between the list and their blocks. */
   get interruptedChunks(): number {
     const { memory } = this.owner;
     let chunks = this.pendingCount;

@@ -186,6 +186,7 @@ function checkQuarantine(allocator: Allocator, census: { -readonly [Field in key
     return chunks;
   };
   let chunks = check(quarantine.global, "global") + quarantine.interruptedChunks;
+  census.quarantineBatches += quarantine.interruptedBatches;
   for (const tsd of registry.all()) chunks += check(tsd.quarantine, "thread's");
   const found = census.quarantinedChunks;
   // A chunk whose header the program destroyed is still listed.

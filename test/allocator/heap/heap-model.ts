@@ -22,6 +22,11 @@ function sampled(size: number): number[] {
   return [0, 1, 15, 16, 63, ...Array.from({ length: 16 }, (_, index) => index * step), size - 17, size - 16, size - 1];
 }
 
+/** The first bytes behind an old end. */
+function gained(from: number, size: number): number[] {
+  return from === 0 ? [] : Array.from({ length: Math.min(64, Math.max(0, size - from)) }, (_, index) => from + index);
+}
+
 /** What a heap should hold. */
 export class Model {
   readonly live: Live[];
@@ -64,7 +69,7 @@ export class Model {
   checkFresh(pointer: number, from: number, size: number, isZeroed: boolean): void {
     const { fill = "none" } = this.options;
     const pattern = [this.options.pattern ?? 0xab].flat() as number[];
-    for (const offset of sampled(size)) {
+    for (const offset of [...sampled(size), ...gained(from, size)]) {
       if (offset < from) continue;
       const byte = this.heap.memory.getUint8(pointer + offset);
       const expected = pattern[offset % pattern.length];
@@ -100,6 +105,9 @@ const size = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: 131_000, max: 700_000 }) },
 );
 
+/** Sizes that a chunk may gain or lose within its block or its last page; null: another size altogether. */
+const slightly = fc.option(fc.integer({ min: -6000, max: 3000 }), { freq: 2 });
+
 /** One call of a random program; `where` picks the process and the heap in it. */
 export const step = fc.record({
   where: fc.nat(),
@@ -107,7 +115,7 @@ export const step = fc.record({
     { weight: 6, arbitrary: fc.record({ kind: fc.constant("malloc" as const), size }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("calloc" as const), size }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("memalign" as const), size, log: fc.nat(18) }) },
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant("realloc" as const), size, pick: fc.nat() }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant("realloc" as const), size, by: slightly, pick: fc.nat() }) },
     { weight: 6, arbitrary: fc.record({ kind: fc.constant("free" as const), pick: fc.nat() }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), pick: fc.nat(2) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("thread" as const), pick: fc.nat(2) }) },
@@ -130,10 +138,12 @@ function perform(model: Model, one: Step["call"]): void {
     model.add(pointer, one.size, Math.max(16, 2 ** one.log));
   } else if (one.kind === "realloc" && live.length > 0) {
     const [old] = live.splice(one.pick % live.length, 1);
-    const newSize = Math.max(1, one.size);
+    const newSize = Math.max(1, one.by === null ? one.size : old.size + one.by);
     const pointer = heap.realloc(old.pointer, newSize);
     model.checkContents({ ...old, pointer }, Math.min(old.size, newSize));
-    if (pointer !== old.pointer) model.checkFresh(pointer, old.size, newSize, false);
+    // Bytes gained in the chunk's own block must read as fresh ones too, unless its user had the whole block already.
+    const isFresh = pointer !== old.pointer || model.options.exactUsableSize !== false;
+    if (isFresh) model.checkFresh(pointer, old.size, newSize, false);
     model.add(pointer, newSize, 16);
   } else if (one.kind === "free" && live.length > 0) {
     const [chunk] = live.splice(one.pick % live.length, 1);
