@@ -57,6 +57,8 @@ export class EventBatch {
   readonly id = new Uint32Array(BATCH_ROWS + SPARE_ROWS);
   readonly size = new Float64Array(BATCH_ROWS + SPARE_ROWS);
   readonly offset = new Float64Array(BATCH_ROWS + SPARE_ROWS);
+  /** Where an allocation was asked for: a number of the trace's own, 0 if unknown. No format of ours keeps it. */
+  readonly site = new Uint32Array(BATCH_ROWS + SPARE_ROWS);
   /** Texts of the marks of this batch. */
   readonly labels: string[] = [];
   /** Rows in use. */
@@ -78,6 +80,7 @@ export class EventBatch {
     this.id[row] = id;
     this.size[row] = size;
     this.offset[row] = offset;
+    this.site[row] = 0;
   }
 
   pushMark(thread: number, label: string): void {

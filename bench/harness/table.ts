@@ -8,6 +8,9 @@ export interface Column {
   readonly align?: "left" | "right";
 }
 
+/** Blanks between two columns. */
+const GAP = 2;
+
 const noLines = {
   top: "",
   "top-mid": "",
@@ -44,6 +47,45 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
     .split("\n")
     .map((line) => line.trimEnd())
     .join("\n");
+}
+
+/**
+ * The same in as few tables as fit into `width` columns: the first column stands in each, the others follow in their order.
+ * A column that does not fit beside the first has a table of its own, wider than that.
+ */
+export function formatTables(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): string {
+  const widths = columns.map(({ heading }, index) => Math.max(heading.length, ...rows.map((row) => row[index].length)));
+  const groups: number[][] = [];
+  let room = 0;
+  for (let index = 1; index < columns.length; index++) {
+    const needed = GAP + widths[index];
+    if (groups.length === 0 || needed > room) {
+      groups.push([0]);
+      room = width - widths[0];
+    }
+    groups[groups.length - 1].push(index);
+    room -= needed;
+  }
+  return groups
+    .map((group) =>
+      formatTable(
+        group.map((index) => columns[index]),
+        rows.map((row) => group.map((index) => row[index])),
+      ),
+    )
+    .join("\n\n");
+}
+
+/** Words broken into lines of at most `width` columns. */
+export function wrapped(text: string, width: number): string {
+  const lines: string[] = [""];
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1];
+    if (last === "") lines[lines.length - 1] = word;
+    else if (last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join("\n");
 }
 
 /** A time with three digits and a fitting unit. */

@@ -2,7 +2,8 @@
 import { Command, Option } from "commander";
 import { machineModel } from "../cost/machine-models.ts";
 import { compareResults } from "../report/comparison.ts";
-import { comparisonCsv, formatComparison } from "../report/comparison-text.ts";
+import { comparisonCsv } from "../report/comparison-text.ts";
+import { printComparison } from "./print-comparison.ts";
 import { readResults } from "./result-files.ts";
 import { jsonOption, machineOption } from "./values.ts";
 
@@ -32,5 +33,5 @@ async function compare(files: string[], options: CompareOptions): Promise<void> 
   const compared = compareResults(await readResults(files), machine, options.baseline);
   if (options.json) process.stdout.write(`${JSON.stringify(compared, null, 2)}\n`);
   else if (options.csv) process.stdout.write(comparisonCsv(compared));
-  else process.stdout.write(`${compared.map((one) => formatComparison(one, machine.name)).join("\n\n")}\n`);
+  else printComparison(compared, machine.name);
 }

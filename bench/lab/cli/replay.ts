@@ -4,15 +4,16 @@ import { Command, Option } from "commander";
 import { machineModel } from "../cost/machine-models.ts";
 import { DEFAULT_POLICIES, type Policy, parsePolicy } from "../replay/policy.ts";
 import { type ReplayResult, resultFile } from "../replay/result.ts";
-import { DEFAULT_MEMORY_BYTES, DEFAULT_TOUCHES, NO_TOUCHES } from "../replay/run-replay.ts";
-import { runSweep, shardTasks, sweepTasks } from "../replay/sweep.ts";
+import { DEFAULT_MEMORY_BYTES, NO_TOUCHES } from "../replay/run-replay.ts";
+import { runSweep, shardTasks, sweepTasks, sweptTraces } from "../replay/sweep.ts";
 import { compareResults } from "../report/comparison.ts";
-import { comparisonCsv, formatComparison } from "../report/comparison-text.ts";
+import { comparisonCsv } from "../report/comparison-text.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { isReadOnce } from "../traces/open.ts";
 import { expandArchives } from "../traces/zip.ts";
 import { UsageError } from "./exit.ts";
-import { startProgress } from "./progress.ts";
+import { printComparison } from "./print-comparison.ts";
+import { remaining, startProgress } from "./progress.ts";
 import { checkFolderOf, typedCommand, writeWhole } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import {
@@ -51,7 +52,7 @@ export function replayCommand(): Command {
     .description(
       "Replays each TRACE on a simulated kernel and heap under each policy, and prints RSS, faults, bytes initialised, " +
         "system calls and an estimate of the time that memory takes. The first policy is what the others are held against. " +
-        `Without --touch, a trace's own touches count; where it has none, ${DEFAULT_TOUCHES}.`,
+        "Without --touch, a trace's own touches count; where it has none, both ends: no page touched, and all.",
     )
     .argument("<trace...>", "traces to replay; - is standard input")
     .addOption(policyOption())
@@ -96,7 +97,13 @@ async function replay(traces: string[], options: ReplayCommandOptions): Promise<
   const policies = options.policy ?? DEFAULT_POLICIES.map(parsePolicy);
   const seeds = Array.from({ length: options.repeat }, (_, index) => (options.seed + index) >>> 0);
   const files = await expandArchives(traces);
-  const all = sweepTasks(files, policies, seeds);
+  const shared = {
+    memoryBytes: options.memory,
+    verify: options.verify,
+    skipBad: options.skipBad,
+    format: options.format,
+  };
+  const all = sweepTasks(await sweptTraces(files, options.touch, shared), policies, seeds);
   const tasks = options.shard === undefined ? all : shardTasks(all, options.shard);
   if (traces.some(isReadOnce) && all.length > 1) {
     throw new UsageError(
@@ -107,14 +114,12 @@ async function replay(traces: string[], options: ReplayCommandOptions): Promise<
   const machine = machineModel(options.machine);
   const progress = startProgress();
   progress.show(`0/${tasks.length}`);
+  const start = performance.now();
   const results = await runSweep(tasks, {
-    touches: options.touch,
-    memoryBytes: options.memory,
-    verify: options.verify,
-    skipBad: options.skipBad,
-    format: options.format,
+    ...shared,
     jobs: options.jobs,
-    onDone: (done, task) => progress.show(`${done}/${tasks.length} ${task.trace} ${task.policy.name}`),
+    onDone: (done, task) =>
+      progress.show(`${done}/${tasks.length}${remaining(start, done, tasks.length)} ${task.trace} ${task.policy.name}`),
   }).finally(() => progress.done());
   const file = resultFile(typedCommand(), results, { shard: options.shard, tasks: all.length });
   if (options.out !== undefined) await writeWhole(options.out, `${JSON.stringify(file)}\n`);
@@ -130,7 +135,7 @@ function print(results: ReplayResult[], options: ReplayCommandOptions, machine: 
     process.stdout.write(comparisonCsv(compared));
     return;
   }
-  process.stdout.write(`${compared.map((one) => formatComparison(one, machine.name)).join("\n\n")}\n`);
+  printComparison(compared, machine.name);
   for (const trace of new Set(results.map((result) => result.trace))) {
     const result = results.find((one) => one.trace === trace)!;
     for (const line of [...describeTally(result.read), ...describeReplay(result)]) {

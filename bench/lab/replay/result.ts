@@ -14,6 +14,8 @@ export interface ReplayTask {
   readonly trace: string;
   readonly policy: Policy;
   readonly seed: number;
+  /** The touch model asked for; none: the trace's own touches. */
+  readonly touches?: string;
 }
 
 export interface ReplayResult {
@@ -74,6 +76,6 @@ export function parseResultFile(text: string, file: string): ResultFile {
 }
 
 /** What identifies a task: no two results of a sweep agree in it. */
-export function taskKey(result: ReplayTask & { readonly touches?: string }): string {
+export function taskKey(result: ReplayTask): string {
   return JSON.stringify([result.trace, result.policy.name, result.seed, result.touches ?? ""]);
 }

@@ -52,6 +52,14 @@ export async function runReplay(file: string, options: ReplayOptions): Promise<R
   return replayTrace(trace, { ...options, touches });
 }
 
+/** Whether a replay of the file needs a touch model: its format knows no touches, or it holds none. */
+export async function lacksTouches(file: string, options: OpenTraceOptions): Promise<boolean> {
+  const trace = await openTrace(file, options);
+  if (PERHAPS_WITHOUT.includes(trace.format)) return !(await hasTouches(trace));
+  await trace.batches.return(undefined);
+  return !WITH_TOUCHES.includes(trace.format) && trace.format !== "empty";
+}
+
 /** Reads until the first load or store. What is wrong with the trace is the replay's to say. */
 async function hasTouches({ batches }: Trace): Promise<boolean> {
   try {

@@ -2,11 +2,12 @@
 // Each task is independent and seeded, so the results do not depend on how they were spread.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { isReadOnce } from "../traces/open.ts";
 import type { Policy } from "./policy.ts";
 import type { ReplayResult, ReplayTask } from "./result.ts";
-import { type ReplayOptions, runReplay } from "./run-replay.ts";
+import { lacksTouches, type ReplayOptions, runReplay } from "./run-replay.ts";
 
-export type SharedOptions = Pick<ReplayOptions, "touches" | "memoryBytes" | "verify" | "skipBad" | "format">;
+export type SharedOptions = Pick<ReplayOptions, "memoryBytes" | "verify" | "skipBad" | "format">;
 
 export interface SweepOptions extends SharedOptions {
   /** Worker threads; 1: in this thread. Default: the host's cores. */
@@ -30,13 +31,39 @@ export interface WorkerFailure {
   readonly path?: string;
 }
 
-/** Every trace under every policy with every seed; the order that results have. */
+/** A trace and the touch models that it is replayed with; undefined: its own touches. */
+export interface SweptTrace {
+  readonly trace: string;
+  readonly touches: readonly (string | undefined)[];
+}
+
+/** Every trace with each of its touch models under every policy with every seed; the order that results have. */
 export function sweepTasks(
-  traces: readonly string[],
+  traces: readonly SweptTrace[],
   policies: readonly Policy[],
   seeds: readonly number[],
 ): ReplayTask[] {
-  return traces.flatMap((trace) => policies.flatMap((policy) => seeds.map((seed) => ({ trace, policy, seed }))));
+  return traces.flatMap(({ trace, touches: models }) =>
+    models.flatMap((touches) => policies.flatMap((policy) => seeds.map((seed) => ({ trace, policy, seed, touches })))),
+  );
+}
+
+/** The touch models that bound what a trace without touches may cost. */
+export const BOTH_ENDS: readonly string[] = ["none", "all"];
+
+/** What each file is replayed with: `asked` if given, its own touches if it has some, else both ends. */
+export function sweptTraces(
+  files: readonly string[],
+  asked: string | undefined,
+  options: SharedOptions,
+): Promise<SweptTrace[]> {
+  return Promise.all(
+    files.map(async (trace) => {
+      // What can be read once cannot be looked through first.
+      const isOpen = asked === undefined && !isReadOnce(trace) && (await lacksTouches(trace, options));
+      return { trace, touches: isOpen ? BOTH_ENDS : [asked] };
+    }),
+  );
 }
 
 /** The tasks of shard `index` of `of` (from 1): every `of`-th one, so that traces of different length spread evenly. */
@@ -71,7 +98,7 @@ const runHere: Run = async (tasks, shared, _jobs, onDone) => {
 };
 
 export function runTask(task: ReplayTask, shared: SharedOptions): Promise<ReplayResult> {
-  return runReplay(task.trace, { ...shared, policy: task.policy, seed: task.seed });
+  return runReplay(task.trace, { ...shared, policy: task.policy, seed: task.seed, touches: task.touches });
 }
 
 const runOnWorkers: Run = async (tasks, shared, jobs, onDone) => {

@@ -1,9 +1,14 @@
 // A comparison as text for a terminal, and as CSV for a spreadsheet.
 // The HTML report has tables of its own (bench/lab/report/).
-import { formatBytes, formatNanoseconds, formatSignificant, formatTable } from "../../harness/table.ts";
+import { formatBytes, formatNanoseconds, formatSignificant, formatTables, wrapped } from "../../harness/table.ts";
 import type { ComparedTrace, Figure } from "./comparison.ts";
 
-export function formatComparison(compared: ComparedTrace, machineName: string): string {
+/** @param width columns that a line may have */
+export function formatComparison(
+  compared: ComparedTrace,
+  machineName: string,
+  width = Number.POSITIVE_INFINITY,
+): string {
   const names = compared.policies[0].figures.map((figure) => figure.name);
   const columns = [
     { heading: "policy", align: "left" as const },
@@ -16,10 +21,13 @@ export function formatComparison(compared: ComparedTrace, machineName: string): 
   const seeds = compared.policies[0].seeds.length;
   return [
     `${compared.trace}: touches ${compared.touches}; differences from ${compared.baseline}`,
-    formatTable(columns, rows),
-    `Time is an estimate for ${machineName}, with the range that its constants leave; ${
-      seeds === 1 ? "counts are exact for the seed" : `counts are means of ${seeds} seeds with 95 % intervals`
-    }.`,
+    formatTables(columns, rows, width),
+    wrapped(
+      `Time is an estimate for ${machineName}, with the range that its constants leave; ${
+        seeds === 1 ? "counts are exact for the seed" : `counts are means of ${seeds} seeds with 95 % intervals`
+      }.`,
+      width,
+    ),
   ].join("\n");
 }
 

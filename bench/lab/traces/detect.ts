@@ -3,8 +3,17 @@
 import { MAGIC } from "../../../allocator/record/binary-layout.ts";
 import { EVENT_WORDS } from "../../../allocator/record/events.ts";
 
-/** The formats, T1 to T7 in that order, by the names that messages and options use. */
-export const TRACE_FORMATS = ["android", "mtrace", "rep", "lackey", "binary", "text", "trace-malloc"] as const;
+/** The formats, T1 to T8 in that order, by the names that messages and options use. */
+export const TRACE_FORMATS = [
+  "android",
+  "mtrace",
+  "rep",
+  "lackey",
+  "binary",
+  "text",
+  "trace-malloc",
+  "heaptrack",
+] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
 /** Bytes of the beginning that detection looks at. */
@@ -18,6 +27,7 @@ const LACKEY = /^\s*[ILSM] +[0-9a-f]+,\d+$/;
 const VALGRIND = /^(==|--|\*\*)(\d[\d:.]* )?\d+\1/;
 const LACKEY_BANNER = /^==.*== Lackey\b/;
 const TEXT = new RegExp(`^(refheap-trace \\d|\\d+ (${EVENT_WORDS.join("|")})\\b)`);
+const HEAPTRACK = /^v [0-9a-f]+( [0-9a-f]+)?$/;
 const REP_HEAD = /^\s*\d+(\s+\d+){0,3}\s*$/;
 
 /**
@@ -39,6 +49,7 @@ export function detectFormat(beginning: Uint8Array): TraceFormat | "empty" | nul
     if (LACKEY.test(line)) return "lackey";
     if (log !== null) return log;
     if (MTRACE.test(line)) return "mtrace";
+    if (HEAPTRACK.test(line)) return "heaptrack";
     if (TEXT.test(line.trimStart())) return "text";
     if (REP_HEAD.test(line)) return "rep";
     return null;

@@ -5,6 +5,7 @@ import { type EventBatch, MALLOC } from "../../../allocator/record/events.ts";
 import { BlockEvents } from "./block-events.ts";
 import type { LineParser } from "./lines.ts";
 import { isBlank, Scanner } from "./scan.ts";
+import type { CallSites } from "./sites.ts";
 import type { TraceTally } from "./tally.ts";
 
 const AT = 64;
@@ -26,13 +27,15 @@ export class MtraceParser implements LineParser {
   private readonly blocks: BlockEvents;
   private readonly scanner = new Scanner();
   private readonly tally: TraceTally;
+  private readonly sites: CallSites;
   private readonly pendingIds: number[] = [];
   private readonly pendingCallers: string[] = [];
   /** Size of the line at hand. */
   private size = 0;
 
-  constructor(tally: TraceTally) {
+  constructor(tally: TraceTally, sites: CallSites) {
     this.tally = tally;
+    this.sites = sites;
     this.blocks = new BlockEvents(tally);
   }
 
@@ -53,7 +56,7 @@ export class MtraceParser implements LineParser {
       if (!this.hex(bytes, last, end)) return EXPECTED;
       const { low, high } = this.scanner;
       if (shortSign === MINUS) this.blocks.release(batch, 0, low, high);
-      else this.begin(low, high, callerOf(bytes, start, middle), batch);
+      else this.begin(low, high, callerOf(bytes, start, afterMiddle - 1), batch);
       return "";
     }
     const afterSign = beforeBlanks(bytes, start, middle);
@@ -63,9 +66,14 @@ export class MtraceParser implements LineParser {
     this.size = this.scanner.wide;
     if (!this.hex(bytes, middle, afterMiddle)) return EXPECTED;
     const { low, high } = this.scanner;
-    if (sign === PLUS) this.blocks.allocate(batch, MALLOC, 0, low, high, this.size, 0);
-    else if (sign === GREATER) this.end(low, high, callerOf(bytes, start, signStart), batch);
-    else if (sign === BANG) this.tally.failedCalls++;
+    if (sign === PLUS || sign === GREATER) {
+      const caller = callerOf(bytes, start, afterSign - 1);
+      const rows = batch.count;
+      if (sign === PLUS) this.blocks.allocate(batch, MALLOC, 0, low, high, this.size, 0);
+      else this.end(low, high, caller, batch);
+      // The last row is the allocation: a free of a forgotten block stands before it.
+      if (batch.count > rows) batch.site[batch.count - 1] = this.sites.of(siteOf(caller));
+    } else if (sign === BANG) this.tally.failedCalls++;
     else return EXPECTED;
     return "";
   }
@@ -133,6 +141,11 @@ function signAt(bytes: Uint8Array, start: number, end: number): number {
 
 function callerOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+}
+
+/** The caller without the `@` in front. */
+function siteOf(caller: string): string {
+  return caller.replace(/^@\s+/, "").trimEnd();
 }
 
 function isBanner(bytes: Uint8Array, start: number, end: number): boolean {

@@ -6,10 +6,12 @@ import { AndroidParser } from "./android.ts";
 import { readBinary } from "./binary-reader.ts";
 import type { ByteQueue } from "./byte-queue.ts";
 import { DETECT_BYTES, detectFormat, TRACE_FORMATS, type TraceFormat } from "./detect.ts";
+import { HeaptrackParser } from "./heaptrack.ts";
 import { LackeyParser } from "./lackey.ts";
 import { type LineParser, type ReadOptions, readLines } from "./lines.ts";
 import { MtraceParser } from "./mtrace.ts";
 import { RepParser } from "./rep.ts";
+import { CallSites } from "./sites.ts";
 import { newTally, type TraceTally } from "./tally.ts";
 import { TextParser } from "./text.ts";
 import { showBytes, TraceError } from "./trace-error.ts";
@@ -35,6 +37,8 @@ export interface Trace {
   /** "empty": not a single line that says anything. Such a trace has no events and is no error. */
   readonly format: TraceFormat | "empty";
   readonly tally: TraceTally;
+  /** What the batches' numbers of call sites stand for; grows while they are read. */
+  readonly sites: CallSites;
   /** May be read once. The batch is the same object each time, refilled. */
   readonly batches: AsyncGenerator<EventBatch>;
 }
@@ -81,7 +85,8 @@ async function openSource(
   const format = options.format ?? (await detected(queue, file));
   const tally = newTally();
   const readOptions: ReadOptions = { file, tally, skipBad: options.skipBad === true };
-  return { file, format, tally, batches: readAs(format, queue, readOptions) };
+  const sites = new CallSites();
+  return { file, format, tally, sites, batches: readAs(format, queue, readOptions, sites) };
 }
 
 async function detected(queue: ByteQueue, file: string): Promise<TraceFormat | "empty"> {
@@ -93,16 +98,22 @@ async function detected(queue: ByteQueue, file: string): Promise<TraceFormat | "
   throw new TraceError(file, 1, `a trace (${TRACE_FORMATS.join(", ")})`, found);
 }
 
-function readAs(format: TraceFormat | "empty", queue: ByteQueue, options: ReadOptions): AsyncGenerator<EventBatch> {
+function readAs(
+  format: TraceFormat | "empty",
+  queue: ByteQueue,
+  options: ReadOptions,
+  sites: CallSites,
+): AsyncGenerator<EventBatch> {
   if (format === "binary") return readBinary(queue.rest(), options);
-  return readLines(queue.rest(), parserFor(format, options.tally), options);
+  return readLines(queue.rest(), parserFor(format, options.tally, sites), options);
 }
 
-function parserFor(format: Exclude<TraceFormat, "binary"> | "empty", tally: TraceTally): LineParser {
+function parserFor(format: Exclude<TraceFormat, "binary"> | "empty", tally: TraceTally, sites: CallSites): LineParser {
   if (format === "android") return new AndroidParser(tally);
-  if (format === "mtrace") return new MtraceParser(tally);
+  if (format === "mtrace") return new MtraceParser(tally, sites);
   if (format === "rep") return new RepParser(tally);
   if (format === "trace-malloc") return new TraceMallocParser(tally);
+  if (format === "heaptrack") return new HeaptrackParser(tally, sites);
   if (format === "lackey") return new LackeyParser(tally);
   return new TextParser(tally);
 }

@@ -59,7 +59,7 @@ describe("work that fails ends with code 1 and one sentence that names the file"
   test.each([
     [
       ["inspect", "noise"],
-      /^refheap: noise:1: expected a trace \(android, mtrace, rep, lackey, binary, text, trace-malloc\), found "[^\n]*\n$/,
+      /^refheap: noise:1: expected a trace \(android, mtrace, rep, lackey, binary, text, trace-malloc, heaptrack\), found "[^\n]*\n$/,
     ],
     [["compare", "small.txt"], /^refheap: small.txt: expected results as refheap replay --json writes them/],
     [["report", "bad.json"], /^refheap: bad.json: expected results .* \("kind": "refheap-results"\)\n$/],

@@ -77,7 +77,7 @@ describe("merge", () => {
         "-o",
         `part-${index}.json`,
       ]);
-      expect({ status, stdout }).toEqual({ status: 0, stdout: "4 replays of 12 done; join them with refheap merge\n" });
+      expect({ status, stdout }).toEqual({ status: 0, stdout: "6 replays of 18 done; join them with refheap merge\n" });
     }
     expect(place.refheap(["merge", "merged.json", "part-3.json", "part-1.json", "part-2.json"]).status).toBe(0);
     expect(resultsOf("merged.json").results).toEqual(resultsOf("whole.json").results);
@@ -108,8 +108,23 @@ describe("compare", () => {
     expect(status).toBe(1);
   });
 
+  test("says what the comparison answers; of a trace without touches both ends", () => {
+    const { stdout } = place.refheap(["compare", "whole.json"]);
+    expect(stdout).toContain("sort.mtrace: touches none; differences from");
+    expect(stdout).toContain("sort.mtrace: touches all; differences from");
+    expect(stdout).toMatch(
+      /\n\nsmall\.txt: With reference pages the peak would be .* lower than with pattern-memset\.\n\n/,
+    );
+    expect(stdout).toMatch(/\nsort\.mtrace: With reference pages the peak would be [^\n]*\n$/);
+  });
+
+  test("fits into the columns of a terminal", () => {
+    const { stdout } = place.shell('COLUMNS=80 "$NODE" "$MAIN" compare whole.json');
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
   test("prints JSON and CSV", () => {
-    expect(JSON.parse(place.refheap(["compare", "whole.json", "--json"]).stdout)).toHaveLength(2);
+    expect(JSON.parse(place.refheap(["compare", "whole.json", "--json"]).stdout)).toHaveLength(3);
     expect(place.refheap(["compare", "whole.json", "--csv"]).stdout.split("\n").length).toBeGreaterThan(6);
   });
 });
@@ -126,7 +141,7 @@ test("report writes the page, its pictures and its figures", () => {
     "figures.csv",
   ]);
   expect(status).toBe(0);
-  expect(stderr).toBe("written: page.html, 14 pictures in pictures, figures.csv\n");
+  expect(stderr).toBe("written: page.html, 21 pictures in pictures, figures.csv\n");
   expect(place.read("page.html")).toContain("refheap replay small.txt sort.mtrace --skip-bad");
   expect(readdirSync(place.path("pictures"))).toContain("1-pages-pattern-refpage.svg");
   for (const name of readdirSync(place.path("pictures"))) {

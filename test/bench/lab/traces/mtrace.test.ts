@@ -78,3 +78,14 @@ test.each(["@ a * 0x10 0x1", "@ a + 0x10", "@ a + 10 0xg", "@ a", "@x + 0x10 0x1
     await expect(eventsOf(`= Start\n${line}\n`)).rejects.toThrow("a.trace:2: expected");
   },
 );
+
+test("each allocation knows its caller", async () => {
+  const trace = await traceOf(
+    "= Start\n@ ./a:[0x1] + 0x10 0x8\n@ ./a:(main+0x5)[0x2] < 0x10\n@ ./a:(main+0x5)[0x2] > 0x20 0x9\n",
+  );
+  const names: string[] = [];
+  for await (const { site, count } of trace.batches) {
+    for (let row = 0; row < count; row++) names.push(trace.sites.names[site[row]]);
+  }
+  expect(names).toEqual(["./a:[0x1]", "./a:(main+0x5)[0x2]"]);
+});

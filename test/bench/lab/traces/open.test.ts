@@ -24,6 +24,7 @@ test.each([
   ["lackey", "==1== Lackey, an example Valgrind tool\n==1== Command: ls\n L 10,4\n"],
   ["trace-malloc", "==1== Memcheck, a memory error detector\n"],
   ["trace-malloc", "--1-- malloc(5) = 0x10\n"],
+  ["heaptrack", "v 10400 3\n+ 0\n"],
   ["text", TEXT],
   ["text", "\n# a comment\nrefheap-trace 1\n"],
   ["empty", ""],
@@ -40,7 +41,7 @@ test("the binary format is detected by its magic bytes", async () => {
 
 test("what is no trace is refused with the formats that are", async () => {
   await expect(traceOf("hello\n")).rejects.toThrow(
-    'a.trace:1: expected a trace (android, mtrace, rep, lackey, binary, text, trace-malloc), found "hello"',
+    'a.trace:1: expected a trace (android, mtrace, rep, lackey, binary, text, trace-malloc, heaptrack), found "hello"',
   );
 });
 
@@ -196,7 +197,7 @@ test("a line longer than the limit is passed over as one bad line", async () => 
 
 test("bytes that are no text at all are bad lines", async () => {
   const noise = Uint8Array.from({ length: 5000 }, (_, index) => (index * 7919) % 256);
-  for (const format of ["android", "mtrace", "rep", "lackey", "text", "trace-malloc"] as const) {
+  for (const format of ["android", "mtrace", "rep", "lackey", "text", "trace-malloc", "heaptrack"] as const) {
     const trace = await traceOf(noise, { format, skipBad: true });
     await readAll(trace).catch((error: Error) => expect(error.message).toContain("expected an event"));
     expect(trace.tally.skipped).toBeGreaterThan(0);
