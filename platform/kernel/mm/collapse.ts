@@ -3,13 +3,16 @@
 import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import { type ErrnoCode, SystemError } from "../abi/errors.ts";
 import type { AddressSpace } from "./address-space.ts";
-import { NO_FRAME } from "./frames.ts";
+import { NO_FRAME, zeroPage } from "./frames.ts";
 import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
-import { allowedOrders, holdsAligned, hugeCleanPage } from "./huge-eligibility.ts";
+import { allowedOrders, holdsAligned, holdsAlignedFile, hugeCleanPage } from "./huge-eligibility.ts";
 import { installHuge } from "./huge-entries.ts";
 import { HUGE_ORDER_BIT } from "./huge-settings.ts";
+import type { Inode } from "./inode.ts";
 import { makeEntry, removeEntry } from "./pte.ts";
+import { cacheFolio, mapHugeFile } from "./shmem-huge.ts";
 import { VM_NOHUGEPAGE, VM_UFFD_MISSING } from "./vm-flags.ts";
+import { unmapFilePages } from "./zap.ts";
 
 /** What became of one block: huge (now, or before), or the reason why not. */
 const COLLAPSED = 0;
@@ -35,7 +38,8 @@ function mayCollapse(space: AddressSpace, id: number): boolean {
   const { vmas } = space;
   if ((vmas.flags[id] & VM_NOHUGEPAGE) !== 0 || space.thpDisable === "all") return false;
   if (space.kernel.frames.homeFrames !== 0) return false;
-  return vmas.anonymous[id] === 1 && vmas.anonVma[id] !== 0 && hugeCleanPage(space, id)?.stores === "huge";
+  if (vmas.anonymous[id] === 0) return vmas.files[id]?.inode != null;
+  return vmas.anonVma[id] !== 0 && hugeCleanPage(space, id)?.stores === "huge";
 }
 
 /**
@@ -45,15 +49,16 @@ function mayCollapse(space: AddressSpace, id: number): boolean {
  */
 export function collapseRange(space: AddressSpace, id: number, start: number, end: number): void {
   const { vmas } = space;
-  if (!mayCollapse(space, id) || !holdsAligned(vmas.startPage[id], vmas.endPage[id], HUGE_ORDER))
-    throw new SystemError("EINVAL", "madvise", "no huge page may be here");
+  const isFile = vmas.anonymous[id] === 0;
+  const fits = isFile ? holdsAlignedFile(space, id) : holdsAligned(vmas.startPage[id], vmas.endPage[id], HUGE_ORDER);
+  if (!mayCollapse(space, id) || !fits) throw new SystemError("EINVAL", "madvise", "no huge page may be here");
   space.kernel.frames.drainBatches();
   const first = Math.ceil(start / HUGE_FRAMES) * HUGE_FRAMES;
   const last = Math.floor(end / HUGE_FRAMES) * HUGE_FRAMES;
   // A range inside one block ends before it begins once rounded, and Linux then takes it for a failure.
   let failure = last < first ? REFUSED : COLLAPSED;
   for (let block = first; block < last; block += HUGE_FRAMES) {
-    const result = collapseBlock(space, id, block);
+    const result = isFile ? collapseFileBlock(space, id, block) : collapseBlock(space, id, block);
     if (result !== COLLAPSED) failure = result;
     if (result >= REFUSED) break;
   }
@@ -92,6 +97,74 @@ function scan(space: AddressSpace, block: number): number {
   return COLLAPSED;
 }
 
+/**
+ * A block of a mapping of a file: its range of the file becomes one huge page, whoever maps it, and is mapped huge here
+ * (collapse_file, collapse_pte_mapped_thp).
+ */
+function collapseFileBlock(space: AddressSpace, id: number, block: number): number {
+  const { pageTable, vmas, kernel } = space;
+  const inode = vmas.files[id]?.inode;
+  if (inode === null || inode === undefined) return REFUSED;
+  const first = vmas.pageOffset[id] + (block - vmas.startPage[id]);
+  const cached = inode.pages.get(first);
+  const isHuge =
+    cached !== undefined && kernel.frames.isInFolio(cached) && kernel.frames.folios.sizeOf(cached) === HUGE_FRAMES;
+  if (!isHuge) {
+    const collapsed = collapseCache(space, inode, first);
+    if (collapsed !== COLLAPSED) return collapsed;
+  }
+  if (pageTable.isHuge(block)) return COLLAPSED;
+  const head = inode.pages.get(first) as number;
+  for (let page = block; page < block + HUGE_FRAMES; page++) {
+    const entry = pageTable.entries[page];
+    if (entry !== 0 && entry >>> PTE_FRAME_SHIFT !== head + (page - block)) return REFUSED;
+  }
+  space.noteRss();
+  for (let page = block; page < block + HUGE_FRAMES; page++)
+    if (pageTable.entries[page] !== 0) removeEntry(space, page);
+  pageTable.freeTables(block, block + HUGE_FRAMES);
+  return mapHugeFile(space, id, block, head) ? COLLAPSED : REFUSED;
+}
+
+/** Makes one huge page of the 512 pages of a file from `first` on; holes read as zeroes (collapse_file). */
+function collapseCache(space: AddressSpace, inode: Inode, first: number): number {
+  const { frames, counters } = space.kernel;
+  let present = 0;
+  for (let at = first; at < first + HUGE_FRAMES; at++) {
+    const frame = inode.pages.get(at);
+    if (frame === undefined) continue;
+    present++;
+  }
+  if (present === 0) return REFUSED;
+  const failures = space.cgroup?.failures;
+  const head = frames.allocateFolio(HUGE_ORDER, null, space.cgroup);
+  if (head === NO_FRAME) return space.cgroup?.failures !== failures ? CGROUP_FULL : NO_MEMORY;
+  unmapFilePages(inode, first, first + HUGE_FRAMES, { privateCopies: "keep" });
+  for (let at = 0; at < HUGE_FRAMES; at++) {
+    const frame = inode.pages.get(first + at);
+    if (frame === undefined) zeroPage.initialise(frames.ram, counters, head + at);
+    else frames.copyInto(head + at, frame);
+  }
+  inode.dropPages(first, first + HUGE_FRAMES);
+  cacheFolio(space, inode, first, head);
+  freeFileTables(inode, first);
+  counters.hugeCollapses++;
+  return COLLAPSED;
+}
+
+/** Other mappings lose their page tables, so that they map the huge page by huge entries (retract_page_tables). */
+function freeFileTables(inode: Inode, first: number): void {
+  for (const { vmas, pageTable } of inode.mappers.keys()) {
+    for (let index = 0; index < vmas.count; index++) {
+      const id = vmas.at(index);
+      if (vmas.anonymous[id] === 1 || vmas.files[id]?.inode !== inode || vmas.anonVma[id] !== 0) continue;
+      const block = vmas.startPage[id] + (first - vmas.pageOffset[id]);
+      if (block % HUGE_FRAMES !== 0 || block < vmas.startPage[id] || block + HUGE_FRAMES > vmas.endPage[id]) continue;
+      pageTable.freeTables(block, block + HUGE_FRAMES);
+    }
+  }
+}
+
 /** Fills a folio with what the block's pages hold, and takes their entries away. */
 function gather(space: AddressSpace, id: number, block: number, head: number): void {
   const { pageTable, vmas, kernel } = space;
@@ -116,7 +189,7 @@ export function khugepagedStep(space: AddressSpace, smallestPages: number, limit
     const id = vmas.at(index);
     const flags = vmas.flags[id];
     if ((allowedOrders(space, flags) & HUGE_ORDER_BIT) === 0 || (flags & VM_UFFD_MISSING) !== 0) continue;
-    if (!mayCollapse(space, id)) continue;
+    if (vmas.anonymous[id] === 0 || !mayCollapse(space, id)) continue;
     collapsed += collapseArea(space, id, smallestPages, limit - collapsed);
   }
   return collapsed;

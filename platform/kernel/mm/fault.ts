@@ -20,6 +20,7 @@ import { NO_FRAME } from "./frames.ts";
 import { blockStart, splitHuge } from "./huge-entries.ts";
 import { folioFault, hugeFault, storeToHuge, takeOverHuge } from "./huge-fault.ts";
 import { countTaggedZeroing, installEntry, makeEntry, permissionBits } from "./pte.ts";
+import { mapFolioOf, mapHugeFile, pageForFault } from "./shmem-huge.ts";
 import { growStack } from "./stack.ts";
 import { VM_ACCESS_FLAGS, VM_LOCKED, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
 import { prepareAnonVma } from "./vma-merge.ts";
@@ -164,6 +165,8 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, presen
   if (space.pageTable.isHuge(page)) {
     if (storeToHuge(space, id, page)) return FAULT_DONE;
     entry = space.pageTable.entries[page];
+    // A huge page of a file is gone from this mapping now: the copy is made as for a page that was never mapped.
+    if (entry === 0) return fileFault(space, id, page, ACCESS_STORE);
   }
   const frame = entry >>> PTE_FRAME_SHIFT;
   if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.isLastReference(frame))) {
@@ -251,10 +254,14 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
   if (inode === null || inode === undefined) return FAULT_PAST_END;
   const isShared = (flags & VM_SHARED) !== 0;
   // What comes before the page itself stays even if that turns out to lie past the end: mapped neighbours, an anon_vma.
-  if (access !== ACCESS_STORE) mapCachedNeighbours(space, id, page);
-  else if (!isShared && vmas.anonVma[id] === 0) prepareAnonVma(space, id);
+  if (access !== ACCESS_STORE) {
+    if (mapCachedNeighbours(space, id, page)) {
+      kernel.counters.fileFaults++;
+      return FAULT_DONE;
+    }
+  } else if (!isShared && vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   if (index >= inode.pageCount) return FAULT_PAST_END;
-  const frame = inode.page(index, space.cgroup);
+  const frame = pageForFault(space, id, page, inode);
   if (frame === NO_FRAME) return FAULT_OUT_OF_MEMORY;
   if (access === ACCESS_STORE && !isShared) {
     const copy = frames.allocateCopy(frame, space.cgroup);
@@ -262,32 +269,41 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
     frames.exclusive[copy] = 1;
     installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
     if ((flags & VM_LOCKED) !== 0) frames.batch(copy);
-  } else {
-    frames.get(frame);
-    installEntry(space, page, makeEntry(space, frame, flags, 0, isShared));
-    if ((flags & VM_LOCKED) !== 0) frames.batch(frame);
+  } else if (!mapHugeFile(space, id, page, frame)) {
+    mapFolioOf(space, id, page, frame);
   }
   kernel.counters.fileFaults++;
   return FAULT_DONE;
 }
 
-/** Maps what the page cache has near `page`, within area, block of the page table and aligned window (do_fault_around). */
-function mapCachedNeighbours(space: AddressSpace, id: number, page: number): void {
+/**
+ * Maps what the page cache has near `page`, within area, block of the page table and aligned window (do_fault_around). @returns
+ * whether a large folio was mapped, and `page` with it.
+ */
+function mapCachedNeighbours(space: AddressSpace, id: number, page: number): boolean {
   const { vmas, pageTable, kernel } = space;
   const inode = vmas.files[id]?.inode;
-  if (inode === null || inode === undefined) return;
+  if (inode === null || inode === undefined) return false;
   const flags = vmas.flags[id];
   // The window is aligned unless the area starts inside it: then it begins there, and is as long all the same.
   const from = Math.max(page - (page % FAULT_AROUND_PAGES), vmas.startPage[id]);
   const blockEnd = page - (page % ENTRIES_PER_BLOCK) + ENTRIES_PER_BLOCK;
   const to = Math.min(from + FAULT_AROUND_PAGES, blockEnd, vmas.endPage[id]);
+  const ownIndex = vmas.pageOffset[id] + (page - vmas.startPage[id]);
+  const own = ownIndex < inode.pageCount ? inode.pages.get(ownIndex) : undefined;
+  if (own !== undefined && kernel.frames.isInFolio(own)) {
+    // A large folio that holds the page itself is mapped as a whole, however far it reaches.
+    if (!mapHugeFile(space, id, page, own)) mapFolioOf(space, id, page, own);
+  }
   for (let near = from; near < to; near++) {
     if (near === page || pageTable.entries[near] !== 0) continue;
     const index = vmas.pageOffset[id] + (near - vmas.startPage[id]);
     const frame = index < inode.pageCount ? inode.pages.get(index) : undefined;
     if (frame === undefined) continue;
+    if (mapHugeFile(space, id, near, frame)) return true;
     kernel.frames.get(frame);
     installEntry(space, near, makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0));
     if ((flags & VM_LOCKED) !== 0) kernel.frames.batch(frame);
   }
+  return pageTable.entries[page] !== 0;
 }

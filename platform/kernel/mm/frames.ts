@@ -315,6 +315,37 @@ export class FrameAllocator extends FrameCounts {
     return true;
   }
 
+  /**
+   * Takes a folio of the page cache apart that nothing maps: the frame `at` becomes single, the others stay together in halves of
+   * halves (folio_split). Nothing happens if more than the cache holds it.
+   */
+  splitCached(head: number, at: number): void {
+    const { folios } = this;
+    const size = folios.sizeOf(head);
+    if (folios.mappings[head] !== 0 || folios.references[head] !== size) return;
+    const owner = this.cgroupIds[head];
+    folios.dissolve(head);
+    this.counters.folioSplits++;
+    let first = head;
+    for (let half = size / 2; half >= 1; half /= 2) {
+      const inUpper = at >= first + half;
+      this.makeCached(inUpper ? first : first + half, half, owner);
+      if (inUpper) first += half;
+    }
+    this.makeCached(first, 1, owner);
+  }
+
+  /** A piece of a split folio, of which the page cache holds each frame. */
+  private makeCached(first: number, size: number, owner: number): void {
+    this.cgroupIds[first] = owner;
+    if (size === 1) {
+      this.references[first] = 1;
+      return;
+    }
+    this.folios.create(first, Math.log2(size));
+    this.folios.references[first] = size;
+  }
+
   /** @throws Error naming the broken invariant. */
   checkInvariants(): void {
     const charges = new Int32Array(this.cgroups.length);

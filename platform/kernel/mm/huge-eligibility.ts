@@ -2,17 +2,37 @@
 // (__thp_vma_allowable_orders). What a fault makes of that is huge-fault.ts.
 import type { AddressSpace } from "./address-space.ts";
 import { type HugeCleanPage, zeroPage } from "./frames.ts";
-import { HUGE_ORDER } from "./free-frames.ts";
+import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
 import { VM_HUGEPAGE, VM_NOHUGEPAGE } from "./vm-flags.ts";
+
+/** Whether neither MADV_NOHUGEPAGE nor the prctl forbids huge pages in an area with these flags (vma_thp_disabled). */
+export function mayMapHuge(space: AddressSpace, flags: number): boolean {
+  // Pages with a frame of their own have it one by one.
+  if (space.kernel.frames.homeFrames !== 0) return false;
+  if ((flags & VM_NOHUGEPAGE) !== 0 || space.thpDisable === "all") return false;
+  return space.thpDisable === "no" || (flags & VM_HUGEPAGE) !== 0;
+}
+
+/** Whether faults in a mapping of a file in RAM may make a huge page of the file (shmem_allowable_huge_orders). */
+export function mayHaveSharedHuge(space: AddressSpace, id: number): boolean {
+  const { vmas, kernel } = space;
+  if (kernel.hugePages.shmem === "never" || vmas.anonymous[id] === 1 || (vmas.flags[id] & VM_HUGEPAGE) === 0)
+    return false;
+  return mayMapHuge(space, vmas.flags[id]);
+}
+
+/** Whether an area holds a block that shows an aligned range of its file. */
+export function holdsAlignedFile(space: AddressSpace, id: number): boolean {
+  const { vmas } = space;
+  const start = vmas.startPage[id];
+  return (vmas.pageOffset[id] - start) % HUGE_FRAMES === 0 && holdsAligned(start, vmas.endPage[id], HUGE_ORDER);
+}
 
 /** The orders that faults of an area with these flags may use, before its borders are looked at. */
 export function allowedOrders(space: AddressSpace, flags: number): number {
-  const { hugePages, frames } = space.kernel;
-  // Pages with a frame of their own have it one by one.
-  if (frames.homeFrames !== 0) return 0;
+  const { hugePages } = space.kernel;
+  if (!mayMapHuge(space, flags)) return 0;
   const advised = (flags & VM_HUGEPAGE) !== 0;
-  if ((flags & VM_NOHUGEPAGE) !== 0 || space.thpDisable === "all") return 0;
-  if (space.thpDisable === "except-advised" && !advised) return 0;
   if (hugePages.enabled === "never" || (hugePages.enabled === "madvise" && !advised)) return 0;
   return hugePages.orders;
 }
@@ -32,7 +52,8 @@ export function hugeCleanPage(space: AddressSpace, id: number): HugeCleanPage | 
 /** THPeligible of smaps: whether some size is enabled for the area and fits into it. It says nothing of what is mapped there. */
 export function isHugeEligible(space: AddressSpace, id: number): boolean {
   const { vmas } = space;
-  if (vmas.anonymous[id] === 0 || hugeCleanPage(space, id) === null) return false;
+  if (vmas.anonymous[id] === 0) return mayHaveSharedHuge(space, id) && holdsAlignedFile(space, id);
+  if (hugeCleanPage(space, id) === null) return false;
   const orders = allowedOrders(space, vmas.flags[id]);
   for (let order = HUGE_ORDER; order > 0; order--) {
     if (((orders >> order) & 1) === 1 && holdsAligned(vmas.startPage[id], vmas.endPage[id], order)) return true;

@@ -1,7 +1,7 @@
 // Huge page-table entries: making, taking away and splitting them, with the counts that go with each (mm/huge_memory.c).
 // When a fault gets one is huge-fault.ts; small entries are pte.ts.
 import { PTE_ANON, PTE_CLEAN, PTE_DBM, PTE_FRAME_SHIFT, PTE_SPECIAL, PTE_WRITE } from "../../hardware/layout.ts";
-import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
+import { ENTRIES_PER_BLOCK, HUGE_ENTRY_WITHOUT_TABLE } from "../../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { HUGE_FRAMES } from "./free-frames.ts";
 import { makeEntry } from "./pte.ts";
@@ -18,6 +18,14 @@ export function installHuge(space: AddressSpace, page: number, entry: number): v
   if ((entry & PTE_SPECIAL) !== 0) return;
   space.kernel.frames.mapHuge(entry >>> PTE_FRAME_SHIFT, space.id);
   space.rssAnonymous += HUGE_FRAMES;
+}
+
+/** As installHuge, of a huge page of a file: it keeps no page table in reserve, for it is never split. */
+export function installHugeFile(space: AddressSpace, page: number, entry: number): void {
+  space.pageTable.setHuge(page, entry, HUGE_ENTRY_WITHOUT_TABLE);
+  space.kernel.counters.ptesSet++;
+  space.kernel.frames.mapHuge(entry >>> PTE_FRAME_SHIFT, space.id);
+  space.rssFile += HUGE_FRAMES;
 }
 
 /** Clears the huge entry of the block that starts at `page` and gives back what it counted (zap_huge_pmd). */

@@ -92,7 +92,7 @@ export function storeToHuge(space: AddressSpace, id: number, page: number): bool
     return true;
   }
   const head = entry >>> PTE_FRAME_SHIFT;
-  if (!takeOverHuge(space, head)) {
+  if ((entry & PTE_ANON) === 0 || !takeOverHuge(space, head)) {
     splitHuge(space, start);
     return false;
   }

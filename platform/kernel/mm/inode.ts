@@ -19,7 +19,7 @@ export class Inode {
   committedPages = 0;
   /** Called when the last reference is gone. */
   onEvicted: (() => void) | null = null;
-  private readonly frames: FrameAllocator;
+  readonly frames: FrameAllocator;
 
   constructor(frames: FrameAllocator, number: number, size: number) {
     this.frames = frames;

@@ -5,6 +5,7 @@ import { SystemError } from "../abi/errors.ts";
 import type { AddressSpace, KernelServices } from "./address-space.ts";
 import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./file.ts";
 import { Inode } from "./inode.ts";
+import { splitAtHole } from "./shmem-huge.ts";
 import { VM_MTE_ALLOWED } from "./vm-flags.ts";
 import { unmapFilePages } from "./zap.ts";
 
@@ -63,6 +64,7 @@ export function truncate(inode: Inode, length: number): void {
     if (inode.size > firstGone * PAGE_SIZE) {
       unmapFilePages(inode, firstGone, Number.MAX_SAFE_INTEGER, { privateCopies: "drop" });
     }
+    splitAtHole(inode, firstGone, Number.MAX_SAFE_INTEGER);
     inode.dropPages(firstGone, Number.POSITIVE_INFINITY);
     inode.zeroRange(length, firstGone * PAGE_SIZE);
   }
@@ -77,7 +79,10 @@ export function punchHole(inode: Inode, from: number, to: number): void {
   if (first < end || end === 0) {
     unmapFilePages(inode, first, end === 0 ? Number.MAX_SAFE_INTEGER : end, { privateCopies: "keep" });
   }
-  if (first < end) inode.dropPages(first, end);
+  if (first < end) {
+    splitAtHole(inode, first, end);
+    inode.dropPages(first, end);
+  }
   inode.zeroRange(from, Math.min(to, first * PAGE_SIZE));
   if (end >= first) inode.zeroRange(Math.max(from, end * PAGE_SIZE), to);
 }

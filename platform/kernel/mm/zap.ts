@@ -101,6 +101,12 @@ export function unmapFilePages(inode: Inode, first: number, end: number, { priva
       for (let page = pageTable.next(from, to); page < to; page = pageTable.next(page + 1, to)) {
         const entry = pageTable.entries[page];
         if ((entry & PTE_GUARD) !== 0) continue;
+        if (pageTable.isHuge(page)) {
+          // Part of it or all: what is left is found again by faults.
+          zapHuge(space, blockStart(page));
+          page = pageTable.blockEnd(page) - 1;
+          continue;
+        }
         if (privateCopies === "drop" || (entry & PTE_ANON) === 0) removeEntry(space, page, vmas.flags[id]);
       }
     }
