@@ -178,10 +178,13 @@ export class World {
   }
 }
 
-/** The page-table pages that Linux would have for this process, from VmPTE. */
+/** Page tables of the two highest levels: the recorded process had them before its script began, this one has them from the first page on. */
+const TOP_TABLES = 2;
+
+/** The page-table pages below the top that Linux would have for this process, from VmPTE. */
 export function tableCount(process: Process): number {
   const [, kib] = /^VmPTE:\s+(\d+) kB$/m.exec(process.procfs("status")) ?? [];
-  return Number(kib ?? 0) / 4;
+  return Math.max(0, Number(kib ?? 0) / 4 - TOP_TABLES);
 }
 
 /** What a failed call or access answers. @throws whatever is neither an errno nor a signal */

@@ -121,7 +121,7 @@ function collapseFileBlock(space: AddressSpace, id: number, block: number): numb
   }
   space.noteRss();
   for (let page = block; page < block + HUGE_FRAMES; page++)
-    if (pageTable.entries[page] !== 0) removeEntry(space, page);
+    if (pageTable.entries[page] !== 0) removeEntry(space, page, vmas.flags[id]);
   pageTable.freeTables(block, block + HUGE_FRAMES);
   return mapHugeFile(space, id, block, head) ? COLLAPSED : REFUSED;
 }
