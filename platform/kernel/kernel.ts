@@ -6,7 +6,7 @@ import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { hideFields, outline } from "../hardware/outline.ts";
 import { SystemError } from "./abi/errors.ts";
 import { checkKernelInvariants } from "./invariants.ts";
-import type { AddressSpace, KernelServices } from "./mm/address-space.ts";
+import { type AddressSpace, type KernelServices, MMAP_MIN_PAGE } from "./mm/address-space.ts";
 import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
 import { type FileOperations, OpenFile } from "./mm/file.ts";
 import {
@@ -64,6 +64,7 @@ export class Kernel implements KernelServices {
   readonly hugeZeroPage: HugeZeroPage;
   readonly processes = new Map<number, Process>();
   readonly maxMapCount: number;
+  readonly mmapMinPage: number;
   readonly fileMax: number;
   readonly overcommit: OvercommitMode;
   private readonly commitSettings: CommitSettings;
@@ -122,6 +123,7 @@ export class Kernel implements KernelServices {
     this.overcommit = overcommit;
     this.commitSettings = bootCommitSettings(this.machine.frameCount, overcommitRatio);
     this.maxMapCount = maxMapCount;
+    this.mmapMinPage = homeFrames > 0 ? 0 : MMAP_MIN_PAGE;
     this.fileMax = fileMax;
     this.capabilities = { ipcLock: options.ipcLock ?? false };
     this.clock = options.clock ?? (() => performance.now() * NANOSECONDS_PER_MILLISECOND);

@@ -19,6 +19,8 @@ export type IoVector = readonly [address: number, length: number];
 const PAGES_AT_ONCE = 1024;
 /** Bytes that the processor's string move takes in one step: a cache line. */
 const STEP_BYTES = 64;
+/** Most bytes that one call moves: INT_MAX rounded down to a page. */
+const MAX_RW_COUNT = 0x7fff_f000;
 /** Most vectors of one call on either side. */
 const UIO_MAXIOV = 1024;
 
@@ -112,16 +114,18 @@ export function processVmCall(
     for (const [address] of vectors) word(address, "iov_base", syscall);
   }
   checkVectors(local, syscall);
-  for (const [address, length] of local) {
+  const ours = capped(local);
+  // Of several vectors each must lie in user space as it was given, of a single one what is left of it (import_ubuf).
+  for (const [address, length] of local.length === 1 ? ours : local) {
     if (!accessOk(userAddress(thread, address), length)) throw new SystemError("EFAULT", syscall);
   }
-  if (isEmpty(local)) return 0;
+  if (isEmpty(ours)) return 0;
   checkVectors(remote, syscall);
   // Nothing to take hold of: the process is not even looked for.
   if (isEmpty(remote)) return 0;
   const target = thread.process.kernel.processes.get(pid);
   if (target === undefined) throw new SystemError("ESRCH", syscall, `process ${pid}`);
-  return processVmCopy(thread, target, local, remote, { write: syscall === "process_vm_writev" });
+  return processVmCopy(thread, target, ours, remote, { write: syscall === "process_vm_writev" });
 }
 
 /** As in iovec_from_user(): too many vectors, or one that is longer than a signed word holds. */
@@ -130,6 +134,16 @@ function checkVectors(vectors: readonly IoVector[], syscall: string): void {
   for (const [, length] of vectors) {
     if (word(length, "iov_len", syscall) >= 2 ** 63) throw new SystemError("EINVAL", syscall, `length ${length}`);
   }
+}
+
+/** The vectors as far as one call goes: MAX_RW_COUNT bytes in all (__import_iovec). */
+function capped(vectors: readonly IoVector[]): IoVector[] {
+  let left = MAX_RW_COUNT;
+  return vectors.map(([address, length]) => {
+    const kept = Math.min(length, left);
+    left -= kept;
+    return [address, kept];
+  });
 }
 
 function isEmpty(vectors: readonly IoVector[]): boolean {

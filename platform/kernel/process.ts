@@ -93,14 +93,25 @@ export class Process {
     if (parent === null) {
       this.addressSpace.startBrk = INITIAL_BRK;
       this.addressSpace.brk = INITIAL_BRK;
-      for (let fd = 0; fd < 3; fd++) {
-        const terminal = kernel.openFile({ path: "/dev/pts/0", seekable: false }, null, O_RDWR);
-        this.fds.install(terminal, { closeOnExec: false }, "open");
-      }
+      this.openTerminal();
     }
     this.mainThread = new Thread(this, pid);
     this.threads.push(this.mainThread);
     this.currentThread = this.mainThread;
+  }
+
+  /** Descriptors 0, 1 and 2. @throws SystemError ENFILE: nothing stays open then, nor an address space. */
+  private openTerminal(): void {
+    try {
+      for (let fd = 0; fd < 3; fd++) {
+        const terminal = this.kernel.openFile({ path: "/dev/pts/0", seekable: false }, null, O_RDWR);
+        this.fds.install(terminal, { closeOnExec: false }, "open");
+      }
+    } catch (error) {
+      this.fds.closeAll();
+      exitMmap(this.addressSpace);
+      throw error;
+    }
   }
 
   /** Memory as the main thread loads and stores it. */

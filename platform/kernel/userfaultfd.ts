@@ -9,7 +9,7 @@ import { type AddressSpace, type Caller, TASK_SIZE_PAGES } from "./mm/address-sp
 import { type FileOperations, O_CLOEXEC, O_NONBLOCK, O_RDWR, type OpenFile } from "./mm/file.ts";
 import { type CleanPage, NO_FRAME, zeroPage } from "./mm/frames.ts";
 import { installEntry, makeEntry } from "./mm/pte.ts";
-import { VM_LOCKED, VM_MAYWRITE, VM_UFFD_MISSING } from "./mm/vm-flags.ts";
+import { VM_DROPPABLE, VM_LOCKED, VM_MAYWRITE, VM_UFFD_MISSING } from "./mm/vm-flags.ts";
 import { modifyFlags, prepareAnonVma } from "./mm/vma-merge.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
@@ -161,7 +161,8 @@ function register(uffd: Userfaultfd, thread: Thread, argument: number): number {
   if (ids.length === 0) throw new SystemError("EINVAL", "ioctl", "nothing is mapped there");
   for (const id of ids) {
     if ((vmas.flags[id] & VM_MAYWRITE) === 0) throw new SystemError("EPERM", "ioctl", "a read-only file");
-    const isPlain = vmas.anonymous[id] === 1 && vmas.cleanPages[id] === zeroPage;
+    const isPlain =
+      (vmas.flags[id] & VM_DROPPABLE) === 0 && vmas.anonymous[id] === 1 && vmas.cleanPages[id] === zeroPage;
     if (!isPlain) throw new SystemError("EINVAL", "ioctl", "not anonymous memory");
   }
   setMissing(space, page, endPage, VM_UFFD_MISSING);

@@ -14,6 +14,8 @@ export const PROT_GROWSUP = 0x0200_0000;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_SHARED_VALIDATE = 3;
+/** Pages that may be dropped when memory is short; wiped on fork, never locked or dumped. */
+export const MAP_DROPPABLE = 8;
 export const MAP_TYPE = 0x0f;
 export const MAP_FIXED = 0x10;
 export const MAP_ANONYMOUS = 0x20;

@@ -25,7 +25,7 @@ export const TASK_SIZE_PAGES = ADDRESS_LIMIT / PAGE_SIZE;
  * length too long for this machine's 38 bits, but not for that one's 47, is refused (or not) as there.
  */
 export const ARCHITECTURE_TASK_SIZE_PAGES = 2 ** 35 - 1;
-/** The kernel never chooses an address below this (vm.mmap_min_addr is 64 KiB). */
+/** No address below this is mapped (vm.mmap_min_addr is 64 KiB), but by kernels with home frames. */
 export const MMAP_MIN_PAGE = 16;
 /** Kernel-chosen mappings are placed downwards from here; 4 MiB above it are left for stacks. */
 export const MMAP_BASE_PAGE = TASK_SIZE_PAGES - 1024;
@@ -42,6 +42,8 @@ export interface KernelServices {
   readonly frames: FrameAllocator;
   /** vm.max_map_count. */
   readonly maxMapCount: number;
+  /** vm.mmap_min_addr, in pages. */
+  readonly mmapMinPage: number;
   readonly overcommit: OvercommitMode;
   readonly capabilities: { readonly ipcLock: boolean };
   /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */

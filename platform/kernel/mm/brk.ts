@@ -6,6 +6,7 @@ import { RLIMIT_DATA } from "../abi/rlimit.ts";
 import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { mmap } from "./mmap.ts";
 import { unmapRange } from "./munmap.ts";
+import { startWithGap } from "./unmapped-area.ts";
 
 /** Where the break starts in a fresh process: 4 GiB, far from what mmap chooses. */
 export const INITIAL_BRK = 2 ** 32;
@@ -19,6 +20,7 @@ export function brk(space: AddressSpace, charged: FaultAccount, address: number)
   if (address - space.startBrk > space.limits.soft(RLIMIT_DATA)) return space.brk;
   const oldEnd = Math.ceil(space.brk / PAGE_SIZE);
   const newEnd = Math.ceil(address / PAGE_SIZE);
+  if (newEnd > oldEnd && !isFreeAbove(space, oldEnd, newEnd)) return space.brk;
   try {
     if (newEnd < oldEnd) unmapRange(space, newEnd, oldEnd, "brk");
     else if (newEnd > oldEnd) {
@@ -31,4 +33,10 @@ export function brk(space: AddressSpace, charged: FaultAccount, address: number)
   }
   space.brk = address;
   return address;
+}
+
+/** Whether the heap may end at `newEnd`: a page stays free below the next mapping, and the guard gap below a stack. */
+function isFreeAbove(space: AddressSpace, oldEnd: number, newEnd: number): boolean {
+  const next = space.vmas.find(oldEnd);
+  return next === -1 || newEnd + 1 <= startWithGap(space, next);
 }

@@ -14,6 +14,7 @@ import {
   VM_ACCESS_FLAGS,
   VM_DONTCOPY,
   VM_DONTDUMP,
+  VM_DROPPABLE,
   VM_HUGEPAGE,
   VM_LOCKED,
   VM_MAYBE_GUARD,
@@ -58,7 +59,7 @@ const KNOWN_ADVICE: ReadonlySet<number> = new Set([
 /**
  * madvise(2). Holes are passed over and reported at the end.
  * @throws SystemError EINVAL: unknown advice, unaligned, or advice that an area refuses (what lies before it is done).
- * ENOMEM: a hole. EACCES, EFAULT as the manual page says.
+ * ENOMEM: a hole. EAGAIN: a split would pass max_map_count. EACCES, EFAULT as the manual page says.
  */
 export function madvise(
   space: AddressSpace,
@@ -156,6 +157,7 @@ function newFlags(space: AddressSpace, id: number, advice: number): number {
     case advices.MADV_DONTDUMP:
       return flags | VM_DONTDUMP;
     case advices.MADV_DODUMP:
+      refuseDroppable(flags);
       return flags & ~VM_DONTDUMP;
     case advices.MADV_WIPEONFORK:
       if (space.vmas.files[id] !== null || (flags & VM_SHARED) !== 0) {
@@ -163,14 +165,29 @@ function newFlags(space: AddressSpace, id: number, advice: number): number {
       }
       return flags | VM_WIPEONFORK;
     default:
+      refuseDroppable(flags);
       return flags & ~VM_WIPEONFORK;
   }
 }
 
+function refuseDroppable(flags: number): void {
+  if ((flags & VM_DROPPABLE) !== 0) throw new SystemError("EINVAL", "madvise", "droppable memory");
+}
+
 function setFlags(space: AddressSpace, id: number, start: number, end: number, flags: number): void {
   if (flags === space.vmas.flags[id]) return;
-  const area = modifyFlags(space, id, start, end, flags, "madvise");
+  const area = modifyForAdvice(space, id, start, end, flags);
   space.vmas.flags[area] = flags | (space.vmas.flags[area] & VM_MAYBE_GUARD);
+}
+
+/** What runs out for the moment is EAGAIN in madvise, not ENOMEM (madvise_vma_behavior). */
+function modifyForAdvice(space: AddressSpace, id: number, start: number, end: number, flags: number): number {
+  try {
+    return modifyFlags(space, id, start, end, flags, "madvise");
+  } catch (error) {
+    if (error instanceof SystemError && error.code === "ENOMEM") throw new SystemError("EAGAIN", "madvise", "mappings");
+    throw error;
+  }
 }
 
 function removePages(space: AddressSpace, id: number, start: number, end: number): void {

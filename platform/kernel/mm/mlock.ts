@@ -5,7 +5,7 @@ import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT } from "../abi/mman
 import { RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
 import { type AddressSpace, type FaultAccount, TASK_SIZE_PAGES } from "./address-space.ts";
 import { populateRange } from "./populate.ts";
-import { VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT } from "./vm-flags.ts";
+import { VM_DROPPABLE, VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT } from "./vm-flags.ts";
 import { modifyFlags } from "./vma-merge.ts";
 
 /** [start, end) in pages of a byte range that need not be aligned; a range that wraps has its end before its start. */
@@ -101,7 +101,8 @@ function lockArea(space: AddressSpace, id: number, start: number, end: number, l
   const { vmas } = space;
   const oldFlags = vmas.flags[id];
   const flags = (oldFlags & ~VM_LOCKED_MASK) | locked;
-  if (flags === oldFlags) return;
+  // Droppable memory is passed over: it can't be locked.
+  if (flags === oldFlags || (oldFlags & VM_DROPPABLE) !== 0) return;
   const area = modifyFlags(space, id, start, end, flags, syscall);
   vmas.flags[area] = flags | (vmas.flags[area] & ~VM_LOCKED_MASK);
   const wasLocked = (oldFlags & VM_LOCKED) !== 0;

@@ -4,6 +4,7 @@ import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import {
   MAP_ANONYMOUS,
+  MAP_DROPPABLE,
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
   MAP_GROWSDOWN,
@@ -32,6 +33,8 @@ import { createSharedAnonymous } from "./shmem.ts";
 import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCOUNT,
+  VM_DONTDUMP,
+  VM_DROPPABLE,
   VM_EXEC,
   VM_GROWSDOWN,
   VM_LOCKED,
@@ -45,6 +48,7 @@ import {
   VM_READ,
   VM_SHARED,
   VM_SYNC,
+  VM_WIPEONFORK,
   VM_WRITE,
 } from "./vm-flags.ts";
 import { holdFile, mergeNewRange } from "./vma-merge.ts";
@@ -122,7 +126,10 @@ export function mmap(
     VM_MAYEXEC;
   const isPrivateAnonymous = file === null && (mapFlags & MAP_TYPE) === MAP_PRIVATE;
   const placing = fixed ? mapFlags | MAP_FIXED : mapFlags;
-  const start = getUnmappedArea(space, address, pages, placing, "mmap", isPrivateAnonymous);
+  // A hint too low for anybody is moved up (round_hint_to_min).
+  const lowest = space.kernel.mmapMinPage * PAGE_SIZE;
+  const hint = !fixed && address >= PAGE_SIZE && address < lowest ? lowest : address;
+  const start = getUnmappedArea(space, hint, pages, placing, "mmap", isPrivateAnonymous);
   if ((mapFlags & MAP_FIXED_NOREPLACE) !== 0 && space.vmas.findIntersection(start, start + pages) !== -1) {
     throw new SystemError("EEXIST", "mmap", "MAP_FIXED_NOREPLACE over a mapping");
   }
@@ -148,6 +155,10 @@ function checkAnonymous(request: MapRequest, mapFlags: number): void {
     if ((request.flags & VM_GROWSDOWN) !== 0) throw new SystemError("EINVAL", "mmap", "shared memory does not grow");
     request.flags |= VM_SHARED | VM_MAYSHARE;
     request.anonymous = false;
+  } else if (type === MAP_DROPPABLE) {
+    if ((mapFlags & (MAP_LOCKED | MAP_HUGETLB)) !== 0 || (request.flags & VM_GROWSDOWN) !== 0)
+      throw new SystemError("EINVAL", "mmap", "droppable memory is not locked and does not grow");
+    request.flags |= VM_DROPPABLE | VM_NORESERVE | VM_WIPEONFORK | VM_DONTDUMP;
   } else if (type !== MAP_PRIVATE) {
     throw new SystemError("EINVAL", "mmap", `mapping type ${type}`);
   }

@@ -215,6 +215,8 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
   if ((areaFlags & VM_ACCOUNT) !== 0 && !kernel.commit(charge, space))
     throw new SystemError("ENOMEM", "mremap", "overcommit");
   const moved = copyArea(space, id, start, target, newPages);
+  // A userfaultfd that does not ask for events of remaps loses what moves (mremap_userfaultfd_prep).
+  vmas.flags[moved] &= ~VM_UFFD_MISSING;
   moveEntries(space, start, target, oldPages, moved);
   space.account(areaFlags, newPages);
   if ((areaFlags & VM_LOCKED) !== 0) space.lockedPages += newPages;

@@ -15,6 +15,7 @@ export function growStack(space: AddressSpace, page: number): number {
   const index = vmas.findIndex(page);
   const id = vmas.at(index);
   if (id === -1 || (vmas.flags[id] & VM_GROWSDOWN) === 0) return -1;
+  if (page < space.kernel.mmapMinPage) return -1;
   const pages = vmas.startPage[id] - page;
   const size = vmas.endPage[id] - page;
   const previous = vmas.at(index - 1);

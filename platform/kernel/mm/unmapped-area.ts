@@ -9,7 +9,7 @@ import { STACK_GUARD_GAP_PAGES } from "./stack.ts";
 import { VM_GROWSDOWN } from "./vm-flags.ts";
 
 /** Start of an area with the gap that must stay free below it if it grows (vm_start_gap). */
-function startWithGap(space: AddressSpace, id: number): number {
+export function startWithGap(space: AddressSpace, id: number): number {
   const { vmas } = space;
   const gap = (vmas.flags[id] & VM_GROWSDOWN) !== 0 ? STACK_GUARD_GAP_PAGES : 0;
   return Math.max(0, vmas.startPage[id] - gap);
@@ -18,7 +18,7 @@ function startWithGap(space: AddressSpace, id: number): number {
 /**
  * The page at which `pages` pages go. A hint is rounded down to a page and taken if nothing is in the way. Without one, private
  * anonymous memory whose length is a multiple of 2 MiB is put at such a multiple.
- * @throws SystemError ENOMEM: no room, or beyond the address space. EINVAL: an unaligned fixed address.
+ * @throws SystemError ENOMEM: no room, or beyond the address space. EINVAL: an unaligned fixed address. EPERM: too low.
  */
 export function getUnmappedArea(
   space: AddressSpace,
@@ -33,13 +33,13 @@ export function getUnmappedArea(
     if (address > TASK_SIZE_PAGES * PAGE_SIZE - pages * PAGE_SIZE)
       throw new SystemError("ENOMEM", syscall, "beyond the address space");
     if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", syscall, "unaligned fixed address");
-    return address / PAGE_SIZE;
+    return permitted(space, address / PAGE_SIZE, syscall);
   }
-  if (address !== 0) {
+  if (address >= PAGE_SIZE) {
     const hint = Math.floor(address / PAGE_SIZE);
-    if (hint >= MMAP_MIN_PAGE && hint + pages <= TASK_SIZE_PAGES) {
+    if (hint + pages <= TASK_SIZE_PAGES) {
       const id = space.vmas.find(hint);
-      if (id === -1 || hint + pages <= startWithGap(space, id)) return hint;
+      if (id === -1 || hint + pages <= startWithGap(space, id)) return permitted(space, hint, syscall);
     }
   }
   if (address === 0 && isPrivateAnonymous && pages % HUGE_FRAMES === 0) {
@@ -58,6 +58,12 @@ export function getUnmappedArea(
 function findAlignedGap(space: AddressSpace, pages: number): number {
   const found = findGapTopDown(space, pages + HUGE_FRAMES);
   return found === -1 ? -1 : found - (found % HUGE_FRAMES) + HUGE_FRAMES;
+}
+
+/** @throws SystemError EPERM: an ordinary user maps nothing below vm.mmap_min_addr (security_mmap_addr). */
+function permitted(space: AddressSpace, page: number, syscall: string): number {
+  if (page < space.kernel.mmapMinPage) throw new SystemError("EPERM", syscall, "below vm.mmap_min_addr");
+  return page;
 }
 
 /**

@@ -27,6 +27,8 @@ export const VM_SYNC = 0x800000;
 export const VM_MTE_ALLOWED = 0x1000000;
 export const VM_WIPEONFORK = 0x2000000;
 export const VM_DONTDUMP = 0x4000000;
+/** MAP_DROPPABLE (Linux keeps it in a high bit). */
+export const VM_DROPPABLE = 0x8000000;
 /** arm64 VM_MTE: the area's memory has tags (Linux keeps it in a high bit). */
 export const VM_MTE = 0x10000000;
 /** MADV_HUGEPAGE and MADV_NOHUGEPAGE. */

@@ -167,7 +167,7 @@ export function cutArea(space: AddressSpace, id: number, page: number): number {
 /**
  * Gives [start, end) inside area `id` new flags: joins it with neighbours that have them already, else splits it off
  * (vma_modify). @returns the area that covers the range afterwards, its flags not yet set.
- * @throws SystemError ENOMEM: a split would pass max_map_count.
+ * @throws SystemError ENOMEM: a split would pass max_map_count; the one before it stays.
  */
 export function modifyFlags(
   space: AddressSpace,
@@ -180,9 +180,7 @@ export function modifyFlags(
   const { vmas } = space;
   const merged = mergeExistingRange(space, id, start, end, flags);
   if (merged !== -1) return merged;
-  // Both splits must be possible before the first is made: a failing call leaves the borders as they were.
-  const splits = (start > vmas.startPage[id] ? 1 : 0) + (end < vmas.endPage[id] ? 1 : 0);
-  if (splits > 0) space.requireRoomForArea(syscall, splits);
+  // As on Linux, the first split stays if there is no room for the second.
   let area = id;
   if (start > vmas.startPage[area]) area = splitArea(space, area, start, syscall);
   if (end < vmas.endPage[area]) splitArea(space, area, end, syscall);

@@ -7,6 +7,7 @@ import {
   VM_ACCOUNT,
   VM_DONTCOPY,
   VM_DONTDUMP,
+  VM_DROPPABLE,
   VM_EXEC,
   VM_GROWSDOWN,
   VM_HUGEPAGE,
@@ -56,6 +57,7 @@ const FLAG_NAMES: readonly (readonly [number, string])[] = [
   [VM_HUGEPAGE, "hg"],
   [VM_NOHUGEPAGE, "nh"],
   [VM_MTE, "mt"],
+  [VM_DROPPABLE, "dp"],
 ];
 /** Column at which the path begins. */
 const NAME_COLUMN = 73;

@@ -295,18 +295,38 @@ describe("areas with private pages", () => {
 });
 
 describe("a split that would pass max_map_count", () => {
-  test.each([
-    ["munmap", (process: Process) => process.munmap(BASE + PAGE_SIZE, PAGE_SIZE)],
-    ["mprotect", (process: Process) => process.mprotect(BASE + PAGE_SIZE, PAGE_SIZE, PROT_READ)],
-    ["madvise", (process: Process) => process.madvise(BASE + PAGE_SIZE, PAGE_SIZE, mman.MADV_DONTFORK)],
-    ["mlock2", (process: Process) => process.mlock2(BASE + PAGE_SIZE, PAGE_SIZE, 1)],
-  ])("fails in %s with ENOMEM, and the area stays whole", (_, call) => {
-    const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false }, { maxMapCount: 1 });
+  const calls: readonly (readonly [string, string, (process: Process, from: number, to: number) => void])[] = [
+    ["munmap", "ENOMEM", (process, from, to) => process.munmap(page(from), page(to) - page(from))],
+    ["mprotect", "ENOMEM", (process, from, to) => process.mprotect(page(from), page(to) - page(from), PROT_READ)],
+    [
+      "madvise",
+      "EAGAIN",
+      (process, from, to) => process.madvise(page(from), page(to) - page(from), mman.MADV_DONTFORK),
+    ],
+    ["mlock2", "ENOMEM", (process, from, to) => process.mlock2(page(from), page(to) - page(from), 1)],
+  ];
+  const page = (index: number) => BASE + index * PAGE_SIZE;
+  const mapThree = (maxMapCount: number) => {
+    const kernel = new Kernel({ memoryBytes: 16 * 2 ** 20, mte: false }, { maxMapCount });
     const process = kernel.createProcess();
     process.mmap(BASE, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
+    return { kernel, process };
+  };
+  const areaCount = (process: Process) => process.addressSpace.vmas.count;
+
+  test.each(calls)("fails in %s with %s, and the area stays whole", (_, code, call) => {
+    const { kernel, process } = mapThree(1);
     const before = process.procfs("smaps");
-    expect(errnoOf(() => call(process))).toBe("ENOMEM");
+    expect(errnoOf(() => call(process, 1, 2))).toBe(code);
     expect(process.procfs("smaps")).toBe(before);
+    kernel.checkInvariants();
+  });
+
+  test.each(calls.slice(1))("leaves the first one of %s in place if only the second fails", (_, code, call) => {
+    const { kernel, process } = mapThree(2);
+    expect(errnoOf(() => call(process, 1, 2))).toBe(code);
+    expect(areaCount(process)).toBe(2);
+    expect(process.procfs("maps")).toContain(`${page(1).toString(16)}-${page(3).toString(16)} rw-p`);
     kernel.checkInvariants();
   });
 });

@@ -1,0 +1,131 @@
+// Rules of single mapping calls that no recording has: the lowest address, the gap above the heap, droppable memory,
+// userfaultfds that move.
+import { beforeEach, describe, expect, test } from "vitest";
+import { PAGE_SIZE } from "../../../../platform/hardware/layout.ts";
+import { Machine } from "../../../../platform/hardware/machine.ts";
+import { SystemError } from "../../../../platform/kernel/abi/errors.ts";
+import * as mman from "../../../../platform/kernel/abi/mman.ts";
+import { Kernel } from "../../../../platform/kernel/kernel.ts";
+import { INITIAL_BRK } from "../../../../platform/kernel/mm/brk.ts";
+import type { Process } from "../../../../platform/kernel/process.ts";
+
+const machine = new Machine({ memoryBytes: 16 * 2 ** 20, mte: false });
+const RW = mman.PROT_READ | mman.PROT_WRITE;
+const ANONYMOUS = mman.MAP_PRIVATE | mman.MAP_ANONYMOUS;
+const FIXED = ANONYMOUS | mman.MAP_FIXED;
+const BASE = 0x10_0000_0000;
+const page = (index: number) => BASE + index * PAGE_SIZE;
+let kernel: Kernel;
+let process: Process;
+
+beforeEach(() => {
+  kernel = new Kernel(machine);
+  process = kernel.createProcess();
+});
+
+function outcome<T>(call: () => T): T | string {
+  try {
+    return call();
+  } catch (error) {
+    if (error instanceof SystemError) return error.code;
+    throw error;
+  }
+}
+
+describe("below vm.mmap_min_addr", () => {
+  test.each([0, PAGE_SIZE, 15 * PAGE_SIZE])("an ordinary user maps nothing: mmap and mremap to %i are EPERM", (at) => {
+    process.mmap(BASE, PAGE_SIZE, RW, FIXED);
+    expect(outcome(() => process.mmap(at, PAGE_SIZE, RW, FIXED))).toBe("EPERM");
+    expect(outcome(() => process.mremap(BASE, PAGE_SIZE, PAGE_SIZE, 3, at))).toBe("EPERM");
+    kernel.checkInvariants();
+  });
+
+  test("64 KiB is the first address that may be mapped, and a lower hint means it", () => {
+    expect(process.mmap(PAGE_SIZE, PAGE_SIZE, RW, ANONYMOUS)).toBe(16 * PAGE_SIZE);
+    expect(process.mmap(17 * PAGE_SIZE, PAGE_SIZE, RW, FIXED)).toBe(17 * PAGE_SIZE);
+  });
+
+  test("a stack does not grow", () => {
+    process.mmap(16 * PAGE_SIZE, PAGE_SIZE, RW, FIXED | mman.MAP_GROWSDOWN);
+    expect(() => process.memory.setUint8(15 * PAGE_SIZE, 1)).toThrow("SEGV_MAPERR");
+  });
+});
+
+describe("brk", () => {
+  const heapEnd = (pages: number) => INITIAL_BRK + pages * PAGE_SIZE;
+
+  test("leaves a page free below the next mapping", () => {
+    process.mmap(heapEnd(8), PAGE_SIZE, RW, FIXED);
+    expect(process.brk(heapEnd(8))).toBe(INITIAL_BRK);
+    expect(process.brk(heapEnd(7))).toBe(heapEnd(7));
+  });
+
+  test("leaves the guard gap free below a stack", () => {
+    process.mmap(heapEnd(300), PAGE_SIZE, RW, FIXED | mman.MAP_GROWSDOWN);
+    expect(process.brk(heapEnd(300 - 256))).toBe(INITIAL_BRK);
+    expect(process.brk(heapEnd(300 - 257))).toBe(heapEnd(300 - 257));
+  });
+});
+
+describe("droppable memory", () => {
+  const DROPPABLE = mman.MAP_DROPPABLE | mman.MAP_ANONYMOUS | mman.MAP_FIXED;
+
+  test("is not reserved, dumped, locked or kept on fork", () => {
+    process.mmap(BASE, 2 * PAGE_SIZE, RW, DROPPABLE);
+    process.memory.setUint8(BASE, 7);
+    expect(process.procfs("smaps")).toContain("VmFlags: rd wr mr mw me nr wf dd dp \n");
+    expect(process.mlock(BASE, PAGE_SIZE)).toBe(0);
+    expect(process.procfs("status")).toContain("VmLck:\t       0 kB");
+    expect(process.fork().memory.getUint8(BASE)).toBe(0);
+    kernel.checkInvariants();
+  });
+
+  test.each([
+    ["MAP_LOCKED", mman.MAP_LOCKED],
+    ["MAP_GROWSDOWN", mman.MAP_GROWSDOWN],
+  ])("is EINVAL with %s", (_, flag) => {
+    expect(outcome(() => process.mmap(BASE, PAGE_SIZE, RW, DROPPABLE | flag))).toBe("EINVAL");
+  });
+
+  test.each([mman.MADV_KEEPONFORK, mman.MADV_DODUMP])("refuses advice %i", (advice) => {
+    process.mmap(BASE, PAGE_SIZE, RW, DROPPABLE);
+    expect(outcome(() => process.madvise(BASE, PAGE_SIZE, advice))).toBe("EINVAL");
+  });
+});
+
+describe("process_vm_readv", () => {
+  test("moves at most 0x7ffff000 bytes: of a longer single vector the rest is not even looked at", () => {
+    process.mmap(BASE, PAGE_SIZE, RW, FIXED);
+    process.mmap(page(1), PAGE_SIZE, RW, FIXED);
+    const { pid } = process;
+    expect(process.process_vm_readv(pid, [[page(1), 2 ** 62]], [[BASE, 8]])).toBe(8);
+    const two = () =>
+      process.process_vm_readv(
+        pid,
+        [
+          [page(1), 8],
+          [BASE, 2 ** 62],
+        ],
+        [[BASE, 8]],
+      );
+    expect(outcome(two)).toBe("EFAULT");
+  });
+
+  test("tries again what was short: its own copy may have made the rest", () => {
+    // Both areas grow down, so that no guard gap keeps the upper one from coming down to the lower one.
+    process.mmap(BASE, PAGE_SIZE, RW, FIXED | mman.MAP_GROWSDOWN);
+    process.mmap(page(4), PAGE_SIZE, RW, FIXED | mman.MAP_GROWSDOWN);
+    // What is copied of the first page goes over its end, and so makes the second page that is read.
+    const read = () => process.process_vm_readv(process.pid, [[page(1) - 1, 2 * PAGE_SIZE]], [[BASE, 2 * PAGE_SIZE]]);
+    expect(read()).toBe(2 * PAGE_SIZE);
+  });
+});
+
+test("a process that can't have its descriptors leaves nothing open", () => {
+  const small = new Kernel(machine, { fileMax: 5 });
+  const first = small.createProcess();
+  expect(outcome(() => small.createProcess())).toBe("ENFILE");
+  expect(small.openFiles).toBe(3);
+  first.close(0);
+  small.checkInvariants();
+});
