@@ -17,7 +17,6 @@ import { AddressSpace } from "./mm/address-space.ts";
 import { brk, INITIAL_BRK } from "./mm/brk.ts";
 import type { MemoryCgroup } from "./mm/cgroup.ts";
 import { exitMmap } from "./mm/exit-mmap.ts";
-import { O_RDWR } from "./mm/file.ts";
 import { forkAddressSpace } from "./mm/fork.ts";
 import { type PinnedPages, pinUserPages } from "./mm/gup.ts";
 import { madvise } from "./mm/madvise.ts";
@@ -34,6 +33,7 @@ import { pagemap } from "./procfs/procfs-pagemap.ts";
 import { ptraceTags, type TagVector } from "./ptrace-tags.ts";
 import { changeSignalMask, kill, SignalActions, type SignalDisposition } from "./signals.ts";
 import { reportAsyncTagFault } from "./tagged-address.ts";
+import { openTerminal } from "./terminal.ts";
 import { Thread } from "./thread.ts";
 import { definePinned } from "./user-validity.ts";
 
@@ -93,25 +93,11 @@ export class Process {
     if (parent === null) {
       this.addressSpace.startBrk = INITIAL_BRK;
       this.addressSpace.brk = INITIAL_BRK;
-      this.openTerminal();
+      openTerminal(this);
     }
     this.mainThread = new Thread(this, pid);
     this.threads.push(this.mainThread);
     this.currentThread = this.mainThread;
-  }
-
-  /** Descriptors 0, 1 and 2. @throws SystemError ENFILE: nothing stays open then, nor an address space. */
-  private openTerminal(): void {
-    try {
-      for (let fd = 0; fd < 3; fd++) {
-        const terminal = this.kernel.openFile({ path: "/dev/pts/0", seekable: false }, null, O_RDWR);
-        this.fds.install(terminal, { closeOnExec: false }, "open");
-      }
-    } catch (error) {
-      this.fds.closeAll();
-      exitMmap(this.addressSpace);
-      throw error;
-    }
   }
 
   /** Memory as the main thread loads and stores it. */
