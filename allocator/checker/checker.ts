@@ -65,6 +65,8 @@ export class Checker extends Requests implements ChunkListener {
   private readonly origins: Origins;
   private readonly traces = new Traces(FRAMES);
   readonly judge: Judge;
+  /** Where live pointers are if a leak check does not say so: of a program that the heap can look into. */
+  leakDefaults: { roots(): readonly Root[]; readonly pointers: PointerForm } | null = null;
 
   /** Use `heap.checker`. `parent`: of the process that the heap's own was forked from. */
   constructor(heap: CheckedHeap, allocator: Allocator, parent: Checker | null = null) {
@@ -165,8 +167,8 @@ export class Checker extends Requests implements ChunkListener {
    * suppressed. A chunk from which an arena deals is told by the arena's chunks.
    */
   leakCheck({
-    roots = [],
-    pointers = "either",
+    roots = this.leakDefaults?.roots() ?? [],
+    pointers = this.leakDefaults?.pointers ?? "either",
     report = ["definitely lost", "possibly lost"],
     except,
   }: LeakCheckOptions = {}): LeakSummary {

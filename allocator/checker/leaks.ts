@@ -9,8 +9,8 @@ import type { LeakKind } from "./finding.ts";
 /** A pointer that the program holds outside simulated memory, or a range of memory that holds pointers. */
 export type Root = number | { readonly address: number; readonly length: number };
 
-/** How pointers look in memory: 64-bit integers, doubles, or either. */
-export type PointerForm = "integer" | "float64" | "either";
+/** How pointers look in memory: 64-bit integers, doubles, or either; or 32-bit integers, as a WebAssembly module's. */
+export type PointerForm = "integer" | "float64" | "either" | "integer32";
 
 export interface LeakedChunk {
   readonly pointer: number;
@@ -19,6 +19,7 @@ export interface LeakedChunk {
 }
 
 const WORD = 8;
+const SHORT_WORD = 4;
 /** Reached from no root, from a root by interior pointers only, by pointers to begins. */
 const UNREACHED = 0;
 const POSSIBLE = 1;
@@ -115,6 +116,16 @@ export class LeakScan {
       const frame = entry >>> PTE_FRAME_SHIFT;
       const view = ram.viewOf(frame);
       const start = ram.positionOf(frame);
+      if (this.form === "integer32") {
+        this.scanShortWords(
+          view,
+          start,
+          Math.max(0, address - page * PAGE_SIZE),
+          Math.min(PAGE_SIZE, end - page * PAGE_SIZE),
+          visit,
+        );
+        continue;
+      }
       const from = Math.max(0, Math.ceil((address - page * PAGE_SIZE) / WORD) * WORD);
       const to = Math.min(PAGE_SIZE, end - page * PAGE_SIZE) - WORD;
       for (let offset = from; offset <= to; offset += WORD) {
@@ -126,6 +137,20 @@ export class LeakScan {
         if (this.form !== "integer" && high >= 2 ** 20)
           this.follow(view.getFloat64(start + offset, true) % TAG_UNIT, visit);
       }
+    }
+  }
+
+  /** The aligned 32-bit words of one page, from offset to offset; they are not known to be undefined. */
+  private scanShortWords(
+    view: DataView,
+    start: number,
+    from: number,
+    to: number,
+    visit: (row: number, isStart: boolean) => void,
+  ): void {
+    for (let offset = Math.ceil(from / SHORT_WORD) * SHORT_WORD; offset <= to - SHORT_WORD; offset += SHORT_WORD) {
+      const word = view.getUint32(start + offset, true);
+      if (word !== 0) this.follow(word, visit);
     }
   }
 

@@ -127,8 +127,32 @@ function asText(stack: unknown): string {
   return Array.isArray(stack) ? stack.map((site) => `    at ${String(site)}`).join("\n") : "";
 }
 
+/** Makes a trace's line about generated code lines about the code that somebody wrote; none: it says nothing of the program. */
+export type FrameTranslator = (line: string) => readonly string[];
+
+/** Translators by the URL that the host gives to generated code. */
+const translators = new Map<string, FrameTranslator>();
+
+/** From now on lines that name `url` are translated. */
+export function setFrameTranslator(url: string, translator: FrameTranslator): void {
+  translators.set(url, translator);
+}
+
+/** Ends what {@link setFrameTranslator} began, unless another translator has taken its place. */
+export function removeFrameTranslator(url: string, translator: FrameTranslator): void {
+  if (translators.get(url) === translator) translators.delete(url);
+}
+
+function translated(lines: string[]): string[] {
+  if (translators.size === 0) return lines;
+  return lines.flatMap((line) => {
+    const url = /\b(wasm:\/\/[^):]*):/.exec(line)?.[1];
+    return (url === undefined ? undefined : translators.get(url))?.(line) ?? line;
+  });
+}
+
 function withoutLibrary(text: string): string[] {
-  const lines = text.split("\n").filter((line) => line.trimStart().startsWith("at "));
+  const lines = translated(text.split("\n").filter((line) => line.trimStart().startsWith("at ")));
   if (IS_UNBUNDLED) return lines.filter((line) => !isLibraryLine(line));
   let own = 0;
   const isMine = (line: string) => line.includes(pathOfUrl(import.meta.url)) && OWN_METHOD.test(line);

@@ -87,15 +87,14 @@ export class DefinednessPass extends CallCode {
     this.beginValues();
     this.takeArguments();
     while (walker.next()) {
-      const start = code.length;
+      listener?.instruction(walker.start, code.length);
       this.instruction();
-      listener?.instruction(walker.start, start, code.length);
     }
     const head = new Code(64);
     scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
     out.u32(head.length + code.length);
     out.append(head.bytes, 0, head.length);
-    listener?.instruction(-1, out.length, out.length);
+    listener?.head(head.length);
     out.append(code.bytes, 0, code.length);
   }
 

@@ -73,5 +73,11 @@ export interface Engine {
   compile(bytes: Bytes): Promise<EngineModule>;
 }
 
-/** The host's global `WebAssembly`, as it was when this file was loaded. */
-export const engine: Engine = (globalThis as unknown as { WebAssembly: Engine }).WebAssembly;
+/** The host's global `WebAssembly`, with the members that it had when this file was loaded: intercept() replaces them later. */
+export const engine: Engine = membersOf((globalThis as unknown as { WebAssembly: Engine }).WebAssembly);
+
+/** Members are not enumerable, so they are named. */
+function membersOf(host: Engine): Engine {
+  const { Module, Instance, Memory, Table, Global, CompileError, LinkError, RuntimeError, validate, compile } = host;
+  return { Module, Instance, Memory, Table, Global, CompileError, LinkError, RuntimeError, validate, compile };
+}

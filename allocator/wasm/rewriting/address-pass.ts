@@ -54,8 +54,10 @@ export interface PassTargets extends CheckTargets {
 
 /** Told where the new code of an instruction begins and ends, so that offsets can be translated back. */
 export interface OffsetListener {
-  /** `bytes[from, to)` of the module became `[start, end)` of the body's new code. */
-  instruction(from: number, start: number, end: number): void;
+  /** The instruction at byte `from` of the module became the code from `start`, counted from the body's first instruction. */
+  instruction(from: number, start: number): void;
+  /** Bytes of the new body's locals, which stand before its first instruction. */
+  head(length: number): void;
 }
 
 export class AddressPass {
@@ -82,15 +84,14 @@ export class AddressPass {
     scratch.begin(walker.localCount);
     this.checked.begin();
     while (walker.next()) {
-      const start = code.length;
+      listener?.instruction(walker.start, code.length);
       this.instruction();
-      listener?.instruction(walker.start, start, code.length);
     }
     const head = new Code(64);
     scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
     out.u32(head.length + code.length);
     out.append(head.bytes, 0, head.length);
-    listener?.instruction(-1, out.length, out.length);
+    listener?.head(head.length);
     out.append(code.bytes, 0, code.length);
   }
 

@@ -77,6 +77,8 @@ export interface Rewritten {
   readonly pointerGlobals: readonly string[];
   /** Where the new body of each defined function begins (behind its length), its locals included. */
   readonly bodyStart: Uint32Array;
+  /** Whether a defined function is the heap's now. */
+  isHeapFunction(body: number): boolean;
   /** Runs the pass on one function again, for its offsets. */
   trace(body: number, listener: OffsetListener): void;
 }
@@ -183,6 +185,7 @@ class Rewriter {
       slots: this.slots,
       pointerGlobals,
       bodyStart,
+      isHeapFunction: (body) => options.heapFunctions.has(module.importedFunctions + body),
       trace: (body, listener) => pass.rewrite(body, new Code(4096), listener),
     };
   }

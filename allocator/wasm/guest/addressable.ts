@@ -1,0 +1,205 @@
+// Which bytes of a guest's address space are the program's, and the shadow that says so to the inlined checks: the image (static data,
+// stack, what memory.grow added) and the live chunks of the heap. A shadow byte also says whether the page is there.
+//
+// Invariants: a granule's count of bytes (SHADOW_COUNT, or 8 for the two plain values) is right wherever it is painted; it is painted
+// for every chunk's bytes outside whole pages of large chunks and, once the page was touched, there and in the image. What a shadow
+// says of a page's presence may lag behind the page table on the safe side: it may say less than is there.
+
+import { PAGE_SIZE, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
+import type { PageTable } from "../../../platform/hardware/page-table.ts";
+import {
+  GRANULE,
+  type Layout,
+  SHADOW_ABSENT,
+  SHADOW_CLEAN,
+  SHADOW_COUNT,
+  SHADOW_READABLE,
+  SHADOW_WRITABLE,
+} from "../rewriting/layout.ts";
+
+/** Chunks above this are not painted but for their ends: their pages are when they are touched. */
+const LARGE = 32768;
+const GRANULES_PER_PAGE = PAGE_SIZE / GRANULE;
+const NOTHING = 0;
+
+export class Addressable {
+  private readonly bytes: Uint8Array;
+  private readonly shadow: number;
+  private readonly pageTable: PageTable;
+  /** Live chunks: pointer to size. */
+  readonly sizes = new Map<number, number>();
+  /** The large chunk that covers all of a page, by page; 0: none. */
+  private readonly largeOfPage: Uint32Array;
+  /** The image is [imageStart, imageEnd): below it are null pointers. */
+  readonly imageStart: number;
+  imageEnd: number;
+
+  constructor(
+    memory: Uint8Array,
+    layout: Layout,
+    pageTable: PageTable,
+    image: { readonly start: number; readonly end: number },
+  ) {
+    this.bytes = memory;
+    this.shadow = layout.shadowBase;
+    this.pageTable = pageTable;
+    this.largeOfPage = new Uint32Array(layout.limitBytes / PAGE_SIZE);
+    this.imageStart = image.start;
+    this.imageEnd = image.end;
+  }
+
+  chunkAllocated(pointer: number, size: number): void {
+    this.sizes.set(pointer, size);
+    const end = pointer + size;
+    if (size <= LARGE) {
+      this.paint(pointer, end);
+      return;
+    }
+    const first = Math.ceil(pointer / PAGE_SIZE);
+    const last = Math.floor(end / PAGE_SIZE);
+    this.paint(pointer, first * PAGE_SIZE);
+    this.paint(last * PAGE_SIZE, end);
+    this.largeOfPage.fill(pointer, first, last);
+    const { pageTable } = this;
+    for (let page = pageTable.next(first, last); page < last; page = pageTable.next(page + 1, last)) this.repaint(page);
+  }
+
+  /** @returns whether a chunk began there */
+  chunkFreed(pointer: number): boolean {
+    const size = this.sizes.get(pointer);
+    if (size === undefined) return false;
+    this.sizes.delete(pointer);
+    const end = pointer + size;
+    if (size <= LARGE) {
+      this.erase(pointer, end);
+      return true;
+    }
+    const first = Math.ceil(pointer / PAGE_SIZE);
+    const last = Math.floor(end / PAGE_SIZE);
+    this.erase(pointer, first * PAGE_SIZE);
+    this.erase(last * PAGE_SIZE, end);
+    this.largeOfPage.fill(0, first, last);
+    const { pageTable } = this;
+    for (let page = pageTable.next(first, last); page < last; page = pageTable.next(page + 1, last)) {
+      this.erase(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+    }
+    return true;
+  }
+
+  /** The first of `size` bytes at `address` that is not the program's, or −1. */
+  firstForeign(address: number, size: number): number {
+    const end = address + size;
+    if (address < this.imageEnd) {
+      if (address < this.imageStart) return address;
+      return end <= this.imageEnd ? -1 : this.imageEnd;
+    }
+    for (let at = address; at < end; ) {
+      const page = Math.floor(at / PAGE_SIZE);
+      if (page >= this.largeOfPage.length) return at;
+      if (this.largeOfPage[page] !== 0) {
+        at = (page + 1) * PAGE_SIZE;
+        continue;
+      }
+      const granule = Math.floor(at / GRANULE);
+      const usable = granule * GRANULE + countOf(this.bytes[this.shadow + granule]);
+      if (usable <= at) return at;
+      if (usable < (granule + 1) * GRANULE && usable < end) return usable;
+      at = (granule + 1) * GRANULE;
+    }
+    return -1;
+  }
+
+  /** Brings the shadow of a page in line with its page-table entry. Cost: 512 bytes. */
+  repaint(page: number): void {
+    this.repaintAs(page, this.pageTable.entries[page]);
+  }
+
+  /** The page's entry is about to go. */
+  lose(page: number): void {
+    this.repaintAs(page, 0);
+  }
+
+  private repaintAs(page: number, entry: number): void {
+    const { bytes } = this;
+    const from = this.shadow + page * GRANULES_PER_PAGE;
+    const to = from + GRANULES_PER_PAGE;
+    const whole = wholeState(entry);
+    const begin = page * PAGE_SIZE;
+    if (begin < this.imageEnd) {
+      const skipped = Math.min(Math.max(0, Math.floor((this.imageStart - begin) / GRANULE)), GRANULES_PER_PAGE);
+      bytes.fill(NOTHING, from, from + skipped);
+      bytes.fill(whole, from + skipped, to);
+    } else if (this.largeOfPage[page] !== 0) bytes.fill(whole, from, to);
+    else {
+      const part = partState(entry);
+      for (let at = from; at < to; at++) {
+        const count = countOf(bytes[at]);
+        if (count !== 0) bytes[at] = count === GRANULE ? whole : part | count;
+      }
+    }
+  }
+
+  /** Makes [from, to) the program's; `from` is a multiple of 8. */
+  private paint(from: number, to: number): void {
+    const { bytes, shadow } = this;
+    for (let at = from; at < to; ) {
+      const page = Math.floor(at / PAGE_SIZE);
+      const stop = Math.min(to, (page + 1) * PAGE_SIZE);
+      const entry = this.pageTable.entries[page];
+      const first = shadow + at / GRANULE;
+      const last = shadow + Math.floor(stop / GRANULE);
+      const whole = wholeState(entry);
+      if (last - first < 32) for (let i = first; i < last; i++) bytes[i] = whole;
+      else bytes.fill(whole, first, last);
+      const rest = stop % GRANULE;
+      if (rest !== 0) bytes[last] = partState(entry) | rest;
+      at = stop;
+    }
+  }
+
+  private erase(from: number, to: number): void {
+    const first = this.shadow + from / GRANULE;
+    const last = this.shadow + Math.ceil(to / GRANULE);
+    if (last - first < 32) for (let i = first; i < last; i++) this.bytes[i] = NOTHING;
+    else this.bytes.fill(NOTHING, first, last);
+  }
+
+  /** @throws Error naming the broken invariant: a chunk that is not all the program's, or a shadow that says too much */
+  checkInvariants(): void {
+    for (const [pointer, size] of this.sizes) {
+      const foreign = this.firstForeign(pointer, size);
+      if (foreign >= 0) throw new Error(`chunk ${pointer} of ${size} bytes is not the program's at ${foreign}`);
+      this.checkPresence(pointer, pointer + size);
+    }
+    this.checkPresence(this.imageStart, this.imageEnd);
+  }
+
+  /** One granule of each page of [from, to). */
+  private checkPresence(from: number, to: number): void {
+    for (let at = from; at < to; at = (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE) {
+      const page = Math.floor(at / PAGE_SIZE);
+      const state = this.bytes[this.shadow + Math.floor(at / GRANULE)];
+      if (state === NOTHING || (state & SHADOW_ABSENT && state < SHADOW_READABLE)) continue;
+      const entry = this.pageTable.entries[page];
+      const isClean = state === SHADOW_READABLE || (state < SHADOW_READABLE && (state & SHADOW_CLEAN) !== 0);
+      if ((entry & (isClean ? PTE_READ : PTE_WRITE)) === 0)
+        throw new Error(`shadow ${state} of page ${page} says more than its entry ${entry}`);
+    }
+  }
+}
+
+function countOf(state: number): number {
+  return state >= SHADOW_READABLE ? GRANULE : state & SHADOW_COUNT;
+}
+
+function wholeState(entry: number): number {
+  if ((entry & PTE_PRESENT) === 0) return SHADOW_ABSENT | GRANULE;
+  if ((entry & PTE_WRITE) !== 0) return SHADOW_WRITABLE;
+  return (entry & PTE_READ) !== 0 ? SHADOW_READABLE : SHADOW_ABSENT | GRANULE;
+}
+
+function partState(entry: number): number {
+  if ((entry & PTE_PRESENT) === 0) return SHADOW_ABSENT;
+  if ((entry & PTE_WRITE) !== 0) return 0;
+  return (entry & PTE_READ) !== 0 ? SHADOW_CLEAN : SHADOW_ABSENT;
+}

@@ -1,0 +1,138 @@
+// From a module's bytes to what instances are made of: read, chosen, rewritten, compiled by the engine. Nothing of an instance is here.
+
+import type { HeapOptions } from "../../options/options.ts";
+import type { Module } from "../binary/module.ts";
+import { ModuleError } from "../binary/module-error.ts";
+import { type Names, readNames } from "../binary/names.ts";
+import { readModule } from "../binary/read-module.ts";
+import type { DebugInfo } from "../debug/debug-info.ts";
+import { DEFAULT_LIMIT, type Layout, makeLayout } from "../rewriting/layout.ts";
+import { type Rewritten, rewrite } from "../rewriting/rewriter.ts";
+import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./choose-functions.ts";
+import { type Bytes, type EngineModule, engine } from "./engine.ts";
+import { debugInfoOf } from "./frames.ts";
+import { compileHostTable } from "./host-table.ts";
+import { endOfNull, findStack, type StackRegion } from "./stack-region.ts";
+
+/** How a module is put on the heap. */
+export interface ModuleOptions {
+  /** The guest's addresses end here: memory and heap together, in bytes, a multiple of 64 KiB from 16 MiB. Default 1 GiB. */
+  readonly memoryBytes?: number;
+  /**
+   * `"addresses"`: loads and stores are checked, and their faults counted. `"none"`: only the heap is there. Default `"addresses"`.
+   */
+  readonly checks?: "addresses" | "none";
+  /**
+   * Which functions are malloc and its like: found by their names if absent; a map from the function's name (`malloc`, `free`, …,
+   * see HeapRole) to its index; `"own"`: the module's own allocator runs on.
+   */
+  readonly functions?: GivenFunctions;
+  /** Accesses below this address are null pointers' (0: none), unless the module has data there. Default 1024. */
+  readonly nullBytes?: number;
+  /** A free of what is no live block: a HeapError that ends the call, or a finding only. Default `"throw"`. */
+  readonly invalidFree?: "throw" | "report";
+  /** What stands for the module's file in stacks. Default: its name, or "module.wasm". */
+  readonly fileName?: string;
+  /** The heap's options. Not all can be: kernel, process and memoryBytes are the guest's own, tags have no room in 32 bits. */
+  readonly heap?: HeapOptions;
+}
+
+const OPTION_NAMES = ["memoryBytes", "checks", "functions", "nullBytes", "invalidFree", "fileName", "heap"];
+const REFUSED_HEAP_OPTIONS = ["process", "kernel", "memoryBytes", "largeRealloc"] as const;
+
+export interface Compiled {
+  readonly module: Module;
+  readonly names: Names;
+  readonly rewritten: Rewritten;
+  readonly layout: Layout;
+  readonly functions: ChosenFunctions;
+  readonly stack: StackRegion | null;
+  readonly nullBytes: number;
+  readonly engineModule: EngineModule;
+  readonly hostTable: EngineModule;
+  readonly options: ModuleOptions;
+  readonly debugInfo: DebugInfo;
+}
+
+/**
+ * Reads and rewrites a module; the engine's compilation is still to come.
+ * @throws CompileError: the engine finds the module invalid. ModuleError, RangeError: it, or an option, cannot be had
+ */
+export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "engineModule"> {
+  checkOptions(options);
+  const copy = bytesOf(bytes);
+  // The engine's own error says best what is invalid.
+  if (!engine.validate(copy)) throwCompileError(copy);
+  const module = readModule(copy);
+  const names = readNames(module);
+  const layout = makeLayout(options.memoryBytes ?? DEFAULT_LIMIT, {
+    validity: false,
+    initialPages: module.memory?.minimum ?? 0,
+  });
+  const functions = chooseFunctions(module, names, options.functions);
+  const stack = findStack(module, names);
+  const rewritten = rewrite(module, {
+    layout,
+    checksAccesses: (options.checks ?? "addresses") === "addresses",
+    heapFunctions: functions,
+    stack,
+  });
+  const nullBytes = endOfNull(module, options.nullBytes ?? 1024);
+  const hostTable = compileHostTable(rewritten.slots);
+  return {
+    module,
+    names,
+    rewritten,
+    layout,
+    functions,
+    stack,
+    nullBytes,
+    hostTable,
+    options,
+    debugInfo: debugInfoOf(module),
+  };
+}
+
+export function compileSync(bytes: Bytes, options: ModuleOptions): Compiled {
+  const prepared = prepare(bytes, options);
+  return { ...prepared, engineModule: new engine.Module(prepared.rewritten.bytes) };
+}
+
+export async function compileAsync(bytes: Bytes, options: ModuleOptions): Promise<Compiled> {
+  const prepared = prepare(bytes, options);
+  return { ...prepared, engineModule: await engine.compile(prepared.rewritten.bytes) };
+}
+
+/** A copy, since what is given may change while the engine works. @throws TypeError: no bytes */
+function bytesOf(bytes: Bytes): Uint8Array {
+  if (bytes instanceof ArrayBuffer) return new Uint8Array(bytes.slice(0));
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice();
+  throw new TypeError("a module is given as an ArrayBuffer or a view of one");
+}
+
+function throwCompileError(bytes: Uint8Array): never {
+  // A file that cannot be a module at all gets this library's error, which says what it may be instead.
+  readModule(bytes);
+  new engine.Module(bytes);
+  throw new ModuleError("malformed", "the engine refuses the module");
+}
+
+/** @throws RangeError, TypeError: an option that does not exist, or cannot be */
+function checkOptions(options: ModuleOptions): void {
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.includes(name))
+      throw new RangeError(`unknown option "${name}"; known are ${OPTION_NAMES.join(", ")}`);
+  }
+  const { checks = "addresses", invalidFree = "throw", nullBytes = 0, heap = {} } = options;
+  if (checks !== "addresses" && checks !== "none")
+    throw new RangeError(`checks: "${checks}" is neither "addresses" nor "none"`);
+  if (invalidFree !== "throw" && invalidFree !== "report")
+    throw new RangeError(`invalidFree: "${invalidFree}" is neither "throw" nor "report"`);
+  if (!Number.isInteger(nullBytes) || nullBytes < 0)
+    throw new RangeError(`nullBytes: ${nullBytes} is no number of bytes`);
+  for (const name of REFUSED_HEAP_OPTIONS) {
+    if (heap[name] !== undefined) throw new RangeError(`heap.${name}: a module's heap has its own`);
+  }
+  if ((heap.tagging ?? "off") !== "off")
+    throw new RangeError("heap.tagging: a pointer of 32 bits has no room for a tag");
+}

@@ -1,0 +1,72 @@
+// Stack frames of guests: V8's lines speak of the rewritten module's bytes; here they become lines about the module as it was given.
+// Names, files and lines are what the module's debug information says (../debug/); without it, function and byte offset.
+
+import { type FrameTranslator, removeFrameTranslator, setFrameTranslator } from "../../../platform/host/stack.ts";
+import { findSection, type Module, SECTION_CODE, SECTION_CUSTOM } from "../binary/module.ts";
+import { DebugInfo } from "../debug/debug-info.ts";
+import type { CustomSection } from "../debug/sections/custom-sections.ts";
+import type { Rewritten } from "../rewriting/rewriter.ts";
+import { originalOffset } from "./original-offset.ts";
+
+const WASM_FRAME = /^\s*at (?:(.*?) \()?(wasm:\/\/wasm\/[^):]*):wasm-function\[(\d+)\]:0x([0-9a-f]+)\)?$/;
+
+export interface FrameSources {
+  readonly rewritten: Rewritten;
+  readonly debugInfo: DebugInfo;
+  /** What stands for the module's file where no source is known. */
+  readonly fileName: string;
+}
+
+/** What the module says of its source. */
+export function debugInfoOf(module: Module): DebugInfo {
+  const custom: CustomSection[] = [];
+  for (const { id, name, start, end } of module.sections) {
+    if (id !== SECTION_CUSTOM) continue;
+    // The name comes first: its length and its bytes.
+    let at = start;
+    while (module.bytes[at] >= 0x80) at++;
+    custom.push({ name, bytes: module.bytes.subarray(at + 1 + new TextEncoder().encode(name).length, end) });
+  }
+  const functionNames = new Map<number, string>();
+  for (const { name, kind, index } of module.exports) if (kind === 0) functionNames.set(index, name);
+  return DebugInfo.of(custom, findSection(module, SECTION_CODE)?.start ?? 0, { functionNames });
+}
+
+/** The engine's name for the module whose frame is first in a trace, or "". */
+export function firstWasmUrl(trace: string): string {
+  for (const line of trace.split("\n")) {
+    const match = WASM_FRAME.exec(line);
+    if (match !== null) return match[2];
+  }
+  return "";
+}
+
+/** Translates frames of the module at `url` from now on. @returns what ends it */
+export function translateFrames(url: string, sources: FrameSources): () => void {
+  const known = new Map<string, string[]>();
+  const translator: FrameTranslator = (line) => {
+    let lines = known.get(line);
+    if (lines === undefined) {
+      lines = translateLine(line, sources);
+      known.set(line, lines);
+    }
+    return lines;
+  };
+  setFrameTranslator(url, translator);
+  return () => removeFrameTranslator(url, translator);
+}
+
+function translateLine(line: string, { rewritten, debugInfo, fileName }: FrameSources): string[] {
+  const match = WASM_FRAME.exec(line);
+  if (match === null) return [line];
+  const index = Number(match[3]);
+  const body = index - rewritten.module.importedFunctions;
+  // Helpers, and functions that are the heap's now.
+  if (body < 0 || body >= rewritten.bodyStart.length || rewritten.isHeapFunction(body)) return [];
+  const offset = originalOffset(rewritten, body, Number.parseInt(match[4], 16));
+  return debugInfo.lookup(index, offset).map((frame) => {
+    const known = frame.file !== null && frame.line !== null;
+    const place = known ? `${frame.file}:${frame.line}:${frame.column ?? 1}` : `${fileName}:1:${offset}`;
+    return `    at ${frame.functionName} (${place})`;
+  });
+}

@@ -1,0 +1,271 @@
+// A guest: the memory of one WebAssembly module as the memory of a simulated process, the heap on it, and what happens when a check
+// of an address asks. Making an instance is instance.ts; which functions go to the heap is choose-functions.ts.
+
+import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
+import type { Kernel } from "../../../platform/kernel/kernel.ts";
+import type { Process } from "../../../platform/kernel/process.ts";
+import { createKernel } from "../../../refpage/kernel.ts";
+import type { Operation } from "../../checker/finding.ts";
+import { ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
+import { HeapError } from "../../common/heap-error.ts";
+import { Heap } from "../../heap/heap.ts";
+import type { CustomConfig } from "../../options/config.ts";
+import type { HeapHooks } from "../../options/hooks.ts";
+import type { HeapOptions } from "../../options/options.ts";
+import { defaultSizeClassMap } from "../../options/size-class-map.ts";
+import { ModuleError } from "../binary/module-error.ts";
+import { type Layout, WASM_PAGE } from "../rewriting/layout.ts";
+import { Addressable } from "./addressable.ts";
+import { type EngineMemory, engine } from "./engine.ts";
+import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
+import { Homes } from "./homes.ts";
+
+/** Stacks are kept of this many blocks, since a leak's may be any. */
+const STACKS = { capacity: 65536, frames: 16 };
+/** A region of the primary is this part of the guest's memory; it is reserved when the class is first used. */
+const REGION_SHARE_LOG = 5;
+
+/** What a guest is made of. */
+export interface GuestOptions {
+  readonly layout: Layout;
+  /** The module's memory, in pages of 64 KiB. */
+  readonly initialPages: number;
+  readonly maximumPages: number | null;
+  /** Addresses below are null pointers. */
+  readonly nullBytes: number;
+  readonly heap: HeapOptions;
+  /** What free does with a pointer that is no block's: a HeapError for the guest and its caller, or only a finding. */
+  readonly invalidFree: "throw" | "report";
+}
+
+export class Guest {
+  readonly layout: Layout;
+  readonly memory: EngineMemory;
+  readonly kernel: Kernel;
+  readonly process: Process;
+  readonly heap: Heap;
+  readonly addressable: Addressable;
+  private readonly options: GuestOptions;
+  /** The module's memory now, in pages of 64 KiB. */
+  pages: number;
+  /**
+   * What must live as long as the host's functions can be called: V8 keeps the code by which a table calls an imported function
+   * with the module that imported it, but does not keep that module for the table (seen with V8 11.3).
+   */
+  readonly kept: unknown[] = [];
+  /** Called when the memory has grown. */
+  readonly growListeners: ((pages: number) => void)[] = [];
+  private isDisposed = false;
+
+  /** @param memory the engine's memory, all zeroes, of the layout's size */
+  constructor(options: GuestOptions, memory: EngineMemory) {
+    const { layout, initialPages } = options;
+    this.options = options;
+    this.layout = layout;
+    this.memory = memory;
+    this.pages = initialPages;
+    const homeFrames = layout.limitBytes / PAGE_SIZE;
+    this.kernel = createKernel({ memoryBytes: layout.ramBytes, mte: false, buffer: memory.buffer }, { homeFrames });
+    this.process = this.kernel.createProcess({ name: "guest" });
+    const bytes = new Uint8Array(memory.buffer);
+    const space = this.process.addressSpace;
+    const imageEnd = initialPages * WASM_PAGE;
+    space.mmapBase = homeFrames;
+    space.startBrk = imageEnd;
+    space.brk = imageEnd;
+    this.addressable = new Addressable(bytes, layout, space.pageTable, {
+      start: Math.min(options.nullBytes, imageEnd),
+      end: imageEnd,
+    });
+    space.homes = new Homes(space, this.addressable, bytes);
+    if (imageEnd > 0) {
+      this.process.mmap(0, imageEnd, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
+    }
+    this.heap = this.makeHeap();
+  }
+
+  private makeHeap(): Heap {
+    const { heap, layout } = this.options;
+    return new Heap({
+      stacks: STACKS,
+      ...heap,
+      config: heap.config ?? guestConfig(layout.limitBytes),
+      largeRealloc: "copy",
+      process: this.process,
+      hooks: this.hooksAround(heap.hooks ?? {}),
+    });
+  }
+
+  /** The shadow and the checker follow every chunk, whoever allocates it; hooks of the user's own are called as ever. */
+  private hooksAround(given: HeapHooks): HeapHooks {
+    const reallocated = given.reallocAllocate;
+    return {
+      allocate: (pointer, size) => {
+        this.noteAllocation(pointer, size);
+        given.allocate?.(pointer, size);
+      },
+      deallocate: (pointer) => {
+        given.deallocate?.(pointer);
+        this.noteFree(pointer);
+      },
+      reallocDeallocate: (pointer) => {
+        (given.reallocDeallocate ?? given.deallocate)?.(pointer);
+        this.noteFree(pointer);
+      },
+      reallocAllocate: (oldPointer, newPointer, size) => {
+        this.noteAllocation(newPointer, size);
+        if (reallocated !== undefined) reallocated(oldPointer, newPointer, size);
+        else given.allocate?.(newPointer, size);
+      },
+    };
+  }
+
+  private noteAllocation(pointer: number, size: number): void {
+    this.addressable.chunkAllocated(pointer, size);
+    this.heap.checker.chunkAllocated(pointer, size);
+  }
+
+  private noteFree(pointer: number): void {
+    const size = this.addressable.sizes.get(pointer);
+    if (size === undefined) return;
+    this.addressable.chunkFreed(pointer);
+    this.heap.checker.chunkFreed(pointer, size, ORIGIN_MALLOC);
+  }
+
+  /**
+   * An inlined check asks: `size` bytes at `address` are not plainly the program's, or their page is not there.
+   * @throws SegmentationFault: there is no memory. What a handler of findings throws
+   */
+  access(address: number, size: number, access: number): void {
+    const foreign = this.addressable.firstForeign(address, size);
+    if (foreign >= 0) this.report(access === ACCESS_STORE ? "store" : "load", address, size, foreign);
+    this.makePresent(address, size, access);
+  }
+
+  /** Faults the pages of an access in, as the MMU would, and brings the shadow in line. @throws SegmentationFault */
+  makePresent(address: number, size: number, access: number): void {
+    const { entries } = this.process.addressSpace.pageTable;
+    const needed = access === ACCESS_STORE ? PTE_WRITE : PTE_READ;
+    const last = Math.floor((address + Math.max(1, size) - 1) / PAGE_SIZE);
+    for (let page = Math.floor(address / PAGE_SIZE); page <= last; page++) {
+      if ((entries[page] & needed) === 0) {
+        this.process.mainThread.handleFault(Math.max(address, page * PAGE_SIZE), access);
+      }
+      this.addressable.repaint(page);
+    }
+  }
+
+  private report(operation: Operation, address: number, size: number, foreign: number): void {
+    this.heap.checker.judge.report("invalid-access", operation, address, size, foreign);
+  }
+
+  /** A store that the host makes for the guest, as the guest would. */
+  store32(address: number, value: number): void {
+    this.access(address, 4, ACCESS_STORE);
+    new DataView(this.memory.buffer).setInt32(address, value, true);
+  }
+
+  /** The stack pointer was set below the stack's end. */
+  stackOverflow(pointer: number): void {
+    this.report("store", pointer, 0, pointer);
+  }
+
+  /** memory.grow: moves the break. @returns the size before in pages of 64 KiB, or −1 */
+  grow(delta: number): number {
+    const { maximumPages, layout } = this.options;
+    const before = this.pages;
+    const wanted = before + delta;
+    if (wanted > Math.min(maximumPages ?? 65536, layout.limitBytes / WASM_PAGE)) return -1;
+    if (delta === 0) return before;
+    const end = wanted * WASM_PAGE;
+    if (this.process.brk(end) !== end) return -1;
+    this.pages = wanted;
+    this.addressable.imageEnd = end;
+    for (const listener of this.growListeners) listener(wanted);
+    return before;
+  }
+
+  /** What a guest's function becomes that the heap took over. It throws HeapErrors. */
+  heapFunction(role: HeapRole): (...values: number[]) => number {
+    const { call } = HEAP_FUNCTIONS[role];
+    const context = { heap: this.heap, store: (address: number, value: number) => this.store32(address, value) };
+    return (first, second, third, fourth) => {
+      try {
+        return call(context, first, second, third, fourth);
+      } catch (error) {
+        if (!(error instanceof HeapError)) throw error;
+        return this.heapFailed(error);
+      }
+    };
+  }
+
+  private heapFailed(error: HeapError): number {
+    const { address } = error;
+    if (address === null || !FREE_ERRORS.has(error.kind)) throw error;
+    this.heap.checker.freeRefused(address, "free", error);
+    if (this.options.invalidFree === "throw") throw error;
+    return 0;
+  }
+
+  /** @throws Error naming a broken invariant of the kernel, the heap or the shadow */
+  checkInvariants(): void {
+    this.kernel.checkInvariants();
+    this.heap.checkInvariants();
+    this.addressable.checkInvariants();
+  }
+
+  [Symbol.dispose](): void {
+    if (this.isDisposed) return;
+    this.isDisposed = true;
+    // The memory goes as a whole: there is no need to clean its pages.
+    this.process.addressSpace.homes = null;
+    this.heap[Symbol.dispose]();
+    this.process.exit(0);
+  }
+}
+
+/** Errors of the heap that say that a pointer is no block's. */
+const FREE_ERRORS: ReadonlySet<string> = new Set([
+  "corrupted-header",
+  "invalid-state",
+  "misaligned",
+  "type-mismatch",
+  "size-mismatch",
+]);
+
+/** Scudo for a small address space: a region a class, each reserved when it is needed. */
+function guestConfig(limitBytes: number): CustomConfig {
+  const regionSizeLog = Math.max(20, Math.floor(Math.log2(limitBytes)) - REGION_SHARE_LOG);
+  return {
+    name: "wasm32",
+    primary: {
+      sizeClassMap: defaultSizeClassMap,
+      regionSizeLog,
+      groupSizeLog: Math.min(20, regionSizeLog),
+      contiguousRegions: false,
+      mapIncrement: 2 ** 16,
+      compactPointerBytes: 4,
+    },
+    secondaryCache: {
+      entriesArraySize: 32,
+      defaultMaxEntriesCount: 32,
+      defaultMaxEntrySize: 2 ** 19,
+    },
+  };
+}
+
+/** A memory for a guest: reserved, and committed by the host as it is written. @throws ModuleError memory: the engine has none */
+export function makeMemory({ totalPages }: Layout): EngineMemory {
+  try {
+    return new engine.Memory({ initial: totalPages, maximum: totalPages });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ModuleError(
+      "memory",
+      `the engine has no ${totalPages} pages of memory: ${reason}; give a smaller memoryBytes`,
+    );
+  }
+}
+
+export { ACCESS_LOAD, ACCESS_STORE };

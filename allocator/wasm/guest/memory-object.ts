@@ -1,0 +1,99 @@
+// How a guest's memory looks from JavaScript. It is the engine's own object, as node:wasi and glue need it, but longer than the guest
+// knows: its `buffer` also has what lies above the guest's limit, never changes and is never detached, and `grow` asks the guest.
+
+import { ModuleError } from "../binary/module-error.ts";
+import { type Layout, makeLayout } from "../rewriting/layout.ts";
+import type { Compiled } from "./compile.ts";
+import { type EngineMemory, engine, type MemoryDescriptor } from "./engine.ts";
+import { Guest, makeMemory } from "./guest.ts";
+
+/** A memory that was made for a guest, before a module that imports it is there. */
+interface Prepared {
+  readonly layout: Layout;
+  readonly descriptor: MemoryDescriptor;
+  guest: Guest | null;
+}
+
+const prepared = new WeakMap<object, Prepared>();
+
+/** Makes `grow` of the guest's memory object the guest's. */
+export function presentMemory(guest: Guest): void {
+  Object.defineProperty(guest.memory, "grow", {
+    configurable: true,
+    value: (delta: number) => growFromHost(guest, Number(delta)),
+  });
+}
+
+/**
+ * Glue that wants a size takes the buffer's length, which is all there is, from it: so a difference that is not positive means
+ * pages from the buffer's end.
+ * @throws RangeError: the guest's memory cannot grow so far
+ */
+function growFromHost(guest: Guest, delta: number): number {
+  if (!Number.isFinite(delta)) throw new TypeError(`grow: ${delta} is no number of pages`);
+  const before = guest.pages;
+  const wanted = delta > 0 ? before + delta : delta === 0 ? before : guest.layout.totalPages + delta;
+  if (wanted > before && guest.grow(wanted - before) < 0)
+    throw new RangeError(`WebAssembly.Memory.grow(): ${wanted} pages are more than the guest's memory may have`);
+  return before;
+}
+
+/**
+ * Stands in for `new WebAssembly.Memory`, for modules that import their memory.
+ * @throws RangeError, TypeError as the engine's; ModuleError unsupported: a shared memory
+ */
+export function createMemory(descriptor: MemoryDescriptor, memoryBytes: number): EngineMemory {
+  if (descriptor?.shared === true) throw new ModuleError("unsupported", "threads (a shared memory)");
+  // The engine's own checks, on a memory that is thrown away.
+  new engine.Memory(descriptor);
+  const layout = makeLayout(memoryBytes, { validity: false, initialPages: descriptor.initial });
+  const memory = makeMemory(layout);
+  prepared.set(memory, { layout, descriptor, guest: null });
+  return memory;
+}
+
+/** The guest behind a memory that a module imports. @throws LinkError, ModuleError memory */
+export function guestOfMemory(memory: unknown, compiled: Compiled, name: string): Guest {
+  const found = memory !== null && typeof memory === "object" ? prepared.get(memory) : undefined;
+  if (found === undefined) {
+    if (!(memory instanceof engine.Memory))
+      throw new engine.LinkError(
+        `WebAssembly.Instance(): Import ${name}: memory import must be a WebAssembly.Memory object`,
+      );
+    throw new ModuleError(
+      "memory",
+      `the memory ${name} was made by the engine; make it by createMemory() of refheap/wasm, or under intercept()`,
+    );
+  }
+  const { layout, descriptor } = found;
+  checkLimits(descriptor, compiled, name);
+  if (layout.shadowBase !== compiled.layout.shadowBase)
+    throw new ModuleError("memory", `the memory ${name} was made with other memoryBytes than the module`);
+  if (found.guest === null) {
+    found.guest = new Guest(
+      {
+        layout,
+        initialPages: descriptor.initial,
+        maximumPages: descriptor.maximum ?? null,
+        nullBytes: compiled.nullBytes,
+        heap: compiled.options.heap ?? {},
+        invalidFree: compiled.options.invalidFree ?? "throw",
+      },
+      memory as EngineMemory,
+    );
+    presentMemory(found.guest);
+  }
+  return found.guest;
+}
+
+function checkLimits({ initial, maximum }: MemoryDescriptor, { module }: Compiled, name: string): void {
+  const wanted = module.memory!;
+  if (initial < wanted.minimum)
+    throw new engine.LinkError(
+      `WebAssembly.Instance(): Import ${name}: memory has ${initial} pages, ${wanted.minimum} are needed`,
+    );
+  if (wanted.maximum !== null && (maximum === undefined || maximum > wanted.maximum))
+    throw new engine.LinkError(
+      `WebAssembly.Instance(): Import ${name}: memory has a larger maximum than ${wanted.maximum}`,
+    );
+}

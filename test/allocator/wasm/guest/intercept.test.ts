@@ -1,0 +1,69 @@
+// intercept(): packages that instantiate their modules by themselves get guests, and the engine's own functions come back.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { expect, test } from "vitest";
+import type { Engine, EngineModule } from "../../../../allocator/wasm/guest/engine.ts";
+import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
+import { wat } from "../wat.ts";
+
+const host = (
+  globalThis as unknown as { WebAssembly: Engine & { instantiate: (...values: unknown[]) => Promise<unknown> } }
+).WebAssembly;
+
+const TEXT = `(module (import "env" "memory" (memory 1))
+  (func (export "malloc") (param i32) (result i32) unreachable) (func (export "free") (param i32) unreachable)
+  (func (export "read") (param i32) (result i32) (i32.load (local.get 0))))`;
+
+test("until it is disposed of, modules, instances and memories are guests' and look like the engine's", async () => {
+  const before = { ...host, Memory: host.Memory, Module: host.Module, Instance: host.Instance };
+  const interception = intercept({ memoryBytes: 2 ** 26 });
+  const memory = new host.Memory({ initial: 2, maximum: 4 });
+  expect(memory).toBeInstanceOf(host.Memory);
+  const module = new host.Module(wat(TEXT));
+  expect(module).toBeInstanceOf(host.Module);
+  expect(host.Module.imports(module)).toEqual([{ module: "env", name: "memory", kind: "memory" }]);
+  expect(host.Module.exports(module).map(({ name }) => name)).toEqual(["malloc", "free", "read"]);
+  const instance = new host.Instance(module, { env: { memory } });
+  expect(instance).toBeInstanceOf(host.Instance);
+  const { malloc, read } = instance.exports as Record<string, (value: number) => number>;
+  read(malloc(4) + 4);
+  expect(interception.instances[0].checker.findings).toHaveLength(1);
+  const made = (await host.instantiate(wat(TEXT), { env: { memory } })) as { module: EngineModule };
+  expect(made.module).toBeInstanceOf(host.Module);
+  expect(interception.instances).toHaveLength(2);
+  interception[Symbol.dispose]();
+  expect([host.Memory, host.Module, host.Instance]).toEqual([before.Memory, before.Module, before.Instance]);
+});
+
+test("modules without memory pass through", () => {
+  const interception = intercept();
+  const module = new host.Module(wat('(module (func (export "one") (result i32) (i32.const 1)))'));
+  const { one } = new host.Instance(module).exports as { one: () => number };
+  expect(one()).toBe(1);
+  expect(interception.instances).toHaveLength(0);
+  interception[Symbol.dispose]();
+});
+
+test("an Emscripten package works on it: vscode-oniguruma finds the same matches, without a finding", async () => {
+  const require = createRequire(import.meta.url);
+  const wasm = readFileSync(require.resolve("vscode-oniguruma/release/onig.wasm"));
+  const interception = intercept({ memoryBytes: 2 ** 28 });
+  try {
+    const onig = require("vscode-oniguruma") as typeof import("vscode-oniguruma");
+    await onig.loadWASM(wasm.buffer.slice(wasm.byteOffset, wasm.byteOffset + wasm.length));
+    const scanner = new onig.OnigScanner(["(\\w+)@(\\w+)", "\\d{3,}"]);
+    const text = `${"no match here, ".repeat(2000)}who@where 12345`;
+    const match = scanner.findNextMatchSync(new onig.OnigString(text), 0);
+    expect(match?.captureIndices.map(({ start, end }) => text.slice(start, end))).toEqual([
+      "who@where",
+      "who",
+      "where",
+    ]);
+    // The host may instantiate modules of its own meanwhile.
+    const guest = interception.instances.at(-1)!;
+    expect(guest.checker.toText()).toBe("no errors");
+    expect(guest.guest.process.minorFaults).toBeGreaterThan(10);
+  } finally {
+    interception[Symbol.dispose]();
+  }
+});
