@@ -4,13 +4,16 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { MachineModel } from "../cost/cost-model.ts";
 import { machineModel } from "../cost/machine-models.ts";
+import { DEFAULT_POLICIES, type Policy, parsePolicy } from "../replay/policy.ts";
 import type { ReplayResult } from "../replay/result.ts";
 import { BYTE_PARTS, FAULT_PARTS, partBars, rssChart, timeBars } from "../report/charts.ts";
 import { type ComparedTrace, compareResults } from "../report/comparison.ts";
 import { comparisonCsv } from "../report/comparison-text.ts";
 import { firstSeeds, reportPage } from "../report/page.ts";
 import { pageMapChart } from "../report/page-map-chart.ts";
-import { readResultFiles, typedCommand, writeWhole } from "./result-files.ts";
+import type { TraceFormat } from "../traces/detect.ts";
+import { replayFiles } from "./replay-files.ts";
+import { checkFolderOf, isResultFile, readResultFiles, typedCommand, writeWhole } from "./result-files.ts";
 import { plural } from "./tally-text.ts";
 
 export interface DrawOptions {
@@ -19,12 +22,20 @@ export interface DrawOptions {
   readonly csv?: string;
   readonly baseline?: string;
   readonly machine: string;
+  readonly policy?: readonly Policy[];
+  readonly touch?: string;
+  readonly jobs: number;
+  readonly format?: TraceFormat;
+  readonly skipBad?: boolean;
 }
 
 /** Reads the results and writes the page, and what else was asked for. */
 export async function drawReport(files: readonly string[], options: DrawOptions): Promise<void> {
-  const parts = await readResultFiles(files);
-  const results = parts.flatMap((part) => part.results);
+  checkFolderOf(options.out);
+  const resultFiles = files.filter(isResultFile);
+  const parts = await readResultFiles(resultFiles);
+  const traces = files.filter((file) => !resultFiles.includes(file));
+  const results = [...parts.flatMap((part) => part.results), ...(await replayTraces(traces, options))];
   if (results.length === 0) throw new Error(`${files.join(", ")}: no results to draw`);
   const machine = machineModel(options.machine);
   const compared = compareResults(results, machine, options.baseline);
@@ -40,6 +51,18 @@ export async function drawReport(files: readonly string[], options: DrawOptions)
     written.push(options.csv);
   }
   process.stderr.write(`written: ${written.join(", ")}\n`);
+}
+
+async function replayTraces(traces: readonly string[], options: DrawOptions): Promise<ReplayResult[]> {
+  if (traces.length === 0) return [];
+  const { results } = await replayFiles(traces, {
+    policies: options.policy ?? DEFAULT_POLICIES.map(parsePolicy),
+    seeds: [1],
+    touch: options.touch,
+    jobs: options.jobs,
+    shared: { skipBad: options.skipBad, format: options.format },
+  });
+  return results;
 }
 
 async function writePictures(

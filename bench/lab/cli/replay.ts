@@ -5,15 +5,11 @@ import { machineModel } from "../cost/machine-models.ts";
 import { DEFAULT_POLICIES, type Policy, parsePolicy } from "../replay/policy.ts";
 import { type ReplayResult, resultFile } from "../replay/result.ts";
 import { DEFAULT_MEMORY_BYTES, NO_TOUCHES } from "../replay/run-replay.ts";
-import { runSweep, shardTasks, sweepTasks, sweptTraces } from "../replay/sweep.ts";
 import { compareResults } from "../report/comparison.ts";
 import { comparisonCsv } from "../report/comparison-text.ts";
 import type { TraceFormat } from "../traces/detect.ts";
-import { isReadOnce } from "../traces/open.ts";
-import { expandArchives } from "../traces/zip.ts";
-import { UsageError } from "./exit.ts";
 import { printComparison } from "./print-comparison.ts";
-import { remaining, startProgress } from "./progress.ts";
+import { replayFiles } from "./replay-files.ts";
 import { checkFolderOf, typedCommand, writeWhole } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import {
@@ -96,37 +92,26 @@ Examples:
 async function replay(traces: string[], options: ReplayCommandOptions): Promise<void> {
   const policies = options.policy ?? DEFAULT_POLICIES.map(parsePolicy);
   const seeds = Array.from({ length: options.repeat }, (_, index) => (options.seed + index) >>> 0);
-  const files = await expandArchives(traces);
-  const shared = {
-    memoryBytes: options.memory,
-    verify: options.verify,
-    skipBad: options.skipBad,
-    format: options.format,
-  };
-  const all = sweepTasks(await sweptTraces(files, options.touch, shared), policies, seeds);
-  const tasks = options.shard === undefined ? all : shardTasks(all, options.shard);
-  if (traces.some(isReadOnce) && all.length > 1) {
-    throw new UsageError(
-      "standard input or a pipe can be replayed once: choose one policy and one seed, or give a file",
-    );
-  }
   if (options.out !== undefined) checkFolderOf(options.out);
   const machine = machineModel(options.machine);
-  const progress = startProgress();
-  progress.show(`0/${tasks.length}`);
-  const start = performance.now();
-  const results = await runSweep(tasks, {
-    ...shared,
+  const { results, tasks } = await replayFiles(traces, {
+    policies,
+    seeds,
+    touch: options.touch,
     jobs: options.jobs,
-    onDone: (done, task) =>
-      progress.show(`${done}/${tasks.length}${remaining(start, done, tasks.length)} ${task.trace} ${task.policy.name}`),
-  }).finally(() => progress.done());
-  const file = resultFile(typedCommand(), results, { shard: options.shard, tasks: all.length });
+    shard: options.shard,
+    shared: {
+      memoryBytes: options.memory,
+      verify: options.verify,
+      skipBad: options.skipBad,
+      format: options.format,
+    },
+  });
+  const file = resultFile(typedCommand(), results, { shard: options.shard, tasks });
   if (options.out !== undefined) await writeWhole(options.out, `${JSON.stringify(file)}\n`);
   if (options.json) process.stdout.write(`${JSON.stringify(file, null, 2)}\n`);
   else if (options.shard === undefined) print(results, options, machine);
-  else
-    process.stdout.write(`${plural(results.length, "replay")} of ${all.length} done; join them with refheap merge\n`);
+  else process.stdout.write(`${plural(results.length, "replay")} of ${tasks} done; join them with refheap merge\n`);
 }
 
 function print(results: ReplayResult[], options: ReplayCommandOptions, machine: ReturnType<typeof machineModel>): void {

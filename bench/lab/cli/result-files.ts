@@ -1,13 +1,28 @@
 // Files of results: reading them by name, writing them whole or not at all.
-import { existsSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseResultFile, type ReplayResult, type ResultFile } from "../replay/result.ts";
+import { isReadOnce, STANDARD_INPUT } from "../traces/open.ts";
+import { splitMember } from "../traces/zip.ts";
+
+const LOOKED_AT_BYTES = 64;
 
 /** All results of the files, in their order. */
 export async function readResults(files: readonly string[]): Promise<ReplayResult[]> {
   const parsed = await readResultFiles(files);
   return parsed.flatMap((file) => file.results);
+}
+
+/** Whether a file looks like one of results: JSON, which no trace is. A file that is not there counts as one of results. */
+export function isResultFile(file: string): boolean {
+  if (file === STANDARD_INPUT || splitMember(file).member !== null || isReadOnce(file)) return false;
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return true;
+  const fd = openSync(file, "r");
+  const start = Buffer.alloc(LOOKED_AT_BYTES);
+  const length = readSync(fd, start, 0, LOOKED_AT_BYTES, 0);
+  closeSync(fd);
+  return /^\s*[{[]/.test(start.toString("latin1", 0, length));
 }
 
 export async function readResultFiles(files: readonly string[]): Promise<ResultFile[]> {

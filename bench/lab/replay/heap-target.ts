@@ -94,7 +94,7 @@ class HeapTarget implements ReplayTarget {
   private readonly isTreated: boolean;
   private readonly clock: { nanoseconds: number };
   /** A chunk that needs more than this comes from the secondary (S3.1 step 7). */
-  private readonly largestClass: number;
+  readonly largestSmall: number;
 
   private readonly larger: LargerPages | null;
 
@@ -106,7 +106,7 @@ class HeapTarget implements ReplayTarget {
     this.clock = clock;
     this.memory = heap.memory;
     this.process = heap.process;
-    this.largestClass = heap.options.config.primary.sizeClassMap.maxSize;
+    this.largestSmall = heap.options.config.primary.sizeClassMap.maxSize;
   }
 
   get taggedGranules(): number {
@@ -169,6 +169,6 @@ class HeapTarget implements ReplayTarget {
 
   private isLarge(size: number, alignment = SMALLEST_ALIGNMENT): boolean {
     const needed = Math.ceil(size / SMALLEST_ALIGNMENT) * SMALLEST_ALIGNMENT + Math.max(alignment, SMALLEST_ALIGNMENT);
-    return needed > this.largestClass;
+    return needed > this.largestSmall;
   }
 }

@@ -11,6 +11,7 @@ import {
   REALLOC,
   WRITE,
 } from "../../../allocator/record/events.ts";
+import type { Attribution } from "./attribution.ts";
 import { BlockTable, DEAD, FAILED } from "./block-table.ts";
 import { contentByte } from "./contents.ts";
 import type { ReplayTarget } from "./target.ts";
@@ -65,6 +66,8 @@ export class Replayer {
   private readonly toucher: Toucher;
   /** Set before the first batch for a replay that checks the heap. */
   verifier: Verifier | null = null;
+  /** Set before the first batch for a replay that says whose memory it is. */
+  attribution: Attribution | null = null;
   private readonly sample: (replayer: Replayer) => number;
   private readonly mark: (replayer: Replayer, label: string) => void;
   private nextSample = 0;
@@ -78,7 +81,7 @@ export class Replayer {
 
   /** @throws what the heap or the kernel throw: a heap error, an out-of-memory kill. The tally says where that was. */
   replay(batch: EventBatch): void {
-    const { kind, id, size, offset, count } = batch;
+    const { kind, id, size, offset, site, count } = batch;
     for (let row = 0; row < count; row++) {
       if (this.tally.operations >= this.nextSample) this.nextSample = this.sample(this);
       this.tally.operations++;
@@ -87,13 +90,13 @@ export class Replayer {
         case MALLOC:
         case CALLOC:
         case ALIGNED:
-          this.allocate(kind[row], id[row], size[row], offset[row]);
+          this.allocate(kind[row], id[row], size[row], offset[row], site[row]);
           break;
         case FREE:
           this.free(id[row]);
           break;
         case REALLOC:
-          this.realloc(id[row], size[row]);
+          this.realloc(id[row], size[row], site[row]);
           break;
         case READ:
         case WRITE:
@@ -106,7 +109,7 @@ export class Replayer {
     }
   }
 
-  private allocate(kind: number, id: number, size: number, offset: number): void {
+  private allocate(kind: number, id: number, size: number, offset: number, site: number): void {
     const slot = this.blocks.slot(id);
     const old = this.blocks.address[slot];
     if (old > 0) {
@@ -121,6 +124,7 @@ export class Replayer {
     }
     const bytes = kind === CALLOC ? size * offset : size;
     this.blocks.born(slot, address, bytes);
+    this.attribution?.born(slot, bytes, site);
     this.verifier?.born(this.target, slot, address, bytes, kind === CALLOC);
     this.touchFresh(slot, 0);
   }
@@ -145,15 +149,16 @@ export class Replayer {
     const address = this.blocks.address[slot];
     this.verifier?.dying(this.target, slot, address);
     this.target.free(address);
+    this.attribution?.died(slot);
     this.blocks.died(slot, id);
   }
 
-  private realloc(id: number, size: number): void {
+  private realloc(id: number, size: number, site: number): void {
     const slot = this.blocks.slot(id);
     const old = this.blocks.address[slot];
     if (old <= 0) {
       if (old === DEAD) this.tally.deadReallocs++;
-      this.allocate(MALLOC, id, size, 0);
+      this.allocate(MALLOC, id, size, 0, site);
       return;
     }
     // realloc(p, 0) frees in C; a trace that means it says free, so the block is kept at its smallest.
@@ -167,6 +172,7 @@ export class Replayer {
       return;
     }
     this.blocks.moved(slot, address, newSize);
+    this.attribution?.moved(slot, newSize, site);
     this.verifier?.moved(this.target, slot, address, Math.min(oldSize, newSize), newSize);
     if (newSize > oldSize) this.touchFresh(slot, oldSize);
   }
@@ -210,8 +216,12 @@ export class Replayer {
   private touchByte(slot: number, at: number, offset: number, isWrite: boolean): void {
     const { memory } = this.target;
     this.tally.touchedPages++;
-    if (!isWrite) memory.getUint8(at);
-    else memory.setUint8(at, contentByte(this.blocks.generation[slot], offset));
+    if (!isWrite) {
+      memory.getUint8(at);
+      return;
+    }
+    memory.setUint8(at, contentByte(this.blocks.generation[slot], offset));
+    this.attribution?.storedTo(slot, offset);
   }
 }
 

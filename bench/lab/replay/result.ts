@@ -3,6 +3,7 @@
 import type { CounterSnapshot } from "../../../platform/hardware/counters.ts";
 import type { ProgramCounts } from "../cost/cost-model.ts";
 import type { TraceTally } from "../traces/tally.ts";
+import type { PeakShares } from "./attribution.ts";
 import type { PageMap } from "./page-map.ts";
 import type { Policy } from "./policy.ts";
 import type { ReplayTally } from "./replayer.ts";
@@ -39,6 +40,8 @@ export interface ReplayResult {
   readonly samples: Samples;
   readonly marks: readonly Mark[];
   readonly pageMap: PageMap;
+  /** Whose memory it was when RSS was at its peak; results of earlier versions lack it. */
+  readonly atPeak?: PeakShares;
 }
 
 export interface ResultFile {

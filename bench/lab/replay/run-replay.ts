@@ -6,6 +6,7 @@ import { OutOfMemoryError } from "../../../platform/kernel/abi/errors.ts";
 import type { OpenTraceOptions, Trace } from "../traces/open.ts";
 import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";
+import { Attribution } from "./attribution.ts";
 import { createHeapTarget } from "./heap-target.ts";
 import { pageMap } from "./page-map.ts";
 import type { Policy } from "./policy.ts";
@@ -90,6 +91,7 @@ export async function replayTrace(
     sample: (state) => sampler.take(state),
     mark: (state, label) => sampler.mark(state, label),
   });
+  replayer.attribution = new Attribution(target.largestSmall);
   if (options.verify) replayer.verifier = new Verifier(replayer.blocks);
   const stopped = await replayAll(trace, replayer);
   sampler.finish(replayer);
@@ -116,6 +118,7 @@ export async function replayTrace(
     samples: sampler.samples,
     marks: sampler.marks,
     pageMap: pageMap(sampler.scans),
+    atPeak: replayer.attribution.result(trace.sites.names),
   };
 }
 

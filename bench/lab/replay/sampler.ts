@@ -63,7 +63,7 @@ export class Sampler {
   /** Takes a sample; answers the operation of the next one. */
   take(replayer: Replayer): number {
     const operation = replayer.tally.operations;
-    this.record(operation, replayer.blocks.liveBytes);
+    this.record(operation, replayer);
     if (this.sampleCount % SAMPLES_PER_SCAN === 0) this.scan(operation);
     this.sampleCount++;
     if (this.samples.operation.length >= MAX_SAMPLES) this.thin();
@@ -79,7 +79,7 @@ export class Sampler {
   /** The last sample, always with a scan. */
   finish(replayer: Replayer): void {
     const operation = replayer.tally.operations;
-    this.record(operation, replayer.blocks.liveBytes);
+    this.record(operation, replayer);
     this.scan(operation);
     const { peaks } = this;
     peaks.rssBytes = Math.max(peaks.rssBytes, this.process.addressSpace.peakRss * PAGE_BYTES);
@@ -93,7 +93,7 @@ export class Sampler {
     return this.lastOperation === 0 ? this.lastRss : this.rssSum / this.lastOperation;
   }
 
-  private record(operation: number, liveBytes: number): void {
+  private record(operation: number, { blocks: { liveBytes }, attribution }: Replayer): void {
     const { samples, counters } = this;
     const rss = this.process.rssBytes;
     this.rssSum += this.lastRss * (operation - this.lastOperation);
@@ -106,6 +106,7 @@ export class Sampler {
     samples.initialisedBytes.push(
       counters.bytesZeroed + counters.bytesFilled + counters.bytesCopied + counters.userBytesFilled,
     );
+    if (rss > this.peaks.rssBytes) attribution?.peak(operation);
     this.peaks.rssBytes = Math.max(this.peaks.rssBytes, rss);
     this.peaks.liveBytes = Math.max(this.peaks.liveBytes, liveBytes);
   }

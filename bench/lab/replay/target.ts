@@ -12,6 +12,8 @@ export interface ReplayTarget {
   realloc(address: number, size: number, oldSize: number): number;
   memalign(alignment: number, size: number): number;
   free(address: number): void;
+  /** The most bytes that a block may have and still share its pages. */
+  readonly largestSmall: number;
   /** Loads and stores of the program. */
   readonly memory: Memory;
   readonly process: Process;

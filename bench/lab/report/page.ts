@@ -8,9 +8,12 @@ import type { ReplayResult } from "../replay/result.ts";
 import { BYTE_PARTS, FAULT_PARTS, partBars, partColours, policyColours, rssChart, timeBars } from "./charts.ts";
 import { type ComparedTrace, compareResults, type Figure } from "./comparison.ts";
 import { formatDifference, formatValue } from "./comparison-text.ts";
+import { html, table } from "./html.ts";
 import { PAGE_KINDS, pageMapChart, pageMapText } from "./page-map-chart.ts";
+import { peakSection, siteSentence } from "./peak-shares.ts";
 import { dashesOf, type WidthName } from "./plot.ts";
 import { STYLE } from "./style.ts";
+import { summaries } from "./summary.ts";
 
 export interface ReportOptions {
   readonly machine: MachineModel;
@@ -35,6 +38,7 @@ export function reportPage(results: readonly ReplayResult[], options: ReportOpti
 <body>
 <header>
 <h1>What memory costs, policy by policy</h1>
+${answers(compared, results)}
 <p class="quiet">Replayed on refheap's simulated kernel and heap. Counts are exact for their seed. Times are
 <strong>estimates</strong> for ${html(options.machine.name)} (${html(options.machine.description)}), with the range that
 its constants leave.</p>
@@ -47,6 +51,17 @@ ${policySection(results)}
 </body>
 </html>
 `;
+}
+
+/** What the page answers, before anything else. */
+function answers(compared: readonly ComparedTrace[], results: readonly ReplayResult[]): string {
+  return summaries(compared)
+    .map(({ trace, sentence }) => {
+      const name = new Set(compared.map((one) => one.trace)).size > 1 ? `${html(trace)}: ` : "";
+      const sites = siteSentence(results.filter((result) => result.trace === trace));
+      return `<p class="answer">${name}${html(`${sentence} ${sites}`.trim())}</p>`;
+    })
+    .join("\n");
 }
 
 /** Pictures and page maps show one replay of each policy: that of its first seed. */
@@ -63,6 +78,7 @@ function traceSection(compared: ComparedTrace, results: readonly ReplayResult[],
 seed ${first.seed}${compared.policies[0].seeds.length > 1 ? ` and ${compared.policies[0].seeds.length - 1} more` : ""}.
 Differences are from <code>${html(compared.baseline)}</code>.</p>
 ${figureTable(compared)}
+${peakSection(results, compared.baseline)}
 ${figure("Resident memory over time", lineLegend(policyColours(results), "asked for by the program"), (width) => rssChart(results, width))}
 ${figure("Page faults", legend(partColours(FAULT_PARTS, results)), (width) => partBars(FAULT_PARTS, "page faults", results, width))}
 ${figure("Bytes initialised", legend(partColours(BYTE_PARTS, results)), (width) => partBars(BYTE_PARTS, "MiB", results, width))}
@@ -157,16 +173,6 @@ function lineItem(name: string, colour: string, width: number, dashes: string): 
   return `<li><svg class="sample" width="36" height="10" aria-hidden="true">${line}</svg>${html(name)}</li>`;
 }
 
-/** Wide tables scroll on their own; the focus makes that possible by keyboard. */
-function table(head: string[], rows: string[], label: string): string {
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${html(label)}"><table>
-<thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("\n")}</tbody></table></div>`;
-}
-
 function plain(count: number): string {
   return ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"][count] ?? String(count);
-}
-
-function html(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

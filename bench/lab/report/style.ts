@@ -17,6 +17,7 @@ h1 { font-size: 1.5rem; margin: 0.5rem 0; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; border-top: 1px solid var(--line); padding-top: 1rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.5rem 0 0.25rem; }
 p { margin: 0.4rem 0; max-width: 46rem; }
+.answer { font-size: 1.1rem; font-weight: 600; }
 .quiet, figcaption { color: var(--quiet); font-size: 0.875rem; }
 pre, code { font-family: ui-monospace, monospace; font-size: 0.85rem; }
 pre { background: var(--panel); padding: 0.6rem 0.8rem; border-radius: 6px; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -37,5 +38,8 @@ svg { display: block; max-width: 100%; height: auto; }
 dl { overflow-wrap: anywhere; } dd { margin: 0 0 0.5rem 1rem; }
 details { margin: 0.5rem 0; } summary { cursor: pointer; padding: 0.25rem 0; font-weight: 600; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-@media print { details > * { display: block; } }
+@media print {
+  details > * { display: block; } details::details-content { content-visibility: visible; block-size: auto; }
+  .scroll { overflow: visible; } td, td small { white-space: normal; }
+}
 `;

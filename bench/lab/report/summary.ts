@@ -23,7 +23,7 @@ function summary(ends: readonly ComparedTrace[]): string {
   if (changes.length === 0) return `${ends[0].baseline} needs no memory here.`;
   const [least, most] = [Math.min(...changes), Math.max(...changes)];
   const subject = name === ASKED_FOR ? "With reference pages" : `With ${name}`;
-  const sentence = `${subject} the peak would be ${change(least, most)} than with ${ends[0].baseline}.`;
+  const sentence = `${subject} the peak would be ${change(least, most)} with ${ends[0].baseline}.`;
   if (ends.length < 2 || most - least < WIDE_POINTS) return sentence;
   return (
     `${sentence} It hangs on which pages the program touches, and the trace does not say: ` +
@@ -44,12 +44,12 @@ function peak({ figures }: ComparedPolicy): number {
   return figures[0].value;
 }
 
-/** `41.0 to 63.2 % lower`, `as high`, `2.0 % higher`; a range that has zero in it names both directions. */
+/** `41.0 to 63.2 % lower than`, `the same as`; a range that has zero in it names both directions. */
 function change(least: number, most: number): string {
   const [low, high] = [least.toFixed(1), most.toFixed(1)].map(Number);
-  if (low === 0 && high === 0) return "no other";
-  if (low === high) return `${Math.abs(low).toFixed(1)} % ${low < 0 ? "lower" : "higher"}`;
-  if (high <= 0) return `${(-high).toFixed(1)} to ${(-low).toFixed(1)} % lower`;
-  if (low >= 0) return `${low.toFixed(1)} to ${high.toFixed(1)} % higher`;
-  return `from ${(-low).toFixed(1)} % lower to ${high.toFixed(1)} % higher`;
+  if (low === 0 && high === 0) return "the same as";
+  if (low === high) return `${Math.abs(low).toFixed(1)} % ${low < 0 ? "lower" : "higher"} than`;
+  if (high <= 0) return `${(-high).toFixed(1)} to ${(-low).toFixed(1)} % lower than`;
+  if (low >= 0) return `${low.toFixed(1)} to ${high.toFixed(1)} % higher than`;
+  return `from ${(-low).toFixed(1)} % lower to ${high.toFixed(1)} % higher than`;
 }

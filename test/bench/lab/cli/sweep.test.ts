@@ -129,6 +129,22 @@ describe("compare", () => {
   });
 });
 
+test("report takes traces as they are, and opens with the answer", () => {
+  const { status, stderr } = place.refheap(["report", "sort.mtrace", "--skip-bad", "-j", "1", "-o", "one-step.html"]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "written: one-step.html\n" });
+  const page = place.read("one-step.html");
+  expect(page).toMatch(/<h1>[^<]*<\/h1>\s*<p class="answer">With reference pages the peak would be /);
+  for (const touches of ["none", "all"]) expect(page).toContain(`touches: ${touches},`);
+  expect(page).toContain('aria-label="Savings by size"');
+  expect(page).toContain('aria-label="Savings by call site"');
+});
+
+test("report says which file is neither a trace nor results", () => {
+  place.write("noise.txt", "hello\n");
+  expect(place.refheap(["report", "noise.txt"])).toMatchObject({ status: 1, stdout: "" });
+  expect(place.refheap(["report", "no-such.json"]).stderr).toBe("refheap: no-such.json: no such file\n");
+});
+
 test("report writes the page, its pictures and its figures", () => {
   const { status, stderr } = place.refheap([
     "report",

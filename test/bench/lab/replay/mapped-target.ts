@@ -17,6 +17,9 @@ export class MappedTarget implements ReplayTarget {
   /** Live blocks: pages mapped. */
   readonly pages = new Map<number, number>();
 
+  /** Every block has pages of its own. */
+  readonly largestSmall = 0;
+
   counters() {
     return this.process.kernel.counters.snapshot();
   }
