@@ -78,7 +78,7 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
     } catch (error) {
       if (!(error instanceof SegmentationFault) || !this.secondary.isCached(pointer - HEADER_SIZE)) throw error;
     }
-    reportInvalidChunkState(action, pointer, this.reports);
+    reportInvalidChunkState(action, pointer, this.reports, { isFreed: true });
   }
 
   /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
@@ -122,7 +122,7 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   reportState(action: ChunkAction, pointer: number, low: number): never {
     // A freed large chunk's header may be gone with its pages while its mapping waits in the cache.
     const isFreed = low !== CORRUPTED_HEADER || this.secondary.isCached(pointer - HEADER_SIZE);
-    if (isFreed) reportInvalidChunkState(action, pointer, this.reports);
+    if (isFreed) reportInvalidChunkState(action, pointer, this.reports, { isFreed });
     const { memory } = this.program;
     const headerIsZero =
       memory.getInt32(pointer - HEADER_SIZE) === 0 && memory.getInt32(pointer - HEADER_SIZE + 4) === 0;

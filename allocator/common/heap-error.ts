@@ -1,6 +1,8 @@
 // HeapError: what a heap throws where Scudo would write a report and abort. What lives here: the class, its kinds, number formats.
 // The texts themselves are in report.ts; option errors, which carry more, are in option-error.ts.
 
+import { captureTrace, hideLibraryFrames, traceText } from "../../platform/host/stack.ts";
+
 /**
  * One kind a report (S21); later versions' reports (S31) and the RSS limits have kinds of their own. `"ended"` is a call of a heap
  * that was disposed of, or whose process has ended.
@@ -39,9 +41,13 @@ export interface ChunkStacks {
   readonly free: string | null;
 }
 
+/** Frames of the trace of a second free. */
+const FRAMES = 16;
+
 /**
  * A misuse or failure that Scudo reports and dies of; here the heap stays usable.
- * `report` is Scudo's text word for word, final newline included, followed by the stacks when they are kept.
+ * `report` is Scudo's text word for word, final newline included, followed by the stacks when they are kept. The message is the
+ * same text, with the words that people have for it behind it where Scudo's do not say so (a double free).
  */
 export class HeapError extends Error {
   override readonly name: string = "HeapError";
@@ -57,13 +63,25 @@ export class HeapError extends Error {
    */
   movedTo: number | null = null;
 
-  constructor(kind: HeapErrorKind, address: number | null, text: string, stacks: ChunkStacks | null = null) {
-    super(text);
+  constructor(
+    kind: HeapErrorKind,
+    address: number | null,
+    text: string,
+    stacks: ChunkStacks | null = null,
+    plainWords: string | null = null,
+  ) {
+    super(plainWords === null ? text : `${text} (${plainWords})`);
+    hideLibraryFrames(this);
     this.kind = kind;
     this.address = address;
     this.chunkStacks = stacks;
-    this.report = `${text}\n${formatStacks(stacks)}`;
+    this.report = `${text}\n${formatStacks(stacks)}${plainWords === null ? "" : formatAgain(stacks)}`;
   }
+}
+
+/** The third stack, of the second free: where the program stands. */
+function formatAgain(stacks: ChunkStacks | null): string {
+  return stacks === null ? "" : `freed again at:\n${traceText(captureTrace(FRAMES), FRAMES)}\n`;
 }
 
 function formatStacks(stacks: ChunkStacks | null): string {

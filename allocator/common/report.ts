@@ -23,9 +23,15 @@ export const PLAIN_REPORTS: ReportContext = {
   onReport: () => {},
 };
 
-function die(context: ReportContext, kind: HeapErrorKind, address: number | null, text: string): never {
+function die(
+  context: ReportContext,
+  kind: HeapErrorKind,
+  address: number | null,
+  text: string,
+  plainWords: string | null = null,
+): never {
   const stacks = address === null ? null : context.stacksOf(address);
-  const error = new HeapError(kind, address, `Scudo ERROR: ${text}`, stacks);
+  const error = new HeapError(kind, address, `Scudo ERROR: ${text}`, stacks, plainWords);
   context.onReport(error);
   throw error;
 }
@@ -44,9 +50,21 @@ export function reportHeaderCorruption(
   die(context, "corrupted-header", address, `${text}: ${cause}`);
 }
 
-/** R-state: double free and friends. */
-export function reportInvalidChunkState(action: ChunkAction, address: number, context = PLAIN_REPORTS): never {
-  die(context, "invalid-state", address, `invalid chunk state when ${action} address ${formatPointer(address)}`);
+/** What people call an action on a chunk that was freed before. */
+const FREED_BEFORE: Partial<Record<ChunkAction, string>> = {
+  deallocating: "double free",
+  reallocating: "realloc of a freed chunk",
+};
+
+/** R-state: double free and friends. `isFreed`: the chunk's header is whole and says that it was freed. */
+export function reportInvalidChunkState(
+  action: ChunkAction,
+  address: number,
+  context = PLAIN_REPORTS,
+  { isFreed = false }: { readonly isFreed?: boolean } = {},
+): never {
+  const text = `invalid chunk state when ${action} address ${formatPointer(address)}`;
+  die(context, "invalid-state", address, text, isFreed ? (FREED_BEFORE[action] ?? null) : null);
 }
 
 /** R-misaligned: a pointer that is no multiple of 16. */

@@ -76,6 +76,6 @@ export function explainAddress(parts: HeapParts, address: number): Explanation {
 /** The stacks kept for the chunk at an address, with or without a tag. */
 export function stacksOf({ stackTable, family }: HeapParts, address: number): ChunkStacks | null {
   if (stackTable === null) return null;
-  if (family.kind !== "tagged") return stackTable.stacksOf(address);
+  if (family.kind !== "tagged") return stackTable.allStacksOf(address);
   return stacksOfAnyTag(stackTable, family.allocator, family.allocator.untag(address));
 }

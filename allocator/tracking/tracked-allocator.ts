@@ -1,6 +1,7 @@
 // The combined allocator of a heap that watches its program: large chunks by tracked-secondary.ts, and whose bytes an address is.
 // Marking each byte of chunks is byte-allocator.ts; what a use of unwritten bytes means is checker/.
 
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import {
   CORRUPTED_HEADER,
   classIdOf,
@@ -12,6 +13,7 @@ import {
 import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { Allocator } from "../combined/combined.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
+import { reportInvalidChunkState } from "../common/report.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
 import type { TrackedSecondary } from "./tracked-secondary.ts";
 
@@ -59,8 +61,19 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     try {
       super.deallocate(pointer, origin, deleteSize);
     } catch (error) {
-      this.listener?.freeRefused(pointer, "free", error);
-      throw error;
+      const reason = this.reasonOf(error, pointer);
+      this.listener?.freeRefused(pointer, "free", reason);
+      throw reason;
+    }
+  }
+
+  /** A freed large chunk's header cannot be read while its mapping waits: the fault stands for a double free. */
+  private reasonOf(error: unknown, pointer: number): unknown {
+    if (!(error instanceof SegmentationFault) || !this.secondary.isCached(pointer - HEADER_SIZE)) return error;
+    try {
+      reportInvalidChunkState("deallocating", pointer, this.reports, { isFreed: true });
+    } catch (report) {
+      return report;
     }
   }
 

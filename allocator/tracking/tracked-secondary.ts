@@ -105,6 +105,10 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     else this.program.discard(mapping.mapBase, mapping.mapSize);
   }
 
+  override isCached(block: number): boolean {
+    return super.isCached(block) || this.waiting.some(({ mapping }) => mapping.block === block);
+  }
+
   /** Whether `address` lies in a freed mapping that waits. */
   isFreed(address: number): boolean {
     return this.waiting.some(({ mapping }) => address >= mapping.commitBase && address < mapping.commitEnd);

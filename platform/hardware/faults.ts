@@ -1,6 +1,8 @@
 // What a program gets instead of a load or a store: segmentation faults, bus errors, and the kill when memory is out.
 // Which access deserves which is decided by the MMU (memory.ts) and the kernel's fault path, not here.
 
+import { hideLibraryFrames } from "../host/stack.ts";
+
 /** si_code of a SIGSEGV, by the names of Linux's siginfo.h. */
 export type SegmentationFaultCode = "SEGV_MAPERR" | "SEGV_ACCERR" | "SEGV_MTESERR" | "SEGV_MTEAERR";
 export type BusErrorCode = "BUS_ADRERR" | "BUS_ADRALN";
@@ -31,6 +33,7 @@ export class SegmentationFault extends Error {
   constructor(code: SegmentationFaultCode, address: number, access: Access, tag = 0) {
     const pointer = tag === 0 ? "" : ` through a pointer with tag ${tag}`;
     super(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${segmentationReasons[code]}`);
+    hideLibraryFrames(this);
     this.code = code;
     this.address = address;
     this.access = access;
@@ -49,6 +52,7 @@ export class BusError extends Error {
   constructor(code: BusErrorCode, address: number, access: Access) {
     const reason = code === "BUS_ADRERR" ? "the file ends before this page" : "the address is not aligned to a granule";
     super(`${code}: ${access} at ${hexadecimal(address)}: ${reason}`);
+    hideLibraryFrames(this);
     this.code = code;
     this.address = address;
     this.access = access;
@@ -64,6 +68,7 @@ export class IllegalInstruction extends Error {
 
   constructor(instruction: string) {
     super(`ILL_ILLOPC: ${instruction} is undefined for programs`);
+    hideLibraryFrames(this);
     this.instruction = instruction;
   }
 }

@@ -168,6 +168,9 @@ export function hideLibraryFrames(error: Error): void {
   const limit = Math.max(Error.stackTraceLimit || 0, USUAL_FRAMES);
   const trace = captureTrace(limit);
   let text: unknown = null;
+  // V8 makes the text that is replaced here first: not by the program's hook, which costs more and may throw.
+  const prepare = Error.prepareStackTrace;
+  Error.prepareStackTrace = () => "";
   Object.defineProperty(error, "stack", {
     configurable: true,
     enumerable: false,
@@ -179,4 +182,5 @@ export function hideLibraryFrames(error: Error): void {
       text = value;
     },
   });
+  Error.prepareStackTrace = prepare;
 }

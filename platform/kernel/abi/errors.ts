@@ -1,6 +1,8 @@
 // Errors of system calls: errno names and numbers, and the SystemError that a failing call throws, in Node's own shape.
 // Signals (SIGSEGV, SIGBUS) are hardware/faults.ts; errors of the heap belong to the allocator.
 
+import { hideLibraryFrames } from "../../host/stack.ts";
+
 /** errno values of Linux (asm-generic/errno-base.h, errno.h), those that the simulated calls can give. */
 export const ERRNO = {
   EPERM: 1,
@@ -76,6 +78,7 @@ export class SystemError extends Error {
 
   constructor(code: ErrnoCode, syscall: string, detail?: string) {
     super(`${code}: ${meanings[code]}, ${syscall}${detail === undefined ? "" : ` (${detail})`}`);
+    hideLibraryFrames(this);
     this.code = code;
     this.errno = ERRNO[code];
     this.syscall = syscall;
@@ -95,6 +98,7 @@ export class OutOfMemoryError extends Error {
 
   constructor(pid: number, address: number) {
     super(`out of memory: process ${pid} touched 0x${address.toString(16)} and no frame is left for it`);
+    hideLibraryFrames(this);
     this.pid = pid;
     this.address = address;
   }
