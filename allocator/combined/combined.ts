@@ -131,7 +131,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   /** The checks of a free in their order (S4.1), for a pointer without tag. @returns the header's low word */
   protected checkFree(pointer: number, origin: number, deleteSize: number): number {
     if ((pointer & (MIN_ALIGNMENT - 1)) !== 0) reports.reportMisalignedPointer("deallocating", pointer, this.reports);
-    const low = this.headers.load(this.program.memory, pointer);
+    const low = this.loadHeader(pointer, "deallocating");
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
     const { flags } = this.options;
     if (flags.dealloc_type_mismatch) checkOrigin(pointer, originOf(low), origin, this.reports);

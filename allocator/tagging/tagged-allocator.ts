@@ -269,7 +269,6 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     const plain = pointer - tag * TAG_UNIT;
     if (this.hasFastFree && deleteSize === 0 && (pointer & 15) === 0 && this.freeFast(plain, tag, origin)) return;
     this.program.deliverReports();
-    if ((plain & 15) === 0) this.loadHeader(plain, "deallocating");
     const low = this.checkFree(plain, origin, deleteSize);
     const { offset } = this.headers;
     this.checkTag(pointer, plain, low, "deallocating");
