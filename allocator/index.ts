@@ -9,6 +9,7 @@ export { parseSuppressions, type Suppression } from "./checker/suppressions.ts";
 export { formatFinding, formatFindings, type TextOptions } from "./checker/text.ts";
 export type { ChunkStacks, HeapErrorKind } from "./common/heap-error.ts";
 export { HeapError } from "./common/heap-error.ts";
+export type { Memory } from "./common/memory.ts";
 export { Heap } from "./heap/heap.ts";
 export {
   M_CACHE_COUNT_MAX,
@@ -25,6 +26,7 @@ export {
 } from "./heap/mallopt.ts";
 export type { PinnedRange } from "./heap/pin.ts";
 export type { FieldType, OwnedStruct, StructLayout, StructView } from "./heap/struct.ts";
+export type { HeapBytes, HeapView } from "./heap/view.ts";
 export type { ExplainedChunk, Explanation, Place } from "./inspection/explain.ts";
 export type { HeapCensus } from "./inspection/invariants.ts";
 export type { Mallinfo } from "./inspection/mallinfo.ts";

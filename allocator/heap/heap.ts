@@ -1,12 +1,13 @@
 // class Heap: a Scudo on a process of the simulated kernel, as its users see it. Each method is one line over the heap's parts.
 // Making and forking the parts is make-parts.ts, C's functions are c-interface.ts, and what else there is has a file of its name.
 
-import type { Memory } from "../../platform/hardware/memory.ts";
 import { outline } from "../../platform/hardware/outline.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
 import type { Checker } from "../checker/checker.ts";
+import { checkPointer, checkSize } from "../combined/arguments.ts";
+import type { Memory } from "../common/memory.ts";
 import type { Explanation } from "../inspection/explain.ts";
 import { gatherStatistics } from "../inspection/gather-statistics.ts";
 import { checkHeapInvariants, type HeapCensus } from "../inspection/invariants.ts";
@@ -25,6 +26,7 @@ import { checkerOf, explainAddress, type HeapParts } from "./parts.ts";
 import { type PinnedRange, pinRange } from "./pin.ts";
 import { makeString, makeStruct, type OwnedStruct, type StructLayout, type StructView, viewStruct } from "./struct.ts";
 import * as threads from "./threads.ts";
+import { type HeapView, viewMemory } from "./view.ts";
 
 /** The parts of a heap, for the library and its tests; no entry point of the package exports it. */
 export let partsOf: (heap: Heap) => HeapParts;
@@ -344,6 +346,18 @@ export class Heap {
    */
   checkInvariants(): HeapCensus {
     return checkHeapInvariants(this.#parts.allocator);
+  }
+
+  /**
+   * A stand-in for a DataView over `[pointer, pointer + length)`, for code that takes one; its `bytes` is one for a Uint8Array. Every
+   * access is a load or store of the program, and checked as such. Nothing is loaded or pinned by making it.
+   * @param length bytes; without it those of the chunk
+   */
+  view(pointer: number, length: number = c.malloc_usable_size(this.#parts, pointer)): HeapView {
+    checkPointer("view", pointer);
+    checkSize("view", "length", length);
+    requireAlive(this.#parts);
+    return viewMemory(this, pointer, length);
   }
 
   /**

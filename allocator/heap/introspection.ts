@@ -1,10 +1,10 @@
 // What a heap tells of itself and what of it can be changed while it runs: statistics, malloc_info, mallopt, the setters.
 // Each is a few lines over the file of its name; allocation is c-interface.ts.
 
-import type { Memory } from "../../platform/hardware/memory.ts";
 import { checkPointer, checkSize, format } from "../combined/arguments.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
+import type { Memory } from "../common/memory.ts";
 import { reportCheckFailed } from "../common/report.ts";
 import { gatherFragmentation, gatherStatistics } from "../inspection/gather-statistics.ts";
 import { SizeCensus } from "../inspection/malloc-info.ts";

@@ -1,7 +1,7 @@
 // Typed views of simulated memory: a C struct's layout, and an object whose properties are loads and stores.
 // Allocating and freeing is the heap's; nothing is copied, each access goes to memory.
 
-import type { Memory } from "../../platform/hardware/memory.ts";
+import type { Memory } from "../common/memory.ts";
 
 /** Kinds of fields, by DataView's names. */
 export type FieldType =

@@ -1,8 +1,8 @@
 // A tap on a heap: its allocation functions and its memory are replaced by ones that also tell a recorder.
 // On a heap it records that heap; on Heap.prototype every heap of the program (the preload of `refheap record`).
 
-import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import type { Memory } from "../common/memory.ts";
 import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "./events.ts";
 import type { Recorder } from "./recorder.ts";
 

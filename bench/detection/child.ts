@@ -27,7 +27,7 @@ function timed(operations: number, work: () => void): number {
 
 function measureTimes(level: Level, rounds: number): Record<string, number> {
   const heap = createHeap(level);
-  const { memory } = heap;
+  const { memory } = heap.process;
   const base = heap.malloc(Math.max(...WORKING_SETS));
   memory.fill(base, 1, Math.max(...WORKING_SETS));
   const start = Math.ceil(base / 4) * 4;
@@ -68,7 +68,7 @@ function mallocAndFree(heap: Heap): void {
 }
 
 function mallocWriteFree(heap: Heap): void {
-  const { memory } = heap;
+  const { memory } = heap.process;
   for (let i = 0; i < PAIRS; i++) {
     const pointer = heap.malloc(64);
     for (let at = 0; at < 64; at += 4) memory.setUint32(pointer + at, i);

@@ -129,7 +129,8 @@ function measureLarge({ mode, chunkBytes, rounds }: LargeJob): Figures {
 
 /** What a program must do without reference pages: PROT_MTE on the mapping, then a tag store for each granule or block. */
 function tagWhole(heap: Heap, pointer: number, bytes: number, mode: "stg" | "gva"): void {
-  const { memory, process: simulated } = heap;
+  const { process: simulated } = heap;
+  const { memory } = simulated;
   const begin = pointer - (pointer % PAGE_SIZE);
   const end = Math.ceil((pointer + bytes) / PAGE_SIZE) * PAGE_SIZE;
   simulated.mprotect(begin, end - begin, PROT_READ | PROT_WRITE | PROT_MTE);

@@ -24,7 +24,8 @@ import type { PhysicalMemory } from "./physical-memory.ts";
 import { USE_LOAD, USE_STORE } from "./validity.ts";
 
 /**
- * Simulated memory as a program sees it. Method names are DataView's, but always little-endian. Addresses are whole
+ * Simulated memory as a program sees it. Method names are DataView's. Without their last argument they are little-endian, as the
+ * machine is; `false` given for it is big-endian. Addresses are whole
  * numbers below 2^38, with an optional MTE tag at bits 48–51; an access may cross pages and need not be aligned.
  *
  * Every access throws {@link SegmentationFault} or {@link BusError} where a program would get the signal, and
@@ -89,68 +90,68 @@ export class Memory extends Mmu {
     this.setUint8(address, value);
   }
 
-  getUint16(address: number): number {
+  getUint16(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
-      return this.locate(address, 2, ACCESS_LOAD).getUint16(this.position, true);
+      return this.locate(address, 2, ACCESS_LOAD).getUint16(this.position, littleEndian);
     }
-    return this.view.getUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setUint16(address: number, value: number): void {
+  setUint16(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
-      this.locate(address, 2, ACCESS_STORE).setUint16(this.position, value, true);
+      this.locate(address, 2, ACCESS_STORE).setUint16(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 2);
       return;
     }
-    this.view.setUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getInt16(address: number): number {
+  getInt16(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
-      return this.locate(address, 2, ACCESS_LOAD).getInt16(this.position, true);
+      return this.locate(address, 2, ACCESS_LOAD).getInt16(this.position, littleEndian);
     }
-    return this.view.getInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setInt16(address: number, value: number): void {
+  setInt16(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4094 || pages - page !== offset * PAGES_PER_BYTE) {
-      this.locate(address, 2, ACCESS_STORE).setInt16(this.position, value, true);
+      this.locate(address, 2, ACCESS_STORE).setInt16(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 2);
       return;
     }
-    this.view.setInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getUint32(address: number): number {
+  getUint32(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       const position = this.matchedPosition(address, 4, this.matchedLoad);
-      if (position >= 0) return this.view.getUint32(position, true);
-      return this.locate(address, 4, ACCESS_LOAD).getUint32(this.position, true);
+      if (position >= 0) return this.view.getUint32(position, littleEndian);
+      return this.locate(address, 4, ACCESS_LOAD).getUint32(this.position, littleEndian);
     }
-    return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setUint32(address: number, value: number): void {
+  setUint32(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -158,30 +159,30 @@ export class Memory extends Mmu {
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       const position = this.matchedPosition(address, 4, this.matchedStore);
       if (position >= 0) {
-        this.view.setUint32(position, value, true);
+        this.view.setUint32(position, value, littleEndian);
         return;
       }
-      this.locate(address, 4, ACCESS_STORE).setUint32(this.position, value, true);
+      this.locate(address, 4, ACCESS_STORE).setUint32(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 4);
       return;
     }
-    this.view.setUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getInt32(address: number): number {
+  getInt32(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       const position = this.matchedPosition(address, 4, this.matchedLoad);
-      if (position >= 0) return this.view.getInt32(position, true);
-      return this.locate(address, 4, ACCESS_LOAD).getInt32(this.position, true);
+      if (position >= 0) return this.view.getInt32(position, littleEndian);
+      return this.locate(address, 4, ACCESS_LOAD).getInt32(this.position, littleEndian);
     }
-    return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setInt32(address: number, value: number): void {
+  setInt32(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -189,54 +190,54 @@ export class Memory extends Mmu {
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
       const position = this.matchedPosition(address, 4, this.matchedStore);
       if (position >= 0) {
-        this.view.setInt32(position, value, true);
+        this.view.setInt32(position, value, littleEndian);
         return;
       }
-      this.locate(address, 4, ACCESS_STORE).setInt32(this.position, value, true);
+      this.locate(address, 4, ACCESS_STORE).setInt32(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 4);
       return;
     }
-    this.view.setInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getFloat32(address: number): number {
+  getFloat32(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
-      return this.locate(address, 4, ACCESS_LOAD).getFloat32(this.position, true);
+      return this.locate(address, 4, ACCESS_LOAD).getFloat32(this.position, littleEndian);
     }
-    return this.view.getFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setFloat32(address: number, value: number): void {
+  setFloat32(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
-      this.locate(address, 4, ACCESS_STORE).setFloat32(this.position, value, true);
+      this.locate(address, 4, ACCESS_STORE).setFloat32(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 4);
       return;
     }
-    this.view.setFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getFloat64(address: number): number {
+  getFloat64(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       const position = this.matchedPosition(address, 8, this.matchedLoad);
-      if (position >= 0) return this.view.getFloat64(position, true);
-      return this.locate(address, 8, ACCESS_LOAD).getFloat64(this.position, true);
+      if (position >= 0) return this.view.getFloat64(position, littleEndian);
+      return this.locate(address, 8, ACCESS_LOAD).getFloat64(this.position, littleEndian);
     }
-    return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setFloat64(address: number, value: number): void {
+  setFloat64(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -244,62 +245,62 @@ export class Memory extends Mmu {
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
       const position = this.matchedPosition(address, 8, this.matchedStore);
       if (position >= 0) {
-        this.view.setFloat64(position, value, true);
+        this.view.setFloat64(position, value, littleEndian);
         return;
       }
-      this.locate(address, 8, ACCESS_STORE).setFloat64(this.position, value, true);
+      this.locate(address, 8, ACCESS_STORE).setFloat64(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 8);
       return;
     }
-    this.view.setFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getBigUint64(address: number): bigint {
+  getBigUint64(address: number, littleEndian = true): bigint {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
-      return this.locate(address, 8, ACCESS_LOAD).getBigUint64(this.position, true);
+      return this.locate(address, 8, ACCESS_LOAD).getBigUint64(this.position, littleEndian);
     }
-    return this.view.getBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setBigUint64(address: number, value: bigint): void {
+  setBigUint64(address: number, value: bigint, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
-      this.locate(address, 8, ACCESS_STORE).setBigUint64(this.position, value, true);
+      this.locate(address, 8, ACCESS_STORE).setBigUint64(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 8);
       return;
     }
-    this.view.setBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getBigInt64(address: number): bigint {
+  getBigInt64(address: number, littleEndian = true): bigint {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_LOAD) !== PTE_READ || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
-      return this.locate(address, 8, ACCESS_LOAD).getBigInt64(this.position, true);
+      return this.locate(address, 8, ACCESS_LOAD).getBigInt64(this.position, littleEndian);
     }
-    return this.view.getBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setBigInt64(address: number, value: bigint): void {
+  setBigInt64(address: number, value: bigint, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
-      this.locate(address, 8, ACCESS_STORE).setBigInt64(this.position, value, true);
+      this.locate(address, 8, ACCESS_STORE).setBigInt64(this.position, value, littleEndian);
       if (this.staged) this.spill(address, 8);
       return;
     }
-    this.view.setBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, true);
+    this.view.setBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
   /** Copies `length` bytes, page by page upwards; overlapping ranges are copied as if through a buffer (memmove). */
   copy(to: number, from: number, length: number): void {

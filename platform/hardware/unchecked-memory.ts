@@ -29,7 +29,7 @@ const PAIR_SHIFT = GRANULE_SHIFT + 1;
 
 /** Addresses of the methods that override Memory's may have tags; those of the tag methods have none. */
 export class UncheckedMemory extends Memory {
-  override getInt32(address: number): number {
+  override getInt32(address: number, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -39,12 +39,12 @@ export class UncheckedMemory extends Memory {
       offset > 4092 ||
       pages - page !== offset * PAGES_PER_BYTE
     ) {
-      return super.getInt32(address);
+      return super.getInt32(address, littleEndian);
     }
-    return this.view.getInt32(((entry & PTE_FRAME_MASK) << 2) | offset, true);
+    return this.view.getInt32(((entry & PTE_FRAME_MASK) << 2) | offset, littleEndian);
   }
 
-  override setInt32(address: number, value: number): void {
+  override setInt32(address: number, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -54,18 +54,18 @@ export class UncheckedMemory extends Memory {
       offset > 4092 ||
       pages - page !== offset * PAGES_PER_BYTE
     ) {
-      super.setInt32(address, value);
+      super.setInt32(address, value, littleEndian);
       return;
     }
-    this.view.setInt32(((entry & PTE_FRAME_MASK) << 2) | offset, value, true);
+    this.view.setInt32(((entry & PTE_FRAME_MASK) << 2) | offset, value, littleEndian);
   }
 
-  override getUint32(address: number): number {
-    return this.getInt32(address) >>> 0;
+  override getUint32(address: number, littleEndian = true): number {
+    return this.getInt32(address, littleEndian) >>> 0;
   }
 
-  override setUint32(address: number, value: number): void {
-    this.setInt32(address, value);
+  override setUint32(address: number, value: number, littleEndian = true): void {
+    this.setInt32(address, value, littleEndian);
   }
 
   /** LDG: the tag of the granule at a plain address, 0 without PROT_MTE. */

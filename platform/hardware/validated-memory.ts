@@ -79,91 +79,107 @@ export class ValidatedMemory extends Memory {
     else this.bytes[position >>> 0] = value;
   }
 
-  override getUint16(address: number): number {
+  override getUint16(address: number, littleEndian = true): number {
     const position = this.definedLoad(address, 2);
-    return position === ELSEWHERE ? super.getUint16(address) : this.view.getUint16(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getUint16(address, littleEndian)
+      : this.view.getUint16(position >>> 0, littleEndian);
   }
 
-  override setUint16(address: number, value: number): void {
+  override setUint16(address: number, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 2);
-    if (position === ELSEWHERE) super.setUint16(address, value);
-    else this.view.setUint16(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setUint16(address, value, littleEndian);
+    else this.view.setUint16(position >>> 0, value, littleEndian);
   }
 
-  override getInt16(address: number): number {
+  override getInt16(address: number, littleEndian = true): number {
     const position = this.definedLoad(address, 2);
-    return position === ELSEWHERE ? super.getInt16(address) : this.view.getInt16(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getInt16(address, littleEndian)
+      : this.view.getInt16(position >>> 0, littleEndian);
   }
 
-  override setInt16(address: number, value: number): void {
+  override setInt16(address: number, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 2);
-    if (position === ELSEWHERE) super.setInt16(address, value);
-    else this.view.setInt16(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setInt16(address, value, littleEndian);
+    else this.view.setInt16(position >>> 0, value, littleEndian);
   }
 
-  override getUint32(address: number): number {
+  override getUint32(address: number, littleEndian = true): number {
     const position = this.definedLoad(address, 4);
-    return position === ELSEWHERE ? super.getUint32(address) : this.view.getUint32(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getUint32(address, littleEndian)
+      : this.view.getUint32(position >>> 0, littleEndian);
   }
 
-  override setUint32(address: number, value: number): void {
+  override setUint32(address: number, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 4);
-    if (position === ELSEWHERE) super.setUint32(address, value);
-    else this.view.setUint32(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setUint32(address, value, littleEndian);
+    else this.view.setUint32(position >>> 0, value, littleEndian);
   }
 
-  override getInt32(address: number): number {
+  override getInt32(address: number, littleEndian = true): number {
     const position = this.definedLoad(address, 4);
-    return position === ELSEWHERE ? super.getInt32(address) : this.view.getInt32(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getInt32(address, littleEndian)
+      : this.view.getInt32(position >>> 0, littleEndian);
   }
 
-  override setInt32(address: number, value: number): void {
+  override setInt32(address: number, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 4);
-    if (position === ELSEWHERE) super.setInt32(address, value);
-    else this.view.setInt32(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setInt32(address, value, littleEndian);
+    else this.view.setInt32(position >>> 0, value, littleEndian);
   }
 
-  override getFloat32(address: number): number {
+  override getFloat32(address: number, littleEndian = true): number {
     const position = this.definedLoad(address, 4);
-    return position === ELSEWHERE ? super.getFloat32(address) : this.view.getFloat32(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getFloat32(address, littleEndian)
+      : this.view.getFloat32(position >>> 0, littleEndian);
   }
 
-  override setFloat32(address: number, value: number): void {
+  override setFloat32(address: number, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 4);
-    if (position === ELSEWHERE) super.setFloat32(address, value);
-    else this.view.setFloat32(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setFloat32(address, value, littleEndian);
+    else this.view.setFloat32(position >>> 0, value, littleEndian);
   }
 
-  override getFloat64(address: number): number {
+  override getFloat64(address: number, littleEndian = true): number {
     const position = this.definedLoad(address, 8);
-    return position === ELSEWHERE ? super.getFloat64(address) : this.view.getFloat64(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getFloat64(address, littleEndian)
+      : this.view.getFloat64(position >>> 0, littleEndian);
   }
 
-  override setFloat64(address: number, value: number): void {
+  override setFloat64(address: number, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 8);
-    if (position === ELSEWHERE) super.setFloat64(address, value);
-    else this.view.setFloat64(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setFloat64(address, value, littleEndian);
+    else this.view.setFloat64(position >>> 0, value, littleEndian);
   }
 
-  override getBigUint64(address: number): bigint {
+  override getBigUint64(address: number, littleEndian = true): bigint {
     const position = this.definedLoad(address, 8);
-    return position === ELSEWHERE ? super.getBigUint64(address) : this.view.getBigUint64(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getBigUint64(address, littleEndian)
+      : this.view.getBigUint64(position >>> 0, littleEndian);
   }
 
-  override setBigUint64(address: number, value: bigint): void {
+  override setBigUint64(address: number, value: bigint, littleEndian = true): void {
     const position = this.definedStore(address, 8);
-    if (position === ELSEWHERE) super.setBigUint64(address, value);
-    else this.view.setBigUint64(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setBigUint64(address, value, littleEndian);
+    else this.view.setBigUint64(position >>> 0, value, littleEndian);
   }
 
-  override getBigInt64(address: number): bigint {
+  override getBigInt64(address: number, littleEndian = true): bigint {
     const position = this.definedLoad(address, 8);
-    return position === ELSEWHERE ? super.getBigInt64(address) : this.view.getBigInt64(position >>> 0, true);
+    return position === ELSEWHERE
+      ? super.getBigInt64(address, littleEndian)
+      : this.view.getBigInt64(position >>> 0, littleEndian);
   }
 
-  override setBigInt64(address: number, value: bigint): void {
+  override setBigInt64(address: number, value: bigint, littleEndian = true): void {
     const position = this.definedStore(address, 8);
-    if (position === ELSEWHERE) super.setBigInt64(address, value);
-    else this.view.setBigInt64(position >>> 0, value, true);
+    if (position === ELSEWHERE) super.setBigInt64(address, value, littleEndian);
+    else this.view.setBigInt64(position >>> 0, value, littleEndian);
   }
 }

@@ -37,8 +37,8 @@ afterAll(() => {
   if (folder !== "") rmSync(folder, { recursive: true, force: true });
 });
 
-test("the guide has eleven examples", () => {
-  expect(examples.filter(({ name }) => name.startsWith("docs-heap"))).toHaveLength(11);
+test("the guide has twelve examples", () => {
+  expect(examples.filter(({ name }) => name.startsWith("docs-heap"))).toHaveLength(12);
 });
 
 describe("an example of the docs prints what its page shows", () => {

@@ -34,7 +34,7 @@ export function createSubject(options: unknown, seed = 20): Subject {
     },
   });
   heap.malloc(RUNTIME_CHUNK_BYTES);
-  return { heap, process, memory: heap.memory, written: () => text };
+  return { heap, process, memory: process.memory, written: () => text };
 }
 
 export interface ChunkFields {

@@ -1,7 +1,8 @@
 // What a replay drives: the calls of a heap, and what it must be able to see of the process around it.
 // The heap of the project behind this interface is made in heap-target.ts.
+
+import type { Memory } from "../../../allocator/common/memory.ts";
 import type { CounterSnapshot } from "../../../platform/hardware/counters.ts";
-import type { Memory } from "../../../platform/hardware/memory.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
 /** Addresses are those that free and realloc take; null (0) is a failed call, as in C. Sizes in bytes. */

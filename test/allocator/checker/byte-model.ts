@@ -1,10 +1,12 @@
 // A plain model of level "byte": a Map from address to defined or not, beside a heap that does the same steps.
 // The steps are here; which random programs are made of them is byte.model.test.ts.
+
 import fc from "fast-check";
 import { expect } from "vitest";
+import type { Memory } from "../../../allocator/common/memory.ts";
 import { Heap } from "../../../allocator/index.ts";
 import { firstUndefined } from "../../../allocator/tracking/undefined-bytes.ts";
-import type { Memory } from "../../../platform/hardware/memory.ts";
+import type { Memory as MachineMemory } from "../../../platform/hardware/memory.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -285,7 +287,7 @@ export class Model {
 
   private compare(memory: Memory, address: number, length: number, marks: readonly boolean[]): void {
     for (let i = 0; i < length; i++) {
-      const isDefined = firstUndefined(memory, address + i, 1) < 0;
+      const isDefined = firstUndefined(memory as MachineMemory, address + i, 1) < 0;
       if (isDefined !== marks[i]) throw new Error(`the child's byte ${i} is ${isDefined ? "defined" : "undefined"}`);
     }
   }

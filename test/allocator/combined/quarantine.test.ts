@@ -221,8 +221,8 @@ describe("a heap with a quarantine", () => {
     const pointer = heap.malloc(100);
     heap.free(pointer);
     const { headers } = heap.parts;
-    const low = headers.load(heap.memory, pointer);
-    headers.store(heap.memory, pointer, low & ~0x300, 0);
+    const low = headers.load(heap.process.memory, pointer);
+    headers.store(heap.process.memory, pointer, low & ~0x300, 0);
     expect(kindOf(() => heap.releaseToOS("force-all"))).toBe("invalid-state");
   });
 

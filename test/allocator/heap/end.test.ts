@@ -68,6 +68,8 @@ const calls: [string, (heap: Heap, p: number) => unknown][] = [
   ["malloc_info", (heap) => heap.malloc_info(0, () => {})],
   ["explain", (heap, p) => heap.explain(p)],
   ["checkInvariants", (heap) => heap.checkInvariants()],
+  ["view", (heap, p) => heap.view(p, 10)],
+  ["view of a chunk", (heap, p) => heap.view(p)],
   ["pin", (heap, p) => heap.pin(p, 10)],
   ["string", (heap) => heap.string("text")],
   ["struct", (heap) => heap.struct({ x: "uint8" })],

@@ -48,7 +48,7 @@ describe("two tagged heaps", () => {
     useAfterFree(second);
     first.free(first.malloc(100));
     second.setTagging("off");
-    expect(process.mainThread.memory.tagCheckMode).toBe(openHeap().memory.tagCheckMode);
+    expect(process.mainThread.memory.tagCheckMode).toBe(openHeap().process.memory.tagCheckMode);
     expect(process.sigaction(SIGSEGV, null)).toBe("default");
   });
 

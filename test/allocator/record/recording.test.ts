@@ -1,6 +1,8 @@
 // Recording a heap: its calls and the first touches of each page, replayable and without a trace left on the heap.
+
 import { beforeEach, expect, test } from "vitest";
 import { Heap, type Recording } from "../../../allocator/index.ts";
+import type { Memory as MachineMemory } from "../../../platform/hardware/memory.ts";
 import { TAG_CHECK_SYNC } from "../../../platform/hardware/tag-check.ts";
 import { eventsOf } from "../../bench/lab/traces/events-of.ts";
 
@@ -103,9 +105,9 @@ test("after stop the heap is as it was", async () => {
 });
 
 test("settings made through the recorded memory reach the real one", () => {
-  heap.memory.tagCheckMode = TAG_CHECK_SYNC;
+  (heap.memory as unknown as MachineMemory).tagCheckMode = TAG_CHECK_SYNC;
   recording.stop();
-  expect(heap.memory.tagCheckMode).toBe(TAG_CHECK_SYNC);
+  expect(heap.process.memory.tagCheckMode).toBe(TAG_CHECK_SYNC);
 });
 
 test("threads are numbered as they come, with their start and their end", async () => {

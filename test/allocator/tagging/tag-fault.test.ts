@@ -91,13 +91,13 @@ describe("the cause", () => {
   test("survives a heap whose words the program has overwritten", () => {
     const heap = tagged();
     const chunks = Array.from({ length: 40 }, () => heap.malloc(64));
-    heap.memory.tco = true;
+    heap.process.memory.tco = true;
     for (const p of chunks) heap.memory.fill(withoutTag(p) - 16, 0x41, 16);
     for (const p of chunks.slice(20)) {
       heap.memory.setUint32(withoutTag(p) - 16, 0x44554353);
       heap.memory.setUint32(withoutTag(p) - 12, 0x7fff_fff0);
     }
-    heap.memory.tco = false;
+    heap.process.memory.tco = false;
     for (const p of chunks) expect(faultOf(() => heap.memory.getUint8(p - 1))).toBeInstanceOf(HeapError);
   });
 });

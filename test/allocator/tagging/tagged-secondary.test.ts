@@ -106,7 +106,7 @@ describe("without reference pages", () => {
     const heap = exhausted({ onTagFailure: "user-tags" });
     let p = heap.malloc(LARGE);
     expect(tagOf(p)).toBeGreaterThan(0);
-    expect(loadTag(heap.memory, p + LARGE - 1)).toBe(tagOf(p));
+    expect(loadTag(heap.process.memory, p + LARGE - 1)).toBe(tagOf(p));
     expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
     p = heap.realloc(p, 3 * LARGE);
     heap.memory.fill(p, 1, 3 * LARGE);

@@ -1,0 +1,53 @@
+// What a program does to the memory of its heap: DataView's loads and stores by address, and the operations on ranges.
+// The machine's own class, which has more and which refheap/kernel exports, is platform/hardware/memory.ts.
+
+/**
+ * Memory of a heap's process, as the thread that runs now loads and stores it. Addresses are what malloc answers, tag and all; an
+ * access may cross pages and need not be aligned.
+ *
+ * The names are DataView's. Without `littleEndian` they are little-endian, as the machine is; `false` is big-endian. (A DataView
+ * is big-endian without it: {@link Heap.view} is one.)
+ *
+ * Every access throws SegmentationFault or BusError where a program would get the signal, and RangeError for an address that is no
+ * whole number. A store that throws has changed nothing.
+ */
+export interface Memory {
+  getUint8(address: number): number;
+  setUint8(address: number, value: number): void;
+  getInt8(address: number): number;
+  setInt8(address: number, value: number): void;
+  getUint16(address: number, littleEndian?: boolean): number;
+  setUint16(address: number, value: number, littleEndian?: boolean): void;
+  getInt16(address: number, littleEndian?: boolean): number;
+  setInt16(address: number, value: number, littleEndian?: boolean): void;
+  getUint32(address: number, littleEndian?: boolean): number;
+  setUint32(address: number, value: number, littleEndian?: boolean): void;
+  getInt32(address: number, littleEndian?: boolean): number;
+  setInt32(address: number, value: number, littleEndian?: boolean): void;
+  getFloat32(address: number, littleEndian?: boolean): number;
+  setFloat32(address: number, value: number, littleEndian?: boolean): void;
+  getFloat64(address: number, littleEndian?: boolean): number;
+  setFloat64(address: number, value: number, littleEndian?: boolean): void;
+  getBigUint64(address: number, littleEndian?: boolean): bigint;
+  setBigUint64(address: number, value: bigint, littleEndian?: boolean): void;
+  getBigInt64(address: number, littleEndian?: boolean): bigint;
+  setBigInt64(address: number, value: bigint, littleEndian?: boolean): void;
+  /** Copies `length` bytes; overlapping ranges are copied as if through a buffer (memmove). */
+  copy(to: number, from: number, length: number): void;
+  /** Sets `length` bytes to `byte`, upwards (memset); what precedes a fault has been stored. */
+  fill(address: number, byte: number, length: number): void;
+  /** Repeats `pattern` over `length` bytes; the first byte of the range gets the first byte of the pattern. */
+  fillPattern(address: number, length: number, pattern: Uint8Array): void;
+  /** As memcmp: the sign of the first difference of two ranges. */
+  compare(a: number, b: number, length: number): -1 | 0 | 1;
+  /** A host copy of `length` bytes. */
+  read(address: number, length: number): Uint8Array;
+  /** Fills `target` from memory. */
+  readInto(address: number, target: Uint8Array): void;
+  /** Stores the bytes of a host array. */
+  write(address: number, source: Uint8Array): void;
+  /** The UTF-8 text up to a NUL, or up to `maxLength` bytes if none came before. */
+  readString(address: number, maxLength?: number): string;
+  /** Stores `text` as UTF-8 with a NUL behind it. @returns bytes stored, the NUL included */
+  writeString(address: number, text: string): number;
+}

@@ -1,0 +1,360 @@
+// heap.view: stand-ins for a DataView and a Uint8Array over simulated memory, whose every access is a load or a store of the program.
+// They hold no bytes: where the host itself must have a typed array's buffer, pin.ts has one, unchecked.
+
+import { outline } from "../../platform/hardware/outline.ts";
+import type { Memory } from "../common/memory.ts";
+
+/** Where a view's memory is: a heap, asked at each access, so that threads, recordings and the heap's end count. */
+export interface ViewedHeap {
+  readonly memory: Memory;
+}
+
+/** What a view is beside a DataView: Uint8Array's methods, and the same bytes as a Uint8Array's stand-in. */
+export interface HeapView extends DataView {
+  /** Address of the first byte. */
+  readonly pointer: number;
+  /** The same bytes for code that wants a Uint8Array: indexing, `set`, `subarray`, iteration and all its other methods. */
+  readonly bytes: HeapBytes;
+}
+
+export interface HeapBytes extends Uint8Array {
+  readonly pointer: number;
+  /** The same bytes for code that wants a DataView. */
+  readonly view: HeapView;
+}
+
+const OUTSIDE = "Offset is outside the bounds of the DataView";
+
+/** The language's ToIndex. @throws RangeError */
+function toIndex(value: unknown): number {
+  const whole = Math.trunc(Number(value)) || 0;
+  if (whole < 0 || whole > Number.MAX_SAFE_INTEGER) throw new RangeError(OUTSIDE);
+  return whole;
+}
+
+/** A relative index as Array's methods take it: from the end if negative, cut to [0, length]. */
+function relative(index: unknown, length: number, otherwise: number): number {
+  if (index === undefined) return otherwise;
+  const whole = Math.trunc(Number(index)) || 0;
+  return whole < 0 ? Math.max(length + whole, 0) : Math.min(whole, length);
+}
+
+/** What both stand-ins are made of; which of the language's prototypes is behind them is the only difference. */
+class View {
+  readonly pointer: number;
+  readonly byteLength: number;
+  readonly #heap: ViewedHeap;
+
+  constructor(heap: ViewedHeap, pointer: number, byteLength: number) {
+    this.#heap = heap;
+    this.pointer = pointer;
+    this.byteLength = byteLength;
+  }
+
+  /** Address of `size` bytes at an offset. @throws RangeError as DataView's methods */
+  #at(offset: number, size: number): number {
+    const index = offset >>> 0 === offset ? offset : toIndex(offset);
+    if (index + size > this.byteLength) throw new RangeError(OUTSIDE);
+    return this.pointer + index;
+  }
+
+  getUint8(offset: number): number {
+    return this.#heap.memory.getUint8(this.#at(offset, 1));
+  }
+
+  setUint8(offset: number, value: number): void {
+    this.#heap.memory.setUint8(this.#at(offset, 1), value);
+  }
+
+  getInt8(offset: number): number {
+    return this.#heap.memory.getInt8(this.#at(offset, 1));
+  }
+
+  setInt8(offset: number, value: number): void {
+    this.#heap.memory.setInt8(this.#at(offset, 1), value);
+  }
+
+  getUint16(offset: number, littleEndian = false): number {
+    return this.#heap.memory.getUint16(this.#at(offset, 2), !!littleEndian);
+  }
+
+  setUint16(offset: number, value: number, littleEndian = false): void {
+    this.#heap.memory.setUint16(this.#at(offset, 2), value, !!littleEndian);
+  }
+
+  getInt16(offset: number, littleEndian = false): number {
+    return this.#heap.memory.getInt16(this.#at(offset, 2), !!littleEndian);
+  }
+
+  setInt16(offset: number, value: number, littleEndian = false): void {
+    this.#heap.memory.setInt16(this.#at(offset, 2), value, !!littleEndian);
+  }
+
+  getUint32(offset: number, littleEndian = false): number {
+    return this.#heap.memory.getUint32(this.#at(offset, 4), !!littleEndian);
+  }
+
+  setUint32(offset: number, value: number, littleEndian = false): void {
+    this.#heap.memory.setUint32(this.#at(offset, 4), value, !!littleEndian);
+  }
+
+  getInt32(offset: number, littleEndian = false): number {
+    return this.#heap.memory.getInt32(this.#at(offset, 4), !!littleEndian);
+  }
+
+  setInt32(offset: number, value: number, littleEndian = false): void {
+    this.#heap.memory.setInt32(this.#at(offset, 4), value, !!littleEndian);
+  }
+
+  getFloat32(offset: number, littleEndian = false): number {
+    return this.#heap.memory.getFloat32(this.#at(offset, 4), !!littleEndian);
+  }
+
+  setFloat32(offset: number, value: number, littleEndian = false): void {
+    this.#heap.memory.setFloat32(this.#at(offset, 4), value, !!littleEndian);
+  }
+
+  getFloat64(offset: number, littleEndian = false): number {
+    return this.#heap.memory.getFloat64(this.#at(offset, 8), !!littleEndian);
+  }
+
+  setFloat64(offset: number, value: number, littleEndian = false): void {
+    this.#heap.memory.setFloat64(this.#at(offset, 8), value, !!littleEndian);
+  }
+
+  getBigUint64(offset: number, littleEndian = false): bigint {
+    return this.#heap.memory.getBigUint64(this.#at(offset, 8), !!littleEndian);
+  }
+
+  setBigUint64(offset: number, value: bigint, littleEndian = false): void {
+    this.#heap.memory.setBigUint64(this.#at(offset, 8), value, !!littleEndian);
+  }
+
+  getBigInt64(offset: number, littleEndian = false): bigint {
+    return this.#heap.memory.getBigInt64(this.#at(offset, 8), !!littleEndian);
+  }
+
+  setBigInt64(offset: number, value: bigint, littleEndian = false): void {
+    this.#heap.memory.setBigInt64(this.#at(offset, 8), value, !!littleEndian);
+  }
+
+  get length(): number {
+    return this.byteLength;
+  }
+
+  /** The bytes before the view in its buffer: a view has a memory, and no buffer. */
+  get byteOffset(): number {
+    return 0;
+  }
+
+  /** @throws TypeError: there is no ArrayBuffer; `heap.pin` has one */
+  get buffer(): never {
+    throw new TypeError(
+      "a view of a heap has no buffer: give this code heap.pin(pointer, length).views, whose accesses are not checked",
+    );
+  }
+
+  get BYTES_PER_ELEMENT(): number {
+    return 1;
+  }
+
+  get bytes(): View {
+    return makeBytes(this.#heap, this.pointer, this.byteLength);
+  }
+
+  get view(): View {
+    return makeView(this.#heap, this.pointer, this.byteLength);
+  }
+
+  /** A stand-in for a part of the bytes: the same memory. */
+  subarray(begin?: number, end?: number): View {
+    const from = relative(begin, this.byteLength, 0);
+    const to = Math.max(from, relative(end, this.byteLength, this.byteLength));
+    return makeBytes(this.#heap, this.pointer + from, to - from);
+  }
+
+  /** A copy, which is a Uint8Array of the host's. */
+  slice(begin?: number, end?: number): Uint8Array {
+    const from = relative(begin, this.byteLength, 0);
+    const to = Math.max(from, relative(end, this.byteLength, this.byteLength));
+    return this.#heap.memory.read(this.pointer + from, to - from);
+  }
+
+  /** Bytes, or a list of numbers, from `offset` on. Of a view, by a copy inside memory. @throws RangeError: they do not fit */
+  set(source: ArrayLike<number>, offset = 0): void {
+    const from = Math.trunc(offset) || 0;
+    if (from < 0 || from + source.length > this.byteLength) throw new RangeError("offset is out of bounds");
+    const { memory } = this.#heap;
+    const target = this.pointer + from;
+    if (source instanceof Object && #heap in source && source.#heap.memory === memory) {
+      memory.copy(target, source.pointer, source.byteLength);
+    } else memory.write(target, Uint8Array.from(source));
+  }
+
+  fill(value: number, begin?: number, end?: number): this {
+    const from = relative(begin, this.byteLength, 0);
+    const to = relative(end, this.byteLength, this.byteLength);
+    if (to > from) this.#heap.memory.fill(this.pointer + from, value & 0xff, to - from);
+    return this;
+  }
+
+  copyWithin(target: number, begin: number, end?: number): this {
+    const to = relative(target, this.byteLength, 0);
+    const from = relative(begin, this.byteLength, 0);
+    const length = Math.min(relative(end, this.byteLength, this.byteLength) - from, this.byteLength - to);
+    if (length > 0) this.#heap.memory.copy(this.pointer + to, this.pointer + from, length);
+    return this;
+  }
+
+  reverse(): this {
+    this.set(this.slice().reverse());
+    return this;
+  }
+
+  sort(compare?: (a: number, b: number) => number): this {
+    this.set(this.slice().sort(compare));
+    return this;
+  }
+
+  toReversed(): Uint8Array {
+    return this.slice().reverse();
+  }
+
+  toSorted(compare?: (a: number, b: number) => number): Uint8Array {
+    return this.slice().sort(compare);
+  }
+
+  /** @throws RangeError: no such index */
+  with(index: number, value: number): Uint8Array {
+    const copy = this.slice();
+    const whole = Math.trunc(index) || 0;
+    const at = whole < 0 ? copy.length + whole : whole;
+    if (at < 0 || at >= copy.length) throw new RangeError("Invalid typed array index");
+    copy[at] = value;
+    return copy;
+  }
+
+  map(change: (value: number, index: number, all: View) => number, self?: unknown): Uint8Array {
+    const { byteLength } = this;
+    const changed = new Uint8Array(byteLength);
+    for (let i = 0; i < byteLength; i++) changed[i] = change.call(self, this.getUint8(i), i, this);
+    return changed;
+  }
+
+  filter(accept: (value: number, index: number, all: View) => unknown, self?: unknown): Uint8Array {
+    const accepted: number[] = [];
+    for (let i = 0; i < this.byteLength; i++) {
+      const value = this.getUint8(i);
+      if (accept.call(self, value, i, this)) accepted.push(value);
+    }
+    return Uint8Array.from(accepted);
+  }
+
+  toString(): string {
+    return Array.prototype.join.call(this);
+  }
+}
+
+/** Array's own methods that only read do for any list; each byte that they come to is one load. */
+const BORROWED = [
+  ...[
+    "at",
+    "entries",
+    "every",
+    "find",
+    "findIndex",
+    "findLast",
+    "findLastIndex",
+    "forEach",
+    "includes",
+    "indexOf",
+    "join",
+  ],
+  ...["keys", "lastIndexOf", "reduce", "reduceRight", "some", "toLocaleString", "values", Symbol.iterator],
+] as const;
+for (const name of BORROWED) {
+  Object.defineProperty(View.prototype, name, {
+    configurable: true,
+    writable: true,
+    value: Reflect.get(Array.prototype, name),
+  });
+}
+
+/** Half floats, where the host's DataView has them. */
+if ("getFloat16" in DataView.prototype) {
+  const scratch = new DataView(new ArrayBuffer(2)) as DataView & {
+    getFloat16(offset: number): number;
+    setFloat16(offset: number, value: number): void;
+  };
+  const methods = {
+    getFloat16(this: View, offset: number, littleEndian = false): number {
+      scratch.setUint16(0, this.getUint16(offset, littleEndian));
+      return scratch.getFloat16(0);
+    },
+    setFloat16(this: View, offset: number, value: number, littleEndian = false): void {
+      scratch.setFloat16(0, value);
+      this.setUint16(offset, scratch.getUint16(0), littleEndian);
+    },
+  };
+  for (const [name, value] of Object.entries(methods)) {
+    Object.defineProperty(View.prototype, name, { configurable: true, writable: true, value });
+  }
+}
+
+const INDEX = /^(?:0|[1-9]\d*)$/;
+
+/** The index that a property's name is, or −1. */
+function indexOf(name: PropertyKey): number {
+  return typeof name === "string" && INDEX.test(name) ? Number(name) : -1;
+}
+
+/**
+ * What is behind the methods in a stand-in's chain of prototypes: an index, which is no property of any, comes here and is a load or
+ * store; everything else is the language's own prototype's. So methods are ordinary calls, and only indexing pays for a proxy.
+ */
+function indexed(prototype: object): object {
+  return new Proxy(Object.create(prototype), {
+    get(target, name, receiver: View) {
+      const index = indexOf(name);
+      if (index < 0) return Reflect.get(target, name, receiver);
+      return index < receiver.byteLength ? receiver.getUint8(index) : undefined;
+    },
+    set(target, name, value, receiver: View) {
+      const index = indexOf(name);
+      if (index < 0) return Reflect.set(target, name, value, receiver);
+      // As of a typed array: what lies outside is not stored, and is no error.
+      if (index < receiver.byteLength) receiver.setUint8(index, value);
+      return true;
+    },
+    // Asked by Array's methods, which look at no index beyond the length.
+    has: (target, name) => indexOf(name) >= 0 || Reflect.has(target, name),
+  });
+}
+
+/** A constructor for the views that `instanceof` takes for the language's own. */
+function standIn(name: string, prototype: object): abstract new () => View {
+  const Kind = { [name]: class {} }[name] as unknown as abstract new () => View;
+  for (const key of Reflect.ownKeys(View.prototype)) {
+    if (key === "constructor") continue;
+    Object.defineProperty(Kind.prototype, key, Reflect.getOwnPropertyDescriptor(View.prototype, key)!);
+  }
+  Object.setPrototypeOf(Kind.prototype, indexed(prototype));
+  outline(Kind, ({ pointer, byteLength }) => ({ pointer, byteLength }));
+  return Kind;
+}
+
+const DataViewStandIn = standIn("HeapView", DataView.prototype);
+const BytesStandIn = standIn("HeapBytes", Uint8Array.prototype);
+
+function makeBytes(heap: ViewedHeap, pointer: number, length: number): View {
+  return Reflect.construct(View, [heap, pointer, length], BytesStandIn);
+}
+
+function makeView(heap: ViewedHeap, pointer: number, length: number): View {
+  return Reflect.construct(View, [heap, pointer, length], DataViewStandIn);
+}
+
+/** A stand-in for a DataView over `[pointer, pointer + length)`; its `bytes` is one for a Uint8Array. */
+export function viewMemory(heap: ViewedHeap, pointer: number, length: number): HeapView {
+  return makeView(heap, pointer, length) as unknown as HeapView;
+}
