@@ -17,6 +17,7 @@ const entryPoints = new Set([
   "refpage/index.ts",
   "allocator/index.ts",
   "allocator/vitest/index.ts",
+  "allocator/vitest/reporter.ts",
   "allocator/wasm/index.ts",
 ]);
 const longestFileLines = 450;

@@ -1,10 +1,11 @@
 // refheap/vitest in a real run of Vitest, and refheap in a real run of node:test: a project of its own with failing tests, started as
 // a user would, and what the runner shows.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Log } from "sarif";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../../..");
@@ -164,6 +165,31 @@ test("a failing test shows the program's line with a code frame, and the block's
   );
   // Each error is shown once, and a test that failed before its frees is not said to leak as well.
   expect(output.match(/FAIL {2}codec/g)).toHaveLength(11);
+});
+
+test("the reporter writes the run's findings as SARIF, and annotations where they are wanted", () => {
+  writeFileSync(
+    join(folder, "vitest.config.ts"),
+    `import { HeapReporter } from "refheap/vitest/reporter";
+export default { test: { reporters: ["dot", new HeapReporter({ outputFile: "out/run.sarif" }), "refheap/vitest/reporter"] } };
+`,
+  );
+  process.env.GITHUB_ACTIONS = "true";
+  const output = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
+  delete process.env.GITHUB_ACTIONS;
+  rmSync(join(folder, "vitest.config.ts"));
+  const log = JSON.parse(readFileSync(join(folder, "out/run.sarif"), "utf8")) as Log;
+  expect(JSON.parse(readFileSync(join(folder, "refheap.sarif"), "utf8"))).toEqual(log);
+  const places = log.runs[0]!.results!.map(({ ruleId, locations }) => {
+    const { artifactLocation, region } = locations![0]!.physicalLocation!;
+    return `${ruleId} ${artifactLocation!.uri}:${region!.startLine}`;
+  });
+  expect(places).toContain("uninitialised codec.ts:12");
+  expect(places).toContain("leak codec.ts:4");
+  expect(places).toContain("invalid-free codec.test.ts:27");
+  expect(output).toMatch(
+    /^::error file=codec\.ts,line=12,col=\d+,title=Use of uninitialised memory%3A load of 4 bytes/m,
+  );
 });
 
 test("the plain functions work under node:test", () => {
