@@ -1,7 +1,7 @@
 // The leak check: which chunks can still be reached from the roots that the user gives, by Memcheck's rules.
 // Memory is scanned word by word; what is undefined or was never touched holds no pointers. Grouping and text are the checker's.
 
-import { PAGE_SIZE, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../platform/hardware/layout.ts";
+import { PAGE_SIZE, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { findUndefined } from "../../platform/hardware/validity.ts";
 import type { LeakKind } from "./finding.ts";
@@ -24,7 +24,6 @@ const SHORT_WORD = 4;
 const UNREACHED = 0;
 const POSSIBLE = 1;
 const REACHABLE = 2;
-const TAG_UNIT = 2 ** 48;
 const WORD_HIGH = 2 ** 32;
 
 export class LeakScan {

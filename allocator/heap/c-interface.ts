@@ -1,6 +1,7 @@
 // C's allocation functions over a heap's parts: argument rules and errno (S16), and C++'s operators (S17).
 // What hooks and stacks are told is observed.ts; what the functions mean to a user stands in heap.ts.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { ERRNO } from "../../platform/kernel/abi/errors.ts";
 import {
   checkPointer,
@@ -20,7 +21,6 @@ import { requireAlive } from "./end.ts";
 import { freeObserved, noteAllocation, reallocObserved } from "./observed.ts";
 import type { HeapParts } from "./parts.ts";
 
-const PAGE_SIZE = 4096;
 const MIN_ALIGNMENT = 16;
 /** sizeof(void *), which posix_memalign's alignments are multiples of. */
 const POINTER_SIZE = 8;

@@ -1,6 +1,7 @@
 // heap.explain(p): what lies at an address of the heap, in a sentence and as data. Reads, never reports, changes nothing.
 // How chunks and blocks are laid out is S1, S8 and S11; stacks come from stacks.ts.
 
+import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import {
   type ChunkHeaders,
@@ -66,8 +67,6 @@ export interface ExplainSources {
   stacksOf(pointer: number): ChunkStacks | null;
 }
 
-const TAG_UNIT = 0x1000000000000;
-const PAGE_SIZE = 4096;
 const HEADER_SIZE = 16;
 const GRANULE = 16;
 /** In a block's first word when its chunk does not begin right behind the header (S1.4). */

@@ -1,6 +1,7 @@
 // The options of a heap: what a user may give, and one table of how each is checked and what it is if it is not given.
 // Putting them together with the option string and the environment is resolve-options.ts; single checks are option-checks.ts.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { Process } from "../../platform/kernel/process.ts";
 import type { HeapError } from "../common/heap-error.ts";
@@ -154,7 +155,6 @@ function word<const Words extends readonly string[]>(...words: Words): Option<Wo
 }
 
 const GIB = 2 ** 30;
-const PAGE_SIZE = 4096;
 
 /** Name, default and check of every option, in the groups of docs/options.md. */
 export const OPTIONS = {

@@ -1,7 +1,7 @@
 // Counters of free blocks a page, packed into words, and the search for runs of pages that no used block touches (S9.5, S9.6).
 // Scratch for one release: nothing here knows a free list or calls the kernel (primary-release.ts does).
 
-const PAGE_SIZE = 4096;
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 
 /**
  * One counter a page of `[releaseOffset, releaseOffset + size)` of a region whose blocks of `blockSize` begin at offset 0.

@@ -1,6 +1,7 @@
 // Giving pages of free blocks back to the kernel: is it worth it, which groups, which pages (S9).
 // Reads and marks the primary's tables; the counting of pages is in page-counters.ts.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { FreeLists } from "./free-list.ts";
 import { PageCounters } from "./page-counters.ts";
 import type { Primary } from "./primary.ts";
@@ -9,7 +10,6 @@ import type { Primary } from "./primary.ts";
 export type ReleaseKind = (typeof RELEASE_KINDS)[number];
 export const RELEASE_KINDS = ["normal", "force", "force-all"] as const;
 
-const PAGE_SIZE = 4096;
 /** Blocks below this size are small: freeing pages among them takes many free blocks. */
 const SMALL_BLOCK_LIMIT = PAGE_SIZE / 16;
 const LARGE_BLOCK_LIMIT = PAGE_SIZE;

@@ -1,11 +1,11 @@
 // The primary's region table: where each class's slice lies, how much of it is mapped and carved, and its counters.
 // Free lists are in free-list.ts, carving and refilling in primary.ts, release in primary-release.ts.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 import { nextRandom, shuffle } from "../common/random.ts";
 import type { PrimaryConfig } from "../options/config.ts";
 
-const PAGE_SIZE = 4096;
 const OFFSET_PAGES = 16;
 
 /**

@@ -1,11 +1,11 @@
 // Records what a program does to a heap: allocations, frees and first touches of each page of each block, as trace events.
 // Where the calls are seen is heap-tap.ts; where the events go is the caller's affair.
+import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { BlockNames } from "./block-names.ts";
 import { EventBatch, FREE, READ, REALLOC, THREAD_END, THREAD_START, type WRITE } from "./events.ts";
 import { LiveBlocks } from "./live-blocks.ts";
 
 const PAGE_BYTES = 4096;
-const TAG_UNIT = 2 ** 48;
 const READ_BIT = 1;
 const WRITE_BIT = 2;
 

@@ -1,12 +1,12 @@
 // Reference pages for large fills: one file descriptor for each (fill, tag), made on first use and kept for the heap's life.
 // Who maps them is secondary.ts; what the call does is the kernel's (refpage/). Without one, the caller fills by memset.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 
-const PAGE_SIZE = 4096;
 const TAGS = 16;
 const GRANULE = 16;
 /** A descriptor that was not asked for yet, and one that this kernel will never give. */

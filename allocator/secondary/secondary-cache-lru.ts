@@ -1,9 +1,9 @@
 // The secondary cache of Scudo's later versions (S31): ordered by recency, a full one gives up its oldest entry.
 // What an entry is, and the release of its pages by age, are those of the reference version (secondary-cache.ts).
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 
-const PAGE_SIZE = 4096;
 /** Unused pages in front of a retrieved chunk's headers that may stay, and that may be given back to make it so. */
 const MAX_WASTE_PAGES = 4;
 const MAX_RELEASED_PAGES = 4;

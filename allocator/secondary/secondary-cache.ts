@@ -1,11 +1,11 @@
 // The cache of freed large mappings: which are kept, which one serves a request, when their pages are given back (S12).
 // Mapping and headers are secondary.ts's; an entry is a row of numbers and owns its mapping.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { Program } from "../common/program.ts";
 import type { SecondaryCacheConfig } from "../options/config.ts";
 import type { LargeMapping } from "./large-mapping.ts";
 
-const PAGE_SIZE = 4096;
 /** Most unused bytes in front of a retrieved chunk's headers that are tolerated (S12.4). */
 const MAX_WASTE = 4 * PAGE_SIZE;
 /** The fifth store that finds the cache full empties it (S12.3). */

@@ -1,6 +1,7 @@
 // The secondary allocator: one mapping for each large block, between two guard pages (S11). Headers and the list of blocks
 // are large-block-list.ts; which freed mappings are kept is secondary-cache.ts; what a fresh page reads is large-fill.ts.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import { HeapError } from "../common/heap-error.ts";
@@ -15,7 +16,6 @@ import { LargeMapping } from "./large-mapping.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 import { LruSecondaryCache } from "./secondary-cache-lru.ts";
 
-const PAGE_SIZE = 4096;
 /** From a block to its user pointer: the chunk header (chunk-header.ts). */
 const CHUNK_HEADER_SIZE = 16;
 /** Both headers together: from the large-block header to the user pointer. */

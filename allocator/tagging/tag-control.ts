@@ -1,6 +1,7 @@
 // A heap's switch for tagging: turns it on for the process, changes the mode while it runs, off for good (S22.1, S23.5).
 // The tags themselves are in tagged-allocator.ts and tagged-secondary.ts.
 
+import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
@@ -10,7 +11,6 @@ import { type FaultReporter, ProcessTags } from "./process-tags.ts";
 import { TagWatch } from "./tag-watch.ts";
 import type { TaggedAllocator } from "./tagged-allocator.ts";
 import type { LargeTagCounts } from "./tagged-secondary.ts";
-import { TAG_UNIT } from "./tagging.ts";
 
 export interface TagControlSources {
   readonly process: Process;

@@ -1,6 +1,7 @@
 // What a tag fault means: which chunk the pointer was for, how far off it is, freed or live (S24.7), and the report of it.
 // Only reads, and survives whatever the program has written over the heap's own words.
 
+import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import {
   CORRUPTED_HEADER,
@@ -13,7 +14,6 @@ import {
 import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { type ChunkStacks, formatPointer, HeapError } from "../common/heap-error.ts";
 import type { TaggedAllocator } from "./tagged-allocator.ts";
-import { TAG_UNIT } from "./tagging.ts";
 
 export type TagFaultKind = "use-after-free" | "overflow" | "underflow";
 

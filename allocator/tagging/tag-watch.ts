@@ -1,12 +1,12 @@
 // A heap's part in the handling of tag faults: what lies in the heap's memory becomes a report, everything else is let pass.
 // Finding out what a fault means is tag-fault.ts.
 
+import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
 import type { ChunkStacks, HeapError } from "../common/heap-error.ts";
 import { type FaultingAccess, findCauses, TagFaultError } from "./tag-fault.ts";
 import type { TaggedAllocator } from "./tagged-allocator.ts";
-import { TAG_UNIT } from "./tagging.ts";
 
 /** What watching needs of a heap. */
 export interface TagWatchSources {

@@ -2,6 +2,7 @@
 // them on. Large chunks' tags are tagged-secondary.ts's; what a fault becomes is tag-fault.ts.
 
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagAndZeroRange } from "../../platform/hardware/tag-store.ts";
 import { PROT_MTE } from "../../platform/kernel/abi/mman.ts";
@@ -24,9 +25,8 @@ import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cac
 import { FreedChunks } from "./freed-chunks.ts";
 import type { TaggedProgram } from "./tagged-program.ts";
 import type { TaggedSecondary } from "./tagged-secondary.ts";
-import { EXCLUDE_ZERO, GRANULE, oddEvenMask, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
+import { EXCLUDE_ZERO, GRANULE, oddEvenMask, roundUpToGranule } from "./tagging.ts";
 
-const PAGE_SIZE = 4096;
 const MIN_ALIGNMENT = 16;
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
 /** In a header's place: a word that no header of a small chunk is. */

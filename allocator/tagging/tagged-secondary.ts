@@ -1,6 +1,7 @@
 // The secondary of a tagged heap: each large chunk's mapping comes from a reference page of its tag, so that tagging touches no
 // page but the headers' (S23.1 gives large chunks no tag at all). Small chunks are in tagged-allocator.ts.
 
+import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
@@ -22,9 +23,8 @@ import {
 import type { SecondaryCache } from "../secondary/secondary-cache.ts";
 import { MappingTags } from "./mapping-tags.ts";
 import type { TaggedProgram } from "./tagged-program.ts";
-import { EXCLUDE_ZERO, roundUpToGranule, TAG_UNIT } from "./tagging.ts";
+import { EXCLUDE_ZERO, roundUpToGranule } from "./tagging.ts";
 
-const PAGE_SIZE = 4096;
 /** Tags of an untagged chunk's headers (S22.2). */
 const LARGE_HEADER_TAG = 1;
 const CHUNK_HEADER_TAG = 2;

@@ -13,7 +13,6 @@ import type { Process } from "../../platform/kernel/process.ts";
 import type { HeapConfig } from "../options/config.ts";
 import type { Tagging } from "../options/options.ts";
 
-export const TAG_UNIT = 0x1000000000000;
 export const GRANULE = 16;
 /** Tag 0 is never a user chunk's: headers, ends and free granules have it. */
 const USER_TAGS = 0xfffe;

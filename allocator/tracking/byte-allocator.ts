@@ -1,12 +1,10 @@
 // The allocator of a heap that tracks each byte. Every byte outside live chunks counts as undefined, and so do those of a live chunk
 // until they are written: so malloc has nothing to mark, a free marks what it gives back, calloc marks its zeroes defined.
 
-import { GRANULE_SIZE } from "../../platform/hardware/layout.ts";
+import { GRANULE_SIZE, PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { classIdOf, HEADER_SIZE, originOf, sizeOrUnusedOf } from "../combined/chunk-header.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
 import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } from "./undefined-bytes.ts";
-
-const PAGE_SIZE = 4096;
 
 export class ByteAllocator extends TrackedAllocator {
   override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {

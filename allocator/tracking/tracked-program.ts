@@ -1,6 +1,7 @@
 // The heap's process when somebody watches what its program reads: the heap's own accesses are kept apart from the program's,
 // and fresh memory comes from reference pages whose bytes count as undefined, so that no page is touched to say so.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { FaultHandler } from "../../platform/hardware/mmu.ts";
 import { DETACH } from "../../platform/hardware/page-table.ts";
@@ -13,7 +14,6 @@ import type { ReportContext } from "../common/report.ts";
 import { observerOf, type Watcher, watchProcess } from "./process-watch.ts";
 import { markRangeUndefined } from "./undefined-bytes.ts";
 
-const PAGE_SIZE = 4096;
 /** Errors after which the heap goes on without a reference page. */
 const FALLBACK_CODES = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOSYS"]);
 export const NO_DESCRIPTOR = -1;
