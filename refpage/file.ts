@@ -26,10 +26,10 @@ export class ReferencePage implements CleanPage {
   }
 }
 
-/** The operations of one [refpage] file; `release` gives its page back when the last descriptor and mapping are gone. */
+/** The operations of one anon_inode:[refpage] file; `release` gives its page back when the last descriptor and mapping are gone. */
 export function referencePageFile(page: ReferencePage, release: (page: ReferencePage) => void): FileOperations {
   return {
-    path: "[refpage]",
+    path: "anon_inode:[refpage]",
     seekable: false,
     mmap(_file: OpenFile, request: MapRequest): void {
       request.anonymous = true;

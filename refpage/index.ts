@@ -6,6 +6,7 @@ export { ADDRESS_LIMIT, GRANULE_SIZE, PAGE_SIZE, TAG_UNIT } from "../platform/ha
 export { Machine, type MachineOptions } from "../platform/hardware/machine.ts";
 export { Memory } from "../platform/hardware/memory.ts";
 export { ERRNO, type ErrnoCode, OutOfMemoryError, SystemError } from "../platform/kernel/abi/errors.ts";
+export * from "../platform/kernel/abi/fcntl.ts";
 export * from "../platform/kernel/abi/mman.ts";
 export {
   PR_GET_TAGGED_ADDR_CTRL,
@@ -16,25 +17,9 @@ export {
   PR_TAGGED_ADDR_ENABLE,
 } from "../platform/kernel/abi/prctl.ts";
 export * from "../platform/kernel/abi/rlimit.ts";
-export {
-  F_DUPFD,
-  F_DUPFD_CLOEXEC,
-  F_GETFD,
-  F_GETFL,
-  F_SETFD,
-  F_SETFL,
-  FD_CLOEXEC,
-  MFD_ALLOW_SEALING,
-  MFD_CLOEXEC,
-  SEEK_CUR,
-  SEEK_DATA,
-  SEEK_END,
-  SEEK_HOLE,
-  SEEK_SET,
-} from "../platform/kernel/file-calls.ts";
 export { Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
 export { type CgroupOptions, MemoryCgroup } from "../platform/kernel/mm/cgroup.ts";
-export { O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/mm/file.ts";
+export { O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/mm/file.ts";
 export type { InitialisationPolicy } from "../platform/kernel/mm/frames.ts";
 export { PinnedPages } from "../platform/kernel/mm/gup.ts";
 export { Process, type ProcessOptions } from "../platform/kernel/process.ts";

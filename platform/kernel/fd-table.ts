@@ -53,8 +53,15 @@ export class FdTable {
     before?.file.put();
   }
 
-  /** @throws SystemError EBADF */
+  /** @throws SystemError EBADF: not open, or with O_PATH, which only names a file. */
   get(fd: number, syscall: string): OpenFile {
+    const { file } = this.descriptor(fd, syscall);
+    if (file.isPath) throw new SystemError("EBADF", syscall, `descriptor ${fd} was opened with O_PATH`);
+    return file;
+  }
+
+  /** As get, for the calls that O_PATH permits (fdget_raw). @throws SystemError EBADF */
+  raw(fd: number, syscall: string): OpenFile {
     return this.descriptor(fd, syscall).file;
   }
 

@@ -14,7 +14,7 @@ export function checkFiles(kernel: Kernel, references: Int32Array): number {
   const holders = new Map<OpenFile, number>();
   const mappers = new Map<Inode, Map<AddressSpace, number>>();
   for (const process of kernel.processes.values()) {
-    for (const fd of process.fds.numbers()) count(holders, process.fds.get(fd, "check"));
+    for (const fd of process.fds.numbers()) count(holders, process.fds.raw(fd, "check"));
     const { vmas } = process.addressSpace;
     for (let index = 0; index < vmas.count; index++) {
       const id = vmas.at(index);

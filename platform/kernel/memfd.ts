@@ -2,16 +2,28 @@
 // What memory needs of them, length and pages and shared anonymous objects, is mm/shmem.ts.
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
+import {
+  F_SEAL_EXEC,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  MFD_ALLOW_SEALING,
+  MFD_NOEXEC_SEAL,
+} from "./abi/fcntl.ts";
 import type { Caller, KernelServices } from "./mm/address-space.ts";
 import { type FileOperations, O_RDWR, type OpenFile } from "./mm/file.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { Inode, pageIndexOf } from "./mm/inode.ts";
-import { openShmem, shmemOperations } from "./mm/shmem.ts";
+import { openShmem, shmemOperations, WRITE_SEALS } from "./mm/shmem.ts";
+import { VM_MAYWRITE, VM_SHARED } from "./mm/vm-flags.ts";
 import { copyFromUser, copyToUser, faultInReadable, presentBytes } from "./uaccess.ts";
 
 /** fallocate(2) modes. */
 export const FALLOC_FL_KEEP_SIZE = 1;
 export const FALLOC_FL_PUNCH_HOLE = 2;
+
+const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | WRITE_SEALS | F_SEAL_EXEC;
 
 /** Operations of a file in RAM that programs have descriptors of. */
 function memfdOperations(path: string): FileOperations {
@@ -29,15 +41,51 @@ export function openInode(
   return openShmem(kernel, inode, memfdOperations(path), flags, syscall);
 }
 
-/** A new file of `size` bytes, open for reading and writing. @throws SystemError ENFILE */
+/** A new empty file, open for reading and writing; `flags` of memfd_create(2) say which seals it has. @throws SystemError ENFILE */
 export function createMemfd(kernel: KernelServices, name: string, flags: number): OpenFile {
-  return openInode(
-    kernel,
-    new Inode(kernel.frames, kernel.nextInodeNumber(), 0),
-    `/memfd:${name} (deleted)`,
-    O_RDWR | flags,
-    "memfd_create",
-  );
+  const inode = new Inode(kernel.frames, kernel.nextInodeNumber(), 0);
+  if ((flags & MFD_NOEXEC_SEAL) !== 0) {
+    inode.isExecutable = false;
+    inode.seals = F_SEAL_EXEC;
+  } else if ((flags & MFD_ALLOW_SEALING) !== 0) inode.seals = 0;
+  return openInode(kernel, inode, `/memfd:${name} (deleted)`, O_RDWR, "memfd_create");
+}
+
+/** F_GET_SEALS. @throws SystemError EINVAL: no file in RAM. */
+export function sealsOf({ inode }: OpenFile): number {
+  if (inode === null) throw new SystemError("EINVAL", "fcntl", "a file without seals");
+  return inode.seals;
+}
+
+/**
+ * F_ADD_SEALS (memfd_add_seals). @throws SystemError EPERM: not open for writing, or sealed against seals. EINVAL: unknown seals, no
+ * file in RAM. EBUSY: F_SEAL_WRITE while it is mapped for shared stores, or a page of it pinned.
+ */
+export function addSeals(kernel: KernelServices, { inode, writable }: OpenFile, seals: number): void {
+  if (!writable) throw new SystemError("EPERM", "fcntl", "not open for writing");
+  if ((seals & ~ALL_SEALS) !== 0) throw new SystemError("EINVAL", "fcntl", `seals ${seals}`);
+  if (inode === null) throw new SystemError("EINVAL", "fcntl", "a file without seals");
+  if ((inode.seals & F_SEAL_SEAL) !== 0) throw new SystemError("EPERM", "fcntl", "sealed against seals");
+  const ends = (seals & ~inode.seals & F_SEAL_WRITE) !== 0;
+  if (ends && (isMappedWritable(inode) || isPinned(kernel, inode))) throw new SystemError("EBUSY", "fcntl", "in use");
+  // Who may execute a file must not write it.
+  const implied = (seals & F_SEAL_EXEC) !== 0 && inode.isExecutable ? F_SEAL_SHRINK | F_SEAL_GROW | WRITE_SEALS : 0;
+  inode.seals |= seals | implied;
+}
+
+function isMappedWritable(inode: Inode): boolean {
+  for (const { vmas } of inode.mappers.keys()) {
+    for (let index = 0; index < vmas.count; index++) {
+      const id = vmas.at(index);
+      const mayStore = (vmas.flags[id] & (VM_SHARED | VM_MAYWRITE)) === (VM_SHARED | VM_MAYWRITE);
+      if (mayStore && vmas.anonymous[id] === 0 && vmas.files[id]?.inode === inode) return true;
+    }
+  }
+  return false;
+}
+
+function isPinned({ frames }: KernelServices, inode: Inode): boolean {
+  return [...inode.pages.values()].some((frame) => frames.pins[frame] > 0);
 }
 
 function readFile(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number {
@@ -63,6 +111,11 @@ function readFile(caller: Caller, file: OpenFile, address: number, length: numbe
   return position - offset;
 }
 
+/** Whether seals forbid a write up to `end` (shmem_write_begin). */
+function isSealedAgainst({ seals, size }: Inode, end: number): boolean {
+  return (seals & WRITE_SEALS) !== 0 || ((seals & F_SEAL_GROW) !== 0 && end > size);
+}
+
 function writeFile(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number {
   const inode = file.inode as Inode;
   const { process } = caller;
@@ -72,6 +125,10 @@ function writeFile(caller: Caller, file: OpenFile, address: number, length: numb
     const position = offset + done;
     const index = pageIndexOf(position);
     const bytes = Math.min(length - done, PAGE_SIZE - (position & OFFSET_MASK));
+    if (isSealedAgainst(inode, position + bytes)) {
+      if (done > 0) return done;
+      throw new SystemError("EPERM", "write", "the file is sealed");
+    }
     // The page is there before the buffer is looked at, and stays if that cannot be read (shmem_write_begin, _end).
     const frame = inode.page(index, process.addressSpace.cgroup);
     if (frame === NO_FRAME) {

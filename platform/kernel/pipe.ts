@@ -2,6 +2,7 @@
 // Nothing blocks: where a real program would sleep, a call fails with EAGAIN.
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
+import { FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./abi/fcntl.ts";
 import type { Caller, KernelServices } from "./mm/address-space.ts";
 import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./mm/file.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
@@ -29,6 +30,8 @@ export function createPipe(kernel: KernelServices, flags: number): { reader: Ope
   const readEnd: FileOperations = {
     path,
     seekable: false,
+    poll: () => (pipe.buffers.length > 0 ? POLLIN | POLLRDNORM : 0) | (pipe.writers === 0 ? POLLHUP : 0),
+    ioctl: (caller, _file, request, argument) => pipeIoctl(pipe, caller, request, argument),
     read: (caller, _file, address, length) => readPipe(pipe, caller, address, length),
     release: () => {
       pipe.readers--;
@@ -37,6 +40,8 @@ export function createPipe(kernel: KernelServices, flags: number): { reader: Ope
   const writeEnd: FileOperations = {
     path,
     seekable: false,
+    poll: () => (pipe.buffers.length < PIPE_BUFFERS ? POLLOUT | POLLWRNORM : 0) | (pipe.readers === 0 ? POLLERR : 0),
+    ioctl: (caller, _file, request, argument) => pipeIoctl(pipe, caller, request, argument),
     write: (caller, _file, address, length) => writePipe(pipe, caller, address, length),
     release: () => {
       pipe.writers--;
@@ -49,6 +54,15 @@ export function createPipe(kernel: KernelServices, flags: number): { reader: Ope
     reader.put();
     throw error;
   }
+}
+
+/** FIONREAD: the bytes that wait, as an int at `argument`. @throws SystemError ENOTTY, EFAULT */
+function pipeIoctl({ buffers }: Pipe, caller: Caller, request: number, argument: number): number {
+  if (request !== FIONREAD) throw new SystemError("ENOTTY", "ioctl", `request 0x${request.toString(16)}`);
+  const waiting = buffers.reduce((sum, { start, end }) => sum + end - start, 0);
+  if (copyToUser(caller, argument, new Uint8Array(Int32Array.of(waiting).buffer)) < 4)
+    throw new SystemError("EFAULT", "ioctl");
+  return 0;
 }
 
 function readPipe(pipe: Pipe, caller: Caller, address: number, length: number): number {

@@ -1,5 +1,5 @@
-// A process: its address space, descriptors and threads, and the system calls as its program makes them, by Linux's names.
-// Each call here only checks its arguments, counts itself and hands over; the work is in the file of the call.
+// A process: its address space, descriptors and threads, and the system calls as its program makes them, by Linux's names;
+// those on descriptors are file-calls.ts. Each only enters, checks its arguments and hands over to the file of the call.
 
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
@@ -8,10 +8,11 @@ import { int, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { MAP_ANONYMOUS } from "./abi/mman.ts";
 import { type Limit, ResourceLimits } from "./abi/rlimit.ts";
-import { systemCallIds as calls } from "./abi/system-call-ids.ts";
+import { systemCalls as calls } from "./abi/system-calls.ts";
+import { enter } from "./enter.ts";
 import { execve } from "./exec.ts";
 import { FdTable } from "./fd-table.ts";
-import * as fileCalls from "./file-calls.ts";
+import { FileCalls } from "./file-calls.ts";
 import type { Kernel } from "./kernel.ts";
 import { AddressSpace } from "./mm/address-space.ts";
 import { brk, INITIAL_BRK } from "./mm/brk.ts";
@@ -32,7 +33,6 @@ import { type ProcFile, procFile } from "./procfs/procfs.ts";
 import { pagemap } from "./procfs/procfs-pagemap.ts";
 import { ptraceTags, type TagVector } from "./ptrace-tags.ts";
 import { changeSignalMask, kill, SignalActions, type SignalDisposition } from "./signals.ts";
-import { reportAsyncTagFault } from "./tagged-address.ts";
 import { openTerminal } from "./terminal.ts";
 import { Thread } from "./thread.ts";
 import { definePinned } from "./user-validity.ts";
@@ -55,7 +55,7 @@ export interface EndedChild {
   readonly minorFaults: number;
 }
 
-export class Process {
+export class Process extends FileCalls {
   readonly pid: number;
   readonly parent: Process | null;
   readonly kernel: Kernel;
@@ -82,6 +82,7 @@ export class Process {
     parent: Process | null = null,
     space?: AddressSpace,
   ) {
+    super();
     this.kernel = kernel;
     this.pid = pid;
     this.parent = parent;
@@ -113,16 +114,9 @@ export class Process {
     return this.addressSpace.rssPages * PAGE_SIZE;
   }
 
-  /** What happens at every entry to the kernel. @throws SystemError ESRCH: the process has ended. */
-  private enter(id: number, syscall: string): void {
-    if (this.exitStatus !== null) throw new SystemError("ESRCH", syscall, "the process has ended");
-    this.kernel.counters.countSystemCall(id);
-    if (this.currentThread.memory.asyncTagFault) reportAsyncTagFault(this.currentThread);
-  }
-
   /** mmap(2). Addresses and lengths in bytes; `fd` −1 with MAP_ANONYMOUS. @returns the address. @throws SystemError */
   mmap(address: number, length: number, prot: number, flags: number, fd = -1, offset = 0): number {
-    this.enter(calls.mmap, "mmap");
+    enter(this, calls.mmap);
     const from = word(offset, "offset", "mmap");
     const start = word(address, "address", "mmap");
     const bytes = word(length, "length", "mmap");
@@ -134,14 +128,14 @@ export class Process {
 
   /** munmap(2): unmaps [address, address + length); holes are no error. @throws SystemError EINVAL, ENOMEM */
   munmap(address: number, length: number): 0 {
-    this.enter(calls.munmap, "munmap");
+    enter(this, calls.munmap);
     munmap(this.addressSpace, untagged(word(address, "address", "munmap")), word(length, "length", "munmap"), "munmap");
     return 0;
   }
 
   /** mprotect(2). @throws SystemError EINVAL, EACCES, ENOMEM */
   mprotect(address: number, length: number, prot: number): 0 {
-    this.enter(calls.mprotect, "mprotect");
+    enter(this, calls.mprotect);
     const start = untagged(word(address, "address", "mprotect"));
     mprotect(this.addressSpace, this, start, word(length, "length", "mprotect"), int(prot, "prot", "mprotect"));
     return 0;
@@ -149,7 +143,7 @@ export class Process {
 
   /** madvise(2). @throws SystemError EINVAL, ENOMEM, EACCES, EFAULT */
   madvise(address: number, length: number, advice: number): 0 {
-    this.enter(calls.madvise, "madvise");
+    enter(this, calls.madvise);
     const start = untagged(word(address, "address", "madvise"));
     madvise(this.addressSpace, this, start, word(length, "length", "madvise"), int(advice, "advice", "madvise"));
     return 0;
@@ -157,7 +151,7 @@ export class Process {
 
   /** mremap(2). `newAddress` counts with MREMAP_FIXED, and as a hint with MREMAP_DONTUNMAP. @returns the new address. */
   mremap(oldAddress: number, oldLength: number, newLength: number, flags: number, newAddress = 0): number {
-    this.enter(calls.mremap, "mremap");
+    enter(this, calls.mremap);
     return mremap(
       this.addressSpace,
       this,
@@ -171,13 +165,13 @@ export class Process {
 
   /** mincore(2). @returns one byte a page, 1 = resident. @throws SystemError EINVAL, ENOMEM */
   mincore(address: number, length: number): Uint8Array {
-    this.enter(calls.mincore, "mincore");
+    enter(this, calls.mincore);
     return mincore(this.addressSpace, untagged(word(address, "address", "mincore")), word(length, "length", "mincore"));
   }
 
   /** msync(2). @throws SystemError EINVAL, ENOMEM, EBUSY */
   msync(address: number, length: number, flags: number): 0 {
-    this.enter(calls.msync, "msync");
+    enter(this, calls.msync);
     const start = untagged(word(address, "address", "msync"));
     msync(this.addressSpace, start, word(length, "length", "msync"), int(flags, "flags", "msync"));
     return 0;
@@ -185,7 +179,7 @@ export class Process {
 
   /** mlock(2). @throws SystemError ENOMEM, EPERM, EAGAIN, EINVAL */
   mlock(address: number, length: number): 0 {
-    this.enter(calls.mlock, "mlock");
+    enter(this, calls.mlock);
     const start = untagged(word(address, "address", "mlock"));
     mlock(this.addressSpace, this, start, word(length, "length", "mlock"), 0, "mlock");
     return 0;
@@ -193,7 +187,7 @@ export class Process {
 
   /** mlock2(2): MLOCK_ONFAULT locks without faulting in. @throws SystemError as mlock */
   mlock2(address: number, length: number, flags: number): 0 {
-    this.enter(calls.mlock2, "mlock2");
+    enter(this, calls.mlock2);
     const start = untagged(word(address, "address", "mlock2"));
     const bits = int(flags, "flags", "mlock2");
     mlock(this.addressSpace, this, start, word(length, "length", "mlock2"), bits, "mlock2");
@@ -202,30 +196,32 @@ export class Process {
 
   /** munlock(2). @throws SystemError ENOMEM, EINVAL */
   munlock(address: number, length: number): 0 {
-    this.enter(calls.munlock, "munlock");
+    enter(this, calls.munlock);
     munlock(this.addressSpace, untagged(word(address, "address", "munlock")), word(length, "length", "munlock"));
     return 0;
   }
 
+  /** mlockall(2): all that is mapped now (MCL_CURRENT), or from now on (MCL_FUTURE). @throws SystemError EINVAL, EPERM, ENOMEM */
   mlockall(flags: number): 0 {
-    this.enter(calls.mlockall, "mlockall");
+    enter(this, calls.mlockall);
     return mlockall(this.addressSpace, this, int(flags, "flags", "mlockall"));
   }
 
+  /** munlockall(2): unlocks everything, and what is mapped from now on. */
   munlockall(): 0 {
-    this.enter(calls.munlockall, "munlockall");
+    enter(this, calls.munlockall);
     return munlockall(this.addressSpace);
   }
 
   /** The kernel's brk: @returns the break after the call, moved to `address` if that was possible. */
   brk(address: number): number {
-    this.enter(calls.brk, "brk");
+    enter(this, calls.brk);
     return brk(this.addressSpace, this, word(address, "address", "brk"));
   }
 
   /** fork(2). @returns the child, which has a copy of the memory and the same open files. @throws SystemError ENOMEM */
   fork(): Process {
-    this.enter(calls.fork, "fork");
+    enter(this, calls.fork);
     const space = forkAddressSpace(this.addressSpace);
     const child = new Process(this.kernel, this.kernel.nextPid(), { name: this.name }, this, space);
     this.kernel.processes.set(child.pid, child);
@@ -236,7 +232,7 @@ export class Process {
 
   /** _exit(2): memory and descriptors are given back at once; the status waits for the parent. */
   exit(status = 0): 0 {
-    this.enter(calls.exit, "exit");
+    enter(this, calls.exit);
     const exitStatus = int(status, "status", "exit");
     this.fds.closeAll();
     exitMmap(this.addressSpace);
@@ -255,37 +251,37 @@ export class Process {
 
   /** execve(2), as far as memory is concerned: a new image with nothing mapped, and no tag checks. */
   execve(name: string): 0 {
-    this.enter(calls.execve, "execve");
+    enter(this, calls.execve);
     return execve(this, name);
   }
 
   /** rt_sigaction(2); null only asks. @returns the disposition before. @throws SystemError EINVAL */
   sigaction(signal: number, action: SignalDisposition | null): SignalDisposition {
-    this.enter(calls.rt_sigaction, "rt_sigaction");
+    enter(this, calls.rt_sigaction);
     return action === null ? this.signalActions.ask(signal) : this.signalActions.set(signal, action);
   }
 
   /** rt_sigprocmask(2) of the running thread; signals that waited are delivered before it returns. @throws SystemError EINVAL */
   sigprocmask(how: number, signals: readonly number[]): 0 {
-    this.enter(calls.rt_sigprocmask, "rt_sigprocmask");
+    enter(this, calls.rt_sigprocmask);
     return changeSignalMask(this.currentThread, how, signals);
   }
 
   /** kill(2): signal 0 only asks whether the process exists. @throws SystemError ESRCH, EINVAL */
   kill(pid: number, signal: number): 0 {
-    this.enter(calls.kill, "kill");
+    enter(this, calls.kill);
     return kill(this.kernel, pid, signal);
   }
 
   /** ptrace(2): PTRACE_PEEKMTETAGS, PTRACE_POKEMTETAGS. @returns tags moved. @throws SystemError EPERM, EIO, EFAULT, ESRCH */
   ptrace(request: number, pid: number, address: number, vector: TagVector): number {
-    this.enter(calls.ptrace, "ptrace");
+    enter(this, calls.ptrace);
     return ptraceTags(this.currentThread, request, pid, word(address, "address", "ptrace"), vector);
   }
 
   /** wait4(2) with WNOHANG for child `pid`, or any with −1. @returns null while none has ended. @throws SystemError ECHILD */
   wait4(pid = -1): EndedChild | null {
-    this.enter(calls.wait4, "wait4");
+    enter(this, calls.wait4);
     const candidates = [...this.children].filter((child) => pid === -1 || child.pid === pid);
     if (candidates.length === 0) throw new SystemError("ECHILD", "wait4");
     const ended = candidates.find((child) => child.exitStatus !== null);
@@ -302,25 +298,25 @@ export class Process {
 
   /** process_vm_readv(2): from `pid`'s remote vectors into our local ones. @returns bytes. @throws SystemError ESRCH, EINVAL, EFAULT */
   process_vm_readv(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
-    this.enter(calls.process_vm_readv, "process_vm_readv");
+    enter(this, calls.process_vm_readv);
     return processVmCall(this.currentThread, "process_vm_readv", pid, local, remote, flags);
   }
 
   /** process_vm_writev(2): from our local vectors into `pid`'s remote ones. */
   process_vm_writev(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
-    this.enter(calls.process_vm_writev, "process_vm_writev");
+    enter(this, calls.process_vm_writev);
     return processVmCall(this.currentThread, "process_vm_writev", pid, local, remote, flags);
   }
 
   /** getrlimit(2), by RLIMIT_… number. @throws SystemError EINVAL */
   getrlimit(resource: number): Limit {
-    this.enter(calls.prlimit64, "getrlimit");
+    enter(this, calls.prlimit64);
     return this.limits.get(resource, "getrlimit");
   }
 
   /** setrlimit(2). `hard` stays as it is if not given. @throws SystemError EINVAL */
   setrlimit(resource: number, soft: number, hard?: number): 0 {
-    this.enter(calls.prlimit64, "setrlimit");
+    enter(this, calls.prlimit64);
     const limit = { soft, hard: hard ?? this.limits.get(resource, "setrlimit").hard };
     this.limits.set(resource, limit, "setrlimit");
     return 0;
@@ -328,7 +324,7 @@ export class Process {
 
   /** prctl(2), for the options that are simulated. @throws SystemError EINVAL */
   prctl(option: number, arg2 = 0, arg3 = 0, arg4 = 0, arg5 = 0): number {
-    this.enter(calls.prctl, "prctl");
+    enter(this, calls.prctl);
     return prctl(this.currentThread, option, arg2, arg3, arg4, arg5);
   }
 
@@ -339,81 +335,20 @@ export class Process {
    */
   syscall(numberOrName: number | string, ...args: number[]): number {
     const entry = this.kernel.systemCalls.find(numberOrName);
-    if (!entry.countsItself) this.enter(entry.id, entry.name);
+    if (!entry.enters) enter(this, entry);
     return entry.call(this.currentThread, ...args);
-  }
-
-  memfd_create(name: string, flags = 0): number {
-    return fileCalls.memfd_create(this, name, flags);
-  }
-
-  ftruncate(fd: number, length: number): 0 {
-    return fileCalls.ftruncate(this, fd, length);
-  }
-
-  fallocate(fd: number, mode: number, offset: number, length: number): 0 {
-    return fileCalls.fallocate(this, fd, mode, offset, length);
-  }
-
-  /** pipe2(2). @returns the read end's descriptor, then the write end's. */
-  pipe2(flags = 0): [number, number] {
-    return fileCalls.pipe2(this, flags);
-  }
-
-  /** open(2) of what exists here: /proc/self/fd/N. */
-  open(path: string, flags = 0): number {
-    return fileCalls.open(this, path, flags);
-  }
-
-  close(fd: number): 0 {
-    return fileCalls.close(this, fd);
-  }
-
-  dup(fd: number): number {
-    return fileCalls.dup(this, fd);
-  }
-
-  dup3(oldFd: number, newFd: number, flags = 0): number {
-    return fileCalls.dup3(this, oldFd, newFd, flags);
-  }
-
-  fcntl(fd: number, command: number, argument = 0): number {
-    return fileCalls.fcntl(this, fd, command, argument);
-  }
-
-  fstat(fd: number): fileCalls.FileStatus {
-    return fileCalls.fstat(this, fd);
-  }
-
-  lseek(fd: number, offset: number, whence: number): number {
-    return fileCalls.lseek(this, fd, offset, whence);
-  }
-
-  read(fd: number, address: number, length: number): number {
-    return fileCalls.read(this, fd, address, length);
-  }
-
-  write(fd: number, address: number, length: number): number {
-    return fileCalls.write(this, fd, address, length);
-  }
-
-  pread64(fd: number, address: number, length: number, offset: number): number {
-    return fileCalls.pread64(this, fd, address, length, offset);
-  }
-
-  pwrite64(fd: number, address: number, length: number, offset: number): number {
-    return fileCalls.pwrite64(this, fd, address, length, offset);
   }
 
   /** A new thread of this process, with tag-check state of its own (inherited, as clone does). */
   createThread(): Thread {
-    this.enter(calls.clone, "clone");
+    enter(this, calls.clone);
     const thread = new Thread(this, this.kernel.nextPid());
     thread.inherit(this.currentThread);
     this.threads.push(thread);
     return thread;
   }
 
+  /** Forgets a thread that has ended; Thread.exit calls it. */
   removeThread(thread: Thread): void {
     const index = this.threads.indexOf(thread);
     if (index !== -1) this.threads.splice(index, 1);

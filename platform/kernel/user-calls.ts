@@ -3,10 +3,12 @@
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { int, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
+import { RLIMIT_NOFILE } from "./abi/rlimit.ts";
 import { accessOk } from "./mm/address-space.ts";
 import type { Process } from "./process.ts";
 import type { SignalDisposition } from "./signals.ts";
 import type { Thread } from "./thread.ts";
+import { copyFromUser } from "./uaccess.ts";
 import {
   readLimit,
   readPath,
@@ -25,6 +27,8 @@ export const AT_FDCWD = -100;
 export const WNOHANG = 1;
 const WAIT_OPTIONS = 0xe000_000b;
 /** sizeof(sigset_t) in the kernel, and struct sigaction's, which is the same on both machines. */
+const LONGEST_MEMFD_NAME = 249;
+const POLLFD_BYTES = 8;
 const SIGNAL_SET_BYTES = 8;
 const SIGACTION_BYTES = 32;
 const SIG_DFL = 0;
@@ -45,7 +49,7 @@ export function openat(thread: Thread, _directory: number, path: number, flags: 
 export function fstat(thread: Thread, fd: number, address: number): number {
   const { process } = thread;
   const status = process.fstat(fd);
-  const { inode } = process.fds.get(fd, "fstat");
+  const { inode } = process.fds.raw(fd, "fstat");
   const fields = {
     ...status,
     device: inode === null ? 0 : SHMEM_DEVICE,
@@ -197,4 +201,30 @@ export function processVm(
     ? []
     : readVectors(thread, word(remote, "remote_iov", syscall), word(remoteCount, "riovcnt", syscall), syscall);
   return thread.process[syscall](pid, ours, theirs, flags);
+}
+
+/** memfd_create(2) as a program calls it, with the name in its memory. @throws SystemError EFAULT, and as above */
+export function memfd_create(thread: Thread, address: number, flags: number): number {
+  const bytes = new Uint8Array(LONGEST_MEMFD_NAME + 1);
+  const copied = copyFromUser(thread, word(address, "name", "memfd_create"), bytes);
+  const end = bytes.subarray(0, copied).indexOf(0);
+  if (end === -1 && copied < bytes.length) throw new SystemError("EFAULT", "memfd_create", "name");
+  return thread.process.memfd_create(new TextDecoder().decode(end === -1 ? bytes : bytes.subarray(0, end)), flags);
+}
+
+/** poll(2): struct pollfd is an int and two shorts. @returns how many are ready; a real program would sleep while none is. @throws SystemError EINVAL, EFAULT */
+export function poll(thread: Thread, address: number, count: number, _timeout = 0): number {
+  const { process } = thread;
+  const entries = word(count, "nfds", "poll");
+  if (entries > process.limits.soft(RLIMIT_NOFILE)) throw new SystemError("EINVAL", "poll", `${entries} descriptors`);
+  const from = word(address, "fds", "poll");
+  const view = readUser(thread, from, entries * POLLFD_BYTES, "poll");
+  const requests = Array.from({ length: entries }, (_, index) => ({
+    fd: view.getInt32(index * POLLFD_BYTES, true),
+    events: view.getUint16(index * POLLFD_BYTES + 4, true),
+  }));
+  const ready = process.poll(requests);
+  for (const [index, events] of ready.entries()) view.setUint16(index * POLLFD_BYTES + 6, events, true);
+  writeUser(thread, from, new Uint8Array(view.buffer), "poll");
+  return ready.filter((events) => events !== 0).length;
 }

@@ -16,7 +16,6 @@ import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 
 /** Numbers of the calls and requests on x86-64 (include/uapi/linux/userfaultfd.h). */
-const SYS_IOCTL = 16;
 const SYS_USERFAULTFD = 323;
 export const UFFD_API = 0xaa;
 export const UFFD_USER_MODE_ONLY = 1;
@@ -45,11 +44,17 @@ class Userfaultfd {
   readonly pending: number[] = [];
   handler: (() => void) | null = null;
 
-  constructor(space: AddressSpace, openFile: (operations: FileOperations) => OpenFile, closed: () => void) {
+  constructor(
+    space: AddressSpace,
+    openFile: (operations: FileOperations) => OpenFile,
+    control: (caller: Caller, request: number, argument: number) => number,
+    closed: () => void,
+  ) {
     this.space = space;
     this.file = openFile({
       path: "anon_inode:[userfaultfd]",
       seekable: false,
+      ioctl: (caller, _file, request, argument) => control(caller, request, argument),
       read: (caller, _file, address, length) => readMessage(this, caller, address, length),
       release: () => {
         setMissing(this.space, 0, TASK_SIZE_PAGES, 0);
@@ -77,26 +82,25 @@ class UserfaultfdModule {
     const uffd: Userfaultfd = new Userfaultfd(
       process.addressSpace,
       (operations) => this.kernel.openFile(operations, null, O_RDWR | (flags & O_NONBLOCK)),
+      (caller, request, argument) => this.control(uffd, caller, request, argument),
       () => this.byFile.delete(uffd.file),
     );
     this.byFile.set(uffd.file, uffd);
     return process.fds.install(uffd.file, { closeOnExec: (flags & O_CLOEXEC) !== 0 }, "userfaultfd");
   }
 
-  ioctl(thread: Thread, fd: number, request: number, argument: number): number {
-    const uffd = this.byFile.get(thread.process.fds.get(fd, "ioctl"));
-    if (uffd === undefined) throw new SystemError("ENOTTY", "ioctl");
-    if (request === UFFDIO_API) return handshake(uffd, thread, argument);
+  private control(uffd: Userfaultfd, caller: Caller, request: number, argument: number): number {
+    if (request === UFFDIO_API) return handshake(uffd, caller, argument);
     if (!uffd.isReady) throw new SystemError("EINVAL", "ioctl", "UFFDIO_API comes first");
     if (request === UFFDIO_REGISTER) {
       // One watcher an address space is enough here; Linux allows one an area.
       const others = [...this.byFile.values()].filter((other) => other !== uffd && other.space === uffd.space);
       if (others.some((other) => other.isWatching)) throw new SystemError("EBUSY", "ioctl", "another userfaultfd");
-      return register(uffd, thread, argument);
+      return register(uffd, caller, argument);
     }
-    if (request === UFFDIO_UNREGISTER) return unregister(uffd, thread, argument);
-    if (request === UFFDIO_COPY) return copyPages(uffd, thread, argument);
-    if (request === UFFDIO_ZEROPAGE) return zeroPages(uffd, thread, argument);
+    if (request === UFFDIO_UNREGISTER) return unregister(uffd, caller, argument);
+    if (request === UFFDIO_COPY) return copyPages(uffd, caller, argument);
+    if (request === UFFDIO_ZEROPAGE) return zeroPages(uffd, caller, argument);
     throw new SystemError("EINVAL", "ioctl", `request 0x${request.toString(16)}`);
   }
 
@@ -116,14 +120,11 @@ class UserfaultfdModule {
 
 const modules = new WeakMap<Kernel, UserfaultfdModule>();
 
-/** Adds userfaultfd(2), and ioctl(2) for it, to a kernel; once. */
+/** Adds userfaultfd(2) to a kernel; once. Its requests are ioctl(2) of its file. */
 export function installUserfaultfd(kernel: Kernel): void {
   const module = new UserfaultfdModule(kernel);
   modules.set(kernel, module);
-  kernel.registerSystemCall(SYS_USERFAULTFD, "userfaultfd", (thread, flags) => module.create(thread, flags));
-  kernel.registerSystemCall(SYS_IOCTL, "ioctl", (thread, fd, request, argument) =>
-    module.ioctl(thread, fd, request, argument),
-  );
+  kernel.registerSystemCall(SYS_USERFAULTFD, "userfaultfd", (thread, flags = 0) => module.create(thread, flags));
   kernel.missingPage = (space, page) => module.missing(space, page);
 }
 
@@ -139,20 +140,20 @@ export function onUserfault(process: Process, fd: number, handler: () => void): 
 }
 
 /** struct uffdio_api: api, features, ioctls. */
-function handshake(uffd: Userfaultfd, thread: Thread, argument: number): number {
-  const [api, features] = fields(thread, argument, 2);
+function handshake(uffd: Userfaultfd, caller: Caller, argument: number): number {
+  const [api, features] = fields(caller, argument, 2);
   if (api !== UFFD_API || uffd.isReady) throw new SystemError("EINVAL", "ioctl", "UFFDIO_API");
   // Commit 3c1c24d91ffd: following a fork takes CAP_SYS_PTRACE, which no program here has.
   if (features === UFFD_FEATURE_EVENT_FORK) throw new SystemError("EPERM", "ioctl", "UFFD_FEATURE_EVENT_FORK");
   if (features !== 0) throw new SystemError("EINVAL", "ioctl", `features ${features}`);
   uffd.isReady = true;
-  putField(thread, argument + 16, API_IOCTLS);
+  putField(caller, argument + 16, API_IOCTLS);
   return 0;
 }
 
 /** struct uffdio_register: start, length, mode, ioctls. Areas must be private anonymous memory (vma_can_userfault). */
-function register(uffd: Userfaultfd, thread: Thread, argument: number): number {
-  const [start, length, mode] = fields(thread, argument, 3);
+function register(uffd: Userfaultfd, caller: Caller, argument: number): number {
+  const [start, length, mode] = fields(caller, argument, 3);
   const [page, endPage] = pageRange(start, length);
   if (mode !== UFFDIO_REGISTER_MODE_MISSING) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
   const { space } = uffd;
@@ -167,38 +168,38 @@ function register(uffd: Userfaultfd, thread: Thread, argument: number): number {
   }
   setMissing(space, page, endPage, VM_UFFD_MISSING);
   uffd.isWatching = true;
-  putField(thread, argument + 24, RANGE_IOCTLS);
+  putField(caller, argument + 24, RANGE_IOCTLS);
   return 0;
 }
 
 /** struct uffdio_range: start, length. */
-function unregister(uffd: Userfaultfd, thread: Thread, argument: number): number {
-  const [start, length] = fields(thread, argument, 2);
+function unregister(uffd: Userfaultfd, caller: Caller, argument: number): number {
+  const [start, length] = fields(caller, argument, 2);
   const [page, endPage] = pageRange(start, length);
   setMissing(uffd.space, page, endPage, 0);
   return 0;
 }
 
 /** struct uffdio_copy: destination, source, length, mode, result (bytes copied or a negative errno). */
-function copyPages(uffd: Userfaultfd, thread: Thread, argument: number): number {
-  const [destination, source, length, mode] = fields(thread, argument, 4);
+function copyPages(uffd: Userfaultfd, caller: Caller, argument: number): number {
+  const [destination, source, length, mode] = fields(caller, argument, 4);
   const [page, endPage] = pageRange(destination, length);
   if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
   const bytes = new Uint8Array(PAGE_SIZE);
-  return supply(uffd, thread, page, endPage, argument + 32, (id, at) => {
-    if (copyFromUser(thread, source + (at - page) * PAGE_SIZE, bytes) < PAGE_SIZE)
+  return supply(uffd, caller, page, endPage, argument + 32, (id, at) => {
+    if (copyFromUser(caller, source + (at - page) * PAGE_SIZE, bytes) < PAGE_SIZE)
       throw new SystemError("EFAULT", "ioctl");
     installPrivate(uffd.space, id, at, pageOf(bytes));
   });
 }
 
 /** struct uffdio_zeropage: start, length, mode, result. Maps the zero page; a store makes a private one. */
-function zeroPages(uffd: Userfaultfd, thread: Thread, argument: number): number {
-  const [start, length, mode] = fields(thread, argument, 3);
+function zeroPages(uffd: Userfaultfd, caller: Caller, argument: number): number {
+  const [start, length, mode] = fields(caller, argument, 3);
   const [page, endPage] = pageRange(start, length);
   if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
   const { space } = uffd;
-  return supply(uffd, thread, page, endPage, argument + 24, (id, at) =>
+  return supply(uffd, caller, page, endPage, argument + 24, (id, at) =>
     installEntry(space, at, makeEntry(space, zeroPage.frame, space.vmas.flags[id], PTE_SPECIAL, false)),
   );
 }
@@ -209,7 +210,7 @@ function zeroPages(uffd: Userfaultfd, thread: Thread, argument: number): number 
  */
 function supply(
   { space }: Userfaultfd,
-  thread: Thread,
+  caller: Caller,
   page: number,
   endPage: number,
   resultAddress: number,
@@ -226,11 +227,11 @@ function supply(
     }
   } catch (error) {
     if (!(error instanceof SystemError)) throw error;
-    putField(thread, resultAddress, BigInt(at > page ? (at - page) * PAGE_SIZE : -error.errno));
+    putField(caller, resultAddress, BigInt(at > page ? (at - page) * PAGE_SIZE : -error.errno));
     if (at > page) throw new SystemError("EAGAIN", "ioctl", "some pages were supplied");
     throw error;
   }
-  putField(thread, resultAddress, BigInt((at - page) * PAGE_SIZE));
+  putField(caller, resultAddress, BigInt((at - page) * PAGE_SIZE));
   return 0;
 }
 
@@ -305,15 +306,15 @@ function pageRange(start: number, length: number): [number, number] {
 }
 
 /** The first `count` 64-bit fields of a structure in user memory. @throws SystemError EFAULT */
-function fields(thread: Thread, address: number, count: number): number[] {
+function fields(caller: Caller, address: number, count: number): number[] {
   const bytes = new Uint8Array(count * 8);
-  if (copyFromUser(thread, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
+  if (copyFromUser(caller, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
   const view = new DataView(bytes.buffer);
   return Array.from({ length: count }, (_, index) => Number(view.getBigUint64(index * 8, true)));
 }
 
-function putField(thread: Thread, address: number, value: bigint): void {
+function putField(caller: Caller, address: number, value: bigint): void {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigInt64(0, BigInt.asIntN(64, value), true);
-  if (copyToUser(thread, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
+  if (copyToUser(caller, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
 }

@@ -1,8 +1,8 @@
 // Steps that change or ask about mappings: mmap and its relatives, and the limits that bind them.
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
+import { F_GETFD } from "../../../platform/kernel/abi/fcntl.ts";
 import { MAP_FIXED, MREMAP_FIXED } from "../../../platform/kernel/abi/mman.ts";
 import { RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
-import { F_GETFD } from "../../../platform/kernel/file-calls.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { encodeCharacters } from "../runs.ts";
 import { type Answer, numberOf, ScriptError, type Step } from "../script.ts";

@@ -9,7 +9,12 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 export const O_RDWR = 2;
 export const O_ACCMODE = 3;
+export const O_APPEND = 0o2000;
 export const O_NONBLOCK = 0o4000;
+export const O_DIRECT = 0o40000;
+export const O_NOATIME = 0o1000000;
+/** The descriptor only names a file: nothing can be done with its content. */
+export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
 
 /** What mmap is about to make of a file; the file's own mmap operation may change it (Linux: f_op->mmap on a new area). */
@@ -31,6 +36,12 @@ export interface FileOperations {
   /** Whether the file has positions (lseek, pread); pipes have none. */
   readonly seekable: boolean;
   mmap?(file: OpenFile, request: MapRequest): void;
+  /** Whether fsync(2) is possible; files in RAM have nothing to write. */
+  readonly syncs?: boolean;
+  /** Events of poll(2) that hold now; absent: the file is always ready for both. */
+  poll?(file: OpenFile): number;
+  /** ioctl(2) requests beyond those that every file knows. @throws SystemError ENOTTY for all that it does not know. */
+  ioctl?(caller: Caller, file: OpenFile, request: number, argument: number): number;
   /** The last reference, by descriptor or mapping, is gone. */
   release?(file: OpenFile): void;
 }
@@ -55,6 +66,11 @@ export class OpenFile {
 
   get readable(): boolean {
     return (this.flags & O_ACCMODE) !== O_WRONLY;
+  }
+
+  /** Opened with O_PATH. */
+  get isPath(): boolean {
+    return (this.flags & O_PATH) !== 0;
   }
 
   get writable(): boolean {

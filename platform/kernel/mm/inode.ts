@@ -1,6 +1,7 @@
 // An inode with a page cache in RAM (tmpfs, memfd, shared anonymous memory): its size, its pages, and who maps it.
 // Mapping and unmapping are in mmap.ts and zap.ts; reading and writing by descriptor are in memfd.ts.
 import { OFFSET_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../hardware/layout.ts";
+import { F_SEAL_SEAL } from "../abi/fcntl.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import { type FrameAllocator, NO_FRAME, zeroPage } from "./frames.ts";
@@ -10,6 +11,10 @@ export class Inode {
   readonly number: number;
   /** Length in bytes. */
   size: number;
+  /** F_SEAL_… (memfd.ts). A file that was not made for sealing is sealed against seals. */
+  seals = F_SEAL_SEAL;
+  /** Permission to execute the file, which MFD_NOEXEC_SEAL takes away. */
+  isExecutable = true;
   /** Page index → frame. */
   readonly pages = new Map<number, number>();
   readonly mappers = new Map<AddressSpace, number>();

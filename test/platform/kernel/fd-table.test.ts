@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
 import {
   F_DUPFD,
   F_DUPFD_CLOEXEC,
@@ -12,7 +11,8 @@ import {
   F_SETFL,
   FD_CLOEXEC,
   MFD_CLOEXEC,
-} from "../../../platform/kernel/file-calls.ts";
+} from "../../../platform/kernel/abi/fcntl.ts";
+import { RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { O_CLOEXEC, O_NONBLOCK } from "../../../platform/kernel/mm/file.ts";
 import type { Process } from "../../../platform/kernel/process.ts";

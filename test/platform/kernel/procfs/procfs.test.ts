@@ -204,7 +204,7 @@ describe("maps", () => {
     const of = createKernel({ memoryBytes: 16 * 2 ** 20 }).createProcess();
     const content = of.mmap(0, PAGE_SIZE, RW, PRIVATE_ANONYMOUS);
     of.mmap(0, PAGE_SIZE, RW, PRIVATE, of.syscall("refpage_create", content, 0));
-    expect(of.procfs("maps")).toMatch(/ rw-p 00000000 00:10 0 +\[refpage\]\n/);
+    expect(of.procfs("maps")).toMatch(/ rw-p 00000000 00:10 0 +anon_inode:\[refpage\]\n/);
   });
 });
 
