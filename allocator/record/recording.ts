@@ -1,6 +1,7 @@
 // Recording a heap (`heap.record`): its calls and first touches become a trace, written to whatever takes bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
+import { READ, WRITE } from "./events.ts";
 import { type RecordedHeap, tapHeap } from "./heap-tap.ts";
 import { Recorder } from "./recorder.ts";
 import { type RecordFormat, type RecordSink, TraceWriter } from "./trace-writer.ts";
@@ -49,6 +50,11 @@ export class Recording {
   /** Puts a named mark into the trace, which a report draws. Ignored when nothing is recorded any more. */
   mark(label: string): void {
     if (this.isRunning) this.recorder.mark(label);
+  }
+
+  /** Notes an access that did not go through `heap.memory`, such as one of a WebAssembly guest's. Of no block: ignored. */
+  accessed(operation: "load" | "store", address: number, size: number): void {
+    if (this.isRunning) this.recorder.accessed(operation === "load" ? READ : WRITE, address, size);
   }
 
   /**

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import tab from "@bomb.sh/tab/commander";
 import { Command } from "commander";
 import { calibrateCommand } from "./calibrate.ts";
+import { checkCommand } from "./check.ts";
 import { compareCommand } from "./compare.ts";
 import { convertCommand } from "./convert.ts";
 import { reportFailure } from "./exit.ts";
@@ -12,6 +13,7 @@ import { mergeCommand } from "./merge.ts";
 import { recordCommand } from "./record.ts";
 import { replayCommand } from "./replay.ts";
 import { reportCommand } from "./report.ts";
+import { runCommand } from "./run.ts";
 
 const HELP_WIDTH = 100;
 
@@ -25,6 +27,8 @@ function program(): Command {
     .enablePositionalOptions()
     .addHelpText("after", "\nExit codes: 0 done, 1 the work failed (a bad trace, a missing file), 2 wrong usage.");
   const commands = [
+    checkCommand(),
+    runCommand(),
     replayCommand(),
     compareCommand(),
     reportCommand(),

@@ -11,11 +11,17 @@ import {
 } from "../cost/cost-model.ts";
 import type { ReplayResult } from "../replay/result.ts";
 
+/** What of a result is compared: a replay has it, and a program that was run (bench/lab/wasm/). */
+export type ComparableResult = Pick<
+  ReplayResult,
+  "trace" | "touches" | "policy" | "seed" | "stopped" | "counters" | "program" | "meanRssBytes"
+> & { readonly peaks: { readonly rssBytes: number } };
+
 /** A figure of a result. Less is better in all of them. */
 export interface Metric {
   readonly name: string;
   readonly unit: "bytes" | "count" | "ns";
-  readonly of: (result: ReplayResult) => number;
+  readonly of: (result: ComparableResult) => number;
 }
 
 const METRICS: readonly Metric[] = [
@@ -27,11 +33,11 @@ const METRICS: readonly Metric[] = [
 ];
 
 /** Bytes written to give memory its first contents, by the kernel and by the program. */
-export function initialisedBytes({ counters }: ReplayResult): number {
+export function initialisedBytes({ counters }: ComparableResult): number {
   return counters.bytesZeroed + counters.bytesFilled + counters.bytesCopied + counters.userBytesFilled;
 }
 
-export function systemCalls({ counters }: ReplayResult): number {
+export function systemCalls({ counters }: ComparableResult): number {
   return Object.values(counters.systemCalls).reduce((sum, count) => sum + count, 0);
 }
 
@@ -66,7 +72,7 @@ export interface ComparedTrace {
  * @throws RangeError if a trace has no result of the baseline.
  */
 export function compareResults(
-  results: readonly ReplayResult[],
+  results: readonly ComparableResult[],
   machine: MachineModel,
   baseline?: string,
 ): ComparedTrace[] {
@@ -93,8 +99,8 @@ export function compareResults(
 
 function comparePolicy(
   policy: string,
-  own: readonly ReplayResult[],
-  base: readonly ReplayResult[] | null,
+  own: readonly ComparableResult[],
+  base: readonly ComparableResult[] | null,
   machine: MachineModel,
 ): ComparedPolicy {
   const figures = METRICS.map((metric) => countFigure(metric, own, base));
@@ -106,7 +112,11 @@ function comparePolicy(
   };
 }
 
-function countFigure(metric: Metric, own: readonly ReplayResult[], base: readonly ReplayResult[] | null): Figure {
+function countFigure(
+  metric: Metric,
+  own: readonly ComparableResult[],
+  base: readonly ComparableResult[] | null,
+): Figure {
   const values = own.map(metric.of);
   const { mean, halfWidth } = summarise(values);
   const { name, unit } = metric;
@@ -117,7 +127,11 @@ function countFigure(metric: Metric, own: readonly ReplayResult[], base: readonl
 }
 
 /** Time on the named machine; the interval is what the machine's constants leave open. */
-function timeFigure(own: readonly ReplayResult[], base: readonly ReplayResult[] | null, machine: MachineModel): Figure {
+function timeFigure(
+  own: readonly ComparableResult[],
+  base: readonly ComparableResult[] | null,
+  machine: MachineModel,
+): Figure {
   const counts = meanCounts(own, machine);
   const { ns, low, high } = estimate(counts, machine);
   const figure = { name: "memory time", unit: "ns" as const, value: ns, low, high, isEstimate: true };
@@ -126,7 +140,7 @@ function timeFigure(own: readonly ReplayResult[], base: readonly ReplayResult[] 
   return { ...figure, difference: { percent: -gain.value, low: -gain.high, high: -gain.low } };
 }
 
-function meanCounts(results: readonly ReplayResult[], machine: MachineModel): CostCounts {
+function meanCounts(results: readonly ComparableResult[], machine: MachineModel): CostCounts {
   const all = results.map((result) => costCounts(result.counters, result.program, machine.cacheBytes));
   return Object.fromEntries(
     COST_EVENTS.map((event) => [event, all.reduce((sum, counts) => sum + counts[event], 0) / all.length]),

@@ -1,0 +1,126 @@
+// `refheap check`: a WebAssembly program under the checks, with Memcheck's options by their names: what it found goes to standard
+// error, and the program's own output stays its own.
+import { readFileSync, writeFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import { parseSuppressions } from "../../../allocator/checker/suppressions.ts";
+import type { HeapOptions } from "../../../allocator/index.ts";
+import type { Checker } from "../../../allocator/wasm/index.ts";
+import { runWasi, type WasiRun } from "../wasm/wasi-program.ts";
+import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
+import { checkFolderOf } from "./result-files.ts";
+import { plural } from "./tally-text.ts";
+import { wholeNumber } from "./values.ts";
+
+interface CheckOptions extends Omit<ProgramOptions, "functions"> {
+  readonly functions: "own" | "heap";
+  readonly errorExitcode: number;
+  readonly leakCheck: "no" | "summary" | "full";
+  readonly undefinedValueErrors: "yes" | "no";
+  readonly trackOrigins: "yes" | "no";
+  readonly suppressions?: readonly string[];
+  readonly genSuppressions: "no" | "all";
+  readonly json?: boolean;
+  readonly sarif?: string;
+  readonly quiet?: boolean;
+}
+
+const yesNo = ["yes", "no"] as const;
+
+export function checkCommand(): Command {
+  return withProgram(
+    new Command("check")
+      .summary("run a WebAssembly program under a memory checker")
+      .description(
+        "Runs a WASI command with its malloc on the heap and every load and store checked: uninitialised reads, accesses outside " +
+          "live blocks, invalid frees, leaks. Findings go to standard error; the exit code is the program's, or --error-exitcode.",
+      ),
+  )
+    .addOption(
+      new Option("--error-exitcode <n>", "exit code if something was found; 0: the program's own")
+        .argParser(wholeNumber(0, 255))
+        .default(0),
+    )
+    .addOption(
+      new Option("--leak-check <which>", "look for lost blocks at the end")
+        .choices(["no", "summary", "full"])
+        .default("full"),
+    )
+    .addOption(
+      new Option("--undefined-value-errors <yes|no>", "report uses of uninitialised memory")
+        .choices(yesNo)
+        .default("yes"),
+    )
+    .addOption(
+      new Option("--track-origins <yes|no>", "say where undefined bytes came from").choices(yesNo).default("no"),
+    )
+    .addOption(
+      new Option("--suppressions <file>", "findings that are not to be reported; may be repeated").argParser(
+        (file: string, before: readonly string[] = []) => [...before, file],
+      ),
+    )
+    .addOption(
+      new Option("--gen-suppressions <which>", "print the lines that would suppress what was found")
+        .choices(["no", "all"])
+        .default("no"),
+    )
+    .addOption(new Option("--json", "print findings as JSON on standard error, instead of text"))
+    .addOption(new Option("--sarif <file>", "write findings as SARIF 2.1.0"))
+    .addOption(new Option("-q, --quiet", "print findings only, no summary"))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  refheap check program.wasm input.txt --verbose\n  refheap check --error-exitcode=1 --dir=. program.wasm ./data",
+    )
+    .action(check);
+}
+
+async function check(file: string, args: string[], options: CheckOptions): Promise<void> {
+  if (options.sarif !== undefined) checkFolderOf(options.sarif);
+  const suppressions = (options.suppressions ?? []).flatMap((name) => parseSuppressions(readFileSync(name, "utf8")));
+  const run = await runWasi(
+    programOf(file, args, { ...options, functions: undefined }),
+    {
+      memoryBytes: options.memory,
+      functions: options.functions === "own" ? "own" : undefined,
+      invalidFree: "report",
+      heap: heapOptions(options),
+    },
+    ({ checker }) => {
+      checker.addSuppressions(...suppressions);
+      return undefined;
+    },
+  );
+  const { checker } = run.instance;
+  const leaks = options.leakCheck === "no" || run.failure !== null ? null : checker.leakCheck();
+  const errors = checker.findings.length;
+  report(run, checker, options);
+  if (options.sarif !== undefined) writeFileSync(options.sarif, `${JSON.stringify(checker.toSarif(), null, 2)}\n`);
+  if (!options.quiet && !options.json) {
+    if (run.instance.functions.size === 0)
+      note("no malloc was found in the module: its own allocator ran, and only its memory was checked");
+    if (leaks !== null) {
+      const lost = (["definitely", "indirectly", "possibly", "reachable"] as const)
+        .map((kind) => `${kind} ${leaks[kind].bytes} bytes in ${plural(leaks[kind].blocks, "block")}`)
+        .join(", ");
+      note(`lost: ${lost}`);
+    }
+    note(
+      `${plural(errors, "finding")}${checker.results.suppressed > 0 ? `, ${checker.results.suppressed} suppressed` : ""}`,
+    );
+  }
+  process.exitCode = errors > 0 && options.errorExitcode !== 0 ? options.errorExitcode : run.exitCode;
+}
+
+function heapOptions({ undefinedValueErrors }: CheckOptions): HeapOptions {
+  return undefinedValueErrors === "yes" ? { uninitialised: "byte" } : {};
+}
+
+function report(run: WasiRun, checker: Checker, options: CheckOptions): void {
+  if (options.json) process.stderr.write(`${JSON.stringify(checker.toJSON(), null, 2)}\n`);
+  else if (checker.findings.length > 0) process.stderr.write(`${checker.toText()}\n`);
+  if (options.genSuppressions === "all") process.stderr.write(`${checker.toSuppressions()}\n`);
+  if (run.failure !== null) note(`the program was stopped: ${run.failure.message}`);
+}
+
+function note(text: string): void {
+  process.stderr.write(`refheap: ${text}\n`);
+}

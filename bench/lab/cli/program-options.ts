@@ -1,0 +1,67 @@
+// Options of the commands that run a WebAssembly program: its folders, environment and memory.
+import { statSync } from "node:fs";
+import { type Command, Option } from "commander";
+import type { WasiProgram } from "../wasm/wasi-program.ts";
+import { optionValue } from "./exit.ts";
+
+export interface ProgramOptions {
+  readonly dir?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly memory?: number;
+  readonly functions?: "own";
+}
+
+const WASM_PAGE = 65536;
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+const memorySize = optionValue((text: string): number => {
+  const match = /^(\d+)([KMG])?(?:iB|B)?$/i.exec(text);
+  const bytes = match === null ? Number.NaN : Number(match[1]) * (UNITS[(match[2] ?? "").toUpperCase()] ?? 1);
+  if (!(bytes >= 2 ** 24 && bytes < 2 ** 32 && bytes % WASM_PAGE === 0))
+    throw new RangeError(`"${text}" is not a size from 16M to below 4G, a multiple of 64K.`);
+  return bytes;
+});
+
+/** `HOST` or `HOST:GUEST`. */
+function addFolder(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const at = text.lastIndexOf(":");
+  const [host, guest] = at <= 0 ? [text, text] : [text.slice(0, at), text.slice(at + 1)];
+  optionValue(() => {
+    if (!statSync(host, { throwIfNoEntry: false })?.isDirectory()) throw new RangeError(`"${host}" is no folder.`);
+  })(text);
+  return { ...before, [guest]: host };
+}
+
+function addVariable(text: string, before: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const at = text.indexOf("=");
+  optionValue(() => {
+    if (at <= 0) throw new RangeError(`"${text}" is not NAME=VALUE.`);
+  })(text);
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+/** Adds the options and arguments of a program to a command; what stands behind the program is the program's. */
+export function withProgram(command: Command): Command {
+  return command
+    .argument("<program>", "a WASI command: a .wasm file that exports _start")
+    .argument("[arguments...]", "the program's own arguments")
+    .passThroughOptions()
+    .addOption(
+      new Option("--dir <folder>", "a folder that the program may open: HOST or HOST:GUEST; may be repeated").argParser(
+        addFolder,
+      ),
+    )
+    .addOption(
+      new Option("--env <name=value>", "a variable of its environment; may be repeated").argParser(addVariable),
+    )
+    .addOption(new Option("--memory <size>", "where its addresses end").argParser(memorySize).default(2 ** 30, "1G"))
+    .addOption(
+      new Option("--functions <which>", "which malloc: the heap's in place of the module's, or the module's own")
+        .choices(["own", "heap"])
+        .default("heap"),
+    );
+}
+
+export function programOf(file: string, args: readonly string[], options: ProgramOptions): WasiProgram {
+  return { file, args, env: options.env ?? {}, preopens: options.dir ?? {} };
+}
