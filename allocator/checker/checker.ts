@@ -15,7 +15,7 @@ import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
 import type { Finding, LeakKind } from "./finding.ts";
 import { Findings } from "./findings.ts";
-import { type Frame, formatFrame, parseFrames } from "./frames.ts";
+import { type Frame, formatFrame, isProgramFrame, parseFrames } from "./frames.ts";
 import { causeOfRefusal } from "./invalid-frees.ts";
 import { Judge } from "./judge.ts";
 import { LeakScan, type PointerForm, type Root } from "./leaks.ts";
@@ -38,6 +38,14 @@ export interface LeakCheckOptions {
   readonly report?: readonly LeakKind[];
   /** Blocks that become no findings and are not counted, by pointer: those that were there before, from {@link Checker.liveBlocks}. */
   readonly except?: ReadonlySet<number>;
+}
+
+/** What a leak check goes by where its options say nothing: a WebAssembly guest sets it. */
+export interface LeakDefaults {
+  roots(): readonly Root[];
+  readonly pointers: PointerForm;
+  /** Whether what a function allocated is its runtime's for as long as the program lives, wherever the pointer is kept. */
+  isRuntime(functionName: string): boolean;
 }
 
 /** Blocks and bytes of each kind. */
@@ -66,7 +74,7 @@ export class Checker extends Requests implements ChunkListener {
   private readonly traces = new Traces(FRAMES);
   readonly judge: Judge;
   /** Where live pointers are if a leak check does not say so: of a program that the heap can look into. */
-  leakDefaults: { roots(): readonly Root[]; readonly pointers: PointerForm } | null = null;
+  leakDefaults: LeakDefaults | null = null;
 
   /** Use `heap.checker`. `parent`: of the process that the heap's own was forked from. */
   constructor(heap: CheckedHeap, allocator: Allocator, parent: Checker | null = null) {
@@ -172,7 +180,7 @@ export class Checker extends Requests implements ChunkListener {
     report = ["definitely lost", "possibly lost"],
     except,
   }: LeakCheckOptions = {}): LeakSummary {
-    const all = new LeakScan(this.allocator.memory, this.chunks(), pointers).run(roots);
+    const all = this.scanForLeaks(roots, pointers);
     const found = except === undefined ? all : all.filter(({ pointer }) => !except.has(pointer));
     const count = (kind: LeakKind): LeakCount => {
       const all = found.filter((chunk) => chunk.kind === kind);
@@ -197,6 +205,19 @@ export class Checker extends Requests implements ChunkListener {
       reachable: count("still reachable"),
       findings,
     };
+  }
+
+  private scanForLeaks(roots: readonly Root[], pointers: PointerForm) {
+    const scan = (from: readonly Root[]) => new LeakScan(this.allocator.memory, this.chunks(), pointers).run(from);
+    const found = scan(roots);
+    const isRuntime = this.leakDefaults?.isRuntime;
+    if (isRuntime === undefined) return found;
+    const kept = found.filter(({ kind, pointer }) => {
+      if (kind !== "definitely lost" && kind !== "possibly lost") return false;
+      const [innermost] = parseFrames(this.heap.stacksOf(pointer)?.allocation ?? null).filter(isProgramFrame);
+      return innermost !== undefined && isRuntime(innermost.functionName);
+    });
+    return kept.length === 0 ? found : scan([...roots, ...kept.map(({ pointer }) => pointer)]);
   }
 
   /** Pointers of the user's live blocks, those of arenas included. */

@@ -42,9 +42,22 @@ export function pathOfUrl(url: string): string {
   return url.startsWith("file://") ? decodeURIComponent(new URL(url).pathname) : url;
 }
 
+/** Whether the bundle that this file is in holds no code of the program whose traces are looked at. */
+let isBundleForeign = false;
+
+/** A command that runs programs of others calls it: all frames of its own bundle are left out of traces, as the library's are. */
+export function hideOwnBundle(): void {
+  isBundleForeign = !IS_UNBUNDLED;
+}
+
+function isOwnBundle(path: string): boolean {
+  return isBundleForeign && path === pathOfUrl(import.meta.url);
+}
+
 /** Whether a file, as a path or a URL, is the library's own. */
 export function isLibraryFile(file: string): boolean {
   const path = pathOfUrl(file.split("?")[0]);
+  if (isOwnBundle(path)) return true;
   return LIBRARY_FLOORS.some((floor) => path.startsWith(floor));
 }
 
@@ -154,6 +167,8 @@ function translated(lines: string[]): string[] {
 function withoutLibrary(text: string): string[] {
   const lines = translated(text.split("\n").filter((line) => line.trimStart().startsWith("at ")));
   if (IS_UNBUNDLED) return lines.filter((line) => !isLibraryLine(line));
+  if (isBundleForeign)
+    return lines.filter((line) => !line.includes(pathOfUrl(import.meta.url)) && !line.includes("node:"));
   let own = 0;
   const isMine = (line: string) => line.includes(pathOfUrl(import.meta.url)) && OWN_METHOD.test(line);
   for (let i = 0; i < lines.length && i <= own + LARGEST_GAP; i++) if (isMine(lines[i])) own = i + 1;

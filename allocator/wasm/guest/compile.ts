@@ -1,5 +1,6 @@
 // From a module's bytes to what instances are made of: read, chosen, rewritten, compiled by the engine. Nothing of an instance is here.
 
+import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { HeapOptions } from "../../options/options.ts";
 import type { Module } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
@@ -33,11 +34,22 @@ export interface ModuleOptions {
   readonly invalidFree?: "throw" | "report";
   /** What stands for the module's file in stacks. Default: its name, or "module.wasm". */
   readonly fileName?: string;
+  /** How the simulated kernel initialises a page's frame (R8): `"plumbed"`, `"double"` or `"nozero"`. Default `"plumbed"`. */
+  readonly initialisation?: InitialisationPolicy;
   /** The heap's options. Not all can be: kernel, process and memoryBytes are the guest's own, tags have no room in 32 bits. */
   readonly heap?: HeapOptions;
 }
 
-const OPTION_NAMES = ["memoryBytes", "checks", "functions", "nullBytes", "invalidFree", "fileName", "heap"];
+const OPTION_NAMES = [
+  "memoryBytes",
+  "checks",
+  "functions",
+  "nullBytes",
+  "invalidFree",
+  "fileName",
+  "initialisation",
+  "heap",
+];
 const REFUSED_HEAP_OPTIONS = ["process", "kernel", "memoryBytes", "largeRealloc"] as const;
 
 export interface Compiled {
@@ -123,11 +135,13 @@ function checkOptions(options: ModuleOptions): void {
     if (!OPTION_NAMES.includes(name))
       throw new RangeError(`unknown option "${name}"; known are ${OPTION_NAMES.join(", ")}`);
   }
-  const { checks = "addresses", invalidFree = "throw", nullBytes = 0, heap = {} } = options;
+  const { checks = "addresses", invalidFree = "throw", nullBytes = 0, initialisation = "plumbed", heap = {} } = options;
   if (checks !== "addresses" && checks !== "none")
     throw new RangeError(`checks: "${checks}" is neither "addresses" nor "none"`);
   if (invalidFree !== "throw" && invalidFree !== "report")
     throw new RangeError(`invalidFree: "${invalidFree}" is neither "throw" nor "report"`);
+  if (!INITIALISATION_POLICIES.includes(initialisation))
+    throw new RangeError(`initialisation: "${initialisation}" is none of ${INITIALISATION_POLICIES.join(", ")}`);
   if (!Number.isInteger(nullBytes) || nullBytes < 0)
     throw new RangeError(`nullBytes: ${nullBytes} is no number of bytes`);
   for (const name of REFUSED_HEAP_OPTIONS) {

@@ -4,6 +4,7 @@
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../../platform/kernel/kernel.ts";
+import type { InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import type { Operation } from "../../checker/finding.ts";
@@ -35,6 +36,8 @@ export interface GuestOptions {
   /** Addresses below are null pointers. */
   readonly nullBytes: number;
   readonly heap: HeapOptions;
+  /** How the kernel initialises frames (R8). */
+  readonly initialisation: InitialisationPolicy;
   /** What free does with a pointer that is no block's: a HeapError for the guest and its caller, or only a finding. */
   readonly invalidFree: "throw" | "report";
 }
@@ -56,6 +59,8 @@ export class Guest {
   readonly kept: unknown[] = [];
   /** Called when the memory has grown. */
   readonly growListeners: ((pages: number) => void)[] = [];
+  /** Called when a page is loaded from or stored to for the first time, or again after the kernel took it. */
+  onTouch: ((operation: "load" | "store", address: number, size: number) => void) | null = null;
   private isDisposed = false;
 
   /** @param memory the engine's memory, all zeroes, of the layout's size */
@@ -66,7 +71,10 @@ export class Guest {
     this.memory = memory;
     this.pages = initialPages;
     const homeFrames = layout.limitBytes / PAGE_SIZE;
-    this.kernel = createKernel({ memoryBytes: layout.ramBytes, mte: false, buffer: memory.buffer }, { homeFrames });
+    this.kernel = createKernel(
+      { memoryBytes: layout.ramBytes, mte: false, buffer: memory.buffer },
+      { homeFrames, initialisation: options.initialisation },
+    );
     this.process = this.kernel.createProcess({ name: "guest" });
     const bytes = new Uint8Array(memory.buffer);
     const space = this.process.addressSpace;
@@ -150,7 +158,10 @@ export class Guest {
     const last = Math.floor((address + Math.max(1, size) - 1) / PAGE_SIZE);
     for (let page = Math.floor(address / PAGE_SIZE); page <= last; page++) {
       if ((entries[page] & needed) === 0) {
-        this.process.mainThread.handleFault(Math.max(address, page * PAGE_SIZE), access);
+        const from = Math.max(address, page * PAGE_SIZE);
+        this.process.mainThread.handleFault(from, access);
+        const to = Math.min(address + size, (page + 1) * PAGE_SIZE);
+        this.onTouch?.(access === ACCESS_STORE ? "store" : "load", from, to - from);
       }
       this.addressable.repaint(page);
     }

@@ -31,6 +31,12 @@ import type { HeapRole } from "./heap-functions.ts";
 import { fillHostTable, type HostFunction } from "./host-table.ts";
 import { guestOfMemory, presentMemory } from "./memory-object.ts";
 
+/**
+ * Functions of wasi-libc's start that allocate once and keep the pointer where no scan looks, in a local of WebAssembly: the
+ * program's arguments and environment.
+ */
+const RUNTIME_FUNCTIONS: ReadonlySet<string> = new Set(["__main_void", "__wasilibc_initialize_environ"]);
+
 /** An instance on the heap. */
 export interface GuestInstance {
   /** As the engine's: `instance.exports` has the module's exports, and `instanceof WebAssembly.Instance` holds. */
@@ -73,6 +79,7 @@ function guestFor(compiled: Compiled, imports: Imports): Guest {
       maximumPages: memory?.maximum ?? null,
       nullBytes,
       heap: options.heap ?? {},
+      initialisation: options.initialisation ?? "plumbed",
       invalidFree: options.invalidFree ?? "throw",
     },
     makeMemory(layout),
@@ -198,6 +205,7 @@ class Instantiation {
     const earlier = guest.heap.checker.leakDefaults;
     guest.heap.checker.leakDefaults = {
       pointers: "integer32",
+      isRuntime: (name) => RUNTIME_FUNCTIONS.has(name),
       roots: (): readonly Root[] => [
         ...(earlier?.roots() ?? []),
         ...globals.map((global) => Number(global.value) >>> 0),

@@ -77,6 +77,7 @@ export function guestOfMemory(memory: unknown, compiled: Compiled, name: string)
         maximumPages: descriptor.maximum ?? null,
         nullBytes: compiled.nullBytes,
         heap: compiled.options.heap ?? {},
+        initialisation: compiled.options.initialisation ?? "plumbed",
         invalidFree: compiled.options.invalidFree ?? "throw",
       },
       memory as EngineMemory,

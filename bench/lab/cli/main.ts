@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import tab from "@bomb.sh/tab/commander";
 import { Command } from "commander";
+import { hideOwnBundle } from "../../../platform/host/stack.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { checkCommand } from "./check.ts";
 import { compareCommand } from "./compare.ts";
@@ -72,6 +73,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
   process.exit(0);
 });
+
+// What runs in this process is a program of the user's: frames of the command itself say nothing of it.
+hideOwnBundle();
 
 try {
   await program().parseAsync();

@@ -63,7 +63,7 @@ export async function measureRun(program: WasiProgram, policy: Policy, options: 
       functions: options.functions,
       invalidFree: "report",
       initialisation: policy.initialisation,
-      heap: { ...ofPolicy, seed: options.seed, hooks, stacks: null },
+      heap: { ...ofPolicy, seed: options.seed, hooks, stacks: false },
     },
     (instance) => {
       heap = instance.heap;
