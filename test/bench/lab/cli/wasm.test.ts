@@ -83,7 +83,13 @@ describe("refheap check", () => {
 
 describe("refheap run", () => {
   test("prints the program's output once, and a row for each policy from its own touches", () => {
-    const { status, stdout, stderr } = place.refheap(["run", "-p", "pattern-memset,pattern-refpage", "message.wasm", "none"]);
+    const { status, stdout, stderr } = place.refheap([
+      "run",
+      "-p",
+      "pattern-memset,pattern-refpage",
+      "message.wasm",
+      "none",
+    ]);
     expect({ status, stdout }).toEqual({ status: 0, stdout: "text\n" });
     expect(stderr).toContain("message.wasm: touches of the program; differences from pattern-memset");
     expect(stderr).toMatch(/^pattern-refpage /m);
