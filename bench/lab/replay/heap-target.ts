@@ -7,6 +7,7 @@ import type { CounterSnapshot } from "../../../platform/hardware/counters.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { installUserfaultfd } from "../../../platform/kernel/userfaultfd.ts";
 import { installRefpage } from "../../../refpage/install.ts";
+import { GlibcTarget } from "./glibc-target.ts";
 import { type LargeTreatment, NO_TREATMENT, TagCounting, UserfaultfdTreatment } from "./large-treatment.ts";
 import { LargerPages } from "./larger-pages.ts";
 import { type Policy, SIZE_CLASS_MAPS } from "./policy.ts";
@@ -31,6 +32,7 @@ export function createHeapTarget({ policy, seed, memoryBytes }: HeapTargetOption
     { memoryBytes, mte: policy.tagging !== "off" },
     { initialisation: policy.initialisation, clock: () => clock.nanoseconds, seed },
   );
+  if (policy.allocator === "glibc") return new GlibcTarget(kernel);
   if (policy.largeFill === "refpage") installRefpage(kernel);
   if (policy.largeFill === "userfaultfd") installUserfaultfd(kernel);
   const heap = new Heap({ ...heapOptions(policy), kernel, seed });

@@ -27,6 +27,8 @@ export type SizeClassMapName = keyof typeof SIZE_CLASS_MAPS;
 export interface Policy {
   /** As the user asked for it. */
   readonly name: string;
+  /** Whose heap it is: Scudo's, or the model of glibc's, which takes no other field. */
+  readonly allocator: "scudo" | "glibc";
   /** What fresh memory reads. */
   readonly fill: "none" | "zero" | "pattern";
   /**
@@ -64,6 +66,7 @@ const MAX_CACHE_ENTRIES = 65536;
 
 const PLAIN: Policy = {
   name: "none",
+  allocator: "scudo",
   fill: "none",
   largeFill: "scudo",
   initialisation: "plumbed",
@@ -100,6 +103,10 @@ export const POLICIES: Readonly<Record<string, { readonly what: string; readonly
   "pattern-userfaultfd": {
     what: "0xAB; large chunks are filled by a userfaultfd handler at each first touch",
     policy: { ...PATTERN, largeFill: "userfaultfd" },
+  },
+  glibc: {
+    what: "glibc's malloc, by a model: what a program has that brings no allocator of its own",
+    policy: { ...PLAIN, allocator: "glibc" },
   },
   "tag-small": { what: "MTE tags on small chunks only, as Scudo today", policy: { ...PLAIN, tagging: "small" } },
   "tag-stg": { what: "MTE tags, large chunks by STG", policy: { ...PLAIN, tagging: "stg" } },
@@ -167,6 +174,9 @@ function fieldValue(field: string, value: string, text: string): string | number
 }
 
 function checked(policy: Policy): Policy {
+  if (policy.allocator === "glibc" && policy.name !== "glibc") {
+    throw new RangeError(`policy "${policy.name}": glibc's malloc has no fields`);
+  }
   if (policy.tagging !== "off" && (policy.tagging === "refpage") !== (policy.largeFill === "refpage")) {
     throw new RangeError(`policy "${policy.name}": tagging=refpage and largeFill=refpage go together`);
   }
