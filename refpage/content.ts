@@ -86,6 +86,37 @@ export function copyContent(
   ram.copyValidity(frame, source);
 }
 
+/**
+ * Makes `count` neighbouring frames equal to the reference page each, in one pass over them (R16): a byte is filled, wider contents
+ * are laid down once and doubled. Counts are those of as many single frames.
+ */
+export function copyContentToFrames(
+  ram: PhysicalMemory,
+  counters: Counters,
+  content: Content,
+  source: number,
+  first: number,
+  count: number,
+  gzvaBlockBytes: number,
+): void {
+  counters.framesFilled += count;
+  counters.bytesFilled += count * PAGE_SIZE;
+  const byte = ram.bankOf(source)[ram.positionOf(source)];
+  if (content.kind === "mte-tagged") ram.fillFrames(first, count, 0);
+  else if (content.kind === "pattern" && content.period === 1) ram.fillFrames(first, count, byte);
+  else {
+    if (content.kind === "pattern") copyPattern(ram, source, first, content.period);
+    else ram.copyFrame(first, source);
+    ram.repeatFrame(first, count);
+  }
+  if (content.kind === "mte-tagged") counters.gzvaBlocks += (count * PAGE_SIZE) / gzvaBlockBytes;
+  for (let frame = first; frame < first + count; frame++) {
+    if (content.tag >= 0) ram.fillTags(frame, content.tag);
+    else ram.copyTags(frame, source);
+    ram.copyValidity(frame, source);
+  }
+}
+
 /** Lays the pattern at the frame's begin and doubles it: reads `period` bytes of the source, not a page. */
 function copyPattern(ram: PhysicalMemory, source: number, frame: number, period: number): void {
   const from = ram.bankOf(source);

@@ -34,7 +34,7 @@ export function createFromPage(store: ReferencePageStore, thread: Thread, conten
     ram.copyFrame(frame, source);
     ram.copyTags(frame, source);
     ram.copyValidity(frame, source);
-    return openPage(store, thread, frame, deduceContent(ram, frame), syscall);
+    return openPage(store, thread, frame, deduceContent(ram, frame), 1, syscall);
   } finally {
     kernel.frames.put(source);
   }
@@ -72,7 +72,7 @@ export function createFromPattern(
     ram.replicate(frame, bytes);
     replicateTags(store, source, frame, address & OFFSET_MASK, bytes);
     replicateValidity(store, source, frame, address & OFFSET_MASK, bytes);
-    return openPage(store, thread, frame, declaredContent(ram, frame, bytes), syscall);
+    return openPage(store, thread, frame, declaredContent(ram, frame, bytes), 2, syscall);
   } finally {
     kernel.frames.put(source);
   }
@@ -127,9 +127,16 @@ function replicateValidity(
 }
 
 /** The file and its descriptor; gives the frame back if either cannot be had. */
-function openPage(store: ReferencePageStore, thread: Thread, frame: number, content: Content, syscall: string): number {
-  const { fds } = thread.process;
-  const page = store.adopt(frame, content);
+function openPage(
+  store: ReferencePageStore,
+  thread: Thread,
+  frame: number,
+  content: Content,
+  abi: 1 | 2,
+  syscall: string,
+): number {
+  const { fds, addressSpace } = thread.process;
+  const page = store.adopt(frame, content, abi, addressSpace.cgroup);
   try {
     fds.requireRoom(syscall);
     if (store.kernel.openFiles >= store.kernel.fileMax) throw new SystemError("ENFILE", syscall);

@@ -5,12 +5,15 @@ import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
 import type { FileOperations, MapRequest, OpenFile } from "../platform/kernel/mm/file.ts";
 import type { CleanPage } from "../platform/kernel/mm/frames.ts";
 import { VM_MTE_ALLOWED } from "../platform/kernel/mm/vm-flags.ts";
-import { type Content, copyContent } from "./content.ts";
+import { type Content, copyContent, copyContentToFrames } from "./content.ts";
+import type { HugeReferencePage } from "./huge.ts";
 
 /** A reference page as the clean page of areas. Equal contents may share one of these (R12). */
 export class ReferencePage implements CleanPage {
   readonly frame: number;
   readonly content: Content;
+  /** The huge form, of pages of the second ABI under a policy that has one (R16). */
+  huge?: HugeReferencePage;
   /** Files that hold the page. */
   holders = 1;
   private readonly gzvaBlockBytes: number;
@@ -24,6 +27,10 @@ export class ReferencePage implements CleanPage {
   initialise(ram: PhysicalMemory, counters: Counters, frame: number): void {
     copyContent(ram, counters, this.content, this.frame, frame, this.gzvaBlockBytes);
   }
+
+  initialiseFrames(ram: PhysicalMemory, counters: Counters, first: number, count: number): void {
+    copyContentToFrames(ram, counters, this.content, this.frame, first, count, this.gzvaBlockBytes);
+  }
 }
 
 /** The operations of one anon_inode:[refpage] file; `release` gives its page back when the last descriptor and mapping are gone. */
@@ -31,6 +38,8 @@ export function referencePageFile(page: ReferencePage, release: (page: Reference
   return {
     path: "anon_inode:[refpage]",
     seekable: false,
+    // Memory like any other, so placed where a huge page may start, if it can have one.
+    placedAsAnonymous: page.huge !== undefined,
     mmap(_file: OpenFile, request: MapRequest): void {
       request.anonymous = true;
       request.cleanPage = page;

@@ -10,11 +10,14 @@ export * from "../platform/kernel/abi/fcntl.ts";
 export * from "../platform/kernel/abi/mman.ts";
 export {
   PR_GET_TAGGED_ADDR_CTRL,
+  PR_GET_THP_DISABLE,
   PR_MTE_TAG_SHIFT,
   PR_MTE_TCF_ASYNC,
   PR_MTE_TCF_SYNC,
   PR_SET_TAGGED_ADDR_CTRL,
+  PR_SET_THP_DISABLE,
   PR_TAGGED_ADDR_ENABLE,
+  PR_THP_DISABLE_EXCEPT_ADVISED,
 } from "../platform/kernel/abi/prctl.ts";
 export * from "../platform/kernel/abi/rlimit.ts";
 export { Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
@@ -22,8 +25,10 @@ export { type CgroupOptions, MemoryCgroup } from "../platform/kernel/mm/cgroup.t
 export { O_APPEND, O_CLOEXEC, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY } from "../platform/kernel/mm/file.ts";
 export type { InitialisationPolicy } from "../platform/kernel/mm/frames.ts";
 export { PinnedPages } from "../platform/kernel/mm/gup.ts";
+export type { HugePageOptions, HugePagesEnabled } from "../platform/kernel/mm/huge-settings.ts";
 export { Process, type ProcessOptions } from "../platform/kernel/process.ts";
 export { SIGBUS, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGUSR1 } from "../platform/kernel/signals.ts";
 export { Thread } from "../platform/kernel/thread.ts";
+export type { HugeReferencePages } from "./huge.ts";
 export { installRefpage, type RefpageOptions, SYS_refpage_create, SYS_refpage_create2 } from "./install.ts";
 export { createKernel, refpage_create, refpage_create2 } from "./kernel.ts";

@@ -2,6 +2,7 @@
 // The work of a call is create.ts; this is the module's one entry.
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import { createFromPage, createFromPattern } from "./create.ts";
+import { HUGE_REFERENCE_PAGES, type HugeReferencePages } from "./huge.ts";
 import { ReferencePageStore } from "./store.ts";
 
 /** The number in the patch (arch/x86/entry/syscalls/syscall_64.tbl and all others but alpha's, which is 558). */
@@ -14,14 +15,20 @@ export interface RefpageOptions {
   readonly abi?: 1 | 2 | "both";
   /** Whether equal contents share one frame (R12). Default false. */
   readonly share?: boolean;
+  /** Whether, and how, mappings of reference pages of the second form become huge (R16). Default "small": never, as in v4. */
+  readonly hugeReferencePages?: HugeReferencePages;
 }
 
-/** Adds the call to a kernel. @throws Error if the kernel has it already. */
+/** Adds the call to a kernel. @throws Error if the kernel has it already. RangeError: a policy that does not exist. */
 export function installRefpage(
   kernel: Kernel,
-  { abi = "both", share = false }: RefpageOptions = {},
+  { abi = "both", share = false, hugeReferencePages = "small" }: RefpageOptions = {},
 ): ReferencePageStore {
-  const store = new ReferencePageStore(kernel, { share });
+  if (!HUGE_REFERENCE_PAGES.includes(hugeReferencePages)) {
+    const known = HUGE_REFERENCE_PAGES.join(", ");
+    throw new RangeError(`hugeReferencePages: "${String(hugeReferencePages)}" is none of ${known}`);
+  }
+  const store = new ReferencePageStore(kernel, { share, huge: hugeReferencePages });
   if (abi !== 2) {
     kernel.registerSystemCall(SYS_refpage_create, "refpage_create", (thread, content, flags = 0) =>
       createFromPage(store, thread, content, flags),

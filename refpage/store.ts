@@ -2,11 +2,18 @@
 import { PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "../platform/hardware/physical-memory.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
+import type { MemoryCgroup } from "../platform/kernel/mm/cgroup.ts";
 import { type Content, uniformTag } from "./content.ts";
 import { ReferencePage } from "./file.ts";
+import { HugeReferencePage, type HugeReferencePages } from "./huge.ts";
 
 /** A character a byte, so that bytes can be part of a key. */
 const latin1 = new TextDecoder("latin1");
+
+interface StoreOptions {
+  readonly share: boolean;
+  readonly huge: HugeReferencePages;
+}
 
 export class ReferencePageStore {
   readonly kernel: Kernel;
@@ -15,10 +22,13 @@ export class ReferencePageStore {
   private readonly shared = new Map<string, ReferencePage>();
   private readonly pages = new Set<ReferencePage>();
 
-  constructor(kernel: Kernel, { share }: { readonly share: boolean }) {
+  private readonly hugePolicy: HugeReferencePages;
+
+  constructor(kernel: Kernel, { share, huge }: StoreOptions) {
     this.kernel = kernel;
     this.share = share;
-    kernel.frameHolders.push(() => [...this.pages].map(({ frame }) => frame));
+    this.hugePolicy = huge;
+    kernel.frameHolders.push(() => [...this.pages].flatMap(({ frame, huge }) => [frame, ...(huge?.held ?? [])]));
   }
 
   /** Reference pages that exist. */
@@ -26,9 +36,13 @@ export class ReferencePageStore {
     return this.pages.size;
   }
 
-  /** The page for `frame`'s content; takes the caller's reference to the frame over, or gives it back for an equal page's. */
-  adopt(frame: number, content: Content): ReferencePage {
-    const key = this.share ? this.keyOf(frame, content) : "";
+  /**
+   * The page for `frame`'s content; takes the caller's reference to the frame over, or gives it back for an equal page's. `cgroup`
+   * pays for the huge form, which pages of the second ABI (2) may have.
+   */
+  adopt(frame: number, content: Content, abi: 1 | 2, cgroup: MemoryCgroup | null): ReferencePage {
+    const hasHuge = abi === 2 && this.hugePolicy !== "small";
+    const key = this.share ? `${hasHuge}:${this.keyOf(frame, content)}` : "";
     const equal = this.share ? this.shared.get(key) : undefined;
     if (equal !== undefined) {
       equal.holders++;
@@ -36,6 +50,7 @@ export class ReferencePageStore {
       return equal;
     }
     const page = new ReferencePage(frame, content, this.kernel.machine.gzvaBlockBytes);
+    if (hasHuge) page.huge = new HugeReferencePage(this.kernel.frames, page, this.hugePolicy, cgroup);
     if (this.share) this.shared.set(key, page);
     this.pages.add(page);
     return page;
@@ -44,8 +59,9 @@ export class ReferencePageStore {
   /** One holder less; the last gives the frame back and uncharges it. */
   release(page: ReferencePage): void {
     if (--page.holders > 0) return;
-    if (this.share) this.shared.delete(this.keyOf(page.frame, page.content));
+    if (this.share) this.shared.delete(`${page.huge !== undefined}:${this.keyOf(page.frame, page.content)}`);
     this.pages.delete(page);
+    page.huge?.release();
     this.kernel.frames.put(page.frame);
   }
 

@@ -146,6 +146,16 @@ export class PhysicalMemory {
     }
   }
 
+  /** Repeats the bytes of a frame over the `count` − 1 frames behind it, in the same bank, by doubling. */
+  repeatFrame(first: number, count: number): void {
+    const bank = this.bankOf(first);
+    const position = this.positionOf(first);
+    const end = count * PAGE_SIZE;
+    for (let filled = PAGE_SIZE; filled < end; filled *= 2) {
+      bank.copyWithin(position + filled, position, position + Math.min(filled, end - filled));
+    }
+  }
+
   /** Gives every granule of a frame one tag. Nothing happens on a machine without MTE. */
   fillTags(frame: number, tag: number): void {
     if (this.tags.length === 0 || (tag === 0 && this.mayHaveTags[frame] === 0)) return;

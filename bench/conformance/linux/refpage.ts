@@ -1,7 +1,11 @@
 // The dialect of reference pages: Linux's operations, and those that make and duplicate a reference page's file.
+
+import type { HugeReferencePages } from "../../../refpage/huge.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import { type Dialect, type RunOptions, runFiles, type Tally } from "../runner.ts";
 import { type Answer, numberOf, type Script, ScriptError, type Step } from "../script.ts";
+import { probe, thp_disable, thp_disabled, touch } from "../thp/operations.ts";
+import { settingsOf, THP_WINDOW_BYTES } from "../thp/settings.ts";
 import { type Participant, World } from "../world.ts";
 import { linuxOperations, machineForScripts } from "./linux.ts";
 import { dup } from "./operations-file.ts";
@@ -33,11 +37,22 @@ function policyOf({ name, policy = "plumbed" }: Script): (typeof policies)[numbe
   return known;
 }
 
-const machine = machineForScripts({ mte: true });
+/** Scripts about huge reference pages need room for a few pages of 2 MiB; the window is as large as theirs for all. */
+const machine = machineForScripts({ mte: true, memoryBytes: 128 * 2 ** 20 });
+
+/** The huge-page settings of a script, in the words of the recordings about huge pages, and `refpage`: the policy of R16. */
+function hugeOptions(script: Script) {
+  if (script.env === undefined) return { windowBytes: undefined };
+  const { refpage: policy } = script.env as { readonly refpage?: HugeReferencePages };
+  return { windowBytes: THP_WINDOW_BYTES, hugePages: settingsOf(script), hugeReferencePages: policy };
+}
 
 export const refpage: Dialect = {
-  operations: { ...linuxOperations, refpage_create, dup },
-  createWorld: (script) => new World(createKernel(machine(), { initialisation: policyOf(script) })),
+  operations: { ...linuxOperations, refpage_create, dup, touch, probe, thp_disable, thp_disabled },
+  createWorld: (script) => {
+    const { windowBytes, ...huge } = hugeOptions(script);
+    return new World(createKernel(machine(), { initialisation: policyOf(script), ...huge }), windowBytes);
+  },
 };
 
 /** Runs scripts in the format of the reference-page scenarios. */

@@ -42,6 +42,8 @@ export interface FileOperations {
   poll?(file: OpenFile): number;
   /** ioctl(2) requests beyond those that every file knows. @throws SystemError ENOTTY for all that it does not know. */
   ioctl?(caller: Caller, file: OpenFile, request: number, argument: number): number;
+  /** Whether private mappings without a hint are placed as anonymous memory is: at a multiple of 2 MiB if they are as long. */
+  readonly placedAsAnonymous?: boolean;
   /** The last reference, by descriptor or mapping, is gone. */
   release?(file: OpenFile): void;
 }

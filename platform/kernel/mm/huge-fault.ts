@@ -10,7 +10,7 @@ import {
   PTE_WRITE,
 } from "../../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
-import { NO_FRAME } from "./frames.ts";
+import { NO_FRAME, zeroPage } from "./frames.ts";
 import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
 import { allowedOrders, hugeCleanPage } from "./huge-eligibility.ts";
 import { blockStart, installHuge, splitHuge } from "./huge-entries.ts";
@@ -36,7 +36,8 @@ export function hugeFault(space: AddressSpace, id: number, page: number, access:
   if (isStore && clean.stores === "small") return false;
   // A load prepares one as well, though it brings no private page: that is why fork copies the huge zero page.
   prepareAnonVma(space, id);
-  if (isStore || !(kernel.hugePages.useZeroPage || clean.stores === "small")) return storeHuge(space, id, start);
+  const avoidsClean = vmas.cleanPages[id] === zeroPage && !kernel.hugePages.useZeroPage;
+  if (isStore || avoidsClean) return storeHuge(space, id, start);
   const head = clean.frame();
   if (head === NO_FRAME) {
     kernel.counters.hugeFallbacks++;

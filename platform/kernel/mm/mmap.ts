@@ -30,7 +30,7 @@ import { zeroPage } from "./frames.ts";
 import { splitAtBorders, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
 import { createSharedAnonymous } from "./shmem.ts";
-import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
+import { getUnmappedArea, isPlacedAsAnonymous, pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCOUNT,
   VM_DONTDUMP,
@@ -124,7 +124,7 @@ export function mmap(
     VM_MAYREAD |
     VM_MAYWRITE |
     VM_MAYEXEC;
-  const isPrivateAnonymous = file === null && (mapFlags & MAP_TYPE) === MAP_PRIVATE;
+  const isPrivateAnonymous = isPlacedAsAnonymous(file) && (mapFlags & MAP_TYPE) === MAP_PRIVATE;
   const placing = fixed ? mapFlags | MAP_FIXED : mapFlags;
   // A hint too low for anybody is moved up (round_hint_to_min).
   const lowest = space.kernel.mmapMinPage * PAGE_SIZE;

@@ -13,7 +13,7 @@ import {
 import { blockStart, moveBlock, splitHuge } from "./huge-entries.ts";
 import { munmap, unmapRange } from "./munmap.ts";
 import { populateRange } from "./populate.ts";
-import { getUnmappedArea, pagesOf } from "./unmapped-area.ts";
+import { getUnmappedArea, isPlacedAsAnonymous, pagesOf } from "./unmapped-area.ts";
 import { VM_ACCOUNT, VM_LOCKED, VM_LOCKED_MASK, VM_MAYSHARE, VM_SHARED, VM_UFFD_MISSING } from "./vm-flags.ts";
 import { holdFile, mergeNewRange } from "./vma-merge.ts";
 
@@ -113,7 +113,7 @@ function resizeAt(space: AddressSpace, remap: Remap, id: number): number {
     return growInPlace(space, remap, id);
   }
   if ((flags & MREMAP_MAYMOVE) === 0) throw new SystemError("ENOMEM", "mremap", "no room to grow");
-  remap.target = getUnmappedArea(space, 0, newPages, 0, "mremap", space.vmas.files[id] === null);
+  remap.target = getUnmappedArea(space, 0, newPages, 0, "mremap", isPlacedAsAnonymous(space.vmas.files[id]));
   return moveArea(space, remap, id);
 }
 
@@ -199,7 +199,7 @@ function moveTo(space: AddressSpace, remap: Remap): number {
     throw new SystemError("ENOMEM", "mremap", "RLIMIT_AS or RLIMIT_DATA");
   }
   const mapFlags = (flags & MREMAP_FIXED) !== 0 ? MAP_FIXED : 0;
-  const isPrivateAnonymous = space.vmas.files[id] === null;
+  const isPrivateAnonymous = isPlacedAsAnonymous(space.vmas.files[id]);
   const hint = remap.target * PAGE_SIZE;
   remap.target = getUnmappedArea(space, hint, remap.newPages, mapFlags, "mremap", isPrivateAnonymous);
   return moveArea(space, remap, id);

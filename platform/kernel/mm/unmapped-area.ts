@@ -4,9 +4,15 @@ import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_FIXED } from "../abi/mman.ts";
 import { type AddressSpace, MMAP_MIN_PAGE, TASK_SIZE_PAGES } from "./address-space.ts";
+import type { OpenFile } from "./file.ts";
 import { HUGE_FRAMES } from "./free-frames.ts";
 import { STACK_GUARD_GAP_PAGES } from "./stack.ts";
 import { VM_GROWSDOWN } from "./vm-flags.ts";
+
+/** Whether mappings of a file, or of none, are placed as anonymous memory. */
+export function isPlacedAsAnonymous(file: OpenFile | null): boolean {
+  return file === null || file.operations.placedAsAnonymous === true;
+}
 
 /** Start of an area with the gap that must stay free below it if it grows (vm_start_gap). */
 export function startWithGap(space: AddressSpace, id: number): number {

@@ -2,6 +2,7 @@
 import { creationScenarios } from "./creation.ts";
 import { edgeScenarios } from "./edges.ts";
 import { fileScenarios } from "./file.ts";
+import { hugeScenarios } from "./huge.ts";
 import { mappingScenarios } from "./mapping.ts";
 import { pathScenarios } from "./paths.ts";
 import type { Scenario } from "./steps.ts";
@@ -12,6 +13,7 @@ export const scenarios: readonly Scenario[] = [
   ...mappingScenarios,
   ...pathScenarios,
   ...edgeScenarios,
+  ...hugeScenarios,
 ];
 
 export function linesOf(all: readonly Scenario[]): string {

@@ -298,7 +298,7 @@ interface ObserveOptions {
 
 /** `pages` is written out, one character a page; mincore follows: what is present is resident. */
 export function observe(vmas: readonly VmaRow[], pages: string, { lck = 0, init }: ObserveOptions = {}): Step {
-  const mincore = encodeCharacters(pages.replace(/[zAaFf]/g, "R").replace(/G/g, "."));
+  const mincore = encodeCharacters(pages.replace(/[zZAaFfHhLl]/g, "R").replace(/G/g, "."));
   const want = { vmas, pages: encodeCharacters(pages), mincore, lck, ...(init === undefined ? {} : { init }) };
   return { op: "observe", want };
 }

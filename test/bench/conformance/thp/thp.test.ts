@@ -2,7 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { runScript } from "../../../../bench/conformance/runner.ts";
 import { parseScript, ScriptError } from "../../../../bench/conformance/script.ts";
-import { settingsOf, thp } from "../../../../bench/conformance/thp/thp.ts";
+import { settingsOf } from "../../../../bench/conformance/thp/settings.ts";
+import { thp } from "../../../../bench/conformance/thp/thp.ts";
 
 const MIB = 2 ** 20;
 
