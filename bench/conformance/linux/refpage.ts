@@ -4,11 +4,11 @@ import type { HugeReferencePages } from "../../../refpage/huge.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import { type Dialect, type RunOptions, runFiles, type Tally } from "../runner.ts";
 import { type Answer, numberOf, type Script, ScriptError, type Step } from "../script.ts";
-import { probe, thp_disable, thp_disabled, touch } from "../thp/operations.ts";
-import { settingsOf, THP_WINDOW_BYTES } from "../thp/settings.ts";
 import { type Participant, World } from "../world.ts";
+import { settingsOf, THP_WINDOW_BYTES } from "./huge-settings.ts";
 import { linuxOperations, machineForScripts } from "./linux.ts";
 import { dup } from "./operations-file.ts";
+import { probe, thp_disable, thp_disabled, touch } from "./operations-huge.ts";
 
 /** First (v4) and second (v5) ABI, by number in the system-call table. */
 const REFPAGE_CREATE = 448;

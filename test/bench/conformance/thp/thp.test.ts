@@ -1,8 +1,8 @@
 // The dialect of huge-page scripts: the settings that a script may name, and the steps that only it has.
 import { describe, expect, test } from "vitest";
+import { settingsOf } from "../../../../bench/conformance/linux/huge-settings.ts";
 import { runScript } from "../../../../bench/conformance/runner.ts";
 import { parseScript, ScriptError } from "../../../../bench/conformance/script.ts";
-import { settingsOf } from "../../../../bench/conformance/thp/settings.ts";
 import { thp } from "../../../../bench/conformance/thp/thp.ts";
 
 const MIB = 2 ** 20;

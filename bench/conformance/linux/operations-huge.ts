@@ -1,10 +1,10 @@
 // Steps that only scripts about huge pages have: touching and probing a byte a page, and the prctl that forbids huge pages.
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { PR_GET_THP_DISABLE, PR_SET_THP_DISABLE } from "../../../platform/kernel/abi/prctl.ts";
-import { refusalOf } from "../linux/operations-access.ts";
 import { appendRun } from "../runs.ts";
 import { type Answer, numberOf, type Step } from "../script.ts";
 import { answerOfError, type Participant, type World } from "../world.ts";
+import { refusalOf } from "./operations-access.ts";
 
 /** Stores one byte a page, upwards; on a fault `done` counts the stores made. */
 export function touch(world: World, { process }: Participant, step: Step): Answer {
