@@ -8,8 +8,17 @@ import type { Frame } from "./frames.ts";
  */
 export type FindingKind = "uninitialised" | "invalid-access" | "invalid-free" | "leak";
 
-/** How the bytes were used or reached. */
+/**
+ * How the bytes were used or reached. `condition` to `length`: a value that is decided by undefined bits is the condition of a
+ * branch, an address, an index of a table, a divisor that can trap, an argument for the host, or the length of a bulk operation.
+ */
 export type Operation =
+  | "condition"
+  | "address"
+  | "table index"
+  | "divisor"
+  | "argument"
+  | "length"
   | "load"
   | "read"
   | "compare"
@@ -59,7 +68,7 @@ export interface Finding {
   readonly operation: Operation | null;
   readonly cause: Cause | null;
   readonly leakKind: LeakKind | null;
-  /** First byte and number of bytes of the access, or of the leaked block. */
+  /** First byte and number of bytes of the access, or of the leaked block; of a value that was used, 0 and 0. */
   readonly address: number;
   readonly size: number;
   /** Address of the first undefined byte; null where that is not what is wrong. */
@@ -67,7 +76,7 @@ export interface Finding {
   /** From the block's begin to the access; negative in front of it; null without a block. */
   readonly offset: number | null;
   readonly block: Block | null;
-  /** Of undefined bytes that came by copy: the block that they are from; else null. */
+  /** Of undefined bytes that came by copy, or bits in a value: the block that they are from; else null. */
   readonly origin: Block | null;
   readonly stack: readonly Frame[];
   /** How often it happened, with the same stack. */

@@ -145,10 +145,49 @@ export class Judge implements ValidityObserver {
     }
   }
 
+  /** A value that undefined bits decide is used. @param origin where the bits were loaded from, or −1 */
+  reportValue(operation: Operation, origin: number): void {
+    const { findings, traces, blocks } = this.sources;
+    if (findings.disabled > 0 || this.isBusy) return;
+    this.isBusy = true;
+    try {
+      const trace = traces.here();
+      const access = `value ${operation}`;
+      const known = this.seen.get(trace);
+      const isSame = known?.access === access && (known.finding !== null || known.epoch === this.epoch);
+      if (isSame && this.isKnown(known)) return;
+      const seen: Seen = { access, epoch: this.epoch, finding: null };
+      this.seen.set(trace, seen);
+      seen.finding = findings.add({
+        kind: "uninitialised",
+        operation,
+        cause: null,
+        leakKind: null,
+        address: 0,
+        size: 0,
+        firstUndefined: null,
+        offset: null,
+        block: null,
+        origin: origin < 0 ? null : blocks.at(origin),
+        stack: parseFrames(trace.toString()),
+        count: 1,
+        blocks: 0,
+        bytes: 0,
+      });
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
   /** A loop that makes the same mistake again and again: the same place, the same bytes, and the heap has not changed. */
   private isRepetition(trace: Trace, access: string): boolean {
     const seen = this.seen.get(trace);
     if (seen === undefined || seen.epoch !== this.epoch || seen.access !== access) return false;
+    return this.isKnown(seen);
+  }
+
+  /** Counts a repetition, if what was found is still on the list. */
+  private isKnown(seen: Seen): boolean {
     const { findings } = this.sources;
     if (seen.finding === null) findings.repeatSuppressed();
     else if (!findings.has(seen.finding)) return false;

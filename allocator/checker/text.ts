@@ -20,6 +20,22 @@ const OPERATIONS: Record<Operation, string> = {
   "page load": "load from an untouched page, at least",
   free: "free of",
   realloc: "realloc of",
+  condition: "",
+  address: "",
+  "table index": "",
+  divisor: "",
+  argument: "",
+  length: "",
+};
+
+/** Of values that undefined bits decide, what they are used as. */
+const VALUE_USES: Partial<Record<Operation, string>> = {
+  condition: "Conditional branch depends on uninitialised bits",
+  address: "Address depends on uninitialised bits",
+  "table index": "Indirect call or table access depends on uninitialised bits",
+  divisor: "Division that can trap by uninitialised bits",
+  argument: "Uninitialised bits are an argument for the host",
+  length: "Length of a memory operation depends on uninitialised bits",
 };
 
 const ACCESS_CAUSES = {
@@ -40,6 +56,7 @@ const FREE_CAUSES = {
 export function formatFinding(finding: Finding, { stable = false }: TextOptions = {}): string {
   const lines = [headline(finding), ...formatStack(finding.stack, stable)];
   if (finding.kind !== "leak" && finding.block !== null) lines.push(...describeBlock(finding, stable));
+  else if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "loaded last"));
   if (finding.count > 1 && !stable) lines.push(`  (${finding.count} times)`);
   return lines.join("\n");
 }
@@ -55,6 +72,8 @@ export function formatFindings(findings: readonly Finding[], options: TextOption
 function headline(finding: Finding): string {
   if (finding.kind === "leak") return leakHeadline(finding);
   if (finding.kind === "invalid-free") return freeHeadline(finding);
+  const use = VALUE_USES[finding.operation ?? "load"];
+  if (use !== undefined) return use;
   const access = `${OPERATIONS[finding.operation ?? "load"]} ${countBytes(finding.size)}`;
   const place = placeOf(finding);
   if (finding.kind === "uninitialised") return `Use of uninitialised memory: ${access}${place}${firstByte(finding)}`;
@@ -100,13 +119,13 @@ function describeBlock(finding: Finding, stable: boolean): string[] {
   const from = block.arena === null ? `from ${block.origin}` : `a chunk of ${block.arena}`;
   const lines = [`  ${block.name}: ${from}${growth}`, ...formatStack(block.allocation, stable)];
   if (block.free.length > 0) lines.push(`  ${block.name} was freed`, ...formatStack(block.free, stable));
-  if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable));
+  if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "copied"));
   return lines;
 }
 
-function describeOrigin(origin: Block, stable: boolean): string[] {
+function describeOrigin(origin: Block, stable: boolean, how: string): string[] {
   const from = origin.arena === null ? `from ${origin.origin}` : `a chunk of ${origin.arena}`;
-  const headline = `  the undefined bytes were copied from ${origin.name} of ${countBytes(origin.size)}, ${from}`;
+  const headline = `  the undefined bytes were ${how} from ${origin.name} of ${countBytes(origin.size)}, ${from}`;
   return [headline, ...formatStack(origin.allocation, stable)];
 }
 

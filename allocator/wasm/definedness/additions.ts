@@ -7,7 +7,15 @@ import type { PassTargets } from "../rewriting/address-pass.ts";
 import type { Code } from "../rewriting/code.ts";
 import { ADDRESS_AND_SIZE, ONE_NUMBER, THREE_NUMBERS } from "../rewriting/helpers.ts";
 import type { Additions, Instrument } from "../rewriting/instrumentation.ts";
-import { copyShadowHelper, FOUR_NUMBERS, fillShadowHelper, frameHelper, stackHelper } from "./definedness-helpers.ts";
+import {
+  copyShadowHelper,
+  FOUR_NUMBERS,
+  fillShadowHelper,
+  frameHelper,
+  fromHelper,
+  hostFrameHelper,
+  stackHelper,
+} from "./definedness-helpers.ts";
 import { DefinednessPass } from "./definedness-pass.ts";
 import { pushZero } from "./slots.ts";
 import { type DefinednessTargets, USE_ARGUMENT } from "./targets.ts";
@@ -21,6 +29,11 @@ export interface DefinednessOptions {
   readonly validityBase: number;
   /** The global that is the guest's stack pointer, or −1. */
   readonly stackGlobal: number;
+  /** Where the host is to hear of undefined bytes that are loaded or stored: at this address and above. */
+  readonly loadsFrom: number;
+  readonly storesFrom: number;
+  /** Functions that the host calls to have room on the stack, by index: what they give is the host's to write. */
+  readonly hostFrames: ReadonlySet<number>;
 }
 
 const NO_STACK = -1;
@@ -45,7 +58,9 @@ function addDefinedness(
   const { validityBase, stackGlobal } = options;
   const host = (type: FunctionType, purpose: Parameters<Additions["addHostFunction"]>[1]): number =>
     additions.addHostFunction(type, purpose);
-  const storedHelper = host(ADDRESS_AND_SIZE, "definedness store");
+  const from = (address: number, purpose: Parameters<Additions["addHostFunction"]>[1]): number =>
+    additions.addFunction(ADDRESS_AND_SIZE, fromHelper(address, host(ADDRESS_AND_SIZE, purpose)));
+  const storedHelper = from(options.storesFrom, "definedness store");
   const positions = (): ((position: number, type: number) => number) => {
     const made = new Map<number, number>();
     return (position, type) => {
@@ -69,13 +84,15 @@ function addDefinedness(
     ...base,
     validityBase,
     reportHelper: host(ADDRESS_AND_SIZE, "definedness use"),
-    loadedHelper: host(ADDRESS_AND_SIZE, "definedness load"),
+    loadedHelper: from(options.loadsFrom, "definedness load"),
     storedHelper,
     frameHelper: hasStack ? additions.addFunction(ONE_NUMBER, frameHelper(validityBase, stackGlobal)) : -1,
     stackHelper: hasStack ? additions.addFunction(ONE_NUMBER, stackHelper(validityBase, stackGlobal)) : -1,
+    hostFrameHelper: hasStack ? additions.addFunction(ONE_NUMBER, hostFrameHelper(validityBase, stackGlobal)) : -1,
+    hostFrames: options.hostFrames,
     copyShadowHelper: additions.addFunction(
       THREE_NUMBERS,
-      copyShadowHelper(validityBase, base.checksAccesses ? base.copyHelper : -1),
+      copyShadowHelper(validityBase, base.checksAccesses ? base.copyHelper : -1, storedHelper),
     ),
     fillShadowHelper: additions.addFunction(
       FOUR_NUMBERS,

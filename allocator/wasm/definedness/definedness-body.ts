@@ -2,14 +2,14 @@
 // the report of a use. The parts stand on each other: values, memory, calls, control flow (definedness-pass.ts).
 
 import { BodyWalker } from "../binary/body-walker.ts";
-import { I32, OP_END, OP_IF, V128 } from "../binary/instructions.ts";
+import { I32, OP_END, OP_I32_AND, OP_I32_EQZ, OP_I32_XOR, OP_IF, V128 } from "../binary/instructions.ts";
 import type { Module } from "../binary/module.ts";
 import { CheckedAddresses } from "../rewriting/checked-addresses.ts";
 import { Code } from "../rewriting/code.ts";
 import { ScratchLocals } from "../rewriting/scratch-locals.ts";
 import { KnownLocals } from "./known-locals.ts";
 import { DEFINED, pushZero, Slots } from "./slots.ts";
-import type { DefinednessTargets, Use } from "./targets.ts";
+import { type DefinednessTargets, USE_CONDITION, type Use } from "./targets.ts";
 import { shadowType, widthOf } from "./widths.ts";
 
 /** Purposes of scratch locals: values of operands 0 to 2, then what rules use, then the pass's own. */
@@ -91,5 +91,36 @@ export abstract class DefinednessBody {
     if (sharer >= 0) this.known.add(sharer);
     slots.setDefined(slot);
     slots.setSource(slot, source);
+  }
+
+  /** Reports a branch on the value on top, in `slot`, unless a defined bit that is 1 decides it: then the rest stays undefined. */
+  protected checkCondition(slot: number): void {
+    const { code, slots, targets, walker, scratch } = this;
+    const shadow = slots.shadow(slot);
+    if (shadow === DEFINED) return;
+    let value = slots.source(slot);
+    if (value < 0) {
+      value = scratch.of(I32, PURPOSE_CONDITION);
+      code.localTee(value);
+    }
+    code.localGet(shadow);
+    code.open(OP_IF);
+    this.pushIsUndecided(value, shadow);
+    code.open(OP_IF);
+    code.constant(USE_CONDITION);
+    code.constant(walker.start);
+    code.call(targets.reportHelper);
+    code.constant(0);
+    code.localSet(shadow);
+    code.plain(OP_END, OP_END);
+  }
+
+  /** Pushes whether no bit that the shadow calls defined is 1, for i32 locals. */
+  protected pushIsUndecided(value: number, shadow: number): void {
+    const { code } = this;
+    code.localGet(value);
+    code.localGet(shadow);
+    code.constant(-1);
+    code.plain(OP_I32_XOR, OP_I32_AND, OP_I32_EQZ);
   }
 }

@@ -13,18 +13,27 @@ import {
   OP_I32_EQZ,
   OP_I32_GT_U,
   OP_I32_LT_U,
+  OP_I32_OR,
   OP_I32_SUB,
   OP_IF,
   OP_LOOP,
   OP_RETURN,
-  OP_SELECT,
 } from "../binary/instructions.ts";
 import type { FunctionType } from "../binary/module.ts";
 import { Code } from "../rewriting/code.ts";
 
 export const FOUR_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32, I32), results: new Uint8Array(0) };
 
+/**
+ * What fresh memory holds, so that bytes which the host wrote there can be told (guest/validity.ts): no byte of ASCII, of UTF-8's
+ * first bytes for most scripts, nor of small numbers.
+ */
+export const PATTERN = 0xb5;
+
 const I64_STORE = 0x37;
+const I64_LOAD = 0x29;
+const LOAD8_U = 0x2d;
+const I64_NE = 0x52;
 const I64_CONST = 0x42;
 const I32_GE_U = 0x4f;
 /** A stack pointer that moves further than this changes to another stack, where what was written stays. */
@@ -32,6 +41,19 @@ const LONGEST_FRAME = 2 ** 20;
 /** Frames up to this size are marked by single stores, longer ones by memory.fill. */
 const SHORT_FRAME = 128;
 const MASK_7 = 7;
+
+/** Eight pattern bytes as a signed LEB128 number of 64 bits. */
+const PATTERN_WORD = signedLeb(BigInt.asIntN(64, BigInt(PATTERN) * 0x0101_0101_0101_0101n));
+
+function signedLeb(value: bigint): Uint8Array {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>= 7n) {
+    const low = Number(rest & 127n);
+    const isLast = rest >> 6n === 0n || rest >> 6n === -1n;
+    bytes.push(isLast ? low : low | 128);
+    if (isLast) return Uint8Array.from(bytes);
+  }
+}
 
 function begin(locals: number): Code {
   const code = new Code(128);
@@ -48,8 +70,13 @@ function finish(code: Code): Uint8Array {
   return code.written.slice();
 }
 
-/** Makes [from, to) undefined, where both are locals; `at` is a scratch local, `length` another. */
-function markUndefined(code: Code, validityBase: number, from: number, to: number, length: number): void {
+/** Makes [from, to) undefined, where both are locals, and fills it with the pattern if it `isFresh`; `length` is a scratch local. */
+function markUndefined(
+  code: Code,
+  validityBase: number,
+  [from, to, length]: readonly number[],
+  isFresh: boolean,
+): void {
   code.localGet(to);
   code.localGet(from);
   code.byte(OP_I32_SUB);
@@ -58,7 +85,7 @@ function markUndefined(code: Code, validityBase: number, from: number, to: numbe
   code.byte(OP_I32_GT_U);
   code.localGet(length);
   code.constant(MASK_7);
-  code.plain(OP_I32_AND, 0x72);
+  code.plain(OP_I32_AND, OP_I32_OR);
   code.open(OP_IF);
   code.localGet(length);
   code.constant(LONGEST_FRAME);
@@ -71,6 +98,12 @@ function markUndefined(code: Code, validityBase: number, from: number, to: numbe
   code.constant(0xff);
   code.localGet(length);
   code.plain(0xfc, 11, 0);
+  if (isFresh) {
+    code.localGet(from);
+    code.constant(PATTERN);
+    code.localGet(length);
+    code.plain(0xfc, 11, 0);
+  }
   code.byte(OP_ELSE);
   code.open(OP_BLOCK);
   code.open(OP_LOOP);
@@ -81,6 +114,12 @@ function markUndefined(code: Code, validityBase: number, from: number, to: numbe
   code.localGet(from);
   code.two(I64_CONST, 0x7f);
   code.memory(I64_STORE, validityBase);
+  if (isFresh) {
+    code.localGet(from);
+    code.byte(I64_CONST);
+    code.append(PATTERN_WORD, 0, PATTERN_WORD.length);
+    code.memory(I64_STORE, 0);
+  }
   code.localGet(from);
   code.constant(8);
   code.byte(OP_I32_ADD);
@@ -99,44 +138,107 @@ export function frameHelper(validityBase: number, stackGlobal: number): Uint8Arr
   code.localGet(end);
   code.byte(OP_I32_LT_U);
   code.open(OP_IF);
-  markUndefined(code, validityBase, lowest, end, length);
+  markUndefined(code, validityBase, [lowest, end, length], true);
   code.byte(OP_END);
   return finish(code);
 }
 
-/** (new stack pointer): what lies between it and the old one becomes undefined, whichever is the lower. */
+/** (new stack pointer): what lies between it and the old one becomes undefined, and fresh if the new one is the lower. */
 export function stackHelper(validityBase: number, stackGlobal: number): Uint8Array {
-  const [value, from, to, length] = [0, 1, 2, 3];
-  const code = begin(3);
-  const pick = (first: number, target: number): void => {
-    if (first === value) code.localGet(value);
-    else code.globalGet(stackGlobal);
-    if (first === value) code.globalGet(stackGlobal);
-    else code.localGet(value);
-    code.localGet(value);
-    code.globalGet(stackGlobal);
-    code.plain(OP_I32_LT_U, OP_SELECT);
-    code.localSet(target);
-  };
-  pick(value, from);
-  pick(-1, to);
-  markUndefined(code, validityBase, from, to, length);
+  const [value, old, length] = [0, 1, 2];
+  const code = begin(2);
+  code.globalGet(stackGlobal);
+  code.localTee(old);
+  code.localGet(value);
+  code.byte(I32_GE_U);
+  code.open(OP_IF);
+  markUndefined(code, validityBase, [value, old, length], true);
+  code.byte(OP_ELSE);
+  markUndefined(code, validityBase, [old, value, length], false);
+  code.byte(OP_END);
   return finish(code);
 }
 
-/** (to, from, count): memory.copy of the bytes, by `copy` (which may check them first; −1: plainly), and of their shadows. */
-export function copyShadowHelper(validityBase: number, copy: number): Uint8Array {
+/** (new stack pointer) of a frame that the host asks for, to write to it: it is defined. */
+export function hostFrameHelper(validityBase: number, stackGlobal: number): Uint8Array {
+  const [value, length] = [0, 1];
+  const code = begin(1);
+  code.globalGet(stackGlobal);
+  code.localGet(value);
+  code.byte(OP_I32_SUB);
+  code.localTee(length);
+  code.constant(LONGEST_FRAME);
+  code.byte(OP_I32_LT_U);
+  code.open(OP_IF);
+  code.localGet(value);
+  code.constant(validityBase);
+  code.byte(OP_I32_ADD);
+  code.constant(0);
+  code.localGet(length);
+  code.plain(0xfc, 11, 0);
+  code.byte(OP_END);
+  return finish(code);
+}
+
+/** (address, size): calls `host` if the address is not below `from`. */
+export function fromHelper(from: number, host: number): Uint8Array {
   const code = begin(0);
-  for (const local of [0, 1, 2]) code.localGet(local);
+  code.localGet(0);
+  code.constant(from);
+  code.byte(I32_GE_U);
+  code.open(OP_IF);
+  code.localGet(0);
+  code.localGet(1);
+  code.call(host);
+  code.byte(OP_END);
+  return finish(code);
+}
+
+/**
+ * (to, from, count): memory.copy of the bytes, by `copy` (which may check them first; −1: plainly), and of their shadows.
+ * `stored` (address, size) is called if some of them are undefined.
+ */
+export function copyShadowHelper(validityBase: number, copy: number, stored: number): Uint8Array {
+  const [to, from, count, at] = [0, 1, 2, 3];
+  const code = begin(1);
+  for (const local of [to, from, count]) code.localGet(local);
   if (copy >= 0) code.call(copy);
   else code.plain(0xfc, 10, 0, 0);
-  for (const local of [0, 1]) {
+  for (const local of [to, from]) {
     code.localGet(local);
     code.constant(validityBase);
     code.byte(OP_I32_ADD);
   }
-  code.localGet(2);
+  code.localGet(count);
   code.plain(0xfc, 10, 0, 0);
+  // Eight at a time, then the rest one by one: the first that is undefined ends it.
+  code.localGet(to);
+  code.localSet(at);
+  for (const step of [8, 1]) {
+    code.open(OP_BLOCK);
+    code.open(OP_LOOP);
+    code.localGet(count);
+    code.localGet(at);
+    code.localGet(to);
+    code.plain(OP_I32_SUB, OP_I32_SUB);
+    code.constant(step);
+    code.byte(OP_I32_LT_U);
+    code.branch(OP_BR_IF, 1);
+    code.localGet(at);
+    code.memory(step === 8 ? I64_LOAD : LOAD8_U, validityBase);
+    if (step === 8) code.plain(I64_CONST, 0, I64_NE);
+    code.open(OP_IF);
+    code.localGet(to);
+    code.localGet(count);
+    code.call(stored);
+    code.plain(OP_RETURN, OP_END);
+    code.localGet(at);
+    code.constant(step);
+    code.byte(OP_I32_ADD);
+    code.localSet(at);
+    code.branch(OP_BR, 0);
+    code.plain(OP_END, OP_END);
+  }
   return finish(code);
 }
 

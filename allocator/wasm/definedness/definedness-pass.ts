@@ -19,6 +19,8 @@ import {
   OP_END,
   OP_GLOBAL_GET,
   OP_GLOBAL_SET,
+  OP_I32_AND,
+  OP_I32_EQZ,
   OP_IF,
   OP_LOCAL_GET,
   OP_LOCAL_SET,
@@ -100,6 +102,7 @@ export class DefinednessPass extends CallCode {
 
   private instruction(): void {
     const { opcode } = this.walker;
+    this.sinceStack++;
     if (ACCESS_BYTES[opcode] !== 0) this.access(opcode);
     else if (opcode === OP_LOCAL_GET) this.localGet();
     else if (opcode === OP_LOCAL_SET || opcode === OP_LOCAL_TEE) this.localSet(opcode);
@@ -177,7 +180,7 @@ export class DefinednessPass extends CallCode {
     const isLoop = opcode === OP_LOOP;
     if (!walker.isDead) {
       const conditions = opcode === OP_IF ? 1 : 0;
-      if (conditions === 1) this.checkSlot(walker.height - 1, I32, USE_CONDITION);
+      if (conditions === 1) this.checkCondition(walker.height - 1);
       const height = walker.height - conditions;
       slots.unshareAll(height);
       const params = walker.paramsOf(walker.first);
@@ -245,7 +248,7 @@ export class DefinednessPass extends CallCode {
       this.copy();
       return;
     }
-    this.checkSlot(walker.height - 1, I32, USE_CONDITION);
+    this.checkCondition(walker.height - 1);
     const label = walker.first;
     const isFunction = label === walker.depth - 1;
     const { length } = walker.labelTypes(label);
@@ -351,7 +354,13 @@ export class DefinednessPass extends CallCode {
     code.localGet(flag);
     code.two(OP_SELECT_TYPED, 1);
     code.byte(shadowType(type));
-    if (condition !== DEFINED) this.pushDisagreement(values, [first, second], condition, type);
+    if (condition !== DEFINED) {
+      code.localGet(condition);
+      code.plain(OP_I32_EQZ, OP_I32_EQZ);
+      this.pushIsUndecided(flag, condition);
+      code.byte(OP_I32_AND);
+      this.pushDisagreement(values, [first, second], type);
+    }
     code.localSet(slots.setHome(base, type));
   }
 
@@ -360,17 +369,11 @@ export class DefinednessPass extends CallCode {
     else this.code.localGet(shadow);
   }
 
-  /** Adds to the shadow on the stack, if the condition's is not zero, all bits in which the values are not surely the same. */
-  private pushDisagreement(
-    values: readonly number[],
-    shadows: readonly number[],
-    condition: number,
-    type: number,
-  ): void {
+  /** Adds to the shadow under a truth value, if that holds, all bits in which the values are not surely the same. */
+  private pushDisagreement(values: readonly number[], shadows: readonly number[], type: number): void {
     const { code } = this;
     const shadow = shadowType(type);
     const or = () => (shadow === V128 ? code.two(0xfd, SIMD_OR) : code.byte(widthOf(type).or));
-    code.localGet(condition);
     code.two(OP_IF, shadow);
     for (const value of values) {
       code.localGet(value);

@@ -25,6 +25,9 @@ export interface DefinednessTargets extends PassTargets {
   readonly frameHelper: number;
   /** (new stack pointer), before it is set: what lies between it and the old one becomes undefined. */
   readonly stackHelper: number;
+  /** (new stack pointer) of functions by which the host takes room on the stack. */
+  readonly hostFrameHelper: number;
+  readonly hostFrames: ReadonlySet<number>;
   /** (to, from, count) and (to, value, count, shadow of the value): memory with its shadow; ranges were checked. */
   readonly copyShadowHelper: number;
   readonly fillShadowHelper: number;

@@ -24,11 +24,17 @@ export abstract class ValueCode extends DefinednessBody {
   private readonly input: {
     -readonly [Key in keyof RuleInput]: RuleInput[Key];
   };
-  /** The slot whose value is the stack pointer, as read; −1: none. */
+  /** The slot whose value is the stack pointer, and how many instructions ago it was read. */
   private stackSlot = -1;
+  protected sinceStack = 0;
   /** The new stack pointer of a frame that was made undefined already is in this slot or local. */
   private frameSlot = -1;
   private frameLocal = -1;
+  /** The local that has the stack pointer, as unoptimised code begins: −1: none. */
+  private stackLocal = -1;
+  /** A function has one frame; what it takes from the stack later, it sets the stack pointer to. */
+  private hasFrame = false;
+  private isHostFrame = false;
 
   constructor(module: Module, targets: DefinednessTargets) {
     super(module, targets);
@@ -49,6 +55,16 @@ export abstract class ValueCode extends DefinednessBody {
     this.stackSlot = -1;
     this.frameSlot = -1;
     this.frameLocal = -1;
+    this.stackLocal = -1;
+    this.isHostFrame = this.targets.hostFrames.has(this.walker.functionIndex);
+    this.hasFrame = this.isHostFrame;
+  }
+
+  /** Whether the value in a slot is the stack pointer less nothing, at a place where a frame may begin. */
+  private isStackPointer(slot: number): boolean {
+    if (this.hasFrame || this.targets.stackGlobal < 0) return false;
+    if (slot === this.stackSlot && this.sinceStack === 2) return true;
+    return this.stackLocal >= 0 && this.slots.source(slot) === this.stackLocal && this.walker.depth === 1;
   }
 
   /** An instruction that takes values and leaves one. */
@@ -71,7 +87,7 @@ export abstract class ValueCode extends DefinednessBody {
     }
     const rule = RULES[opcode];
     if (undefinedOperands === 0 || rule === null) {
-      const isFrame = opcode === OP_I32_SUB && base === this.stackSlot;
+      const isFrame = opcode === OP_I32_SUB && this.isStackPointer(base);
       this.copy();
       slots.setDefined(base);
       if (isFrame) this.newFrame(base);
@@ -145,8 +161,12 @@ export abstract class ValueCode extends DefinednessBody {
         known.add(local);
       }
     }
-    if (slot === this.frameSlot) this.frameLocal = local;
-    else if (local === this.frameLocal) this.frameLocal = -1;
+    if (slot === this.stackSlot && this.sinceStack === 1) this.stackLocal = local;
+    else if (local === this.stackLocal) this.stackLocal = -1;
+    if (slot === this.frameSlot) {
+      this.frameLocal = local;
+      if (opcode !== OP_LOCAL_TEE) this.frameSlot = -1;
+    } else if (local === this.frameLocal) this.frameLocal = -1;
     this.copy();
     if (opcode !== OP_LOCAL_TEE) return;
     if (shadow === DEFINED) slots.setSource(slot, local);
@@ -165,7 +185,10 @@ export abstract class ValueCode extends DefinednessBody {
     const shadow = targets.globalShadows[global] ?? -1;
     if (shadow < 0 || walker.isDead) {
       slots.setDefined(height);
-      if (global === targets.stackGlobal) this.stackSlot = height;
+      if (global === targets.stackGlobal) {
+        this.stackSlot = height;
+        this.sinceStack = 0;
+      }
       return;
     }
     code.globalGet(shadow);
@@ -207,7 +230,7 @@ export abstract class ValueCode extends DefinednessBody {
     const isFrame = slot === this.frameSlot || (this.frameLocal >= 0 && slots.source(slot) === this.frameLocal);
     if (!isFrame) {
       code.localGet(value);
-      code.call(targets.stackHelper);
+      code.call(this.isHostFrame ? targets.hostFrameHelper : targets.stackHelper);
     }
     this.frameSlot = -1;
     this.frameLocal = -1;
@@ -224,6 +247,7 @@ export abstract class ValueCode extends DefinednessBody {
     this.frameSlot = slot;
     this.frameLocal = -1;
     this.stackSlot = -1;
+    this.hasFrame = true;
   }
 }
 

@@ -2,12 +2,14 @@
 
 import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { HeapOptions } from "../../options/options.ts";
-import type { Module } from "../binary/module.ts";
+import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { type Names, readNames } from "../binary/names.ts";
 import { readModule } from "../binary/read-module.ts";
 import type { DebugInfo } from "../debug/debug-info.ts";
-import { DEFAULT_LIMIT, type Layout, makeLayout } from "../rewriting/layout.ts";
+import { instrumentDefinedness } from "../definedness/additions.ts";
+import type { Instrument } from "../rewriting/instrumentation.ts";
+import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
 import { type Rewritten, rewrite } from "../rewriting/rewriter.ts";
 import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./choose-functions.ts";
 import { type Bytes, type EngineModule, engine } from "./engine.ts";
@@ -36,6 +38,20 @@ export interface ModuleOptions {
   readonly fileName?: string;
   /** How the simulated kernel initialises a page's frame (R8): `"plumbed"`, `"double"` or `"nozero"`. Default `"plumbed"`. */
   readonly initialisation?: InitialisationPolicy;
+  /**
+   * `"byte"`: undefined bits are followed through the module's code, and what is decided by them is a finding; memory and code get
+   * larger and slower (docs/wasm.md). `"off"`: they are not. Default `"off"`.
+   */
+  readonly uninitialised?: "off" | "byte";
+  /**
+   * With `uninitialised: "byte"`: sums and differences are defined where no carry can reach them, as with Memcheck's
+   * `--expensive-definedness-checks=yes`; else they are undefined from the lowest undefined bit up. Default false.
+   */
+  readonly exactArithmetic?: boolean;
+  /** With `uninitialised: "byte"`: whether arguments of calls that leave the module must be defined. Default `"check"`. */
+  readonly callArguments?: "check" | "trust";
+  /** With `uninitialised: "byte"`: findings name the block that undefined bits were last loaded from. Default false. */
+  readonly trackOrigins?: boolean;
   /** The heap's options. Not all can be: kernel, process and memoryBytes are the guest's own, tags have no room in 32 bits. */
   readonly heap?: HeapOptions;
 }
@@ -48,6 +64,10 @@ const OPTION_NAMES = [
   "invalidFree",
   "fileName",
   "initialisation",
+  "uninitialised",
+  "exactArithmetic",
+  "callArguments",
+  "trackOrigins",
   "heap",
 ];
 const REFUSED_HEAP_OPTIONS = ["process", "kernel", "memoryBytes", "largeRealloc"] as const;
@@ -78,7 +98,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
   const module = readModule(copy);
   const names = readNames(module);
   const layout = makeLayout(options.memoryBytes ?? DEFAULT_LIMIT, {
-    validity: false,
+    validity: options.uninitialised === "byte",
     initialPages: module.memory?.minimum ?? 0,
   });
   const functions = chooseFunctions(module, names, options.functions);
@@ -88,6 +108,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     checksAccesses: (options.checks ?? "addresses") === "addresses",
     heapFunctions: functions,
     stack,
+    instrument: instrumentOf(module, names, layout, stack, options),
   });
   const nullBytes = endOfNull(module, options.nullBytes ?? 1024);
   const hostTable = compileHostTable(rewritten.slots);
@@ -103,6 +124,39 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     options,
     debugInfo: debugInfoOf(module),
   };
+}
+
+/** By these names the host takes room on the guest's stack and writes to it: Emscripten's, and wasm-bindgen's. */
+const HOST_FRAMES = [
+  "stackAlloc",
+  "_emscripten_stack_alloc",
+  "emscripten_stack_alloc",
+  "__wbindgen_add_to_stack_pointer",
+];
+
+function instrumentOf(
+  module: Module,
+  names: Names,
+  layout: Layout,
+  stack: StackRegion | null,
+  options: ModuleOptions,
+): Instrument | null {
+  if (options.uninitialised !== "byte" || module.memory === null) return null;
+  const image = module.memory.minimum * WASM_PAGE;
+  const hostFrames = new Set<number>();
+  for (const { name, kind, index } of module.exports)
+    if (kind === EXTERNAL_FUNCTION && HOST_FRAMES.includes(name)) hostFrames.add(index);
+  for (const [index, name] of names.functions) if (HOST_FRAMES.includes(name)) hostFrames.add(index);
+  return instrumentDefinedness({
+    exactArithmetic: options.exactArithmetic ?? false,
+    checksArguments: (options.callArguments ?? "check") === "check",
+    validityBase: layout.validityBase,
+    stackGlobal: stack?.global ?? -1,
+    // What lies in the image is defined but for the stack, whose bytes are only asked about for their origin.
+    loadsFrom: options.trackOrigins === true ? 0 : image,
+    storesFrom: image,
+    hostFrames,
+  });
 }
 
 export function compileSync(bytes: Bytes, options: ModuleOptions): Compiled {
@@ -136,6 +190,7 @@ function checkOptions(options: ModuleOptions): void {
       throw new RangeError(`unknown option "${name}"; known are ${OPTION_NAMES.join(", ")}`);
   }
   const { checks = "addresses", invalidFree = "throw", nullBytes = 0, initialisation = "plumbed", heap = {} } = options;
+  checkDefinedness(options);
   if (checks !== "addresses" && checks !== "none")
     throw new RangeError(`checks: "${checks}" is neither "addresses" nor "none"`);
   if (invalidFree !== "throw" && invalidFree !== "report")
@@ -149,4 +204,14 @@ function checkOptions(options: ModuleOptions): void {
   }
   if ((heap.tagging ?? "off") !== "off")
     throw new RangeError("heap.tagging: a pointer of 32 bits has no room for a tag");
+}
+
+function checkDefinedness(options: ModuleOptions): void {
+  const { uninitialised = "off", callArguments = "check", exactArithmetic = false, trackOrigins = false } = options;
+  if (uninitialised !== "off" && uninitialised !== "byte")
+    throw new RangeError(`uninitialised: "${uninitialised}" is neither "off" nor "byte"`);
+  if (callArguments !== "check" && callArguments !== "trust")
+    throw new RangeError(`callArguments: "${callArguments}" is neither "check" nor "trust"`);
+  for (const [name, value] of Object.entries({ exactArithmetic, trackOrigins }))
+    if (typeof value !== "boolean") throw new TypeError(`${name}: ${String(value)} is neither true nor false`);
 }

@@ -118,10 +118,13 @@ export async function instantiate(
 }
 
 /**
- * A memory for modules that import theirs, instead of `new WebAssembly.Memory(descriptor)`. `memoryBytes` must be what the modules
- * are compiled with.
+ * A memory for modules that import theirs, instead of `new WebAssembly.Memory(descriptor)`. `memoryBytes` and `uninitialised` must be
+ * what the modules are compiled with.
  * @throws ModuleError, RangeError, TypeError
  */
-export function createMemory(descriptor: MemoryDescriptor, { memoryBytes = DEFAULT_LIMIT } = {}): EngineMemory {
-  return createGuestMemory(descriptor, memoryBytes);
+export function createMemory(
+  descriptor: MemoryDescriptor,
+  { memoryBytes = DEFAULT_LIMIT, uninitialised = "off" }: Pick<ModuleOptions, "memoryBytes" | "uninitialised"> = {},
+): EngineMemory {
+  return createGuestMemory(descriptor, memoryBytes, uninitialised === "byte");
 }

@@ -18,9 +18,11 @@ import { defaultSizeClassMap } from "../../options/size-class-map.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { type Layout, WASM_PAGE } from "../rewriting/layout.ts";
 import { Addressable } from "./addressable.ts";
+import { BlockValidity } from "./block-validity.ts";
 import { type EngineMemory, engine } from "./engine.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import { Homes } from "./homes.ts";
+import { Validity } from "./validity.ts";
 
 /** Stacks are kept of this many blocks, since a leak's may be any. */
 const STACKS = { capacity: 65536, frames: 16 };
@@ -49,6 +51,9 @@ export class Guest {
   readonly process: Process;
   readonly heap: Heap;
   readonly addressable: Addressable;
+  /** What of the memory is undefined; null: it is not followed. */
+  readonly validity: Validity | null;
+  private readonly blockValidity: BlockValidity | null;
   private readonly options: GuestOptions;
   /** The module's memory now, in pages of 64 KiB. */
   pages: number;
@@ -86,6 +91,8 @@ export class Guest {
       start: Math.min(options.nullBytes, imageEnd),
       end: imageEnd,
     });
+    this.validity = layout.validityBase < 0 ? null : new Validity(bytes, layout, space.pageTable);
+    this.blockValidity = this.validity && new BlockValidity(this.validity, this.addressable.sizes);
     space.homes = new Homes(space, this.addressable, bytes);
     if (imageEnd > 0) {
       this.process.mmap(0, imageEnd, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
@@ -132,12 +139,14 @@ export class Guest {
   private noteAllocation(pointer: number, size: number): void {
     this.addressable.chunkAllocated(pointer, size);
     this.heap.checker.chunkAllocated(pointer, size);
+    this.blockValidity?.noteAllocation(pointer);
   }
 
   private noteFree(pointer: number): void {
     const size = this.addressable.sizes.get(pointer);
     if (size === undefined) return;
     this.addressable.chunkFreed(pointer);
+    this.blockValidity?.noteFree(pointer, size);
     this.heap.checker.chunkFreed(pointer, size, ORIGIN_MALLOC);
   }
 
@@ -160,6 +169,7 @@ export class Guest {
       if ((entries[page] & needed) === 0) {
         const from = Math.max(address, page * PAGE_SIZE);
         this.process.mainThread.handleFault(from, access);
+        this.validity?.touched(page);
         const to = Math.min(address + size, (page + 1) * PAGE_SIZE);
         this.onTouch?.(access === ACCESS_STORE ? "store" : "load", from, to - from);
       }
@@ -175,6 +185,7 @@ export class Guest {
   store32(address: number, value: number): void {
     this.access(address, 4, ACCESS_STORE);
     new DataView(this.memory.buffer).setInt32(address, value, true);
+    this.validity?.define(address, 4);
   }
 
   /** The stack pointer was set below the stack's end. */
@@ -201,9 +212,11 @@ export class Guest {
   heapFunction(role: HeapRole): (...values: number[]) => number {
     const { call } = HEAP_FUNCTIONS[role];
     const context = { heap: this.heap, store: (address: number, value: number) => this.store32(address, value) };
+    const { blockValidity } = this;
     return (first, second, third, fourth) => {
       try {
-        return call(context, first, second, third, fourth);
+        if (blockValidity === null) return call(context, first, second, third, fourth);
+        return blockValidity.around(role, first, () => call(context, first, second, third, fourth));
       } catch (error) {
         if (!(error instanceof HeapError)) throw error;
         return this.heapFailed(error);

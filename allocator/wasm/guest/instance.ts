@@ -30,6 +30,8 @@ import { ACCESS_LOAD, ACCESS_STORE, Guest, makeMemory } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { fillHostTable, type HostFunction } from "./host-table.ts";
 import { guestOfMemory, presentMemory } from "./memory-object.ts";
+import { UndefinedUses } from "./undefined-uses.ts";
+import { WatchedImports } from "./watched-imports.ts";
 
 /**
  * Functions of wasi-libc's start that allocate once and keep the pointer where no scan looks, in a local of WebAssembly: the
@@ -92,20 +94,26 @@ class Instantiation {
   private readonly compiled: Compiled;
   private readonly imports: Imports;
   private readonly guest: Guest;
+  private readonly uses: UndefinedUses | null;
+  private readonly watched: WatchedImports | null;
   private url = "";
 
   constructor(compiled: Compiled, imports: Imports, guest: Guest) {
     this.compiled = compiled;
     this.imports = imports;
     this.guest = guest;
+    const isFollowed = compiled.options.uninitialised === "byte" && guest.validity !== null;
+    this.uses = isFollowed ? new UndefinedUses(guest, compiled.options.trackOrigins ?? false) : null;
+    this.watched = this.uses === null ? null : new WatchedImports(guest, this.uses, compiled.stack);
   }
 
   run(): GuestInstance {
     const { compiled, imports, guest } = this;
     const { rewritten, module, functions } = compiled;
     this.checkSegments();
+    const { watched } = this;
     const real = new engine.Instance(compiled.engineModule, {
-      ...imports,
+      ...(watched?.wrap(module, imports) ?? imports),
       [IMPORT_MODULE]: { [MEMORY_NAME]: guest.memory },
     });
     if (rewritten.slots.length > 0) {
@@ -123,6 +131,7 @@ class Instantiation {
     this.loadSegments();
     const endFrames = this.nameFrames(real);
     this.setLeakRoots(real);
+    this.watchStack(real);
     const instance = presentInstance(real.exports);
     if (module.start >= 0) (real.exports[START_NAME] as () => void)();
     return {
@@ -177,6 +186,21 @@ class Instantiation {
           guest.stackOverflow(pointer >>> 0);
           return undefined;
         };
+      case "definedness use":
+        return (use) => {
+          this.uses?.use(use);
+          return undefined;
+        };
+      case "definedness load":
+        return (address, size) => {
+          guest.validity?.loaded(address >>> 0, size >>> 0);
+          return undefined;
+        };
+      case "definedness store":
+        return (address, size) => {
+          guest.validity?.noteStored(address >>> 0, size >>> 0);
+          return undefined;
+        };
       case "probe":
         return () => {
           this.url = firstWasmUrl(new Error("where").stack ?? "");
@@ -185,6 +209,13 @@ class Instantiation {
       default:
         return guest.heapFunction(purpose.slice("heap ".length) as HeapRole);
     }
+  }
+
+  private watchStack(real: EngineInstance): void {
+    const { stack } = this.compiled;
+    if (this.watched === null || stack === null) return;
+    const pointer = real.exports[`${PRIVATE}global_${stack.global}`] as EngineGlobal;
+    this.watched.stackPointer = () => Number(pointer.value);
   }
 
   /** Learns the engine's name for this module, by which its frames are known. */

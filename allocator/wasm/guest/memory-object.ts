@@ -42,11 +42,11 @@ function growFromHost(guest: Guest, delta: number): number {
  * Stands in for `new WebAssembly.Memory`, for modules that import their memory.
  * @throws RangeError, TypeError as the engine's; ModuleError unsupported: a shared memory
  */
-export function createMemory(descriptor: MemoryDescriptor, memoryBytes: number): EngineMemory {
+export function createMemory(descriptor: MemoryDescriptor, memoryBytes: number, validity: boolean): EngineMemory {
   if (descriptor?.shared === true) throw new ModuleError("unsupported", "threads (a shared memory)");
   // The engine's own checks, on a memory that is thrown away.
   new engine.Memory(descriptor);
-  const layout = makeLayout(memoryBytes, { validity: false, initialPages: descriptor.initial });
+  const layout = makeLayout(memoryBytes, { validity, initialPages: descriptor.initial });
   const memory = makeMemory(layout);
   prepared.set(memory, { layout, descriptor, guest: null });
   return memory;
@@ -68,7 +68,10 @@ export function guestOfMemory(memory: unknown, compiled: Compiled, name: string)
   const { layout, descriptor } = found;
   checkLimits(descriptor, compiled, name);
   if (layout.shadowBase !== compiled.layout.shadowBase)
-    throw new ModuleError("memory", `the memory ${name} was made with other memoryBytes than the module`);
+    throw new ModuleError(
+      "memory",
+      `the memory ${name} was made with other memoryBytes, or another uninitialised, than the module`,
+    );
   if (found.guest === null) {
     found.guest = new Guest(
       {

@@ -82,6 +82,11 @@ export class Model {
     operand.cell.shadow = 0n;
   }
 
+  /** A branch is decided by a defined bit that is 1, whatever the others are. */
+  private decide(condition: Value): void {
+    if ((condition.value & ~condition.cell.shadow) === 0n) this.check(condition, USES.condition);
+  }
+
   private sequence(nodes: readonly Node[]): number {
     for (const node of nodes) {
       const signal = this.step(node);
@@ -99,7 +104,7 @@ export class Model {
         return this.block(node, node.body);
       case "if": {
         const [condition] = this.take(1);
-        this.check(condition, USES.condition);
+        this.decide(condition);
         return this.block(node, condition.value !== 0n ? node.body : node.otherwise);
       }
       case "br":
@@ -108,7 +113,7 @@ export class Model {
         return RETURN;
       case "br_if": {
         const [condition] = this.take(1);
-        this.check(condition, USES.condition);
+        this.decide(condition);
         return condition.value !== 0n ? node.labels[0] : NORMAL;
       }
       case "br_table": {
@@ -226,7 +231,8 @@ export class Model {
     const [first, second, condition] = this.take(3);
     const chosen = condition.value !== 0n ? first : second;
     const { shadow } = chosen.cell;
-    if (condition.cell.shadow === 0n) this.push(type, chosen.value, shadow);
+    const isDecided = condition.cell.shadow === 0n || (condition.value & ~condition.cell.shadow) !== 0n;
+    if (isDecided) this.push(type, chosen.value, shadow);
     else this.push(type, chosen.value, first.cell.shadow | second.cell.shadow | (first.value ^ second.value));
   }
 

@@ -67,6 +67,9 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
       checksArguments: true,
       validityBase: layout.validityBase,
       stackGlobal: options.hasStack ? 0 : -1,
+      loadsFrom: 0,
+      storesFrom: 0,
+      hostFrames: new Set(),
     }),
   });
   const memory = (options.sharesMemory ? shared : null) ?? makeMemory(layout.totalPages);

@@ -18,6 +18,14 @@ test("a use is reported once, since the value counts as defined from then on", (
   expect(reportsOf(`(local.set 0 ${WORD}) (if (local.get 0) (then)) (if (local.get 0) (then))`)).toEqual([0]);
 });
 
+test("a branch is decided by one defined bit that is 1, and the other bits stay undefined", () => {
+  const body = `(local.set 0 (i32.or ${WORD} (i32.const 4))) (if (local.get 0) (then))`;
+  expect(reportsOf(body)).toEqual([]);
+  expect(reportsOf(`${body} (if (i32.and (local.get 0) (i32.const 1)) (then))`)).toEqual([0]);
+  const select = "(select (i32.load (i32.const 16)) (i32.const 1) (i32.or (i32.load (i32.const 0)) (i32.const 4)))";
+  expect(reportsOf(`(if ${select} (then))`)).toEqual([]);
+});
+
 test("and only on the way that used it", () => {
   const body = (value: number) => `(local.set 0 ${WORD})
     (if (i32.const ${value}) (then (if (local.get 0) (then)))) (if (local.get 0) (then))`;

@@ -1,0 +1,56 @@
+// What the heap's functions do to definedness: malloc's block is undefined, calloc's is not, realloc keeps what was and adds undefined
+// bytes. Memory outside blocks always counts as defined: to touch it is another error.
+
+import type { HeapRole } from "./heap-functions.ts";
+import type { Validity } from "./validity.ts";
+
+const ZEROED: ReadonlySet<HeapRole> = new Set(["calloc", "rust_alloc_zeroed"]);
+/** Roles whose first argument is a block, and how far behind the block's begin the guest's pointer is. */
+const RESIZING: ReadonlyMap<HeapRole, number> = new Map([
+  ["realloc", 0],
+  ["reallocarray", 0],
+  ["rust_realloc", 0],
+  ["tlsf_realloc", 16],
+]);
+
+export class BlockValidity {
+  private readonly validity: Validity;
+  private readonly sizes: ReadonlyMap<number, number>;
+  private allocated = 0;
+
+  /** @param sizes live blocks */
+  constructor(validity: Validity, sizes: ReadonlyMap<number, number>) {
+    this.validity = validity;
+    this.sizes = sizes;
+  }
+
+  noteAllocation(pointer: number): void {
+    this.allocated = pointer;
+  }
+
+  noteFree(pointer: number, size: number): void {
+    this.validity.freed(pointer, size);
+  }
+
+  /** `run` is a call of a heap function by the guest, `first` its first argument. */
+  around(role: HeapRole, first: number, run: () => number): number {
+    const { validity, sizes } = this;
+    this.allocated = 0;
+    const old = (first >>> 0) - (RESIZING.get(role) ?? 0);
+    const oldSize = RESIZING.has(role) ? (sizes.get(old) ?? 0) : 0;
+    const saved = oldSize > 0 ? validity.save(old, oldSize) : null;
+    const result = run();
+    if (saved === null) {
+      const size = sizes.get(this.allocated);
+      if (size !== undefined && !ZEROED.has(role)) validity.allocated(this.allocated, size);
+      return result;
+    }
+    if (result === 0) return result;
+    const now = this.allocated === 0 ? old : this.allocated;
+    const size = sizes.get(now) ?? 0;
+    const kept = Math.min(size, oldSize);
+    validity.restore(now, kept === oldSize ? saved : validity.first(saved, kept));
+    if (size > kept) validity.allocated(now + kept, size - kept);
+    return result;
+  }
+}

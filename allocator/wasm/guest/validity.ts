@@ -1,0 +1,166 @@
+// What of a guest's memory is undefined, as the host sees it: blocks of the heap begin undefined, and bytes that the host's own code
+// wrote behind the checker's back are recognised. What guest code does to the shadow is definedness/'s.
+//
+// Recognition: fresh memory of the heap is filled with a pattern. A byte that is wholly undefined, no longer holds the pattern, and was
+// not stored by the guest with undefined bits, was written by the host, and counts as defined. A byte that the host wrote with the
+// pattern's own value is missed: 1 in 256 for random bytes, and none for text, since the pattern is no byte of UTF-8's common ones.
+
+import { PAGE_SIZE, PTE_PRESENT } from "../../../platform/hardware/layout.ts";
+import type { PageTable } from "../../../platform/hardware/page-table.ts";
+import { PATTERN } from "../definedness/definedness-helpers.ts";
+import type { Layout } from "../rewriting/layout.ts";
+
+/** Of blocks above this, pages that are not there yet become undefined when they are touched. */
+const LARGE = 32768;
+const UNDEFINED = 0xff;
+
+/** What was known of a range. */
+export interface SavedValidity {
+  readonly shadow: Uint8Array;
+  readonly stored: Uint8Array;
+}
+
+export class Validity {
+  private readonly bytes: Uint8Array;
+  /** Shadow of the guest's memory: a bit is 1 where the guest's is undefined. */
+  private readonly shadow: Uint8Array;
+  private readonly entries: PageTable["entries"];
+  /** A bit for each byte that the guest stored undefined bits to. */
+  private readonly stored: Uint8Array;
+  /** Pages that become undefined when they are touched. */
+  private readonly pending: Uint8Array;
+  /** First undefined byte of the load that met one last, or −1. */
+  lastLoad = -1;
+
+  constructor(memory: Uint8Array, layout: Layout, pageTable: PageTable) {
+    this.bytes = memory;
+    this.shadow = memory.subarray(layout.validityBase, layout.validityBase + layout.limitBytes);
+    this.entries = pageTable.entries;
+    this.stored = new Uint8Array(layout.limitBytes / 8);
+    this.pending = new Uint8Array(layout.limitBytes / PAGE_SIZE);
+  }
+
+  define(address: number, size: number): void {
+    for (let page = Math.floor(address / PAGE_SIZE); page * PAGE_SIZE < address + size; page++) this.touched(page);
+    this.shadow.fill(0, address, address + size);
+  }
+
+  /** Memory that the program was given and nothing is known of. Cost: the range, less a large one's pages that are not there. */
+  allocated(address: number, size: number): void {
+    if (size <= LARGE) {
+      this.makeFresh(address, address + size);
+      return;
+    }
+    const end = address + size;
+    for (let at = address; at < end; ) {
+      const page = Math.floor(at / PAGE_SIZE);
+      const stop = Math.min(end, (page + 1) * PAGE_SIZE);
+      if (stop - at < PAGE_SIZE || (this.entries[page] & PTE_PRESENT) !== 0) this.makeFresh(at, stop);
+      else this.pending[page] = 1;
+      at = stop;
+    }
+  }
+
+  /** A block is no more: what is read there is an invalid access, and not undefined besides. */
+  freed(address: number, size: number): void {
+    const end = address + size;
+    if (size <= LARGE) {
+      this.shadow.fill(0, address, end);
+      return;
+    }
+    for (let at = address; at < end; ) {
+      const page = Math.floor(at / PAGE_SIZE);
+      const stop = Math.min(end, (page + 1) * PAGE_SIZE);
+      if (this.pending[page] === 1) this.pending[page] = 0;
+      else this.shadow.fill(0, at, stop);
+      at = stop;
+    }
+  }
+
+  /** A page of the guest's has a frame from now on. */
+  touched(page: number): void {
+    if (this.pending[page] === 0) return;
+    this.pending[page] = 0;
+    this.makeFresh(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+  }
+
+  private makeFresh(from: number, to: number): void {
+    this.shadow.fill(UNDEFINED, from, to);
+    this.bytes.fill(PATTERN, from, to);
+    this.stored.fill(0, from >>> 3, (to + 7) >>> 3);
+  }
+
+  /** What is known of a range, for {@link restore}. */
+  save(address: number, size: number): SavedValidity {
+    for (let page = Math.ceil(address / PAGE_SIZE); (page + 1) * PAGE_SIZE <= address + size; page++)
+      this.touched(page);
+    return {
+      shadow: this.shadow.slice(address, address + size),
+      stored: this.stored.slice(address >>> 3, (address + size + 7) >>> 3),
+    };
+  }
+
+  /** The first `size` bytes of what was saved. */
+  first({ shadow, stored }: SavedValidity, size: number): SavedValidity {
+    return { shadow: shadow.subarray(0, size), stored: stored.subarray(0, (size + 7) >>> 3) };
+  }
+
+  /** The saved range and this one begin at multiples of 8. */
+  restore(address: number, { shadow, stored }: SavedValidity): void {
+    const end = address + shadow.length;
+    if (shadow.length > LARGE) this.pending.fill(0, Math.ceil(address / PAGE_SIZE), Math.floor(end / PAGE_SIZE));
+    this.shadow.set(shadow, address);
+    this.stored.set(stored, address >>> 3);
+  }
+
+  /** The first byte of a range with an undefined bit, or −1, after bytes that the host wrote were made defined. */
+  firstUndefined(address: number, size: number): number {
+    const end = address + size;
+    for (let at = address; at < end; at++) {
+      if (this.shadow[at] !== 0 && !this.isWritten(at)) return at;
+    }
+    return -1;
+  }
+
+  private isWritten(at: number): boolean {
+    if (this.shadow[at] !== UNDEFINED || this.bytes[at] === PATTERN || this.isStored(at)) return false;
+    this.shadow[at] = 0;
+    return true;
+  }
+
+  private isStored(at: number): boolean {
+    return ((this.stored[at >>> 3] >>> (at & 7)) & 1) !== 0;
+  }
+
+  /** The guest loads undefined bits from the heap: those that the host wrote become defined. */
+  loaded(address: number, size: number): void {
+    let first = -1;
+    for (let at = address + size - 1; at >= address; at--) {
+      if (this.shadow[at] !== 0 && !this.isWritten(at)) first = at;
+    }
+    if (first >= 0) this.lastLoad = first;
+  }
+
+  /** The guest stored bytes to the heap, of which some have undefined bits. */
+  noteStored(address: number, size: number): void {
+    for (let at = address; at < address + size; at++) {
+      const bit = 1 << (at & 7);
+      if (this.shadow[at] !== 0 && this.bytes[at] !== PATTERN) this.stored[at >>> 3] |= bit;
+      else this.stored[at >>> 3] &= ~bit;
+    }
+  }
+
+  /** Which of `size` bytes of the stack at `address` are as fresh as a new frame's. */
+  freshBytes(address: number, size: number): number[] {
+    const fresh: number[] = [];
+    for (let at = address; at < address + size; at++) {
+      if (this.shadow[at] === UNDEFINED && this.bytes[at] === PATTERN) fresh.push(at);
+    }
+    return fresh;
+  }
+
+  /** Of bytes that were fresh before the host's code ran, those that it wrote become defined. */
+  defineWritten(fresh: readonly number[]): void {
+    for (const at of fresh) if (this.bytes[at] !== PATTERN) this.shadow[at] = 0;
+  }
+}

@@ -1,0 +1,85 @@
+// Imported functions of a guest whose undefined bits are followed: what a WASI function reads must be defined and what it writes is,
+// and what any other function wrote to the stack, by pointers that it was given, is found out afterwards. Bytes that the host
+// writes to the heap are recognised when they are loaded (validity.ts).
+
+import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
+import type { Imports } from "./engine.ts";
+import type { Guest } from "./guest.ts";
+import type { StackRegion } from "./stack-region.ts";
+import type { UndefinedUses } from "./undefined-uses.ts";
+import { isWasi, WASI_FUNCTIONS, type WasiCall } from "./wasi-buffers.ts";
+
+type AnyFunction = (...values: unknown[]) => unknown;
+
+/** Bytes behind a pointer into the stack that the host may have been given it for. */
+const LONGEST_OUT_PARAMETER = 4096;
+
+export class WatchedImports {
+  private readonly guest: Guest;
+  private readonly uses: UndefinedUses;
+  private readonly stack: StackRegion | null;
+  /** The guest's stack pointer now. */
+  stackPointer: () => number = () => 0;
+
+  constructor(guest: Guest, uses: UndefinedUses, stack: StackRegion | null) {
+    this.guest = guest;
+    this.uses = uses;
+    this.stack = stack;
+  }
+
+  /** The imports, with functions that watch in the place of those that the module imports. */
+  wrap(module: Module, imports: Imports): Imports {
+    const wrapped: Imports = { ...imports };
+    for (const { module: from, name, kind } of module.imports) {
+      const given = imports[from]?.[name];
+      if (kind !== EXTERNAL_FUNCTION || typeof given !== "function") continue;
+      if (wrapped[from] === imports[from]) wrapped[from] = { ...imports[from] };
+      wrapped[from][name] = this.watch(from, name, given as AnyFunction);
+    }
+    return wrapped;
+  }
+
+  private watch(module: string, name: string, given: AnyFunction): AnyFunction {
+    const wasi = isWasi(module) ? WASI_FUNCTIONS[name] : undefined;
+    if (wasi === undefined) return (...values) => this.around(given, values);
+    return (...values) => this.aroundWasi(wasi, given, values);
+  }
+
+  private around(given: AnyFunction, values: unknown[]): unknown {
+    const fresh = this.freshOutParameters(values);
+    if (fresh.length === 0) return given(...values);
+    try {
+      return given(...values);
+    } finally {
+      this.guest.validity!.defineWritten(fresh);
+    }
+  }
+
+  /** Bytes behind pointers into the live stack that nobody has written yet. */
+  private freshOutParameters(values: readonly unknown[]): number[] {
+    const { stack } = this;
+    const { validity } = this.guest;
+    if (stack === null || validity === null) return [];
+    const fresh: number[] = [];
+    for (const value of values) {
+      if (typeof value !== "number") continue;
+      const address = value >>> 0;
+      if (address < stack.lowest || address >= stack.highest || address < this.stackPointer() >>> 0) continue;
+      for (const at of validity.freshBytes(address, Math.min(LONGEST_OUT_PARAMETER, stack.highest - address)))
+        fresh.push(at);
+    }
+    return fresh;
+  }
+
+  private aroundWasi(wasi: WasiCall, given: AnyFunction, values: unknown[]): unknown {
+    const { guest } = this;
+    const numbers = values.map((value) => (typeof value === "number" ? value >>> 0 : Number(value)));
+    const memory = new DataView(guest.memory.buffer);
+    wasi.reads?.(memory, numbers, (address, size) => this.uses.giveToHost(address, size));
+    const result = given(...values);
+    wasi.writes?.(memory, numbers, (address, size) => {
+      if (address + size <= guest.layout.limitBytes) guest.validity!.define(address, size);
+    });
+    return result;
+  }
+}
