@@ -115,7 +115,8 @@ export class Recorder {
     this.flush();
   }
 
-  private flush(): void {
+  /** Hands over what there is, though a batch is not full yet. */
+  flush(): void {
     if (this.batch.count > 0) this.emit(this.batch);
     this.batch.clear();
   }

@@ -1,7 +1,7 @@
 // `refheap record`: runs a program and records its allocations, of refheap's heaps or, by a preloaded library, of any program.
-import { existsSync, rmSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
+import { completeRecording, recordingFiles, removeRecordings } from "./complete-recordings.ts";
 import { recordNative } from "./record-native.ts";
 import { checkFolderOf } from "./result-files.ts";
 import { runProgram } from "./run-program.ts";
@@ -35,14 +35,17 @@ async function record(command: string, arguments_: string[], options: RecordOpti
 }
 
 async function recordHeaps(command: string, arguments_: string[], file: string): Promise<number> {
-  rmSync(file, { force: true });
+  removeRecordings(file);
   const { code } = await runProgram(command, arguments_, { ...process.env, ...nodeEnvironment(file) });
-  if (existsSync(file)) {
-    process.stderr.write(`${basename(file)} written\n`);
-    return code;
+  const written = recordingFiles(file);
+  for (const one of written) completeRecording(one);
+  if (written.length === 0) {
+    process.stderr.write(`refheap: nothing was recorded: ${command} made no heap\n`);
+    return code || 1;
   }
-  process.stderr.write(`refheap: nothing was recorded: ${command} made no heap\n`);
-  return code || 1;
+  const names = written.length === 1 ? basename(file) : `${basename(file)} to ${basename(written[written.length - 1])}`;
+  process.stderr.write(`${names} written\n`);
+  return code;
 }
 
 function nodeEnvironment(file: string): Record<string, string> {

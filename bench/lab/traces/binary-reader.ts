@@ -79,7 +79,7 @@ function checkHead(head: Uint8Array, fail: Fail): boolean {
 }
 
 /** Bytes after a block's head; −1 if the head is impossible. */
-function payloadLength(head: Uint8Array, little: boolean): number {
+export function payloadLength(head: Uint8Array, little: boolean): number {
   const view = viewOf(head);
   const rows = view.getUint32(BLOCK.rows, little);
   const labelBytes = view.getUint32(BLOCK.labelBytes, little);
