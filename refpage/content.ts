@@ -1,6 +1,8 @@
 // What a reference page holds and how a private page is made equal to it: the content kinds of R6.
 // Creating the page is create.ts, the file around it file.ts.
+
 import type { Counters } from "../platform/hardware/counters.ts";
+import type { FrameNumber } from "../platform/hardware/integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
 
@@ -22,26 +24,26 @@ export interface Content {
 const WIDEST_PATTERN = 16;
 
 /** The tag that all granules of a frame share, or −1. */
-export function uniformTag(ram: PhysicalMemory, frame: number): number {
+export function uniformTag(ram: PhysicalMemory, frame: FrameNumber): number {
   const tag = ram.getTag(frame, 0);
   for (let granule = 1; granule < GRANULES_PER_PAGE; granule++) if (ram.getTag(frame, granule) !== tag) return -1;
   return tag;
 }
 
 /** Whether the data of a frame repeat after `period` bytes; one pass over the page, as the patch makes at creation. */
-function repeatsAfter(ram: PhysicalMemory, frame: number, period: number): boolean {
+function repeatsAfter(ram: PhysicalMemory, frame: FrameNumber, period: number): boolean {
   const bank = ram.bankOf(frame);
   const start = ram.positionOf(frame);
   for (let i = period; i < PAGE_SIZE; i++) if (bank[start + i] !== bank[start + i - period]) return false;
   return true;
 }
 
-function isZero(ram: PhysicalMemory, frame: number): boolean {
+function isZero(ram: PhysicalMemory, frame: FrameNumber): boolean {
   return ram.bankOf(frame)[ram.positionOf(frame)] === 0 && repeatsAfter(ram, frame, 1);
 }
 
 /** v4: the kind is found by scanning the page once (arch_prep_refpage_private_data, prep_refpage_private_data). */
-export function deduceContent(ram: PhysicalMemory, frame: number): Content {
+export function deduceContent(ram: PhysicalMemory, frame: FrameNumber): Content {
   const tag = uniformTag(ram, frame);
   if (tag > 0 && isZero(ram, frame)) return { kind: "mte-tagged", period: 1, tag };
   // v4 knows patterns of one byte, and keeps tags only with the copy of the whole page.
@@ -50,7 +52,7 @@ export function deduceContent(ram: PhysicalMemory, frame: number): Content {
 }
 
 /** v5: the kind follows from the size that the caller declares; nothing is scanned but a single granule. */
-export function declaredContent(ram: PhysicalMemory, frame: number, size: number): Content {
+export function declaredContent(ram: PhysicalMemory, frame: FrameNumber, size: number): Content {
   const tag = uniformTag(ram, frame);
   if (size > WIDEST_PATTERN) return { kind: "user-set", period: PAGE_SIZE, tag };
   if (tag > 0 && isZero(ram, frame)) return { kind: "mte-tagged", period: 1, tag };
@@ -63,7 +65,7 @@ export function copyContent(
   counters: Counters,
   content: Content,
   source: number,
-  frame: number,
+  frame: FrameNumber,
   gzvaBlockBytes: number,
 ): void {
   counters.framesFilled++;
@@ -118,7 +120,7 @@ export function copyContentToFrames(
 }
 
 /** Lays the pattern at the frame's begin and doubles it: reads `period` bytes of the source, not a page. */
-function copyPattern(ram: PhysicalMemory, source: number, frame: number, period: number): void {
+function copyPattern(ram: PhysicalMemory, source: number, frame: FrameNumber, period: number): void {
   const from = ram.bankOf(source);
   const to = ram.bankOf(frame);
   const start = ram.positionOf(source);

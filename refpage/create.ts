@@ -1,5 +1,6 @@
 // refpage_create itself: from a user's page or pattern to a file descriptor (R1, R2). On every failure nothing stays allocated.
 // What the content then means for faults is content.ts.
+import type { Address, FrameNumber } from "../platform/hardware/integers.ts";
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
 import { untagged, word } from "../platform/kernel/abi/arguments.ts";
@@ -79,7 +80,7 @@ export function createFromPattern(
 }
 
 /** The frame behind the content, as get_user_pages finds it (R10): a clean page counts as what it reads as. */
-function sourceFrame(thread: Thread, address: number, syscall: string): number {
+function sourceFrame(thread: Thread, address: Address, syscall: string): number {
   const { process } = thread;
   const frame = accessOk(address, PAGE_SIZE)
     ? lookupFrame(process.addressSpace, process, address / PAGE_SIZE, ACCESS_LOAD)
@@ -100,7 +101,7 @@ function allocateFrame({ kernel }: ReferencePageStore, thread: Thread, syscall: 
 function replicateTags(
   { kernel }: ReferencePageStore,
   source: number,
-  frame: number,
+  frame: FrameNumber,
   offset: number,
   size: number,
 ): void {
@@ -117,7 +118,7 @@ function replicateTags(
 function replicateValidity(
   { kernel }: ReferencePageStore,
   source: number,
-  frame: number,
+  frame: FrameNumber,
   offset: number,
   size: number,
 ): void {
@@ -130,7 +131,7 @@ function replicateValidity(
 function openPage(
   store: ReferencePageStore,
   thread: Thread,
-  frame: number,
+  frame: FrameNumber,
   content: Content,
   abi: 1 | 2,
   syscall: string,

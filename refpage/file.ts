@@ -1,6 +1,8 @@
 // The file around a reference page: [refpage], whose only operations are mmap and release (R3, R4).
 // It hands its page to the kernel as the clean page of the mapping; the fault path does the rest.
+
 import type { Counters } from "../platform/hardware/counters.ts";
+import type { FrameNumber } from "../platform/hardware/integers.ts";
 import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
 import type { FileOperations, MapRequest, OpenFile } from "../platform/kernel/mm/file.ts";
 import type { CleanPage } from "../platform/kernel/mm/frames.ts";
@@ -10,7 +12,7 @@ import type { HugeReferencePage } from "./huge.ts";
 
 /** A reference page as the clean page of areas. Equal contents may share one of these (R12). */
 export class ReferencePage implements CleanPage {
-  readonly frame: number;
+  readonly frame: FrameNumber;
   readonly content: Content;
   /** The huge form, of pages of the second ABI under a policy that has one (R16). */
   huge?: HugeReferencePage;
@@ -18,13 +20,13 @@ export class ReferencePage implements CleanPage {
   holders = 1;
   private readonly gzvaBlockBytes: number;
 
-  constructor(frame: number, content: Content, gzvaBlockBytes: number) {
+  constructor(frame: FrameNumber, content: Content, gzvaBlockBytes: number) {
     this.frame = frame;
     this.content = content;
     this.gzvaBlockBytes = gzvaBlockBytes;
   }
 
-  initialise(ram: PhysicalMemory, counters: Counters, frame: number): void {
+  initialise(ram: PhysicalMemory, counters: Counters, frame: FrameNumber): void {
     copyContent(ram, counters, this.content, this.frame, frame, this.gzvaBlockBytes);
   }
 

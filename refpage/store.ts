@@ -1,4 +1,5 @@
 // The reference pages of one kernel: their frames, charges and, on request, one frame for equal contents (R11, R12).
+import type { FrameNumber } from "../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "../platform/hardware/physical-memory.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
@@ -40,7 +41,7 @@ export class ReferencePageStore {
    * The page for `frame`'s content; takes the caller's reference to the frame over, or gives it back for an equal page's. `cgroup`
    * pays for the huge form, which pages of the second ABI (2) may have.
    */
-  adopt(frame: number, content: Content, abi: 1 | 2, cgroup: MemoryCgroup | null): ReferencePage {
+  adopt(frame: FrameNumber, content: Content, abi: 1 | 2, cgroup: MemoryCgroup | null): ReferencePage {
     const hasHuge = abi === 2 && this.hugePolicy !== "small";
     const key = this.share ? `${hasHuge}:${this.keyOf(frame, content)}` : "";
     const equal = this.share ? this.shared.get(key) : undefined;
@@ -65,7 +66,7 @@ export class ReferencePageStore {
     this.kernel.frames.put(page.frame);
   }
 
-  private keyOf(frame: number, { kind, period }: Content): string {
+  private keyOf(frame: FrameNumber, { kind, period }: Content): string {
     const { ram } = this.kernel.machine;
     const start = ram.positionOf(frame);
     const data = latin1.decode(ram.bankOf(frame).subarray(start, start + PAGE_SIZE));
@@ -77,7 +78,7 @@ export class ReferencePageStore {
 }
 
 /** The frame's validity bits as text; nothing on a machine without them. */
-function validityKey(ram: PhysicalMemory, frame: number): string {
+function validityKey(ram: PhysicalMemory, frame: FrameNumber): string {
   const start = frame * VALIDITY_BYTES_PER_FRAME;
   return latin1.decode(ram.undefinedBits.subarray(start, start + VALIDITY_BYTES_PER_FRAME));
 }

@@ -1,5 +1,6 @@
-// Single accesses of 1 to 16 bytes, as LDP, STP and the SIMD registers make them: all of it or nothing.
+// Single accesses of 1 to 16 bytes, as LDP, STP and the SIMD registers make them: either the whole access happens or none of it.
 // The usual sizes have faster ways in memory.ts; ranges that may be done in part are in bulk.ts.
+import type { Address } from "./integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
 import { USE_LOAD, USE_STORE } from "./validity.ts";
@@ -10,7 +11,7 @@ const LARGEST_ACCESS = 16;
  * Loads `target.length` bytes (1 to 16) in one access, which may cross granules and pages.
  * @throws SegmentationFault with nothing loaded. RangeError for a size that no access has.
  */
-export function loadBytes(memory: Mmu, address: number, target: Uint8Array): void {
+export function loadBytes(memory: Mmu, address: Address, target: Uint8Array): void {
   const size = target.length;
   const head = headBytes("loadBytes", address, size);
   checkValidity(memory, address, head, size, ACCESS_LOAD);
@@ -26,7 +27,7 @@ export function loadBytes(memory: Mmu, address: number, target: Uint8Array): voi
  * Stores `source` (1 to 16 bytes) in one access, which may cross granules and pages.
  * @throws SegmentationFault with nothing stored. RangeError for a size that no access has.
  */
-export function storeBytes(memory: Mmu, address: number, source: Uint8Array): void {
+export function storeBytes(memory: Mmu, address: Address, source: Uint8Array): void {
   const size = source.length;
   const head = headBytes("storeBytes", address, size);
   checkValidity(memory, address, head, size, ACCESS_STORE);
@@ -39,7 +40,7 @@ export function storeBytes(memory: Mmu, address: number, source: Uint8Array): vo
 }
 
 /** With validity bits: undefined bytes of a load are reported, those of a store become defined. Both pages are there before. */
-function checkValidity(memory: Mmu, address: number, head: number, size: number, access: number): void {
+function checkValidity(memory: Mmu, address: Address, head: number, size: number, access: number): void {
   if (memory.validityObserver !== null)
     memory.beginAccess(access === ACCESS_LOAD ? USE_LOAD : USE_STORE, address, size);
   if (!memory.hasShadow) return;
@@ -49,14 +50,14 @@ function checkValidity(memory: Mmu, address: number, head: number, size: number,
   if (head < size) validatePiece(memory, address + head, size - head, access);
 }
 
-function validatePiece(memory: Mmu, address: number, size: number, access: number): void {
+function validatePiece(memory: Mmu, address: Address, size: number, access: number): void {
   memory.translate(address, size, access);
   if (access === ACCESS_LOAD) memory.useBytes(USE_LOAD, address, size);
   else memory.defineBytes(address, size);
 }
 
 /** How much of the access is on its first page. */
-function headBytes(operation: string, address: number, size: number): number {
+function headBytes(operation: string, address: Address, size: number): number {
   if (size < 1 || size > LARGEST_ACCESS) {
     throw new RangeError(`${operation}: ${size} bytes are not one access (1 to ${LARGEST_ACCESS})`);
   }

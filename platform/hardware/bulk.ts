@@ -1,5 +1,6 @@
 // Bulk memory operations by virtual address: fill, copy, compare, transfers from and to host arrays, C strings.
 // They go page by page upwards, joining pages whose frames are neighbours; the scalar accesses are in memory.ts.
+import type { Address, ByteCount } from "./integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -21,7 +22,7 @@ import { USE_COMPARE, USE_COPY, USE_READ, USE_STORE, USE_STRING } from "./validi
 const SHORT = 32;
 
 /** @throws RangeError unless `length` is a whole number from 0. */
-export function checkRange(operation: string, length: number): void {
+export function checkRange(operation: string, length: ByteCount): void {
   if (!Number.isSafeInteger(length) || length < 0) {
     throw new RangeError(`${operation}: length ${length} is not a whole number of bytes from 0`);
   }
@@ -32,7 +33,7 @@ export function checkRange(operation: string, length: number): void {
  * of its page or the first granule whose tag faults, and on through pages whose frames follow and which need neither
  * fault nor check. The first byte is in it if translate() has checked that.
  */
-function stretch(memory: Mmu, address: number, length: number, access: number): number {
+function stretch(memory: Mmu, address: Address, length: ByteCount, access: number): number {
   let found = PAGE_SIZE - (address & OFFSET_MASK);
   if (memory.tagged) return memory.checkedBytes(address, Math.min(found, length), access);
   if (found >= length) return length;
@@ -51,16 +52,16 @@ function stretch(memory: Mmu, address: number, length: number, access: number): 
 }
 
 /** Bytes of [address, address + length) that are in the first page. */
-function inPage(address: number, length: number): number {
+function inPage(address: Address, length: ByteCount): number {
   return Math.min(length, PAGE_SIZE - (address & OFFSET_MASK));
 }
 
 /** The position again, since a report's handler may have changed what lies at `address`; only with validity bits. */
-function settle(memory: Mmu, address: number, position: number, access: number): number {
+function settle(memory: Mmu, address: Address, position: number, access: number): number {
   return memory.hasShadow ? memory.translateUnchecked(address, access) : position;
 }
 
-export function fill(memory: Mmu, address: number, byte: number, length: number): void {
+export function fill(memory: Mmu, address: Address, byte: number, length: ByteCount): void {
   checkRange("fill", length);
   if (memory.validityObserver !== null) memory.beginAccess(USE_STORE, address, length);
   while (length > 0) {
@@ -79,7 +80,7 @@ export function fill(memory: Mmu, address: number, byte: number, length: number)
   }
 }
 
-export function fillPattern(memory: Mmu, address: number, length: number, pattern: Uint8Array): void {
+export function fillPattern(memory: Mmu, address: Address, length: ByteCount, pattern: Uint8Array): void {
   checkRange("fillPattern", length);
   if (pattern.length === 0) throw new RangeError("fillPattern: the pattern is empty");
   if (pattern.length === 1) {
@@ -105,7 +106,7 @@ export function fillPattern(memory: Mmu, address: number, length: number, patter
   }
 }
 
-export function copy(memory: Mmu, to: number, from: number, length: number): void {
+export function copy(memory: Mmu, to: number, from: number, length: ByteCount): void {
   checkRange("copy", length);
   const plainTo = to % TAG_UNIT;
   const plainFrom = from % TAG_UNIT;
@@ -118,7 +119,7 @@ export function copy(memory: Mmu, to: number, from: number, length: number): voi
   }
 }
 
-function copyUpwards(memory: Mmu, to: number, from: number, length: number): void {
+function copyUpwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
   while (length > 0) {
     const bytes = Math.min(inPage(from, length), inPage(to, length));
     copyPiece(memory, to, from, bytes);
@@ -128,7 +129,7 @@ function copyUpwards(memory: Mmu, to: number, from: number, length: number): voi
   }
 }
 
-function copyDownwards(memory: Mmu, to: number, from: number, length: number): void {
+function copyDownwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
   while (length > 0) {
     const tail = Math.min(length, ((from + length - 1) & OFFSET_MASK) + 1, ((to + length - 1) & OFFSET_MASK) + 1);
     copyPiece(memory, to + length - tail, from + length - tail, tail);
@@ -137,7 +138,7 @@ function copyDownwards(memory: Mmu, to: number, from: number, length: number): v
 }
 
 /** Copies bytes that leave neither the source's page nor the target's. */
-function copyPiece(memory: Mmu, to: number, from: number, bytes: number): void {
+function copyPiece(memory: Mmu, to: number, from: number, bytes: ByteCount): void {
   memory.copiedPage = (from * PAGES_PER_BYTE) & PAGE_MASK;
   memory.translate(from, bytes, ACCESS_LOAD);
   if (memory.hasShadow) carryValidity(memory, to, from, bytes);
@@ -152,7 +153,7 @@ function copyPiece(memory: Mmu, to: number, from: number, bytes: number): void {
   else targetBank.copyWithin(target, source, source + bytes);
 }
 
-function carryValidity(memory: Mmu, to: number, from: number, bytes: number): void {
+function carryValidity(memory: Mmu, to: number, from: number, bytes: ByteCount): void {
   memory.translate(to, bytes, ACCESS_STORE);
   memory.translate(from, bytes, ACCESS_LOAD);
   memory.useBytes(USE_COPY, from, bytes);
@@ -168,7 +169,7 @@ function carryValidity(memory: Mmu, to: number, from: number, bytes: number): vo
     );
 }
 
-export function compare(memory: Mmu, a: number, b: number, length: number): -1 | 0 | 1 {
+export function compare(memory: Mmu, a: number, b: number, length: ByteCount): -1 | 0 | 1 {
   checkRange("compare", length);
   if (memory.validityObserver !== null) memory.beginAccess(USE_COMPARE, a, length, b);
   const begin = a;
@@ -192,14 +193,14 @@ export function compare(memory: Mmu, a: number, b: number, length: number): -1 |
 }
 
 /** What a comparison looked at: both ranges, up to the first difference, with which the access ends. */
-function useCompared(memory: Mmu, a: number, b: number, bytes: number, ended: number | null): void {
+function useCompared(memory: Mmu, a: number, b: number, bytes: ByteCount, ended: number | null): void {
   if (ended !== null && memory.validityObserver !== null) memory.growAccess(ended);
   memory.useTarget(USE_COMPARE, b, bytes);
   memory.translateUnchecked(a, ACCESS_LOAD);
   memory.useBytes(USE_COMPARE, a, bytes);
 }
 
-export function readInto(memory: Mmu, address: number, target: Uint8Array): void {
+export function readInto(memory: Mmu, address: Address, target: Uint8Array): void {
   if (memory.validityObserver !== null) memory.beginAccess(USE_READ, address, target.length);
   for (let done = 0; done < target.length; ) {
     const from = address + done;
@@ -214,7 +215,7 @@ export function readInto(memory: Mmu, address: number, target: Uint8Array): void
   }
 }
 
-export function write(memory: Mmu, address: number, source: Uint8Array): void {
+export function write(memory: Mmu, address: Address, source: Uint8Array): void {
   if (memory.validityObserver !== null) memory.beginAccess(USE_STORE, address, source.length);
   for (let done = 0; done < source.length; ) {
     const to = address + done;
@@ -232,7 +233,7 @@ export function write(memory: Mmu, address: number, source: Uint8Array): void {
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
-export function readString(memory: Mmu, address: number, maxLength: number): string {
+export function readString(memory: Mmu, address: Address, maxLength: number): string {
   checkRange("readString", maxLength);
   const bytes: number[] = [];
   if (memory.validityObserver !== null) memory.beginAccess(USE_STRING, address, 1);
@@ -248,7 +249,7 @@ export function readString(memory: Mmu, address: number, maxLength: number): str
   return decoder.decode(Uint8Array.from(bytes));
 }
 
-export function writeString(memory: Mmu, address: number, text: string): number {
+export function writeString(memory: Mmu, address: Address, text: string): number {
   const bytes = encoder.encode(`${text}\0`);
   write(memory, address, bytes);
   return bytes.length;

@@ -16,11 +16,11 @@ export class Counters {
   minorFaults = 0;
   /** Loads that mapped a clean page (the zero page or a reference page). */
   cleanReadFaults = 0;
-  /** Stores to a page where nothing was mapped: a private page was made at once. */
+  /** Stores to a page where nothing was mapped: a private page was made immediately. */
   anonymousWriteFaults = 0;
   /** Stores to a present page that was write-protected: a copy, or a reuse. */
   writeProtectFaults = 0;
-  /** Write-protect faults that reused the page since nobody else had it. */
+  /** Write-protect faults that reused the page since no other process had it. */
   reuseFaults = 0;
   /** Faults that mapped a page of a file. */
   fileFaults = 0;

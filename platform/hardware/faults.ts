@@ -1,14 +1,15 @@
 // What a program gets instead of a load or a store: segmentation faults, bus errors, and the kill when memory is out.
-// Which access deserves which is decided by the MMU (memory.ts) and the kernel's fault path, not here.
+// mmu.ts and the kernel's fault path decide which access gets which.
 
 import { hideLibraryFrames } from "../host/stack.ts";
+import type { Address } from "./integers.ts";
 
 /** si_code of a SIGSEGV, by the names of Linux's siginfo.h. */
 export type SegmentationFaultCode = "SEGV_MAPERR" | "SEGV_ACCERR" | "SEGV_MTESERR" | "SEGV_MTEAERR";
 export type BusErrorCode = "BUS_ADRERR" | "BUS_ADRALN";
 export type Access = "load" | "store";
 
-function hexadecimal(address: number): string {
+function hexadecimal(address: Address): string {
   return `0x${address.toString(16)}`;
 }
 
@@ -25,12 +26,12 @@ export class SegmentationFault extends Error {
   readonly signal = "SIGSEGV";
   readonly code: SegmentationFaultCode;
   /** si_addr: the first byte that could not be accessed, without the pointer's tag; 0 for SEGV_MTEAERR. */
-  readonly address: number;
+  readonly address: Address;
   readonly access: Access;
   /** The tag of the pointer that was used, 0 to 15. */
   readonly tag: number;
 
-  constructor(code: SegmentationFaultCode, address: number, access: Access, tag = 0) {
+  constructor(code: SegmentationFaultCode, address: Address, access: Access, tag = 0) {
     const pointer = tag === 0 ? "" : ` through a pointer with tag ${tag}`;
     super(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${segmentationReasons[code]}`);
     hideLibraryFrames(this);
@@ -46,10 +47,10 @@ export class BusError extends Error {
   override readonly name = "BusError";
   readonly signal = "SIGBUS";
   readonly code: BusErrorCode;
-  readonly address: number;
+  readonly address: Address;
   readonly access: Access;
 
-  constructor(code: BusErrorCode, address: number, access: Access) {
+  constructor(code: BusErrorCode, address: Address, access: Access) {
     const reason = code === "BUS_ADRERR" ? "the file ends before this page" : "the address is not aligned to a granule";
     super(`${code}: ${access} at ${hexadecimal(address)}: ${reason}`);
     hideLibraryFrames(this);

@@ -25,7 +25,17 @@ export const TAG_COUNT = 16;
  */
 export const TAG_UNIT = 0x1000000000000;
 
-/** Page-table entry: bits 31:10 are the frame number, the rest are these flags. An entry of 0 is "nothing here". */
+/**
+ * A page-table entry. An entry of 0 is "nothing here".
+ * ```
+ *  31                       10   9    8   7    6    5    4    3    2    1    0
+ * +---------------------------+---+-----+---+-----+---+----+-------+---+-----+----+
+ * | frame number, 22 bits     |DBM|CLEAN|MTE|GUARD|CHK|ANON|SPECIAL|PRE|WRITE|READ|
+ * +---------------------------+---+-----+---+-----+---+----+-------+---+-----+----+
+ *   frame = entry >>> PTE_FRAME_SHIFT; of it bits 31:30 are the bank of RAM (4 GiB each), bits 29:10 the frame in the bank;
+ *   byte in the bank = ((entry & PTE_FRAME_MASK) << 2 | offset) >>> 0
+ * ```
+ */
 export const PTE_FRAME_SHIFT = 10;
 export const PTE_FRAME_MASK = -(1 << PTE_FRAME_SHIFT);
 /** A load may go on without a fault. */
@@ -36,7 +46,7 @@ export const PTE_WRITE = 1 << 1;
 export const PTE_PRESENT = 1 << 2;
 /** The clean page of the area: not counted in RSS, no reverse mapping (Linux pte_special). */
 export const PTE_SPECIAL = 1 << 3;
-/** A private anonymous page, as against a page of a file. */
+/** A private anonymous page, as opposed to a page of a file. */
 export const PTE_ANON = 1 << 4;
 /** Every access must pass the slower checks: tags, validity bits, or a frame beyond the first 4 GiB. */
 export const PTE_CHECKED = 1 << 5;
@@ -45,7 +55,7 @@ export const PTE_GUARD = 1 << 6;
 /** The page belongs to a PROT_MTE mapping: its tags are compared, and tag stores reach it. */
 export const PTE_MTE = 1 << 7;
 
-/** The page was not stored to since it was made clean (MADV_FREE, unsharing): a dirty bit, the other way round. */
+/** The page was not stored to since it was made clean (MADV_FREE, unsharing): an inverted dirty bit. */
 export const PTE_CLEAN = 1 << 8;
 /** Stores are permitted though PTE_WRITE is off: the first one makes the page dirty, and is no fault (Arm's dirty bit modifier). */
 export const PTE_DBM = 1 << 9;

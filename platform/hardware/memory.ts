@@ -3,6 +3,7 @@
 
 import * as bulk from "./bulk.ts";
 import type { Counters } from "./counters.ts";
+import type { Address, ByteCount } from "./integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -52,7 +53,7 @@ export class Memory extends Mmu {
   // Each fast path compares the address's place in its page, as a number and as bits: they differ for an address that has
   // a fraction or a tag, or is negative, too large or NaN, which the slow path then sorts out.
 
-  getUint8(address: number): number {
+  getUint8(address: Address): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -65,7 +66,7 @@ export class Memory extends Mmu {
     return this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0];
   }
 
-  setUint8(address: number, value: number): void {
+  setUint8(address: Address, value: number): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -82,15 +83,15 @@ export class Memory extends Mmu {
     this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0] = value;
   }
 
-  getInt8(address: number): number {
+  getInt8(address: Address): number {
     return (this.getUint8(address) << 24) >> 24;
   }
 
-  setInt8(address: number, value: number): void {
+  setInt8(address: Address, value: number): void {
     this.setUint8(address, value);
   }
 
-  getUint16(address: number, littleEndian = true): number {
+  getUint16(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -101,7 +102,7 @@ export class Memory extends Mmu {
     return this.view.getUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setUint16(address: number, value: number, littleEndian = true): void {
+  setUint16(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -114,7 +115,7 @@ export class Memory extends Mmu {
     this.view.setUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getInt16(address: number, littleEndian = true): number {
+  getInt16(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -125,7 +126,7 @@ export class Memory extends Mmu {
     return this.view.getInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setInt16(address: number, value: number, littleEndian = true): void {
+  setInt16(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -138,7 +139,7 @@ export class Memory extends Mmu {
     this.view.setInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getUint32(address: number, littleEndian = true): number {
+  getUint32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -151,7 +152,7 @@ export class Memory extends Mmu {
     return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setUint32(address: number, value: number, littleEndian = true): void {
+  setUint32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -169,7 +170,7 @@ export class Memory extends Mmu {
     this.view.setUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getInt32(address: number, littleEndian = true): number {
+  getInt32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -182,7 +183,7 @@ export class Memory extends Mmu {
     return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setInt32(address: number, value: number, littleEndian = true): void {
+  setInt32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -200,7 +201,7 @@ export class Memory extends Mmu {
     this.view.setInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getFloat32(address: number, littleEndian = true): number {
+  getFloat32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -211,7 +212,7 @@ export class Memory extends Mmu {
     return this.view.getFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setFloat32(address: number, value: number, littleEndian = true): void {
+  setFloat32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -224,7 +225,7 @@ export class Memory extends Mmu {
     this.view.setFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getFloat64(address: number, littleEndian = true): number {
+  getFloat64(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -237,7 +238,7 @@ export class Memory extends Mmu {
     return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setFloat64(address: number, value: number, littleEndian = true): void {
+  setFloat64(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -255,7 +256,7 @@ export class Memory extends Mmu {
     this.view.setFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getBigUint64(address: number, littleEndian = true): bigint {
+  getBigUint64(address: Address, littleEndian = true): bigint {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -266,7 +267,7 @@ export class Memory extends Mmu {
     return this.view.getBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setBigUint64(address: number, value: bigint, littleEndian = true): void {
+  setBigUint64(address: Address, value: bigint, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -279,7 +280,7 @@ export class Memory extends Mmu {
     this.view.setBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getBigInt64(address: number, littleEndian = true): bigint {
+  getBigInt64(address: Address, littleEndian = true): bigint {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -290,7 +291,7 @@ export class Memory extends Mmu {
     return this.view.getBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setBigInt64(address: number, value: bigint, littleEndian = true): void {
+  setBigInt64(address: Address, value: bigint, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -303,27 +304,27 @@ export class Memory extends Mmu {
     this.view.setBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
   /** Copies `length` bytes, page by page upwards; overlapping ranges are copied as if through a buffer (memmove). */
-  copy(to: number, from: number, length: number): void {
+  copy(to: number, from: number, length: ByteCount): void {
     bulk.copy(this, to, from, length);
   }
 
   /** Sets `length` bytes to `byte`, upwards (memset); what precedes a fault has been stored. */
-  fill(address: number, byte: number, length: number): void {
+  fill(address: Address, byte: number, length: ByteCount): void {
     bulk.fill(this, address, byte, length);
   }
 
   /** Repeats `pattern` over `length` bytes; the first byte of the range gets the first byte of the pattern. */
-  fillPattern(address: number, length: number, pattern: Uint8Array): void {
+  fillPattern(address: Address, length: ByteCount, pattern: Uint8Array): void {
     bulk.fillPattern(this, address, length, pattern);
   }
 
   /** As memcmp: the sign of the first difference of two ranges. */
-  compare(a: number, b: number, length: number): -1 | 0 | 1 {
+  compare(a: number, b: number, length: ByteCount): -1 | 0 | 1 {
     return bulk.compare(this, a, b, length);
   }
 
   /** A host copy of `length` bytes. */
-  read(address: number, length: number): Uint8Array {
+  read(address: Address, length: ByteCount): Uint8Array {
     bulk.checkRange("read", length);
     const target = new Uint8Array(length);
     bulk.readInto(this, address, target);
@@ -331,22 +332,22 @@ export class Memory extends Mmu {
   }
 
   /** Fills `target` from memory. */
-  readInto(address: number, target: Uint8Array): void {
+  readInto(address: Address, target: Uint8Array): void {
     bulk.readInto(this, address, target);
   }
 
   /** Stores the bytes of a host array. */
-  write(address: number, source: Uint8Array): void {
+  write(address: Address, source: Uint8Array): void {
     bulk.write(this, address, source);
   }
 
   /** The UTF-8 text up to a NUL, or up to `maxLength` bytes if none came before. */
-  readString(address: number, maxLength: number = Number.MAX_SAFE_INTEGER): string {
+  readString(address: Address, maxLength: number = Number.MAX_SAFE_INTEGER): string {
     return bulk.readString(this, address, maxLength);
   }
 
   /** Stores `text` as UTF-8 with a NUL behind it. @returns bytes stored, the NUL included. */
-  writeString(address: number, text: string): number {
+  writeString(address: Address, text: string): number {
     return bulk.writeString(this, address, text);
   }
 
@@ -354,7 +355,7 @@ export class Memory extends Mmu {
    * A view that holds the value at `address`, at `this.position`: RAM itself, or the stage if the access crosses a page
    * border. Both pages of such an access are made accessible before anything is stored.
    */
-  private locate(address: number, size: number, access: number): DataView {
+  private locate(address: Address, size: number, access: number): DataView {
     // Still set if an earlier store over a border threw at a value of the wrong type.
     this.staged = false;
     const position = this.hasShadow
@@ -371,7 +372,7 @@ export class Memory extends Mmu {
    * The second tier of a machine with validity bits, for an access inside one page of an untagged area: its position in the
    * first bank once its bytes are defined, or −1 if anything is out of the ordinary. A store that makes bytes defined is not.
    */
-  private definedPosition(address: number, size: number, access: number): number {
+  private definedPosition(address: Address, size: number, access: number): number {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
@@ -396,7 +397,7 @@ export class Memory extends Mmu {
     return position;
   }
 
-  private locateSlowly(address: number, size: number, access: number): DataView {
+  private locateSlowly(address: Address, size: number, access: number): DataView {
     const room = PAGE_SIZE - (address & OFFSET_MASK);
     if (this.validityObserver !== null) this.beginAccess(access === ACCESS_LOAD ? USE_LOAD : USE_STORE, address, size);
     if (size <= room) {
@@ -422,24 +423,24 @@ export class Memory extends Mmu {
   }
 
   /** Reports or defines undefined bytes of the page just translated. @returns its position, which a report may have changed */
-  private validate(address: number, size: number, access: number): number {
+  private validate(address: Address, size: number, access: number): number {
     if (access === ACCESS_LOAD) this.useBytes(USE_LOAD, address, size);
     else this.defineBytes(address, size);
     return this.translateUnchecked(address, access);
   }
 
   /** Puts a staged store into its two pages. */
-  private spill(address: number, size: number): void {
+  private spill(address: Address, size: number): void {
     for (let i = 0; i < size; i++) this.setByteUnchecked(address + i, this.stage.getUint8(i));
   }
 
-  private byteUnchecked(address: number): number {
+  private byteUnchecked(address: Address): number {
     const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
     const bank = this.ram.banks[entry >>> PTE_BANK_SHIFT];
     return bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0];
   }
 
-  private setByteUnchecked(address: number, value: number): void {
+  private setByteUnchecked(address: Address, value: number): void {
     const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
     const bank = this.ram.banks[entry >>> PTE_BANK_SHIFT];
     bank[(((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 0] = value;

@@ -3,6 +3,7 @@
 
 import type { Counters } from "./counters.ts";
 import { type BusError, type IllegalInstruction, SegmentationFault } from "./faults.ts";
+import type { Address, ByteCount, FrameNumber } from "./integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -34,7 +35,7 @@ import {
 
 /** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
 export interface FaultHandler {
-  handleFault(address: number, access: number, by?: Mmu): void;
+  handleFault(address: Address, access: number, by?: Mmu): void;
   /** Told of a fault that the CPU itself found (tag check, alignment, illegal instruction) before it is thrown. */
   raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
@@ -151,7 +152,7 @@ export class Mmu implements TableReader {
    * `frame` and `tagged`. The access must not leave the page. This is the slow path of every access: it strips the tag,
    * takes the faults and makes the checks, in the architecture's order (DDI 0487: permission before tag).
    */
-  translate(address: number, size: number, access: number): number {
+  translate(address: Address, size: number, access: number): number {
     const position = this.translateUnchecked(address, access);
     if (this.tagged && this.checksTags) this.checkTags(address, size, access);
     return position;
@@ -162,7 +163,7 @@ export class Mmu implements TableReader {
    * bank, or −1 if anything is out of the ordinary. Comparing the address with the tag that memory has put back on checks
    * the pointer's tag and the address's range in one step.
    */
-  protected matchedPosition(address: number, size: number, wanted: number): number {
+  protected matchedPosition(address: Address, size: number, wanted: number): number {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
@@ -174,7 +175,7 @@ export class Mmu implements TableReader {
   }
 
   /** As {@link translate}, but tags are not compared: for tag stores and loads, and for what the kernel does itself. */
-  translateUnchecked(address: number, access: number): number {
+  translateUnchecked(address: Address, access: number): number {
     const tag = (address * TAGS_PER_BYTE) | 0;
     const plain = address - tag * TAG_UNIT;
     if (!(plain >= 0 && plain < ADDRESS_LIMIT && tag >= 0 && tag < 16)) this.refuse(address, access);
@@ -197,9 +198,9 @@ export class Mmu implements TableReader {
 
   /**
    * How many of `size` bytes from `address`, all in the page of the last translation, may be accessed before a tag faults
-   * at once. Asynchronous mismatches only set the flag.
+   * immediately. Asynchronous mismatches only set the flag.
    */
-  checkedBytes(address: number, size: number, access: number): number {
+  checkedBytes(address: Address, size: number, access: number): number {
     if (!this.tagged || !this.checksTags) return size;
     const offset = address & OFFSET_MASK;
     const mismatch = findTagMismatch(this.ram, this.frame, offset, size, (address * TAGS_PER_BYTE) | 0);
@@ -213,7 +214,7 @@ export class Mmu implements TableReader {
    * An access begins that may be looked at page by page: reports speak of all its bytes. `target`: where a copy stores, or
    * what a comparison compares with; else the same as `address`.
    */
-  beginAccess(kind: UseKind, address: number, size: number, target = address): void {
+  beginAccess(kind: UseKind, address: Address, size: number, target = address): void {
     this.accessKind = kind;
     this.accessAddress = address;
     this.accessTarget = target;
@@ -228,7 +229,7 @@ export class Mmu implements TableReader {
   }
 
   /** Before the fault at `address` is raised: the observer gets to know the access. */
-  noteFault(address: number, access: number): void {
+  noteFault(address: Address, access: number): void {
     const observer = this.validityObserver;
     if (observer?.faulted === undefined || this.ignoresValidity) return;
     const first = this.accessAddress % TAG_UNIT;
@@ -261,7 +262,7 @@ export class Mmu implements TableReader {
    * Before a use of `size` bytes at `address`, all in the page of the last translation: undefined ones are reported. A copy
    * (USE_COPY) is no use of their values; of it only memory that the program may not access is.
    */
-  useBytes(kind: UseKind, address: number, size: number): void {
+  useBytes(kind: UseKind, address: Address, size: number): void {
     if (!this.hasShadow || this.ignoresValidity) return;
     const observer = this.validityObserver;
     if (observer === null) return;
@@ -277,7 +278,7 @@ export class Mmu implements TableReader {
   }
 
   /** As {@link useBytes}, of the second range of a comparison. */
-  useTarget(kind: UseKind, address: number, size: number): void {
+  useTarget(kind: UseKind, address: Address, size: number): void {
     if (!this.hasShadow || this.ignoresValidity) return;
     const observer = this.validityObserver;
     if (observer === null || this.isStoreReported) return;
@@ -289,21 +290,21 @@ export class Mmu implements TableReader {
   }
 
   /** Before a store of `size` bytes to the page of the last translation: those that are the program's are defined from now on. */
-  defineBytes(address: number, size: number): void {
+  defineBytes(address: Address, size: number): void {
     if (!this.hasShadow || this.ignoresValidity) return;
     if (this.mayStore(address, size)) markDefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
     else this.defineAddressable(address, this.frame, size);
   }
 
   /** After a store that is not, or not wholly, to the program's own bytes in `frame`: what is addressable was written. */
-  defineAddressable(address: number, frame: number, size: number): void {
+  defineAddressable(address: Address, frame: FrameNumber, size: number): void {
     this.forAddressable(address, size, (at, bytes) =>
       markDefined(this.ram, frame * PAGE_SIZE + (at & OFFSET_MASK), bytes),
     );
   }
 
   /** Calls back with each stretch of a range that the program may access. */
-  forAddressable(address: number, size: number, visit: (address: number, bytes: number) => void): void {
+  forAddressable(address: Address, size: number, visit: (address: Address, bytes: ByteCount) => void): void {
     const observer = this.validityObserver;
     if (observer === null) {
       visit(address, size);
@@ -319,7 +320,7 @@ export class Mmu implements TableReader {
   }
 
   /** What the kernel stores for the program in a frame of its: bytes that are not the program's stay undefined. */
-  defineByKernel(address: number, frame: number, size: number): void {
+  defineByKernel(address: Address, frame: FrameNumber, size: number): void {
     if (!this.hasShadow) return;
     const observer = this.validityObserver;
     const position = frame * PAGE_SIZE + (address & OFFSET_MASK);
@@ -329,7 +330,7 @@ export class Mmu implements TableReader {
   }
 
   /** Whether a store to the page of the last translation defines its bytes, or was reported as none of the program's. */
-  mayStore(address: number, size: number): boolean {
+  mayStore(address: Address, size: number): boolean {
     if (!this.hasShadow || this.ignoresValidity) return true;
     const observer = this.validityObserver;
     if (observer === null) return true;
@@ -345,7 +346,7 @@ export class Mmu implements TableReader {
   }
 
   /** As bytes are copied inside one page each: the target's get the validity of the source's. */
-  copyValidity(to: number, targetFrame: number, from: number, sourceFrame: number, size: number): void {
+  copyValidity(to: number, targetFrame: FrameNumber, from: number, sourceFrame: FrameNumber, size: number): void {
     const source = sourceFrame * PAGE_SIZE + (from & OFFSET_MASK);
     const observer = this.ignoresValidity ? null : this.validityObserver;
     if (observer !== null && findUndefined(this.ram, source, size) >= 0)
@@ -353,7 +354,7 @@ export class Mmu implements TableReader {
     copyBits(this.ram, targetFrame * PAGE_SIZE + (to & OFFSET_MASK), source, size);
   }
 
-  private checkTags(address: number, size: number, access: number): void {
+  private checkTags(address: Address, size: number, access: number): void {
     const bytes = this.checkedBytes(address, size, access);
     if (bytes === size) return;
     const tag = (address * TAGS_PER_BYTE) | 0;
@@ -368,7 +369,7 @@ export class Mmu implements TableReader {
     throw fault;
   }
 
-  private refuse(address: number, access: number): never {
+  private refuse(address: Address, access: number): never {
     if (!Number.isInteger(address))
       throw new RangeError(`address ${address} is not a whole number of bytes (0 to 2^38 − 1)`);
     this.counters.segmentationFaults++;
@@ -377,7 +378,7 @@ export class Mmu implements TableReader {
 }
 
 /** Whether all of a range is known to be the program's. */
-function isInWindow(observer: ValidityObserver, address: number, size: number): boolean {
+function isInWindow(observer: ValidityObserver, address: Address, size: number): boolean {
   return address >= observer.addressableFrom && address + size <= observer.addressableTo;
 }
 

@@ -1,6 +1,7 @@
 // The flat page table of one address space: an Int32Array indexed by page number that serves as its own TLB.
 // Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is the kernel's business.
 
+import type { PageNumber, PageTableEntry } from "./integers.ts";
 import { PAGE_COUNT, PTE_FRAME_SHIFT } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 
@@ -67,7 +68,7 @@ export class PageTable {
     for (const reader of [...this.readers]) reader[DETACH](empty);
   }
 
-  set(page: number, entry: number): void {
+  set(page: PageNumber, entry: PageTableEntry): void {
     const before = this.entries[page];
     this.entries[page] = entry;
     if (before === 0 && entry !== 0) this.grow(page >> BLOCK_SHIFT);
@@ -75,7 +76,7 @@ export class PageTable {
   }
 
   /** Puts an entry where none was. */
-  install(page: number, entry: number): void {
+  install(page: PageNumber, entry: PageTableEntry): void {
     this.entries[page] = entry;
     this.grow(page >> BLOCK_SHIFT);
   }
@@ -84,7 +85,7 @@ export class PageTable {
    * The first page in [page, endPage) whose entry is not 0, or endPage. Cost: the entries of touched blocks only,
    * so that a walk over a range is O(touched pages), not O(reserved).
    */
-  next(page: number, endPage: number): number {
+  next(page: PageNumber, endPage: PageNumber): PageNumber {
     while (page < endPage) {
       const block = page >> BLOCK_SHIFT;
       if (this.populated[block] === 0) {
@@ -98,23 +99,23 @@ export class PageTable {
   }
 
   /** Whether nothing small was ever mapped in the block of `page` since it was last without a page table, and nothing huge is. */
-  isUntouched(page: number): boolean {
+  isUntouched(page: PageNumber): boolean {
     const block = page >> BLOCK_SHIFT;
     return this.tables[block] === 0 && this.huge[block] === HUGE_NONE;
   }
 
   /** Whether the block of `page` has entries, or a page table without any. */
-  isUsed(page: number): boolean {
+  isUsed(page: PageNumber): boolean {
     return !this.isUntouched(page);
   }
 
   /** Whether a huge entry maps `page`. */
-  isHuge(page: number): boolean {
+  isHuge(page: PageNumber): boolean {
     return this.huge[page >> BLOCK_SHIFT] !== HUGE_NONE;
   }
 
   /** Maps the block that starts at `page` by one huge entry; `entry` is that of its first page. It may replace another huge entry. */
-  setHuge(page: number, entry: number, kind: number = HUGE_ENTRY): void {
+  setHuge(page: PageNumber, entry: PageTableEntry, kind: number = HUGE_ENTRY): void {
     const block = page >> BLOCK_SHIFT;
     const { entries } = this;
     const end = page + ENTRIES_PER_BLOCK;
@@ -130,7 +131,7 @@ export class PageTable {
   }
 
   /** Takes the huge entry of the block that starts at `page` away, with the table in reserve. */
-  clearHuge(page: number): void {
+  clearHuge(page: PageNumber): void {
     const block = page >> BLOCK_SHIFT;
     this.entries.fill(0, page, page + ENTRIES_PER_BLOCK);
     if (this.huge[block] === HUGE_ENTRY) this.tableCount--;
@@ -140,7 +141,7 @@ export class PageTable {
   }
 
   /** Makes 512 small entries of a huge one; what they say stays as it is. */
-  splitHuge(page: number): void {
+  splitHuge(page: PageNumber): void {
     const block = page >> BLOCK_SHIFT;
     if (this.huge[block] === HUGE_ENTRY_WITHOUT_TABLE) this.tableCount++;
     this.huge[block] = HUGE_NONE;
@@ -164,7 +165,7 @@ export class PageTable {
   }
 
   /** Gives the block of `page` a page table, if it has none yet. */
-  makeTable(page: number): void {
+  makeTable(page: PageNumber): void {
     const block = page >> BLOCK_SHIFT;
     if (this.tables[block] === 1) return;
     this.tables[block] = 1;
@@ -173,7 +174,7 @@ export class PageTable {
   }
 
   /** Frees the page tables without entries of the blocks that lie wholly in [page, endPage). Cost: the blocks with one. */
-  freeTables(page: number, endPage: number): void {
+  freeTables(page: PageNumber, endPage: PageNumber): void {
     const end = endPage >> BLOCK_SHIFT;
     for (
       let block = this.nextBlock((page + ENTRIES_PER_BLOCK - 1) >> BLOCK_SHIFT);
@@ -188,27 +189,27 @@ export class PageTable {
   }
 
   /** Where the first block begins, from that of `page` on, that has a page table or a huge entry; endPage if it lies behind that. */
-  nextUsedBlock(page: number, endPage: number): number {
+  nextUsedBlock(page: PageNumber, endPage: PageNumber): number {
     return Math.min(endPage, this.nextBlock(page >> BLOCK_SHIFT) * ENTRIES_PER_BLOCK);
   }
 
   /** The first page behind the block of `page`. */
-  blockEnd(page: number): number {
+  blockEnd(page: PageNumber): PageNumber {
     return (page | (ENTRIES_PER_BLOCK - 1)) + 1;
   }
 
   /** Number of non-zero entries in the block of `page`. */
-  entriesInBlock(page: number): number {
+  entriesInBlock(page: PageNumber): number {
     return this.populated[page >> BLOCK_SHIFT];
   }
 
   /** Tells that `count` entries of the block of `page` have been cleared in `entries` itself. */
-  noteCleared(page: number, count: number): void {
+  noteCleared(page: PageNumber, count: number): void {
     this.populated[page >> BLOCK_SHIFT] -= count;
   }
 
   /** Number of non-zero entries in [page, endPage). */
-  count(page: number, endPage: number): number {
+  count(page: PageNumber, endPage: PageNumber): number {
     let found = 0;
     for (page = this.next(page, endPage); page < endPage; page = this.next(page + 1, endPage)) found++;
     return found;

@@ -1,6 +1,7 @@
 // RAM: frames of 4 KiB over ArrayBuffers, their allocation tags, and (on request) one validity bit a byte.
 // Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
 
+import type { FrameNumber } from "./integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 
@@ -67,17 +68,17 @@ export class PhysicalMemory {
   }
 
   /** The bank of a frame. Whoever maps a frame has initialised it before, and so asked for its bank here. */
-  bankOf(frame: number): Uint8Array {
+  bankOf(frame: FrameNumber): Uint8Array {
     const bank = this.banks[frame >>> FRAME_BITS_IN_BANK];
     return bank.length > 0 ? bank : this.makeBank(frame >>> FRAME_BITS_IN_BANK);
   }
 
-  viewOf(frame: number): DataView {
+  viewOf(frame: FrameNumber): DataView {
     this.bankOf(frame);
     return this.views[frame >>> FRAME_BITS_IN_BANK];
   }
 
-  /** Banks behind the first are made when they are first used: the host collects garbage at each, some milliseconds long. */
+  /** Banks behind the first are made when they are first used: allocating one makes V8 collect garbage, for some milliseconds. */
   private makeBank(index: number): Uint8Array {
     const bytes = Math.min(BANK_BYTES, this.frameCount * PAGE_SIZE - index * BANK_BYTES);
     return this.setBank(index, new Uint8Array(bytes));
@@ -102,12 +103,12 @@ export class PhysicalMemory {
   }
 
   /** Byte position of a frame inside its bank. */
-  positionOf(frame: number): number {
+  positionOf(frame: FrameNumber): number {
     return (frame & FRAME_IN_BANK_MASK) * PAGE_SIZE;
   }
 
   /** Sets every byte of a frame. */
-  fillFrame(frame: number, byte: number): void {
+  fillFrame(frame: FrameNumber, byte: number): void {
     const position = this.positionOf(frame);
     this.bankOf(frame).fill(byte, position, position + PAGE_SIZE);
   }
@@ -119,7 +120,7 @@ export class PhysicalMemory {
   }
 
   /** Whether every byte of a frame is 0. */
-  isZero(frame: number): boolean {
+  isZero(frame: FrameNumber): boolean {
     const view = this.viewOf(frame);
     const end = this.positionOf(frame) + PAGE_SIZE;
     for (let position = end - PAGE_SIZE; position < end; position += 4) {
@@ -138,7 +139,7 @@ export class PhysicalMemory {
   }
 
   /** Repeats the first `size` bytes of a frame (a power of two below the page size) over all of it, by doubling. */
-  replicate(frame: number, size: number): void {
+  replicate(frame: FrameNumber, size: number): void {
     const bank = this.bankOf(frame);
     const position = this.positionOf(frame);
     for (let filled = size; filled < PAGE_SIZE; filled *= 2) {
@@ -157,7 +158,7 @@ export class PhysicalMemory {
   }
 
   /** Gives every granule of a frame one tag. Nothing happens on a machine without MTE. */
-  fillTags(frame: number, tag: number): void {
+  fillTags(frame: FrameNumber, tag: number): void {
     if (this.tags.length === 0 || (tag === 0 && this.mayHaveTags[frame] === 0)) return;
     this.mayHaveTags[frame] = tag;
     const { tagWords } = this;
@@ -178,12 +179,12 @@ export class PhysicalMemory {
     this.tags.copyWithin(to * TAG_BYTES_PER_FRAME, source, source + TAG_BYTES_PER_FRAME);
   }
 
-  getTag(frame: number, granule: number): number {
+  getTag(frame: FrameNumber, granule: number): number {
     if (this.tags.length === 0) return 0;
     return (this.tags[frame * TAG_BYTES_PER_FRAME + (granule >> 1)] >> ((granule & 1) * 4)) & 15;
   }
 
-  setTag(frame: number, granule: number, tag: number): void {
+  setTag(frame: FrameNumber, granule: number, tag: number): void {
     if (this.tags.length === 0) return;
     this.mayHaveTags[frame] = 1;
     const index = frame * TAG_BYTES_PER_FRAME + (granule >> 1);
@@ -192,7 +193,7 @@ export class PhysicalMemory {
   }
 
   /** Marks every byte of a frame defined or undefined. Nothing happens on a machine without validity bits. */
-  fillValidity(frame: number, bits: 0 | 0xff): void {
+  fillValidity(frame: FrameNumber, bits: 0 | 0xff): void {
     if (this.undefinedBits.length === 0 || (bits === 0 && this.mayBeUndefined[frame] === 0)) return;
     this.mayBeUndefined[frame] = bits;
     const position = frame * VALIDITY_BYTES_PER_FRAME;

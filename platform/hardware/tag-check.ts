@@ -1,5 +1,6 @@
 // The tag check of MTE: compares a pointer's tag with the tags of the granules that an access touches.
 // The instructions that read and write tags live in mte.ts; the modes are set by the kernel's prctl.
+import type { FrameNumber } from "./integers.ts";
 import { ACCESS_LOAD, GRANULE_SHIFT, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
@@ -15,20 +16,26 @@ export const TAG_CHECK_ASYMM = 3;
 export type TagCheckMode = 0 | 1 | 2 | 3;
 
 /** The offset in its page of the first byte whose granule has another tag, or PAGE_SIZE if all match. */
-export function findTagMismatch(ram: PhysicalMemory, frame: number, offset: number, size: number, tag: number): number {
+export function findTagMismatch(
+  ram: PhysicalMemory,
+  frame: FrameNumber,
+  offset: number,
+  size: number,
+  tag: number,
+): number {
   const last = (offset + size - 1) >> GRANULE_SHIFT;
   const tags = ram.tags;
   const start = frame * TAG_BYTES_PER_FRAME;
   const pair = tag * 0x11;
   const word = Math.imul(tag, 0x11111111);
   for (let granule = offset >> GRANULE_SHIFT; granule <= last; granule++) {
-    // Eight granules at once, in a longer range.
+    // Eight granules together, in a longer range.
     if ((granule & 7) === 0 && granule + 7 <= last && ram.tagWords[(start + (granule >> 1)) >> 2] === word) {
       granule += 7;
       continue;
     }
     const both = tags[start + (granule >> 1)];
-    // Two granules at once where both are asked for.
+    // Two granules together where both are asked for.
     if (both === pair && (granule & 1) === 0) granule++;
     else if (((both >> ((granule & 1) << 2)) & 15) !== tag)
       return Math.max(offset, granule << GRANULE_SHIFT) & OFFSET_MASK;
@@ -36,7 +43,7 @@ export function findTagMismatch(ram: PhysicalMemory, frame: number, offset: numb
   return PAGE_SIZE;
 }
 
-/** Whether a mismatch of this access faults at once, as against setting the asynchronous flag. */
+/** Whether a mismatch of this access faults immediately, as opposed to setting the asynchronous flag. */
 export function faultsSynchronously(mode: TagCheckMode, access: number): boolean {
   return mode === TAG_CHECK_SYNC || (mode === TAG_CHECK_ASYMM && access === ACCESS_LOAD);
 }

@@ -2,6 +2,7 @@
 // STGM and STZGM). Single instructions are in mte.ts.
 
 import type { Counters } from "./counters.ts";
+import type { Address, ByteCount, FrameNumber } from "./integers.ts";
 import {
   ACCESS_STORE,
   GRANULE_SHIFT,
@@ -18,7 +19,7 @@ import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 const SHORT = 32;
 
 /** Gives granules [first, end) of a frame one tag. */
-export function fillTagRange(ram: PhysicalMemory, frame: number, first: number, end: number, tag: number): void {
+export function fillTagRange(ram: PhysicalMemory, frame: FrameNumber, first: number, end: number, tag: number): void {
   if (ram.tags.length === 0 || first >= end) return;
   if (end - first === GRANULES_PER_PAGE) {
     ram.fillTags(frame, tag);
@@ -38,7 +39,7 @@ export function fillTagRange(ram: PhysicalMemory, frame: number, first: number, 
  * bytes stay. Faults as the instruction does, page by page upwards.
  * @returns granules written, one STG each.
  */
-export function tagRange(memory: Mmu, address: number, lengthBytes: number): number {
+export function tagRange(memory: Mmu, address: Address, lengthBytes: ByteCount): number {
   return sweep(memory, address, lengthBytes, false);
 }
 
@@ -46,12 +47,12 @@ export function tagRange(memory: Mmu, address: number, lengthBytes: number): num
  * As {@link tagRange}, and zeroes the bytes: STZG at the edges, DC GZVA for each whole block between (Scudo's storeTags).
  * @returns the end of the range, with the tag.
  */
-export function tagAndZeroRange(memory: Mmu, address: number, lengthBytes: number): number {
+export function tagAndZeroRange(memory: Mmu, address: Address, lengthBytes: ByteCount): number {
   sweep(memory, address, lengthBytes, true);
   return address + lengthBytes;
 }
 
-function sweep(memory: Mmu, address: number, lengthBytes: number, zero: boolean): number {
+function sweep(memory: Mmu, address: Address, lengthBytes: ByteCount, zero: boolean): number {
   // By bits, since a remainder of large numbers is a call; an address with a fraction is refused when it is translated.
   if (((address | lengthBytes) & (GRANULE_SIZE - 1)) !== 0 || !(Number.isInteger(lengthBytes) && lengthBytes >= 0)) {
     throw new RangeError(`tagging ${lengthBytes} bytes at ${address}: both must be multiples of ${GRANULE_SIZE}`);
@@ -71,7 +72,7 @@ function sweep(memory: Mmu, address: number, lengthBytes: number, zero: boolean)
   return lengthBytes >> GRANULE_SHIFT;
 }
 
-function zeroBytes(memory: Mmu, position: number, offset: number, bytes: number): void {
+function zeroBytes(memory: Mmu, position: number, offset: number, bytes: ByteCount): void {
   const bank = memory.ram.banks[memory.bank];
   if (bytes <= SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = 0;
   else bank.fill(0, position, position + bytes);
@@ -84,14 +85,14 @@ function zeroBytes(memory: Mmu, position: number, offset: number, bytes: number)
  * Zeroes a frame and gives all its granules one tag, in one pass of DC GZVA as Linux's mte_zero_clear_page_tags and
  * R6's MTE_TAGGED kind do; the blocks are counted.
  */
-export function zeroAndTagFrame(ram: PhysicalMemory, counters: Counters, frame: number, tag: number): void {
+export function zeroAndTagFrame(ram: PhysicalMemory, counters: Counters, frame: FrameNumber, tag: number): void {
   ram.fillFrame(frame, 0);
   ram.fillTags(frame, tag);
   counters.gzvaBlocks += PAGE_SIZE / ram.gzvaBlockBytes;
 }
 
 /** The tag that all granules of a frame have, or −1 if they differ. */
-export function uniformTag(ram: PhysicalMemory, frame: number): number {
+export function uniformTag(ram: PhysicalMemory, frame: FrameNumber): number {
   if (ram.tags.length === 0) return 0;
   const start = frame * TAG_BYTES_PER_FRAME;
   const pair = ram.tags[start];
@@ -101,6 +102,6 @@ export function uniformTag(ram: PhysicalMemory, frame: number): number {
 }
 
 /** A copy of a frame's tags, two a byte, as swap and core dumps keep them (mte_save_tags). */
-export function saveFrameTags(ram: PhysicalMemory, frame: number): Uint8Array {
+export function saveFrameTags(ram: PhysicalMemory, frame: FrameNumber): Uint8Array {
   return ram.tags.slice(frame * TAG_BYTES_PER_FRAME, (frame + 1) * TAG_BYTES_PER_FRAME);
 }

@@ -1,5 +1,6 @@
 // Tagged pointers as numbers: the logical tag of an address, taken off, put on and chosen.
 // Nothing here touches memory; allocation tags are in mte.ts (instructions) and tag-store.ts (whole frames).
+import type { Address } from "./integers.ts";
 import { TAG_COUNT, TAG_UNIT } from "./layout.ts";
 
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
@@ -16,7 +17,7 @@ function checkTag(operation: string, tag: number): void {
  * The logical tag of an address, 0 to 15 (bits 59:56 in hardware, 51:48 here).
  * @throws RangeError for a number that is no address with a tag.
  */
-export function tagOf(address: number): number {
+export function tagOf(address: Address): number {
   const tag = Math.floor(address * TAGS_PER_BYTE);
   if (!(Number.isInteger(address) && tag >= 0 && tag < TAG_COUNT)) {
     throw new RangeError(`tagOf: ${address} is not an address with a tag from 0 to 15 (0 to 2^52 − 1)`);
@@ -25,12 +26,12 @@ export function tagOf(address: number): number {
 }
 
 /** The address without its tag. */
-export function withoutTag(address: number): number {
+export function withoutTag(address: Address): number {
   return address - tagOf(address) * TAG_UNIT;
 }
 
 /** The address with another tag, 0 to 15. */
-export function withTag(address: number, tag: number): number {
+export function withTag(address: Address, tag: number): number {
   checkTag("withTag", tag);
   return withoutTag(address) + tag * TAG_UNIT;
 }

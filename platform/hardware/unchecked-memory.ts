@@ -1,5 +1,6 @@
-// Memory as an allocator's own code uses it: never tag-checked, as with PSTATE.TCO set for good, and with the tag instructions
-// on one page in a few operations each. Whatever is out of the ordinary goes the usual ways (memory.ts, mte.ts, tag-store.ts).
+// Memory as an allocator's own code uses it: never tag-checked, as with PSTATE.TCO always set, and with the tag instructions
+// on one page in a few operations each. Everything else takes the slow paths of memory.ts, mte.ts and tag-store.ts.
+import type { Address, ByteCount } from "./integers.ts";
 import {
   GRANULE_SHIFT,
   GRANULE_SIZE,
@@ -29,7 +30,7 @@ const PAIR_SHIFT = GRANULE_SHIFT + 1;
 
 /** Addresses of the methods that override Memory's may have tags; those of the tag methods have none. */
 export class UncheckedMemory extends Memory {
-  override getInt32(address: number, littleEndian = true): number {
+  override getInt32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -44,7 +45,7 @@ export class UncheckedMemory extends Memory {
     return this.view.getInt32(((entry & PTE_FRAME_MASK) << 2) | offset, littleEndian);
   }
 
-  override setInt32(address: number, value: number, littleEndian = true): void {
+  override setInt32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -60,16 +61,16 @@ export class UncheckedMemory extends Memory {
     this.view.setInt32(((entry & PTE_FRAME_MASK) << 2) | offset, value, littleEndian);
   }
 
-  override getUint32(address: number, littleEndian = true): number {
+  override getUint32(address: Address, littleEndian = true): number {
     return this.getInt32(address, littleEndian) >>> 0;
   }
 
-  override setUint32(address: number, value: number, littleEndian = true): void {
+  override setUint32(address: Address, value: number, littleEndian = true): void {
     this.setInt32(address, value, littleEndian);
   }
 
   /** LDG: the tag of the granule at a plain address, 0 without PROT_MTE. */
-  tagAt(address: number): number {
+  tagAt(address: Address): number {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const entry = this.entries[page];
     if ((entry & (PTE_READ | PTE_MTE)) !== (PTE_READ | PTE_MTE)) return mte.loadTag(this, address);
@@ -77,7 +78,7 @@ export class UncheckedMemory extends Memory {
   }
 
   /** STG of one granule; `address` is a multiple of 16. */
-  setTagAt(address: number, tag: number): void {
+  setTagAt(address: Address, tag: number): void {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const entry = this.entries[page];
     if ((entry & (PTE_WRITE | PTE_MTE)) !== (PTE_WRITE | PTE_MTE)) mte.stg(this, address, tag * TAG_UNIT);
@@ -88,7 +89,7 @@ export class UncheckedMemory extends Memory {
    * The position in the first bank of [address, address + length), if it lies in one PROT_MTE page that may be loaded and
    * stored; −1 if anything is out of the ordinary. What the methods ending in "There" take, until the next system call.
    */
-  positionOf(address: number, length: number): number {
+  positionOf(address: Address, length: ByteCount): number {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
     const needed = PTE_READ | PTE_WRITE | PTE_MTE;
@@ -121,7 +122,7 @@ export class UncheckedMemory extends Memory {
   }
 
   /** As {@link tagAndZero}. */
-  tagAndZeroThere(position: number, length: number, tag: number): void {
+  tagAndZeroThere(position: number, length: ByteCount, tag: number): void {
     if (length === 0) return;
     const end = position + length;
     if (length > LONG) this.bytes.fill(0, position, end);
@@ -147,21 +148,21 @@ export class UncheckedMemory extends Memory {
   }
 
   /** Gives [address, address + length), multiples of 16, a tag and zeroes it: STZG at the edges, DC GZVA for whole blocks. */
-  tagAndZero(address: number, length: number, tag: number): void {
+  tagAndZero(address: Address, length: ByteCount, tag: number): void {
     const position = this.positionOf(address, length);
     if (position >= 0) this.tagAndZeroThere(position, length, tag);
     else tagAndZeroRange(this, address + tag * TAG_UNIT, length);
   }
 
   /** Gives [address, address + length), multiples of 16, tag 0: STG for each granule. */
-  clearTags(address: number, length: number): void {
+  clearTags(address: Address, length: ByteCount): void {
     const position = this.positionOf(address, length);
     const first = (address & OFFSET_MASK) >> GRANULE_SHIFT;
     if (position < 0) tagRange(this, address, length);
     else fillTagRange(this.ram, position >>> PAGE_SHIFT, first, first + (length >> GRANULE_SHIFT), 0);
   }
 
-  private countBlocks(offset: number, length: number): void {
+  private countBlocks(offset: number, length: ByteCount): void {
     const shift = this.blockShift;
     const blocks = ((offset + length) >> shift) - ((offset + (1 << shift) - 1) >> shift);
     if (blocks > 0) this.counters.gzvaBlocks += blocks;
@@ -180,7 +181,7 @@ export class UncheckedMemory extends Memory {
   private readonly words = new Float64Array(this.ram.banks[0].buffer);
 
   /** Zeroes one granule; `address` is a multiple of 16. */
-  zeroGranule(address: number): void {
+  zeroGranule(address: Address): void {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const entry = this.entries[page];
     if ((entry & (PTE_WRITE | PTE_BANK_MASK)) !== PTE_WRITE) {

@@ -1,5 +1,6 @@
 // Loads and stores of a program on a machine with validity bits: an access to an ordinary page tests its bytes' bits in place.
-// Frames without undefined bytes cost one test more than memory.ts's fast paths; whatever is out of the ordinary goes its ways.
+// Frames without undefined bytes cost one test more than memory.ts's fast paths; everything else falls through to memory.ts.
+import type { Address } from "./integers.ts";
 import {
   OFFSET_MASK,
   PAGE_MASK,
@@ -24,7 +25,7 @@ export class ValidatedMemory extends Memory {
   private readonly mayBeUndefined = this.ram.mayBeUndefined;
 
   /** Position of an ordinary load all of whose bytes are defined, as 32 bits with a sign. */
-  private definedLoad(address: number, size: number): number {
+  private definedLoad(address: Address, size: number): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -40,7 +41,7 @@ export class ValidatedMemory extends Memory {
   }
 
   /** Position of an ordinary store, whose bytes are defined from now on. */
-  private definedStore(address: number, size: number): number {
+  private definedStore(address: Address, size: number): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -68,116 +69,116 @@ export class ValidatedMemory extends Memory {
     return position;
   }
 
-  override getUint8(address: number): number {
+  override getUint8(address: Address): number {
     const position = this.definedLoad(address, 1);
     return position === ELSEWHERE ? super.getUint8(address) : this.bytes[position >>> 0];
   }
 
-  override setUint8(address: number, value: number): void {
+  override setUint8(address: Address, value: number): void {
     const position = this.definedStore(address, 1);
     if (position === ELSEWHERE) super.setUint8(address, value);
     else this.bytes[position >>> 0] = value;
   }
 
-  override getUint16(address: number, littleEndian = true): number {
+  override getUint16(address: Address, littleEndian = true): number {
     const position = this.definedLoad(address, 2);
     return position === ELSEWHERE
       ? super.getUint16(address, littleEndian)
       : this.view.getUint16(position >>> 0, littleEndian);
   }
 
-  override setUint16(address: number, value: number, littleEndian = true): void {
+  override setUint16(address: Address, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 2);
     if (position === ELSEWHERE) super.setUint16(address, value, littleEndian);
     else this.view.setUint16(position >>> 0, value, littleEndian);
   }
 
-  override getInt16(address: number, littleEndian = true): number {
+  override getInt16(address: Address, littleEndian = true): number {
     const position = this.definedLoad(address, 2);
     return position === ELSEWHERE
       ? super.getInt16(address, littleEndian)
       : this.view.getInt16(position >>> 0, littleEndian);
   }
 
-  override setInt16(address: number, value: number, littleEndian = true): void {
+  override setInt16(address: Address, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 2);
     if (position === ELSEWHERE) super.setInt16(address, value, littleEndian);
     else this.view.setInt16(position >>> 0, value, littleEndian);
   }
 
-  override getUint32(address: number, littleEndian = true): number {
+  override getUint32(address: Address, littleEndian = true): number {
     const position = this.definedLoad(address, 4);
     return position === ELSEWHERE
       ? super.getUint32(address, littleEndian)
       : this.view.getUint32(position >>> 0, littleEndian);
   }
 
-  override setUint32(address: number, value: number, littleEndian = true): void {
+  override setUint32(address: Address, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 4);
     if (position === ELSEWHERE) super.setUint32(address, value, littleEndian);
     else this.view.setUint32(position >>> 0, value, littleEndian);
   }
 
-  override getInt32(address: number, littleEndian = true): number {
+  override getInt32(address: Address, littleEndian = true): number {
     const position = this.definedLoad(address, 4);
     return position === ELSEWHERE
       ? super.getInt32(address, littleEndian)
       : this.view.getInt32(position >>> 0, littleEndian);
   }
 
-  override setInt32(address: number, value: number, littleEndian = true): void {
+  override setInt32(address: Address, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 4);
     if (position === ELSEWHERE) super.setInt32(address, value, littleEndian);
     else this.view.setInt32(position >>> 0, value, littleEndian);
   }
 
-  override getFloat32(address: number, littleEndian = true): number {
+  override getFloat32(address: Address, littleEndian = true): number {
     const position = this.definedLoad(address, 4);
     return position === ELSEWHERE
       ? super.getFloat32(address, littleEndian)
       : this.view.getFloat32(position >>> 0, littleEndian);
   }
 
-  override setFloat32(address: number, value: number, littleEndian = true): void {
+  override setFloat32(address: Address, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 4);
     if (position === ELSEWHERE) super.setFloat32(address, value, littleEndian);
     else this.view.setFloat32(position >>> 0, value, littleEndian);
   }
 
-  override getFloat64(address: number, littleEndian = true): number {
+  override getFloat64(address: Address, littleEndian = true): number {
     const position = this.definedLoad(address, 8);
     return position === ELSEWHERE
       ? super.getFloat64(address, littleEndian)
       : this.view.getFloat64(position >>> 0, littleEndian);
   }
 
-  override setFloat64(address: number, value: number, littleEndian = true): void {
+  override setFloat64(address: Address, value: number, littleEndian = true): void {
     const position = this.definedStore(address, 8);
     if (position === ELSEWHERE) super.setFloat64(address, value, littleEndian);
     else this.view.setFloat64(position >>> 0, value, littleEndian);
   }
 
-  override getBigUint64(address: number, littleEndian = true): bigint {
+  override getBigUint64(address: Address, littleEndian = true): bigint {
     const position = this.definedLoad(address, 8);
     return position === ELSEWHERE
       ? super.getBigUint64(address, littleEndian)
       : this.view.getBigUint64(position >>> 0, littleEndian);
   }
 
-  override setBigUint64(address: number, value: bigint, littleEndian = true): void {
+  override setBigUint64(address: Address, value: bigint, littleEndian = true): void {
     const position = this.definedStore(address, 8);
     if (position === ELSEWHERE) super.setBigUint64(address, value, littleEndian);
     else this.view.setBigUint64(position >>> 0, value, littleEndian);
   }
 
-  override getBigInt64(address: number, littleEndian = true): bigint {
+  override getBigInt64(address: Address, littleEndian = true): bigint {
     const position = this.definedLoad(address, 8);
     return position === ELSEWHERE
       ? super.getBigInt64(address, littleEndian)
       : this.view.getBigInt64(position >>> 0, littleEndian);
   }
 
-  override setBigInt64(address: number, value: bigint, littleEndian = true): void {
+  override setBigInt64(address: Address, value: bigint, littleEndian = true): void {
     const position = this.definedStore(address, 8);
     if (position === ELSEWHERE) super.setBigInt64(address, value, littleEndian);
     else this.view.setBigInt64(position >>> 0, value, littleEndian);

@@ -1,5 +1,6 @@
-// Validity bits: which bytes of RAM nobody has written since they were handed out. Range operations on one bit a byte, 1 = undefined.
+// Validity bits: which bytes of RAM were not written since they were handed out. Range operations on one bit a byte, 1 = undefined.
 // Positions are physical, frame * 4096 + offset. Who marks, carries and checks them is in memory.ts, bulk.ts and above.
+import type { Address, ByteCount, FrameNumber } from "./integers.ts";
 import { PAGE_SIZE } from "./layout.ts";
 import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "./physical-memory.ts";
 
@@ -26,25 +27,25 @@ export interface ValidityObserver {
   addressableFrom: number;
   addressableTo: number;
   /** The program uses `size` bytes at `address`; `firstUndefined` is the address of the first undefined one. */
-  undefinedUse(kind: UseKind, address: number, size: number, firstUndefined: number): void;
+  undefinedUse(kind: UseKind, address: Address, size: number, firstUndefined: number): void;
   /**
    * A store or copy (USE_STORE, USE_COPY) of `size` bytes at `address` touches undefined bytes outside the addressable range.
    * @returns whether the program may access all of them; if not, it was reported
    */
-  mayAccess(kind: UseKind, address: number, size: number): boolean;
+  mayAccess(kind: UseKind, address: Address, size: number): boolean;
   /**
    * Where the stretch of [address, end) that begins at `address` ends: bytes that the program may access, as a positive
    * number, or bytes that it may not, as a negative one. Never reports. Without it, nothing of a refused store is.
    */
-  addressableRun?(address: number, end: number): number;
+  addressableRun?(address: Address, end: number): number;
   /** Bytes that are not all defined were copied; both ranges lie inside a page. */
   copied?(to: number, from: number, size: number): void;
   /** The byte at `faultAddress` could not be accessed: the whole access of `size` bytes at `address` will fault. */
-  faulted?(kind: UseKind, address: number, size: number, faultAddress: number): void;
+  faulted?(kind: UseKind, address: Address, size: number, faultAddress: number): void;
 }
 
 /** Marks `length` bytes from a physical position defined. Frames that never had an undefined byte are not looked at. */
-export function markDefined(ram: PhysicalMemory, position: number, length: number): void {
+export function markDefined(ram: PhysicalMemory, position: number, length: ByteCount): void {
   const end = position + length;
   while (position < end) {
     const frame = Math.floor(position / PAGE_SIZE);
@@ -58,15 +59,15 @@ export function markDefined(ram: PhysicalMemory, position: number, length: numbe
 }
 
 /** Marks `length` bytes from a physical position undefined. */
-export function markUndefined(ram: PhysicalMemory, position: number, length: number): void {
+export function markUndefined(ram: PhysicalMemory, position: number, length: ByteCount): void {
   if (ram.undefinedBits.length === 0 || length === 0) return;
   const last = Math.floor((position + length - 1) / PAGE_SIZE);
   for (let frame = Math.floor(position / PAGE_SIZE); frame <= last; frame++) ram.mayBeUndefined[frame] = 1;
   fillBits(ram.undefinedBits, position, position + length, 0xff);
 }
 
-/** As {@link markUndefined} inside one frame, by frame and offset: an allocator's free, which is in a hurry. */
-export function markUndefinedInFrame(ram: PhysicalMemory, frame: number, offset: number, length: number): void {
+/** As {@link markUndefined} inside one frame, by frame and offset: for the fast path of free. */
+export function markUndefinedInFrame(ram: PhysicalMemory, frame: FrameNumber, offset: number, length: ByteCount): void {
   ram.mayBeUndefined[frame] = 1;
   const bits = ram.undefinedBits;
   const begin = frame * VALIDITY_BYTES_PER_FRAME;
@@ -85,7 +86,7 @@ export function markUndefinedInFrame(ram: PhysicalMemory, frame: number, offset:
 }
 
 /** Distance from `position` to the first undefined of `length` bytes, or −1 if all are defined. */
-export function findUndefined(ram: PhysicalMemory, position: number, length: number): number {
+export function findUndefined(ram: PhysicalMemory, position: number, length: ByteCount): number {
   if (ram.undefinedBits.length === 0) return -1;
   const bits = ram.undefinedBits;
   const end = position + length;
@@ -123,7 +124,7 @@ function lowestBit(byte: number): number {
 const stage = new Uint8Array(VALIDITY_BYTES_PER_FRAME + 1);
 
 /** Gives `length` bytes at `to` the validity of those at `from`. Neither range leaves its frame; they may overlap. */
-export function copyBits(ram: PhysicalMemory, to: number, from: number, length: number): void {
+export function copyBits(ram: PhysicalMemory, to: number, from: number, length: ByteCount): void {
   if (ram.undefinedBits.length === 0 || length === 0) return;
   if (ram.mayBeUndefined[Math.floor(from / PAGE_SIZE)] === 0) {
     markDefined(ram, to, length);
@@ -141,7 +142,7 @@ export function copyBits(ram: PhysicalMemory, to: number, from: number, length: 
 }
 
 /** Puts the first `length` bits of the stage to a position, eight at a time. */
-function depositBits(bits: Uint8Array, to: number, length: number): void {
+function depositBits(bits: Uint8Array, to: number, length: ByteCount): void {
   const target = Math.floor(to / 8);
   const shift = to & 7;
   for (let done = 0; done < length; done += 8) {

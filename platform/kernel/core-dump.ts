@@ -1,5 +1,6 @@
 // A snapshot of a process's memory as a core dump keeps it: its areas, the pages that were touched, and the tags of those
 // that have any (fs/binfmt_elf.c; PT_AARCH64_MEMTAG_MTE segments of memory-tagging-extension.rst). Nothing is faulted in.
+import type { Address } from "../hardware/integers.ts";
 import { PAGE_SIZE, PTE_FRAME_SHIFT, PTE_MTE, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
 import { saveFrameTags } from "../hardware/tag-store.ts";
 import { VM_DONTDUMP } from "./mm/vm-flags.ts";
@@ -7,7 +8,7 @@ import type { Process } from "./process.ts";
 
 /** One touched page of a dump. */
 export interface DumpedPage {
-  readonly address: number;
+  readonly address: Address;
   readonly bytes: Uint8Array;
   /** 128 bytes, two tags each, the lower granule in the low half; absent without PROT_MTE. */
   readonly tags?: Uint8Array;

@@ -1,17 +1,18 @@
 // File descriptors of one process: the lowest free number, close-on-exec, copies at fork (fs/file.c).
 // What a file can do is file.ts and the files of its kind.
+import type { Descriptor } from "../hardware/integers.ts";
 import { int } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { type ResourceLimits, RLIMIT_NOFILE } from "./abi/rlimit.ts";
 import type { OpenFile } from "./mm/file.ts";
 
-interface Descriptor {
+interface OpenDescriptor {
   readonly file: OpenFile;
   closeOnExec: boolean;
 }
 
 export class FdTable {
-  private readonly descriptors = new Map<number, Descriptor>();
+  private readonly descriptors = new Map<Descriptor, OpenDescriptor>();
   private readonly limits: ResourceLimits;
   /** No descriptor below this is free. */
   private lowestFree = 0;
@@ -45,7 +46,7 @@ export class FdTable {
   }
 
   /** Installs a file under `fd`, closing what was there (dup3). @throws SystemError EBADF: beyond the limit. */
-  installAt(fd: number, file: OpenFile, { closeOnExec }: { readonly closeOnExec: boolean }, syscall: string): void {
+  installAt(fd: Descriptor, file: OpenFile, { closeOnExec }: { readonly closeOnExec: boolean }, syscall: string): void {
     int(fd, "descriptor", syscall);
     if (fd < 0 || fd >= this.limits.soft(RLIMIT_NOFILE)) throw new SystemError("EBADF", syscall, `descriptor ${fd}`);
     const before = this.descriptors.get(fd);
@@ -54,24 +55,24 @@ export class FdTable {
   }
 
   /** @throws SystemError EBADF: not open, or with O_PATH, which only names a file. */
-  get(fd: number, syscall: string): OpenFile {
+  get(fd: Descriptor, syscall: string): OpenFile {
     const { file } = this.descriptor(fd, syscall);
     if (file.isPath) throw new SystemError("EBADF", syscall, `descriptor ${fd} was opened with O_PATH`);
     return file;
   }
 
   /** As get, for the calls that O_PATH permits (fdget_raw). @throws SystemError EBADF */
-  raw(fd: number, syscall: string): OpenFile {
+  raw(fd: Descriptor, syscall: string): OpenFile {
     return this.descriptor(fd, syscall).file;
   }
 
-  descriptor(fd: number, syscall: string): Descriptor {
+  descriptor(fd: Descriptor, syscall: string): OpenDescriptor {
     const descriptor = this.descriptors.get(int(fd, "descriptor", syscall));
     if (descriptor === undefined) throw new SystemError("EBADF", syscall, `descriptor ${fd}`);
     return descriptor;
   }
 
-  close(fd: number, syscall: string): void {
+  close(fd: Descriptor, syscall: string): void {
     const { file } = this.descriptor(fd, syscall);
     this.descriptors.delete(fd);
     if (fd < this.lowestFree) this.lowestFree = fd;

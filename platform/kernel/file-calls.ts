@@ -1,5 +1,6 @@
 // System calls on descriptors: memfd_create, pipe, dup, read, write and their like, as Process has them from here.
 // What a kind of file does is in its own file; here is what all calls check first.
+import type { Address, ByteCount, Descriptor, FileOffset } from "../hardware/integers.ts";
 import { int, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import {
@@ -65,7 +66,7 @@ export abstract class FileCalls {
   abstract exitStatus: number | null;
 
   /** memfd_create(2). @throws SystemError EINVAL: unknown flags or a long name; EMFILE, ENFILE */
-  memfd_create(name: string, flags = 0): number {
+  memfd_create(name: string, flags = 0): Descriptor {
     enter(this, calls.memfd_create);
     int(flags, "flags", "memfd_create");
     const both = MFD_NOEXEC_SEAL | MFD_EXEC;
@@ -81,7 +82,7 @@ export abstract class FileCalls {
   }
 
   /** ftruncate(2). @throws SystemError EINVAL: a negative length, or a file that is none or not open for writing. EBADF, EFBIG */
-  ftruncate(fd: number, length: number): 0 {
+  ftruncate(fd: Descriptor, length: ByteCount): 0 {
     enter(this, calls.ftruncate);
     if (!Number.isInteger(length)) throw new RangeError(`ftruncate: length ${length} is not a whole number of bytes`);
     if (length < 0) throw new SystemError("EINVAL", "ftruncate", `length ${length}`);
@@ -93,7 +94,7 @@ export abstract class FileCalls {
   }
 
   /** fallocate(2): FALLOC_FL_PUNCH_HOLE with KEEP_SIZE, or mode 0 to lengthen a file. @throws SystemError EBADF, EINVAL, EOPNOTSUPP, ENODEV, ESPIPE, EFBIG; EPERM: a seal */
-  fallocate(fd: number, mode: number, offset: number, length: number): 0 {
+  fallocate(fd: Descriptor, mode: number, offset: FileOffset, length: ByteCount): 0 {
     enter(this, calls.fallocate);
     int(mode, "mode", "fallocate");
     const file = this.fds.get(fd, "fallocate");
@@ -129,7 +130,7 @@ export abstract class FileCalls {
    * open(2) of /proc/self/fd/N: the same inode with an access mode of its own; O_PATH only names it.
    * @throws SystemError EMFILE, ENFILE; ENXIO: an anonymous inode; ENOENT for all else.
    */
-  open(path: string, flags = 0): number {
+  open(path: string, flags = 0): Descriptor {
     enter(this, calls.open);
     int(flags, "flags", "open");
     const match = /^\/proc\/self\/fd\/(\d+)$/.exec(path);
@@ -147,20 +148,20 @@ export abstract class FileCalls {
   }
 
   /** close(2). @throws SystemError EBADF */
-  close(fd: number): 0 {
+  close(fd: Descriptor): 0 {
     enter(this, calls.close);
     this.fds.close(fd, "close");
     return 0;
   }
 
   /** dup(2): the lowest free descriptor for the same open file. @throws SystemError EBADF, EMFILE */
-  dup(fd: number): number {
+  dup(fd: Descriptor): Descriptor {
     enter(this, calls.dup);
     return duplicate(this, fd, 0, false, "dup");
   }
 
-  /** dup3(2): `newFd` becomes the same open file, whatever it was. @throws SystemError EBADF, EINVAL: both are one, or flags */
-  dup3(oldFd: number, newFd: number, flags = 0): number {
+  /** dup3(2): `newFd` becomes the same open file, instead of what it was. @throws SystemError EBADF, EINVAL: both are one, or flags */
+  dup3(oldFd: Descriptor, newFd: Descriptor, flags = 0): Descriptor {
     enter(this, calls.dup3);
     int(flags, "flags", "dup3");
     if (oldFd === newFd || (flags & ~O_CLOEXEC) !== 0) throw new SystemError("EINVAL", "dup3");
@@ -179,7 +180,7 @@ export abstract class FileCalls {
    * fcntl(2): F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, and the seals of files in RAM. @returns what the command asks for, or 0.
    * @throws SystemError EBADF; EINVAL: an unknown command or argument; EMFILE; EPERM, EBUSY: seals
    */
-  fcntl(fd: number, command: number, argument = 0): number {
+  fcntl(fd: Descriptor, command: number, argument = 0): number {
     enter(this, calls.fcntl);
     int(command, "command", "fcntl");
     const descriptor = this.fds.descriptor(fd, "fcntl");
@@ -215,7 +216,7 @@ export abstract class FileCalls {
   }
 
   /** fstat(2), as far as files here have it. @throws SystemError EBADF */
-  fstat(fd: number): FileStatus {
+  fstat(fd: Descriptor): FileStatus {
     enter(this, calls.fstat);
     const file = this.fds.raw(fd, "fstat");
     if (file.inode !== null)
@@ -224,7 +225,7 @@ export abstract class FileCalls {
   }
 
   /** lseek(2), SEEK_DATA and SEEK_HOLE too. @returns the new position. @throws SystemError EBADF, EINVAL, ESPIPE, ENXIO */
-  lseek(fd: number, offset: number, whence: number): number {
+  lseek(fd: Descriptor, offset: FileOffset, whence: number): FileOffset {
     enter(this, calls.lseek);
     int(whence, "whence", "lseek");
     const file = this.fds.get(fd, "lseek");
@@ -249,7 +250,7 @@ export abstract class FileCalls {
   }
 
   /** read(2) into [address, address + length). @returns bytes read, fewer at the end or a bad address. @throws SystemError EBADF, EFAULT, EAGAIN, EINVAL */
-  read(fd: number, address: number, length: number): number {
+  read(fd: Descriptor, address: Address, length: ByteCount): ByteCount {
     enter(this, calls.read);
     const file = this.fds.get(fd, "read");
     const bytes = readAt(this, file, address, length, file.position, "read");
@@ -258,7 +259,7 @@ export abstract class FileCalls {
   }
 
   /** write(2) of [address, address + length); with O_APPEND at the end. @returns bytes written. @throws SystemError EBADF, EFAULT, EAGAIN, EPERM: a seal */
-  write(fd: number, address: number, length: number): number {
+  write(fd: Descriptor, address: Address, length: ByteCount): ByteCount {
     enter(this, calls.write);
     const file = this.fds.get(fd, "write");
     const from = writePosition(file, file.position);
@@ -268,7 +269,7 @@ export abstract class FileCalls {
   }
 
   /** pread(2): as read, at `offset`, and the position stays. @throws SystemError ESPIPE, EINVAL, and as read */
-  pread64(fd: number, address: number, length: number, offset: number): number {
+  pread64(fd: Descriptor, address: Address, length: ByteCount, offset: FileOffset): ByteCount {
     enter(this, calls.pread64);
     const file = this.fds.get(fd, "pread64");
     checkOffset(file, offset, "pread64");
@@ -276,7 +277,7 @@ export abstract class FileCalls {
   }
 
   /** pwrite(2): as write, at `offset`, and the position stays. With O_APPEND it appends all the same. @throws SystemError ESPIPE, EINVAL, and as write */
-  pwrite64(fd: number, address: number, length: number, offset: number): number {
+  pwrite64(fd: Descriptor, address: Address, length: ByteCount, offset: FileOffset): ByteCount {
     enter(this, calls.pwrite64);
     const file = this.fds.get(fd, "pwrite64");
     checkOffset(file, offset, "pwrite64");
@@ -284,13 +285,13 @@ export abstract class FileCalls {
   }
 
   /** fsync(2): files in RAM have nothing to write back. @throws SystemError EBADF; EINVAL: a file that has no content to keep. */
-  fsync(fd: number): 0 {
+  fsync(fd: Descriptor): 0 {
     enter(this, calls.fsync);
     return syncFile(this, fd, "fsync");
   }
 
   /** fdatasync(2), which here is fsync. @throws SystemError as fsync */
-  fdatasync(fd: number): 0 {
+  fdatasync(fd: Descriptor): 0 {
     enter(this, calls.fdatasync);
     return syncFile(this, fd, "fdatasync");
   }
@@ -309,25 +310,25 @@ export abstract class FileCalls {
    * ioctl(2): close-on-exec and O_NONBLOCK of any file, FIONREAD of files and pipes, and what the file's kind adds.
    * @throws SystemError EBADF; ENOTTY: a request that the file does not know; EFAULT
    */
-  ioctl(fd: number, request: number, argument = 0): number {
+  ioctl(fd: Descriptor, request: number, argument = 0): number {
     enter(this, calls.ioctl);
     return ioctl(this, fd, int(request, "request", "ioctl") >>> 0, word(argument, "argument", "ioctl"));
   }
 }
 
-function duplicate(process: FileCalls, fd: number, lowest: number, closeOnExec: boolean, syscall: string): number {
+function duplicate(process: FileCalls, fd: Descriptor, lowest: number, closeOnExec: boolean, syscall: string): number {
   const file = process.fds.raw(fd, syscall);
   const copy = process.fds.install(file, { closeOnExec }, syscall, lowest);
   file.get();
   return copy;
 }
 
-/** Where a write goes: with O_APPEND to the end, whatever the offset (generic_write_checks). */
-function writePosition(file: OpenFile, offset: number): number {
+/** Where a write goes: with O_APPEND to the end, at any offset (generic_write_checks). */
+function writePosition(file: OpenFile, offset: FileOffset): number {
   return (file.flags & O_APPEND) !== 0 && file.inode !== null ? file.inode.size : offset;
 }
 
-function checkOffset(file: OpenFile, offset: number, syscall: string): void {
+function checkOffset(file: OpenFile, offset: FileOffset, syscall: string): void {
   if (!Number.isInteger(offset)) throw new RangeError(`${syscall}: offset ${offset} is not a whole number of bytes`);
   if (offset < 0) throw new SystemError("EINVAL", syscall, "negative offset");
   if (!file.operations.seekable) throw new SystemError("ESPIPE", syscall);
@@ -336,9 +337,9 @@ function checkOffset(file: OpenFile, offset: number, syscall: string): void {
 function readAt(
   process: FileCalls,
   file: OpenFile,
-  address: number,
-  length: number,
-  offset: number,
+  address: Address,
+  length: ByteCount,
+  offset: FileOffset,
   syscall: string,
 ): number {
   const start = word(address, "address", syscall);
@@ -354,9 +355,9 @@ function readAt(
 function writeAt(
   process: FileCalls,
   file: OpenFile,
-  address: number,
-  length: number,
-  offset: number,
+  address: Address,
+  length: ByteCount,
+  offset: FileOffset,
   syscall: string,
 ): number {
   const start = word(address, "address", syscall);
@@ -370,7 +371,13 @@ function writeAt(
 }
 
 /** The buffer must lie in user space and the range inside what a file can have, even if nothing is moved (rw_verify_area). */
-function verifyArea(process: FileCalls, address: number, length: number, offset: number, syscall: string): void {
+function verifyArea(
+  process: FileCalls,
+  address: Address,
+  length: ByteCount,
+  offset: FileOffset,
+  syscall: string,
+): void {
   if (!accessOk(userAddress(process.currentThread, address), word(length, "length", syscall)))
     throw new SystemError("EFAULT", syscall, "buffer");
   if (offset + length >= MAX_FILE_SIZE) throw new SystemError("EINVAL", syscall, `offset ${offset}`);

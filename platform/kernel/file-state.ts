@@ -1,5 +1,6 @@
 // What can be asked of an open file beside its content: whether it is ready, whether it is synced, requests of ioctl, and O_PATH,
 // which only names it. The calls themselves are file-calls.ts.
+import type { Descriptor } from "../hardware/integers.ts";
 import { SystemError } from "./abi/errors.ts";
 import {
   FIOCLEX,
@@ -21,7 +22,7 @@ import { copyFromUser, copyToUser } from "./uaccess.ts";
 
 /** One struct pollfd: a descriptor, or −1 for none, and the POLL… events that are asked for. */
 export interface PollRequest {
-  readonly fd: number;
+  readonly fd: Descriptor;
   readonly events: number;
 }
 
@@ -44,14 +45,14 @@ export function readyEvents({ fds }: Holder, { fd, events }: PollRequest): numbe
 }
 
 /** @throws SystemError EBADF, EINVAL: the kind of file has no fsync. */
-export function syncFile({ fds }: Holder, fd: number, syscall: string): 0 {
+export function syncFile({ fds }: Holder, fd: Descriptor, syscall: string): 0 {
   const file = fds.get(fd, syscall);
   if (file.operations.syncs !== true) throw new SystemError("EINVAL", syscall, file.operations.path);
   return 0;
 }
 
 /** @throws SystemError EBADF, ENOTTY, EFAULT */
-export function ioctl({ fds, currentThread }: Holder, fd: number, request: number, argument: number): number {
+export function ioctl({ fds, currentThread }: Holder, fd: Descriptor, request: number, argument: number): number {
   const file = fds.get(fd, "ioctl");
   const descriptor = fds.descriptor(fd, "ioctl");
   if (request === FIOCLEX || request === FIONCLEX) {

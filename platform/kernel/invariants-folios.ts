@@ -1,5 +1,6 @@
 // The part of the invariants that is about large folios: how often each is mapped, huge and small, and held.
 // Single frames, areas and page tables are invariants.ts.
+import type { FrameNumber } from "../hardware/integers.ts";
 import type { FrameAllocator } from "./mm/frames.ts";
 
 /**
@@ -42,6 +43,6 @@ export function checkFolios(
 }
 
 /** Whether a folio in use starts at `frame`. */
-function isHead(frames: FrameAllocator, frame: number): boolean {
+function isHead(frames: FrameAllocator, frame: FrameNumber): boolean {
   return frames.isInFolio(frame) && frames.folios.headOf(frame) === frame && frames.folios.references[frame] > 0;
 }

@@ -2,6 +2,7 @@
 // modules above this floor add calls of their own by registerSystemCall.
 
 import type { Counters } from "../hardware/counters.ts";
+import type { PageCount, PageNumber } from "../hardware/integers.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { hideFields, outline } from "../hardware/outline.ts";
 import { SystemError } from "./abi/errors.ts";
@@ -80,7 +81,7 @@ export class Kernel implements KernelServices {
   /** For checkInvariants: what modules hold beside page tables and page caches, one frame number for each reference. */
   readonly frameHolders: (() => Iterable<number>)[] = [];
   /** Asked for a missing page of an area with a userfaultfd before it is made, answers whether it supplied it; set by that module. */
-  missingPage: ((space: AddressSpace, page: number) => boolean) | null = null;
+  missingPage: ((space: AddressSpace, page: PageNumber) => boolean) | null = null;
   private readonly clock: () => number;
   private randomState: number;
   private lastPid = 0;
@@ -193,7 +194,7 @@ export class Kernel implements KernelServices {
    * Promises `pages` to an area of `space`, by the overcommit mode; fewer than 0 take a promise back, and mode 2 looks at the sum
    * even then. @returns whether it may be; nothing is promised if not.
    */
-  commit(pages: number, space: AddressSpace): boolean {
+  commit(pages: PageCount, space: AddressSpace): boolean {
     if (this.overcommit === 0 && pages > this.machine.frameCount) return false;
     const committed = this.committedPages + pages;
     if (this.overcommit === 2 && !isBelowCommitLimit(this.commitSettings, committed, space.totalPages)) return false;
@@ -201,7 +202,7 @@ export class Kernel implements KernelServices {
     return true;
   }
 
-  uncommit(pages: number): void {
+  uncommit(pages: PageCount): void {
     this.committedPages -= pages;
   }
 

@@ -1,5 +1,6 @@
 // Files in RAM as programs hold them: memfd_create, opening one again, reading and writing by descriptor (mm/memfd.c).
 // What memory needs of them, length and pages and shared anonymous objects, is mm/shmem.ts.
+import type { Address, ByteCount, FileOffset } from "../hardware/integers.ts";
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
 import {
@@ -88,7 +89,7 @@ function isPinned({ frames }: KernelServices, inode: Inode): boolean {
   return [...inode.pages.values()].some((frame) => frames.pins[frame] > 0);
 }
 
-function readFile(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number {
+function readFile(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number {
   const inode = file.inode as Inode;
   const { ram } = caller.process.addressSpace.kernel.machine;
   const end = Math.min(offset + length, inode.size);
@@ -116,7 +117,7 @@ function isSealedAgainst({ seals, size }: Inode, end: number): boolean {
   return (seals & WRITE_SEALS) !== 0 || ((seals & F_SEAL_GROW) !== 0 && end > size);
 }
 
-function writeFile(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number {
+function writeFile(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number {
   const inode = file.inode as Inode;
   const { process } = caller;
   const { ram } = process.addressSpace.kernel.machine;

@@ -1,5 +1,6 @@
 // Pipes: 16 buffers of one page, filled and drained by whole copies (fs/pipe.c). Their bytes are the host's, not frames.
 // Nothing blocks: where a real program would sleep, a call fails with EAGAIN.
+import type { Address, ByteCount } from "../hardware/integers.ts";
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
 import { FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./abi/fcntl.ts";
@@ -65,7 +66,7 @@ function pipeIoctl({ buffers }: Pipe, caller: Caller, request: number, argument:
   return 0;
 }
 
-function readPipe(pipe: Pipe, caller: Caller, address: number, length: number): number {
+function readPipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCount): number {
   let done = 0;
   while (done < length && pipe.buffers.length > 0) {
     const buffer = pipe.buffers[0];
@@ -83,7 +84,7 @@ function readPipe(pipe: Pipe, caller: Caller, address: number, length: number): 
   return done;
 }
 
-function writePipe(pipe: Pipe, caller: Caller, address: number, length: number): number {
+function writePipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCount): number {
   if (length === 0) return 0;
   if (pipe.readers === 0) throw new SystemError("EPIPE", "write");
   let done = appendToLast(pipe, caller, address, length % PAGE_SIZE);
@@ -106,7 +107,7 @@ function writePipe(pipe: Pipe, caller: Caller, address: number, length: number):
 }
 
 /** What a write has beyond whole pages goes behind the last buffer's bytes if it fits there. @returns bytes written. */
-function appendToLast(pipe: Pipe, caller: Caller, address: number, length: number): number {
+function appendToLast(pipe: Pipe, caller: Caller, address: Address, length: ByteCount): number {
   const last = pipe.buffers.at(-1);
   if (last === undefined || length === 0 || last.end + length > PAGE_SIZE) return 0;
   if (copyFromUser(caller, address, last.bytes.subarray(last.end, last.end + length)) < length) {

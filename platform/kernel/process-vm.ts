@@ -1,5 +1,6 @@
 // process_vm_readv(2) and process_vm_writev(2): copying between the memories of two processes (mm/process_vm_access.c).
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
+import type { Address, ByteCount, FrameNumber, ProcessId } from "../hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE, PTE_FRAME_SHIFT } from "../hardware/layout.ts";
 import { untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
@@ -15,7 +16,7 @@ import { reportUndefinedInput } from "./user-validity.ts";
 /** A piece of memory: address and length in bytes. */
 export type IoVector = readonly [address: number, length: number];
 
-/** Remote pages taken hold of at once (PVM_MAX_KMALLOC_PAGES * PAGE_SIZE / 8). */
+/** Remote pages taken hold of together (PVM_MAX_KMALLOC_PAGES * PAGE_SIZE / 8). */
 const PAGES_AT_ONCE = 1024;
 /** Bytes that the processor's string move takes in one step: a cache line. */
 const STEP_BYTES = 64;
@@ -35,7 +36,7 @@ class LocalCursor {
   }
 
   /** Copies the bytes of part of a frame in the direction of `write`; @returns how many were moved before a bad address or the end. */
-  move(thread: Thread, frame: number, bytes: Uint8Array, write: boolean): number {
+  move(thread: Thread, frame: FrameNumber, bytes: Uint8Array, write: boolean): number {
     let done = 0;
     while (done < bytes.length && !this.finished) {
       const [address, length] = this.vectors[this.index];
@@ -60,7 +61,7 @@ class LocalCursor {
   }
 }
 
-function copyPart(thread: Thread, address: number, bytes: Uint8Array, write: boolean): number {
+function copyPart(thread: Thread, address: Address, bytes: Uint8Array, write: boolean): number {
   return write ? copyFromUser(thread, address, bytes) : copyToUser(thread, address, bytes);
 }
 
@@ -68,7 +69,7 @@ function copyPart(thread: Thread, address: number, bytes: Uint8Array, write: boo
  * Whether the local piece lies, even in part, in the frame on the other side, with nothing of it to be faulted in: a copy
  * that meets a fault goes byte by byte.
  */
-function overlaps(thread: Thread, frame: number, address: number, length: number, write: boolean): boolean {
+function overlaps(thread: Thread, frame: FrameNumber, address: Address, length: ByteCount, write: boolean): boolean {
   const { entries } = thread.process.addressSpace.pageTable;
   const start = userAddress(thread, address);
   const access = write ? ACCESS_LOAD : ACCESS_STORE;
@@ -82,7 +83,7 @@ function overlaps(thread: Thread, frame: number, address: number, length: number
  * A copy to itself as the processor makes it: by steps, upwards, each read whole before it is written; what a step wrote is
  * read again by a later one.
  */
-function copyBySteps(thread: Thread, address: number, bytes: Uint8Array, write: boolean): number {
+function copyBySteps(thread: Thread, address: Address, bytes: Uint8Array, write: boolean): number {
   const step = new Uint8Array(STEP_BYTES);
   let done = 0;
   while (done < bytes.length) {
@@ -104,7 +105,7 @@ function copyBySteps(thread: Thread, address: number, bytes: Uint8Array, write: 
 export function processVmCall(
   thread: Thread,
   syscall: "process_vm_readv" | "process_vm_writev",
-  pid: number,
+  pid: ProcessId,
   local: readonly IoVector[],
   remote: readonly IoVector[],
   flags: number,
@@ -183,8 +184,8 @@ function copyVector(
   thread: Thread,
   target: Process,
   cursor: LocalCursor,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   write: boolean,
 ): number {
   const { kernel } = thread.process;
@@ -217,8 +218,8 @@ function copyFrames(
   target: Process,
   cursor: LocalCursor,
   frames: readonly number[],
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   write: boolean,
 ): number {
   const { ram } = thread.process.kernel.machine;

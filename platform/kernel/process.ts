@@ -1,6 +1,7 @@
 // A process: its address space, descriptors and threads, and the system calls as its program makes them, by Linux's names;
 // those on descriptors are file-calls.ts. Each only enters, checks its arguments and hands over to the file of the call.
 
+import type { Address, ByteCount, Descriptor, FileOffset, ProcessId } from "../hardware/integers.ts";
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
 import { outline } from "../hardware/outline.ts";
@@ -45,7 +46,7 @@ export interface ProcessOptions {
 
 /** What a parent learns of a child that has ended. */
 export interface EndedChild {
-  readonly pid: number;
+  readonly pid: ProcessId;
   /** What it gave to exit; see `signal`. */
   readonly status: number;
   /** The signal that ended it, if one did. */
@@ -56,7 +57,7 @@ export interface EndedChild {
 }
 
 export class Process extends FileCalls {
-  readonly pid: number;
+  readonly pid: ProcessId;
   readonly parent: Process | null;
   readonly kernel: Kernel;
   readonly name: string;
@@ -77,7 +78,7 @@ export class Process extends FileCalls {
   /** Use Kernel.createProcess or fork. */
   constructor(
     kernel: Kernel,
-    pid: number,
+    pid: ProcessId,
     options: ProcessOptions,
     parent: Process | null = null,
     space?: AddressSpace,
@@ -115,7 +116,14 @@ export class Process extends FileCalls {
   }
 
   /** mmap(2). Addresses and lengths in bytes; `fd` −1 with MAP_ANONYMOUS. @returns the address. @throws SystemError */
-  mmap(address: number, length: number, prot: number, flags: number, fd = -1, offset = 0): number {
+  mmap(
+    address: Address,
+    length: ByteCount,
+    prot: number,
+    flags: number,
+    fd: Descriptor = -1,
+    offset: FileOffset = 0,
+  ): Address {
     enter(this, calls.mmap);
     const from = word(offset, "offset", "mmap");
     const start = word(address, "address", "mmap");
@@ -127,14 +135,14 @@ export class Process extends FileCalls {
   }
 
   /** munmap(2): unmaps [address, address + length); holes are no error. @throws SystemError EINVAL, ENOMEM */
-  munmap(address: number, length: number): 0 {
+  munmap(address: Address, length: ByteCount): 0 {
     enter(this, calls.munmap);
     munmap(this.addressSpace, untagged(word(address, "address", "munmap")), word(length, "length", "munmap"), "munmap");
     return 0;
   }
 
   /** mprotect(2). @throws SystemError EINVAL, EACCES, ENOMEM */
-  mprotect(address: number, length: number, prot: number): 0 {
+  mprotect(address: Address, length: ByteCount, prot: number): 0 {
     enter(this, calls.mprotect);
     const start = untagged(word(address, "address", "mprotect"));
     mprotect(this.addressSpace, this, start, word(length, "length", "mprotect"), int(prot, "prot", "mprotect"));
@@ -142,7 +150,7 @@ export class Process extends FileCalls {
   }
 
   /** madvise(2). @throws SystemError EINVAL, ENOMEM, EACCES, EFAULT */
-  madvise(address: number, length: number, advice: number): 0 {
+  madvise(address: Address, length: ByteCount, advice: number): 0 {
     enter(this, calls.madvise);
     const start = untagged(word(address, "address", "madvise"));
     madvise(this.addressSpace, this, start, word(length, "length", "madvise"), int(advice, "advice", "madvise"));
@@ -150,7 +158,13 @@ export class Process extends FileCalls {
   }
 
   /** mremap(2). `newAddress` counts with MREMAP_FIXED, and as a hint with MREMAP_DONTUNMAP. @returns the new address. */
-  mremap(oldAddress: number, oldLength: number, newLength: number, flags: number, newAddress = 0): number {
+  mremap(
+    oldAddress: Address,
+    oldLength: ByteCount,
+    newLength: ByteCount,
+    flags: number,
+    newAddress: Address = 0,
+  ): Address {
     enter(this, calls.mremap);
     return mremap(
       this.addressSpace,
@@ -164,13 +178,13 @@ export class Process extends FileCalls {
   }
 
   /** mincore(2). @returns one byte a page, 1 = resident. @throws SystemError EINVAL, ENOMEM */
-  mincore(address: number, length: number): Uint8Array {
+  mincore(address: Address, length: ByteCount): Uint8Array {
     enter(this, calls.mincore);
     return mincore(this.addressSpace, untagged(word(address, "address", "mincore")), word(length, "length", "mincore"));
   }
 
   /** msync(2). @throws SystemError EINVAL, ENOMEM, EBUSY */
-  msync(address: number, length: number, flags: number): 0 {
+  msync(address: Address, length: ByteCount, flags: number): 0 {
     enter(this, calls.msync);
     const start = untagged(word(address, "address", "msync"));
     msync(this.addressSpace, start, word(length, "length", "msync"), int(flags, "flags", "msync"));
@@ -178,7 +192,7 @@ export class Process extends FileCalls {
   }
 
   /** mlock(2). @throws SystemError ENOMEM, EPERM, EAGAIN, EINVAL */
-  mlock(address: number, length: number): 0 {
+  mlock(address: Address, length: ByteCount): 0 {
     enter(this, calls.mlock);
     const start = untagged(word(address, "address", "mlock"));
     mlock(this.addressSpace, this, start, word(length, "length", "mlock"), 0, "mlock");
@@ -186,7 +200,7 @@ export class Process extends FileCalls {
   }
 
   /** mlock2(2): MLOCK_ONFAULT locks without faulting in. @throws SystemError as mlock */
-  mlock2(address: number, length: number, flags: number): 0 {
+  mlock2(address: Address, length: ByteCount, flags: number): 0 {
     enter(this, calls.mlock2);
     const start = untagged(word(address, "address", "mlock2"));
     const bits = int(flags, "flags", "mlock2");
@@ -195,7 +209,7 @@ export class Process extends FileCalls {
   }
 
   /** munlock(2). @throws SystemError ENOMEM, EINVAL */
-  munlock(address: number, length: number): 0 {
+  munlock(address: Address, length: ByteCount): 0 {
     enter(this, calls.munlock);
     munlock(this.addressSpace, untagged(word(address, "address", "munlock")), word(length, "length", "munlock"));
     return 0;
@@ -214,7 +228,7 @@ export class Process extends FileCalls {
   }
 
   /** The kernel's brk: @returns the break after the call, moved to `address` if that was possible. */
-  brk(address: number): number {
+  brk(address: Address): Address {
     enter(this, calls.brk);
     return brk(this.addressSpace, this, word(address, "address", "brk"));
   }
@@ -230,7 +244,7 @@ export class Process extends FileCalls {
     return child;
   }
 
-  /** _exit(2): memory and descriptors are given back at once; the status waits for the parent. */
+  /** _exit(2): memory and descriptors are given back immediately; the status waits for the parent. */
   exit(status = 0): 0 {
     enter(this, calls.exit);
     const exitStatus = int(status, "status", "exit");
@@ -268,13 +282,13 @@ export class Process extends FileCalls {
   }
 
   /** kill(2): signal 0 only asks whether the process exists. @throws SystemError ESRCH, EINVAL */
-  kill(pid: number, signal: number): 0 {
+  kill(pid: ProcessId, signal: number): 0 {
     enter(this, calls.kill);
     return kill(this.kernel, pid, signal);
   }
 
   /** ptrace(2): PTRACE_PEEKMTETAGS, PTRACE_POKEMTETAGS. @returns tags moved. @throws SystemError EPERM, EIO, EFAULT, ESRCH */
-  ptrace(request: number, pid: number, address: number, vector: TagVector): number {
+  ptrace(request: number, pid: ProcessId, address: Address, vector: TagVector): number {
     enter(this, calls.ptrace);
     return ptraceTags(this.currentThread, request, pid, word(address, "address", "ptrace"), vector);
   }
@@ -297,13 +311,13 @@ export class Process extends FileCalls {
   }
 
   /** process_vm_readv(2): from `pid`'s remote vectors into our local ones. @returns bytes. @throws SystemError ESRCH, EINVAL, EFAULT */
-  process_vm_readv(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
+  process_vm_readv(pid: ProcessId, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): ByteCount {
     enter(this, calls.process_vm_readv);
     return processVmCall(this.currentThread, "process_vm_readv", pid, local, remote, flags);
   }
 
   /** process_vm_writev(2): from our local vectors into `pid`'s remote ones. */
-  process_vm_writev(pid: number, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): number {
+  process_vm_writev(pid: ProcessId, local: readonly IoVector[], remote: readonly IoVector[], flags = 0): ByteCount {
     enter(this, calls.process_vm_writev);
     return processVmCall(this.currentThread, "process_vm_writev", pid, local, remote, flags);
   }
@@ -356,7 +370,7 @@ export class Process extends FileCalls {
   }
 
   /** Pins pages as a driver would (get_user_pages); `write` breaks copy-on-write first. @throws SystemError EFAULT */
-  pin(address: number, length: number, options: { readonly write: boolean }): PinnedPages {
+  pin(address: Address, length: ByteCount, options: { readonly write: boolean }): PinnedPages {
     const start = untagged(word(address, "address", "pin"));
     const pinned = pinUserPages(this.addressSpace, this, start, word(length, "length", "pin"), options);
     if (options.write) definePinned(this, pinned);
@@ -369,7 +383,7 @@ export class Process extends FileCalls {
   }
 
   /** /proc/PID/pagemap for [address, address + length): one 64-bit word a page (Documentation/admin-guide/mm/pagemap.rst). */
-  pagemap(address: number, length: number): BigUint64Array {
+  pagemap(address: Address, length: ByteCount): BigUint64Array {
     return pagemap(this.addressSpace, address, length);
   }
 }

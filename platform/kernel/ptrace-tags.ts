@@ -1,6 +1,7 @@
 // ptrace's access to another process's allocation tags: PTRACE_PEEKMTETAGS and PTRACE_POKEMTETAGS (arch/arm64/kernel/mte.c).
 // One tag a byte, through an iovec of the tracer's memory. The rest of ptrace is not simulated.
 
+import type { Address, ByteCount, FrameNumber, PageNumber, ProcessId } from "../hardware/integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -27,7 +28,7 @@ export const PTRACE_POKEMTETAGS = 34;
 export interface TagVector {
   readonly base: number;
   /** Tags to move, one a byte. */
-  readonly length: number;
+  readonly length: ByteCount;
 }
 
 /**
@@ -37,7 +38,13 @@ export interface TagVector {
  * @throws SystemError ESRCH: no such process. EPERM: `target` is neither the tracer nor a descendant of it. EIO: an unknown request, or nothing
  * there that has PROT_MTE. EFAULT: the tracer's buffer is bad.
  */
-export function ptraceTags(thread: Thread, request: number, pid: number, address: number, vector: TagVector): number {
+export function ptraceTags(
+  thread: Thread,
+  request: number,
+  pid: ProcessId,
+  address: Address,
+  vector: TagVector,
+): number {
   if (request !== PTRACE_PEEKMTETAGS && request !== PTRACE_POKEMTETAGS)
     throw new SystemError("EIO", "ptrace", `request ${request}`);
   const target = thread.process.kernel.processes.get(pid);
@@ -73,7 +80,7 @@ function mayTrace(tracer: Process, target: Process): boolean {
 }
 
 /** The frame behind a page with PROT_MTE, faulted in whatever its protection (FOLL_FORCE); −1 if there is none. */
-function taggedFrame(thread: Thread, target: Process, page: number, write: boolean): number {
+function taggedFrame(thread: Thread, target: Process, page: PageNumber, write: boolean): number {
   const space = target.addressSpace;
   if (page >= TASK_SIZE_PAGES) return -1;
   const id = space.vmas.lookup(page);
@@ -84,7 +91,7 @@ function taggedFrame(thread: Thread, target: Process, page: number, write: boole
 
 function moveTags(
   thread: Thread,
-  frame: number,
+  frame: FrameNumber,
   granule: number,
   buffer: number,
   count: number,

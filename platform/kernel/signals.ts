@@ -1,6 +1,8 @@
 // Signals as far as memory needs them: what a process does with SIGSEGV and SIGBUS, which are blocked, and which wait.
 // Faults come from thread.ts and the MMU; the asynchronous tag report is found at kernel entry (tagged-address.ts).
+
 import { type Access, BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
+import type { Address, ProcessId } from "../hardware/integers.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
@@ -32,12 +34,12 @@ export interface SignalInfo {
   /** si_code by name (SEGV_MAPERR, …), or SI_USER for a signal that was sent. */
   readonly code: string;
   /** si_addr. The tag is in it only for handlers with SA_EXPOSE_TAGBITS. */
-  readonly address: number;
+  readonly address: Address;
   /** Which access it was (ESR_EL1.WnR in the signal frame); null for signals that are no fault of an access. */
   readonly access: Access | null;
 }
 
-/** A disposition. A handler that throws takes the place of the fault's own error in the program. */
+/** A disposition. What a handler throws reaches the program instead of the fault's error. */
 export interface SignalAction {
   readonly flags: number;
   readonly handler: (info: SignalInfo) => void;
@@ -85,7 +87,7 @@ export class SignalActions {
     return TEXT_START + index * HANDLER_SPACING;
   }
 
-  handlerAt(address: number): SignalAction["handler"] | undefined {
+  handlerAt(address: Address): SignalAction["handler"] | undefined {
     return this.handlers[(address - TEXT_START) / HANDLER_SPACING];
   }
 
@@ -204,13 +206,13 @@ export function changeSignalMask(thread: Thread, how: number, signals: readonly 
   return 0;
 }
 
-/** A report that waited is still thrown if nobody handles it. */
+/** A report that waited is still thrown if no handler takes it. */
 function waitingFault(info: SignalInfo): FaultError | undefined {
   return info.code === "SEGV_MTEAERR" ? new SegmentationFault("SEGV_MTEAERR", 0, "store") : undefined;
 }
 
 /** kill(2), to the main thread of a process. */
-export function kill(kernel: Kernel, pid: number, signal: number): 0 {
+export function kill(kernel: Kernel, pid: ProcessId, signal: number): 0 {
   const target = kernel.processes.get(pid);
   if (target === undefined) throw new SystemError("ESRCH", "kill", `process ${pid}`);
   if (signal === 0) return 0;

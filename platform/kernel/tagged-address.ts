@@ -22,7 +22,7 @@ const PR_MTE_TAG_MASK = ALL_TAGS << PR_MTE_TAG_SHIFT;
 export type PreferredTagCheckMode = "sync" | "async" | "asymm";
 
 /**
- * PR_SET_TAGGED_ADDR_CTRL: `control` is the word of prctl's second argument. It takes effect at once.
+ * PR_SET_TAGGED_ADDR_CTRL: `control` is the word of prctl's second argument. It takes effect immediately.
  * @throws SystemError EINVAL: bits that this CPU does not know; nothing has changed.
  */
 export function setTaggedAddressControl(thread: Thread, control: number): void {

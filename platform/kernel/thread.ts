@@ -2,6 +2,7 @@
 // Here a fault that cannot be resolved becomes the signal's error; resolving is fault.ts.
 
 import { BusError, SegmentationFault } from "../hardware/faults.ts";
+import type { Address } from "../hardware/integers.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler, Mmu } from "../hardware/mmu.ts";
@@ -45,7 +46,7 @@ export class Thread implements FaultHandler {
   }
 
   /** The MMU's way into the kernel; `by`: whose access it is, where its observer wants to know. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
-  handleFault(address: number, access: number, by?: Mmu): void {
+  handleFault(address: Address, access: number, by?: Mmu): void {
     const { process } = this;
     const page = (address * PAGES_PER_BYTE) | 0;
     const result = this.ended ? FAULT_NOT_MAPPED : handlePageFault(process.addressSpace, process, page, access);

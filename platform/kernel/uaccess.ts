@@ -1,5 +1,6 @@
 // The kernel's access to user memory: copy_from_user, copy_to_user, and what their faults become.
 // A bad address shortens the copy and never raises a signal. Pinning pages for longer is gup.ts.
+import type { Address, ByteCount, FrameNumber, PageNumber } from "../hardware/integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -21,13 +22,13 @@ import { isAccessible } from "./mm/populate.ts";
  * The address that a system call's pointer means: without its tag if the thread has the tagged address ABI, as it is
  * otherwise, so that access_ok refuses it (untagged_addr, tagged-address-abi.rst).
  */
-export function userAddress(caller: Caller, address: number): number {
+export function userAddress(caller: Caller, address: Address): Address {
   if (address < TAG_UNIT || (caller.taggedAddressControl & PR_TAGGED_ADDR_ENABLE) === 0) return address;
   return untagged(address);
 }
 
 /** The frame behind a page of user memory, faulted in for `access`; NO_FRAME if the program itself could not use it so. */
-export function userFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {
+export function userFrame(space: AddressSpace, charged: FaultAccount, page: PageNumber, access: number): FrameNumber {
   let entry = space.pageTable.entries[page];
   if (!isAccessible(entry, access)) {
     if (handlePageFault(space, charged, page, access) !== FAULT_DONE) return NO_FRAME;
@@ -37,23 +38,23 @@ export function userFrame(space: AddressSpace, charged: FaultAccount, page: numb
 }
 
 /** Copies from user memory into `target`, page by page. @returns bytes copied before the first that could not be. */
-export function copyFromUser(caller: Caller, address: number, target: Uint8Array): number {
+export function copyFromUser(caller: Caller, address: Address, target: Uint8Array): ByteCount {
   return transfer(caller, address, target, ACCESS_LOAD);
 }
 
 /** Copies `source` to user memory, page by page. @returns bytes copied before the first that could not be. */
-export function copyToUser(caller: Caller, address: number, source: Uint8Array): number {
+export function copyToUser(caller: Caller, address: Address, source: Uint8Array): ByteCount {
   return transfer(caller, address, source, ACCESS_STORE);
 }
 
 /** How many of `length` bytes at `address` can be read without a fault. */
-export function presentBytes(caller: Caller, address: number, length: number): number {
+export function presentBytes(caller: Caller, address: Address, length: ByteCount): ByteCount {
   const { pageTable } = caller.process.addressSpace;
   return countReachable(caller, address, length, (page) => isAccessible(pageTable.entries[page], ACCESS_LOAD));
 }
 
 /** Faults in every page of a buffer for reading (fault_in_readable). @returns bytes before the first page that is refused. */
-export function faultInReadable(caller: Caller, address: number, length: number): number {
+export function faultInReadable(caller: Caller, address: Address, length: ByteCount): ByteCount {
   const { process } = caller;
   const space = process.addressSpace;
   return countReachable(caller, address, length, (page) => userFrame(space, process, page, ACCESS_LOAD) !== NO_FRAME);
@@ -61,9 +62,9 @@ export function faultInReadable(caller: Caller, address: number, length: number)
 
 function countReachable(
   caller: Caller,
-  address: number,
-  length: number,
-  isReachable: (page: number) => boolean,
+  address: Address,
+  length: ByteCount,
+  isReachable: (page: PageNumber) => boolean,
 ): number {
   const start = userAddress(caller, address);
   if (!accessOk(start, length)) return 0;
@@ -72,7 +73,7 @@ function countReachable(
   return Math.min(at - start, length);
 }
 
-function transfer(caller: Caller, address: number, buffer: Uint8Array, access: number): number {
+function transfer(caller: Caller, address: Address, buffer: Uint8Array, access: number): ByteCount {
   const { process } = caller;
   const space = process.addressSpace;
   const plain = userAddress(caller, address);
@@ -103,7 +104,7 @@ function transfer(caller: Caller, address: number, buffer: Uint8Array, access: n
  * Copies bytes in ascending order, as the CPU's string move does: where a process copies to itself and the ranges overlap
  * (process_vm_writev), what was just written is read again.
  */
-function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: number, bytes: number): void {
+function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: number, bytes: ByteCount): void {
   const distance = to.byteOffset + target - (from.byteOffset + source);
   if (to.buffer === from.buffer && distance > 0 && distance < bytes) {
     for (let i = 0; i < bytes; i++) to[target + i] = from[source + i];
@@ -116,7 +117,7 @@ function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: n
  * How many of `bytes` at `address`, all on one page that is there, the thread's own tag checks would allow: the kernel checks
  * its copies where a mismatch would be synchronous, whatever TCO is, and never raises a signal for it.
  */
-function checkedBytes(caller: Caller, address: number, bytes: number, tag: number, access: number): number {
+function checkedBytes(caller: Caller, address: Address, bytes: ByteCount, tag: number, access: number): number {
   const { memory, process } = caller;
   const entry = memory.pageTable.entries[Math.floor(address / PAGE_SIZE)];
   if ((entry & PTE_MTE) === 0 || !faultsSynchronously(memory.tagCheckMode, access)) return bytes;

@@ -1,5 +1,6 @@
 // System calls whose arguments are structures or strings in user memory, as a C program makes them by number: each brings
 // them in, calls the process's own method and stores what it answers. Layouts are user-structures.ts, numbers syscall-table.ts.
+import type { Address, ByteCount, Descriptor, ProcessId } from "../hardware/integers.ts";
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import { int, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
@@ -46,7 +47,7 @@ export function openat(thread: Thread, _directory: number, path: number, flags: 
 }
 
 /** fstat(2). @throws SystemError EBADF, EFAULT */
-export function fstat(thread: Thread, fd: number, address: number): number {
+export function fstat(thread: Thread, fd: Descriptor, address: Address): number {
   const { process } = thread;
   const status = process.fstat(fd);
   const { inode } = process.fds.raw(fd, "fstat");
@@ -61,7 +62,7 @@ export function fstat(thread: Thread, fd: number, address: number): number {
 }
 
 /** pipe2(2). @throws SystemError EFAULT: no descriptor remains open. EINVAL, EMFILE, ENFILE */
-export function pipe2(thread: Thread, address: number, flags = 0): number {
+export function pipe2(thread: Thread, address: Address, flags = 0): number {
   const { process } = thread;
   const ends = process.pipe2(flags);
   try {
@@ -74,7 +75,7 @@ export function pipe2(thread: Thread, address: number, flags = 0): number {
 }
 
 /** mincore(2). @throws SystemError EINVAL, ENOMEM, EFAULT: the vector cannot be stored to */
-export function mincore(thread: Thread, address: number, length: number, vector: number): number {
+export function mincore(thread: Thread, address: Address, length: ByteCount, vector: number): number {
   const to = word(vector, "vec", "mincore");
   if (address % PAGE_SIZE === 0 && accessOk(address, length) && !accessOk(to, Math.ceil(length / PAGE_SIZE))) {
     throw new SystemError("EFAULT", "mincore", "vec");
@@ -83,7 +84,7 @@ export function mincore(thread: Thread, address: number, length: number, vector:
   return 0;
 }
 
-/** execve(2): arguments and environment must be readable, but nobody reads them. @throws SystemError EFAULT, ENAMETOOLONG, ENOENT */
+/** execve(2): arguments and environment must be readable, but are not read. @throws SystemError EFAULT, ENAMETOOLONG, ENOENT */
 export function execve(thread: Thread, path: number, ...lists: number[]): number {
   const name = readPath(thread, word(path, "path", "execve"), "execve");
   for (const list of lists) {
@@ -100,7 +101,7 @@ export function execve(thread: Thread, path: number, ...lists: number[]): number
  * wait4(2): what the status word says is what WIFEXITED and WIFSIGNALED take apart. @returns the child's pid, or 0 with WNOHANG
  * while none has ended. @throws SystemError EAGAIN: without WNOHANG a real program would sleep. ECHILD, EINVAL, EFAULT
  */
-export function wait4(thread: Thread, pid: number, status = 0, options = 0, usage = 0): number {
+export function wait4(thread: Thread, pid: ProcessId, status = 0, options = 0, usage = 0): number {
   if ((options & ~WAIT_OPTIONS) !== 0) throw new SystemError("EINVAL", "wait4", `options ${options}`);
   const ended = thread.process.wait4(wantedChild(thread.process, int(pid, "pid", "wait4")));
   if (ended === null) {
@@ -117,7 +118,7 @@ export function wait4(thread: Thread, pid: number, status = 0, options = 0, usag
 }
 
 /** A pid of 0 or below −1 means a process group: here that of the oldest ancestor, in which all are that descend from it. */
-function wantedChild(process: Process, pid: number): number {
+function wantedChild(process: Process, pid: ProcessId): number {
   if (pid > 0 || pid === -1) return pid;
   let leader = process;
   while (leader.parent !== null) leader = leader.parent;
@@ -126,20 +127,20 @@ function wantedChild(process: Process, pid: number): number {
 }
 
 /** getrlimit(2). @throws SystemError EINVAL, EFAULT */
-export function getrlimit(thread: Thread, resource: number, address: number): number {
+export function getrlimit(thread: Thread, resource: number, address: Address): number {
   const limit = thread.process.getrlimit(resource);
   writeLimit(thread, word(address, "rlim", "getrlimit"), limit, "getrlimit");
   return 0;
 }
 
 /** setrlimit(2). @throws SystemError EFAULT, EINVAL */
-export function setrlimit(thread: Thread, resource: number, address: number): number {
+export function setrlimit(thread: Thread, resource: number, address: Address): number {
   const { soft, hard } = readLimit(thread, word(address, "rlim", "setrlimit"), "setrlimit");
   return thread.process.setrlimit(resource, soft, hard);
 }
 
 /** prlimit64(2) of process `pid`, 0 for the caller: sets if `next` is not 0, stores what was before. @throws SystemError ESRCH, EINVAL, EFAULT */
-export function prlimit64(thread: Thread, pid: number, resource: number, next: number, previous: number): number {
+export function prlimit64(thread: Thread, pid: ProcessId, resource: number, next: number, previous: number): number {
   const wanted = next === 0 ? null : readLimit(thread, word(next, "new_limit", "prlimit64"), "prlimit64");
   const target = pid === 0 ? thread.process : thread.process.kernel.processes.get(pid);
   if (target === undefined) throw new SystemError("ESRCH", "prlimit64", `process ${pid}`);
@@ -171,7 +172,7 @@ export function rtSigaction(thread: Thread, signal: number, next: number, previo
   return 0;
 }
 
-function readDisposition(thread: Thread, address: number): SignalDisposition {
+function readDisposition(thread: Thread, address: Address): SignalDisposition {
   const view = readUser(thread, address, SIGACTION_BYTES, "rt_sigaction");
   const handler = wordAt(view, 0);
   if (handler === SIG_DFL) return "default";
@@ -187,7 +188,7 @@ function readDisposition(thread: Thread, address: number): SignalDisposition {
 export function processVm(
   thread: Thread,
   syscall: "process_vm_readv" | "process_vm_writev",
-  pid: number,
+  pid: ProcessId,
   local: number,
   localCount: number,
   remote: number,
@@ -204,7 +205,7 @@ export function processVm(
 }
 
 /** memfd_create(2) as a program calls it, with the name in its memory. @throws SystemError EFAULT, and as above */
-export function memfd_create(thread: Thread, address: number, flags: number): number {
+export function memfd_create(thread: Thread, address: Address, flags: number): number {
   const bytes = new Uint8Array(LONGEST_MEMFD_NAME + 1);
   const copied = copyFromUser(thread, word(address, "name", "memfd_create"), bytes);
   const end = bytes.subarray(0, copied).indexOf(0);
@@ -213,7 +214,7 @@ export function memfd_create(thread: Thread, address: number, flags: number): nu
 }
 
 /** poll(2): struct pollfd is an int and two shorts. @returns how many are ready; a real program would sleep while none is. @throws SystemError EINVAL, EFAULT */
-export function poll(thread: Thread, address: number, count: number, _timeout = 0): number {
+export function poll(thread: Thread, address: Address, count: number, _timeout = 0): number {
   const { process } = thread;
   const entries = word(count, "nfds", "poll");
   if (entries > process.limits.soft(RLIMIT_NOFILE)) throw new SystemError("EINVAL", "poll", `${entries} descriptors`);

@@ -1,5 +1,6 @@
 // Structures of system calls as they lie in user memory: struct stat, rlimit, sigaction, iovec, rusage, and strings.
 // Layouts are those of x86-64 and arm64 (both little-endian, LP64); what the calls do with them is user-calls.ts.
+import type { Address, ByteCount } from "../hardware/integers.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Limit } from "./abi/rlimit.ts";
 import type { IoVector } from "./process-vm.ts";
@@ -18,7 +19,7 @@ const RLIM_INFINITY = 2n ** 64n - 1n;
 const STAT_BLOCK = 512;
 
 /** `length` bytes of the program's memory. @throws SystemError EFAULT */
-export function readUser(thread: Thread, address: number, length: number, syscall: string): DataView {
+export function readUser(thread: Thread, address: Address, length: ByteCount, syscall: string): DataView {
   reportUndefinedInput(thread, address, length);
   const bytes = new Uint8Array(length);
   if (copyFromUser(thread, address, bytes) < length) throw new SystemError("EFAULT", syscall);
@@ -26,13 +27,13 @@ export function readUser(thread: Thread, address: number, length: number, syscal
 }
 
 /** @throws SystemError EFAULT: what could be stored, was. */
-export function writeUser(thread: Thread, address: number, bytes: Uint8Array, syscall: string): void {
+export function writeUser(thread: Thread, address: Address, bytes: Uint8Array, syscall: string): void {
   reportForbiddenOutput(thread, address, bytes.length);
   if (copyToUser(thread, address, bytes) < bytes.length) throw new SystemError("EFAULT", syscall);
 }
 
 /** A path, up to its NUL (getname). @throws SystemError EFAULT, ENAMETOOLONG, ENOENT: it is empty */
-export function readPath(thread: Thread, address: number, syscall: string): string {
+export function readPath(thread: Thread, address: Address, syscall: string): string {
   const bytes = new Uint8Array(PATH_MAX);
   const copied = copyFromUser(thread, address, bytes);
   const end = bytes.subarray(0, copied).indexOf(0);
@@ -50,7 +51,7 @@ export function wordAt(view: DataView, offset: number): number {
 }
 
 /** An array of struct iovec (import_iovec). @throws SystemError EINVAL: too many, or one too long. EFAULT */
-export function readVectors(thread: Thread, address: number, count: number, syscall: string): IoVector[] {
+export function readVectors(thread: Thread, address: Address, count: number, syscall: string): IoVector[] {
   if (count > UIO_MAXIOV) throw new SystemError("EINVAL", syscall, `${count} vectors`);
   if (count === 0) return [];
   const view = readUser(thread, address, count * IOVEC_BYTES, syscall);
@@ -64,7 +65,7 @@ export function readVectors(thread: Thread, address: number, count: number, sysc
 }
 
 /** struct rlimit, or rlimit64. @throws SystemError EFAULT */
-export function readLimit(thread: Thread, address: number, syscall: string): Limit {
+export function readLimit(thread: Thread, address: Address, syscall: string): Limit {
   const view = readUser(thread, address, 16, syscall);
   const value = (offset: number) => {
     const word = view.getBigUint64(offset, true);
@@ -74,7 +75,7 @@ export function readLimit(thread: Thread, address: number, syscall: string): Lim
 }
 
 /** @throws SystemError EFAULT */
-export function writeLimit(thread: Thread, address: number, { soft, hard }: Limit, syscall: string): void {
+export function writeLimit(thread: Thread, address: Address, { soft, hard }: Limit, syscall: string): void {
   const word = (limit: number) => (limit === Number.POSITIVE_INFINITY ? RLIM_INFINITY : BigInt(limit));
   writeUser(thread, address, new Uint8Array(BigUint64Array.of(word(soft), word(hard)).buffer), syscall);
 }
@@ -95,7 +96,7 @@ export interface StatFields {
 export function writeStat(
   thread: Thread,
   architecture: Architecture,
-  address: number,
+  address: Address,
   { inode, mode, size, device, allocated, blockSize }: StatFields,
   syscall: string,
 ): void {
@@ -113,7 +114,7 @@ export function writeStat(
 /** struct rusage: the largest resident set in KiB and the minor faults; all else is 0. @throws SystemError EFAULT */
 export function writeUsage(
   thread: Thread,
-  address: number,
+  address: Address,
   { maxRssKib, minorFaults }: { readonly maxRssKib: number; readonly minorFaults: number },
   syscall: string,
 ): void {

@@ -1,6 +1,7 @@
 // What a system call does with undefined bytes of its caller: they are reported before the call has done anything, once a range.
 // The copies themselves are uaccess.ts and process-vm.ts; without an observer nothing here costs more than two comparisons.
 
+import type { Address, ByteCount } from "../hardware/integers.ts";
 import { ACCESS_LOAD, OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
 import { findUndefined, USE_STORE, USE_SYSTEM_CALL, type UseKind } from "../hardware/validity.ts";
 import { untagged } from "./abi/arguments.ts";
@@ -12,7 +13,7 @@ import type { Thread } from "./thread.ts";
 import { userFrame } from "./uaccess.ts";
 
 /** Before a call takes `length` bytes at `address` out of a program. Memory that is not there is reported, too; the call will say EFAULT. */
-export function reportUndefinedInput(thread: Thread, address: number, length: number): void {
+export function reportUndefinedInput(thread: Thread, address: Address, length: ByteCount): void {
   const { process, memory } = thread;
   const observer = memory.validityObserver;
   if ((observer === null && process.addressSpace.cleanLoadObserver === null) || memory.ignoresValidity) return;
@@ -26,7 +27,7 @@ export function reportUndefinedInput(thread: Thread, address: number, length: nu
 }
 
 /** Before a call stores `length` bytes at `address`: memory that is not the program's is reported. */
-export function reportForbiddenOutput(thread: Thread, address: number, length: number): void {
+export function reportForbiddenOutput(thread: Thread, address: Address, length: ByteCount): void {
   const { process, memory } = thread;
   const observer = memory.validityObserver;
   if (observer === null || memory.ignoresValidity) return;
@@ -40,7 +41,7 @@ export function reportForbiddenOutput(thread: Thread, address: number, length: n
 }
 
 /** Nothing was at `stop` that the program could access (−1: all was there, or something else was reported). */
-function reportMissing(thread: Thread, kind: UseKind, start: number, length: number, stop: number): void {
+function reportMissing(thread: Thread, kind: UseKind, start: number, length: ByteCount, stop: number): void {
   if (stop >= 0) thread.memory.validityObserver?.faulted?.(kind, start, length, stop);
 }
 
@@ -48,8 +49,8 @@ function reportMissing(thread: Thread, kind: UseKind, start: number, length: num
 function visitPieces(
   process: Process,
   start: number,
-  length: number,
-  visit: (address: number, bytes: number, position: number) => boolean,
+  length: ByteCount,
+  visit: (address: Address, bytes: ByteCount, position: number) => boolean,
 ): number {
   if (!accessOk(start, length)) return -1;
   for (let at = start; at < start + length; ) {

@@ -1,6 +1,7 @@
 // userfaultfd(2), MISSING mode only (R13): a file through which a handler thread of the program supplies missing pages.
-// A module: nobody has it who does not install it. Handling itself is the program's, see onUserfault.
+// Optional: a kernel has it after installUserfaultfd(). Handling itself is the program's, see onUserfault.
 
+import type { Address, AreaId, ByteCount, Descriptor, PageNumber } from "../hardware/integers.ts";
 import { PAGE_SIZE, PTE_ANON, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
 import { untagged } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
@@ -33,7 +34,7 @@ export const UFFD_EVENT_PAGEFAULT = 0x12;
 const RANGE_IOCTLS = (1n << 3n) | (1n << 4n);
 const API_IOCTLS = (1n << 63n) | 1n | 2n;
 
-/** One userfaultfd: the address space that it watches, and faults that nobody has read yet. */
+/** One userfaultfd: the address space that it watches, and faults that were not read yet. */
 class Userfaultfd {
   readonly space: AddressSpace;
   readonly file: OpenFile;
@@ -105,14 +106,14 @@ class UserfaultfdModule {
   }
 
   /** The faulting thread waits; the handler thread runs. @returns whether the page is there now. */
-  missing(space: AddressSpace, page: number): boolean {
+  missing(space: AddressSpace, page: PageNumber): boolean {
     for (const uffd of this.byFile.values()) {
       if (uffd.space !== space || !uffd.isWatching) continue;
       uffd.pending.push(page);
       uffd.handler?.();
       if ((space.pageTable.entries[page] & PTE_PRESENT) !== 0) return true;
       const address = `0x${(page * PAGE_SIZE).toString(16)}`;
-      throw new Error(`userfaultfd: nobody supplies the page at ${address}; the thread would sleep for ever`);
+      throw new Error(`userfaultfd: no handler supplies the page at ${address}; the thread would sleep for ever`);
     }
     return false;
   }
@@ -133,7 +134,7 @@ export function installUserfaultfd(kernel: Kernel): void {
  * page the handler runs to its end while the faulting thread waits. It should read(2) the message and resolve the fault.
  * @throws SystemError EBADF: not a userfaultfd.
  */
-export function onUserfault(process: Process, fd: number, handler: () => void): void {
+export function onUserfault(process: Process, fd: Descriptor, handler: () => void): void {
   const uffd = modules.get(process.kernel)?.byFile.get(process.fds.get(fd, "read"));
   if (uffd === undefined) throw new SystemError("EBADF", "read", "not a userfaultfd");
   uffd.handler = handler;
@@ -211,10 +212,10 @@ function zeroPages(uffd: Userfaultfd, caller: Caller, argument: number): number 
 function supply(
   { space }: Userfaultfd,
   caller: Caller,
-  page: number,
-  endPage: number,
+  page: PageNumber,
+  endPage: PageNumber,
   resultAddress: number,
-  install: (id: number, page: number) => void,
+  install: (id: AreaId, page: PageNumber) => void,
 ): number {
   let at = page;
   try {
@@ -235,7 +236,7 @@ function supply(
   return 0;
 }
 
-function installPrivate(space: AddressSpace, id: number, page: number, content: CleanPage): void {
+function installPrivate(space: AddressSpace, id: AreaId, page: PageNumber, content: CleanPage): void {
   const { kernel, vmas } = space;
   const frame = kernel.frames.allocate(content, space.cgroup);
   if (frame === NO_FRAME) throw new SystemError("ENOMEM", "ioctl");
@@ -260,7 +261,7 @@ function pageOf(bytes: Uint8Array): CleanPage {
 }
 
 /** read(2): one message, or EAGAIN where a real thread would sleep. */
-function readMessage(uffd: Userfaultfd, caller: Caller, address: number, length: number): number {
+function readMessage(uffd: Userfaultfd, caller: Caller, address: Address, length: ByteCount): number {
   if (!uffd.isReady || length < UFFD_MESSAGE_BYTES) throw new SystemError("EINVAL", "read");
   const page = uffd.pending.shift();
   if (page === undefined) throw new SystemError("EAGAIN", "read");
@@ -272,7 +273,7 @@ function readMessage(uffd: Userfaultfd, caller: Caller, address: number, length:
 }
 
 /** Sets or clears VM_UFFD_MISSING in all areas of [page, endPage); areas split and merge on the way. */
-function setMissing(space: AddressSpace, page: number, endPage: number, bit: number): void {
+function setMissing(space: AddressSpace, page: PageNumber, endPage: PageNumber, bit: number): void {
   const { vmas } = space;
   for (let at = page; at < endPage; ) {
     const id = vmas.findIntersection(at, endPage);
@@ -286,7 +287,7 @@ function setMissing(space: AddressSpace, page: number, endPage: number, bit: num
 }
 
 /** Ids of the areas that meet [page, endPage). */
-function areasIn({ vmas }: AddressSpace, page: number, endPage: number): number[] {
+function areasIn({ vmas }: AddressSpace, page: PageNumber, endPage: PageNumber): number[] {
   const ids: number[] = [];
   let id = vmas.findIntersection(page, endPage);
   while (id !== -1 && vmas.startPage[id] < endPage) {
@@ -297,7 +298,7 @@ function areasIn({ vmas }: AddressSpace, page: number, endPage: number): number[
 }
 
 /** @throws SystemError EINVAL: an empty or unaligned range (validate_range). */
-function pageRange(start: number, length: number): [number, number] {
+function pageRange(start: number, length: ByteCount): [number, number] {
   const plain = untagged(start);
   if (plain % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0 || length === 0) {
     throw new SystemError("EINVAL", "ioctl", `range ${start}, ${length}`);
@@ -306,14 +307,14 @@ function pageRange(start: number, length: number): [number, number] {
 }
 
 /** The first `count` 64-bit fields of a structure in user memory. @throws SystemError EFAULT */
-function fields(caller: Caller, address: number, count: number): number[] {
+function fields(caller: Caller, address: Address, count: number): number[] {
   const bytes = new Uint8Array(count * 8);
   if (copyFromUser(caller, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
   const view = new DataView(bytes.buffer);
   return Array.from({ length: count }, (_, index) => Number(view.getBigUint64(index * 8, true)));
 }
 
-function putField(caller: Caller, address: number, value: bigint): void {
+function putField(caller: Caller, address: Address, value: bigint): void {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigInt64(0, BigInt.asIntN(64, value), true);
   if (copyToUser(caller, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");

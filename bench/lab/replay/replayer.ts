@@ -1,5 +1,6 @@
 // Replays events on a heap: a loop over batches, block by block, with touches by the trace or by a model.
 // What is measured meanwhile is in sampler.ts, what is checked on request in verifier.ts.
+
 import {
   ALIGNED,
   CALLOC,
@@ -11,6 +12,7 @@ import {
   REALLOC,
   WRITE,
 } from "../../../allocator/record/events.ts";
+import { TAG_UNIT } from "../../../platform/hardware/layout.ts";
 import type { Attribution } from "./attribution.ts";
 import { BlockTable, DEAD, FAILED } from "./block-table.ts";
 import { contentByte } from "./contents.ts";
@@ -19,7 +21,6 @@ import type { Toucher } from "./touch-model.ts";
 import type { Verifier } from "./verifier.ts";
 
 const PAGE_BYTES = 4096;
-const TAG_UNIT = 2 ** 48;
 
 /** What a replay met that a sound trace on a large enough machine would not have. */
 export interface ReplayTally {

@@ -1,10 +1,9 @@
 // `--verify`: holds a heap to what every program relies on: blocks never overlap, contents survive, calloc's bytes are 0.
 // It stores and loads at both ends of each block, so a verified replay touches more than its touch model says.
+import { TAG_UNIT } from "../../../platform/hardware/layout.ts";
 import type { BlockTable } from "./block-table.ts";
 import { contentByte } from "./contents.ts";
 import type { ReplayTarget } from "./target.ts";
-
-const TAG_UNIT = 2 ** 48;
 
 /** The heap broke a promise: which, where, at which operation the caller adds. */
 export class VerificationError extends Error {

@@ -1,6 +1,7 @@
 // Arguments of system calls as C would have passed them: 64-bit unsigned words and ints.
 // What JavaScript allows beyond that (NaN, fractions, other types) is a RangeError before anything happens.
 
+import type { Address } from "../../hardware/integers.ts";
 import { TAG_UNIT } from "../../hardware/layout.ts";
 
 const WORD = 2 ** 64;
@@ -22,6 +23,6 @@ export function int(value: number, name: string, syscall: string): number {
 }
 
 /** The address without an MTE tag at bits 48–51; anything beyond those bits stays and will be refused. */
-export function untagged(address: number): number {
+export function untagged(address: Address): Address {
   return address < 16 * TAG_UNIT && address >= TAG_UNIT ? address % TAG_UNIT : address;
 }

@@ -1,6 +1,7 @@
 // Errors of system calls: errno names and numbers, and the SystemError that a failing call throws, in Node's own shape.
 // Signals (SIGSEGV, SIGBUS) are hardware/faults.ts; errors of the heap belong to the allocator.
 
+import type { Address, ProcessId } from "../../hardware/integers.ts";
 import { hideLibraryFrames } from "../../host/stack.ts";
 
 /** errno values of Linux (asm-generic/errno-base.h, errno.h), those that the simulated calls can give. */
@@ -93,10 +94,10 @@ export class OutOfMemoryError extends Error {
   override readonly name = "OutOfMemoryError";
   readonly signal = "SIGKILL";
   readonly code = "OOM_KILL";
-  readonly address: number;
-  readonly pid: number;
+  readonly address: Address;
+  readonly pid: ProcessId;
 
-  constructor(pid: number, address: number) {
+  constructor(pid: ProcessId, address: Address) {
     super(`out of memory: process ${pid} touched 0x${address.toString(16)} and no frame is left for it`);
     hideLibraryFrames(this);
     this.pid = pid;

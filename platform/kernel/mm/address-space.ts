@@ -2,6 +2,7 @@
 // The calls that change it each have a file of their own; this one holds the state and its accounting.
 
 import type { Counters } from "../../hardware/counters.ts";
+import type { Address, ByteCount, PageCount, PageNumber } from "../../hardware/integers.ts";
 import { ADDRESS_LIMIT, PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import type { Memory } from "../../hardware/memory.ts";
@@ -31,7 +32,7 @@ export const MMAP_MIN_PAGE = 16;
 export const MMAP_BASE_PAGE = TASK_SIZE_PAGES - 1024;
 
 /** Whether [address, address + length) lies in user space (access_ok). */
-export function accessOk(address: number, length: number): boolean {
+export function accessOk(address: Address, length: ByteCount): boolean {
   return address >= 0 && address + length <= ADDRESS_LIMIT;
 }
 
@@ -49,9 +50,9 @@ export interface KernelServices {
   /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */
   committedPages: number;
   /** Asked for a missing page of an area with a userfaultfd before it is made; answers whether it supplied it. */
-  readonly missingPage: ((space: AddressSpace, page: number) => boolean) | null;
-  commit(pages: number, space: AddressSpace): boolean;
-  uncommit(pages: number): void;
+  readonly missingPage: ((space: AddressSpace, page: PageNumber) => boolean) | null;
+  commit(pages: PageCount, space: AddressSpace): boolean;
+  uncommit(pages: PageCount): void;
   openFile(operations: FileOperations, inode: Inode | null, flags: number, syscall?: string): OpenFile;
   nextInodeNumber(): number;
   nextAnonVma(): number;
@@ -81,11 +82,11 @@ export interface Caller {
  */
 export interface HomeKeeper {
   /** [start, end) was mapped, and reads as `clean` from now on. */
-  mapped(start: number, end: number, clean: CleanPage): void;
+  mapped(start: PageNumber, end: PageNumber, clean: CleanPage): void;
   /** The entries of [start, end) are about to go, and their bytes with them: the pages read as `clean` from then on. */
-  emptied(start: number, end: number, clean: CleanPage): void;
+  emptied(start: PageNumber, end: PageNumber, clean: CleanPage): void;
   /** The permissions of entries in [start, end) changed. */
-  changed(start: number, end: number): void;
+  changed(start: PageNumber, end: PageNumber): void;
 }
 
 /**
@@ -101,7 +102,7 @@ export class AddressSpace {
   readonly limits: ResourceLimits;
   readonly cgroup: MemoryCgroup | null;
   /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
-  cleanLoadObserver: ((page: number) => void) | null = null;
+  cleanLoadObserver: ((page: PageNumber) => void) | null = null;
 
   totalPages = 0;
   dataPages = 0;
@@ -116,7 +117,7 @@ export class AddressSpace {
   peakTotal = 0;
   /** Flags that every new area gets (mlockall MCL_FUTURE). */
   defaultFlags = 0;
-  /** How far down the last search for a gap came, and the widest gap above that (unmapped-area.ts). */
+  /** Lowest page that the last search for a gap reached, and the widest gap above it (unmapped-area.ts). */
   gapCeiling = MMAP_BASE_PAGE;
   gapLargest = 0;
   /** Kernel-chosen mappings are placed downwards from here. */
@@ -148,14 +149,14 @@ export class AddressSpace {
   }
 
   /** Whether `pages` more of an area with `flags` fit RLIMIT_AS and RLIMIT_DATA (may_expand_vm). */
-  mayExpand(flags: number, pages: number): boolean {
+  mayExpand(flags: number, pages: PageCount): boolean {
     if ((this.totalPages + pages) * PAGE_SIZE > this.limits.soft(RLIMIT_AS)) return false;
     if (isDataMapping(flags) && (this.dataPages + pages) * PAGE_SIZE > this.limits.soft(RLIMIT_DATA)) return false;
     return true;
   }
 
   /** Whether `pages` more may be locked, if the area is to be (mlock_future_ok). */
-  mayLock(flags: number, pages: number): boolean {
+  mayLock(flags: number, pages: PageCount): boolean {
     if ((flags & VM_LOCKED) === 0 || this.kernel.capabilities.ipcLock) return true;
     return this.lockedPages + pages <= Math.floor(this.limits.soft(RLIMIT_MEMLOCK) / PAGE_SIZE);
   }
@@ -166,7 +167,7 @@ export class AddressSpace {
   }
 
   /** Counts `pages` of an area with `flags` in or, if negative, out (vm_stat_account). */
-  account(flags: number, pages: number): void {
+  account(flags: number, pages: PageCount): void {
     this.totalPages += pages;
     if (this.totalPages > this.peakTotal) this.peakTotal = this.totalPages;
     if (isDataMapping(flags)) this.dataPages += pages;

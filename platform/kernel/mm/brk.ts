@@ -1,4 +1,5 @@
 // brk(2): the heap that grows upwards from the end of a program's data.
+import type { Address } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../abi/mman.ts";
@@ -15,7 +16,7 @@ export const INITIAL_BRK = 2 ** 32;
  * brk(2) as the kernel has it: moves the break to `address` if it can. @returns the break after the call, so a caller sees a
  * refusal (below the start, over a mapping, RLIMIT_DATA) by its not having moved; an address of 0 only asks.
  */
-export function brk(space: AddressSpace, charged: FaultAccount, address: number): number {
+export function brk(space: AddressSpace, charged: FaultAccount, address: Address): Address {
   if (address < space.startBrk || !Number.isSafeInteger(address)) return space.brk;
   if (address - space.startBrk > space.limits.soft(RLIMIT_DATA)) return space.brk;
   const oldEnd = Math.ceil(space.brk / PAGE_SIZE);

@@ -1,5 +1,6 @@
 // Making huge pages of small ones: MADV_COLLAPSE, and the step of khugepaged that a program asks for (mm/khugepaged.c). There is
 // no thread in the background, so that programs repeat exactly. Faults that bring huge pages by themselves are huge-fault.ts.
+import type { AreaId, PageNumber } from "../../hardware/integers.ts";
 import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import { type ErrnoCode, SystemError } from "../abi/errors.ts";
 import type { AddressSpace } from "./address-space.ts";
@@ -34,7 +35,7 @@ function errnoOf(result: number): ErrnoCode {
  * Whether collapsing is allowed in an area by advice and prctl; settings do not count (TVA_FORCED_COLLAPSE). An area that never had
  * a private page has nothing to collapse.
  */
-function mayCollapse(space: AddressSpace, id: number): boolean {
+function mayCollapse(space: AddressSpace, id: AreaId): boolean {
   const { vmas } = space;
   if ((vmas.flags[id] & VM_NOHUGEPAGE) !== 0 || space.thpDisable === "all") return false;
   if (space.kernel.frames.homeFrames !== 0) return false;
@@ -47,7 +48,7 @@ function mayCollapse(space: AddressSpace, id: number): boolean {
  * @throws SystemError EINVAL: the area may not have huge pages, holds no block, or a block has nothing to collapse. EAGAIN: pages are
  * held. ENOMEM, EBUSY: no block of frames, or none for the cgroup. Blocks before the one that ended the call are done.
  */
-export function collapseRange(space: AddressSpace, id: number, start: number, end: number): void {
+export function collapseRange(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber): void {
   const { vmas } = space;
   const isFile = vmas.anonymous[id] === 0;
   const fits = isFile ? holdsAlignedFile(space, id) : holdsAligned(vmas.startPage[id], vmas.endPage[id], HUGE_ORDER);
@@ -66,7 +67,7 @@ export function collapseRange(space: AddressSpace, id: number, start: number, en
 }
 
 /** One block, whole inside its area (hpage_collapse_scan_pmd, collapse_huge_page). Cost: what is copied and filled. */
-function collapseBlock(space: AddressSpace, id: number, block: number): number {
+function collapseBlock(space: AddressSpace, id: AreaId, block: number): number {
   const { pageTable, vmas, kernel } = space;
   const { frames } = kernel;
   if (pageTable.isHuge(block)) return COLLAPSED;
@@ -101,7 +102,7 @@ function scan(space: AddressSpace, block: number): number {
  * A block of a mapping of a file: its range of the file becomes one huge page, whoever maps it, and is mapped huge here
  * (collapse_file, collapse_pte_mapped_thp).
  */
-function collapseFileBlock(space: AddressSpace, id: number, block: number): number {
+function collapseFileBlock(space: AddressSpace, id: AreaId, block: number): number {
   const { pageTable, vmas, kernel } = space;
   const inode = vmas.files[id]?.inode;
   if (inode === null || inode === undefined) return REFUSED;
@@ -166,7 +167,7 @@ function freeFileTables(inode: Inode, first: number): void {
 }
 
 /** Fills a folio with what the block's pages hold, and takes their entries away. */
-function gather(space: AddressSpace, id: number, block: number, head: number): void {
+function gather(space: AddressSpace, id: AreaId, block: number, head: number): void {
   const { pageTable, vmas, kernel } = space;
   const { frames } = kernel;
   space.noteRss();
@@ -195,7 +196,7 @@ export function khugepagedStep(space: AddressSpace, smallestPages: number, limit
   return collapsed;
 }
 
-function collapseArea(space: AddressSpace, id: number, smallestPages: number, limit: number): number {
+function collapseArea(space: AddressSpace, id: AreaId, smallestPages: number, limit: number): number {
   const { pageTable, vmas } = space;
   const end = Math.floor(vmas.endPage[id] / HUGE_FRAMES) * HUGE_FRAMES;
   let collapsed = 0;

@@ -1,5 +1,6 @@
 // The page-fault path (mm/memory.c): what a load or store to a page without a usable entry makes of it.
 // Every area has a clean page, zero page or other, so reference pages need no case of their own. Signals are raised by thread.ts.
+import type { AreaId, FrameNumber, PageNumber, PageTableEntry } from "../../hardware/integers.ts";
 import {
   ACCESS_STORE,
   PTE_ANON,
@@ -46,7 +47,12 @@ const FAULT_AROUND_PAGES = 16;
  * Resolves a fault at `page`, counting it to `charged` (the process that runs, not always the one whose memory it is).
  * With FAULT_DONE the entry permits the access; with any other result no entry of this page has changed.
  */
-export function handlePageFault(space: AddressSpace, charged: FaultAccount, page: number, access: number): FaultResult {
+export function handlePageFault(
+  space: AddressSpace,
+  charged: FaultAccount,
+  page: PageNumber,
+  access: number,
+): FaultResult {
   const { vmas } = space;
   let id = vmas.find(page);
   if (id === -1 || vmas.startPage[id] > page) {
@@ -62,8 +68,8 @@ export function handlePageFault(space: AddressSpace, charged: FaultAccount, page
 export function faultIn(
   space: AddressSpace,
   charged: FaultAccount,
-  id: number,
-  page: number,
+  id: AreaId,
+  page: PageNumber,
   access: number,
 ): FaultResult {
   const entry = space.pageTable.entries[page];
@@ -93,7 +99,7 @@ export function faultIn(
 }
 
 /** The first store to a clean page that permits stores. */
-function makeDirty(space: AddressSpace, page: number, entry: number): void {
+function makeDirty(space: AddressSpace, page: PageNumber, entry: PageTableEntry): void {
   const { pageTable } = space;
   const dirty = (entry & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE;
   if (!pageTable.isHuge(page)) {
@@ -105,7 +111,7 @@ function makeDirty(space: AddressSpace, page: number, entry: number): void {
 }
 
 /** A userfaultfd's handler supplied the page, and may have changed the areas: the access is tried again. */
-function suppliedFault(space: AddressSpace, page: number, access: number): FaultResult {
+function suppliedFault(space: AddressSpace, page: PageNumber, access: number): FaultResult {
   const entry = space.pageTable.entries[page];
   if (access !== ACCESS_STORE || (entry & PTE_WRITE) !== 0) return FAULT_DONE;
   return writeProtectFault(space, space.vmas.lookup(page), page, entry);
@@ -117,7 +123,7 @@ function spuriousFault(space: AddressSpace): FaultResult {
 }
 
 /** A load of an untouched page: the area's clean page, read-only and special (do_anonymous_page, R4). */
-function cleanReadFault(space: AddressSpace, id: number, page: number): FaultResult {
+function cleanReadFault(space: AddressSpace, id: AreaId, page: PageNumber): FaultResult {
   const { vmas } = space;
   const frame = space.kernel.frames.cleanFrame(vmas.cleanPages[id], page);
   installEntry(space, page, makeEntry(space, frame, vmas.flags[id], PTE_SPECIAL, false));
@@ -127,7 +133,7 @@ function cleanReadFault(space: AddressSpace, id: number, page: number): FaultRes
 }
 
 /** A store to an untouched page: a private page that starts as the clean page (do_anonymous_page, R5). */
-function anonymousWriteFault(space: AddressSpace, id: number, page: number): FaultResult {
+function anonymousWriteFault(space: AddressSpace, id: AreaId, page: PageNumber): FaultResult {
   const { vmas, kernel } = space;
   const { frames } = kernel;
   if (kernel.hugePages.hasFolioSizes && folioFault(space, id, page)) return FAULT_DONE;
@@ -150,8 +156,8 @@ function anonymousWriteFault(space: AddressSpace, id: number, page: number): Fau
   return FAULT_DONE;
 }
 
-/** A store to a present page without write permission: copy it, or take it over if nobody else has it (do_wp_page). */
-function writeProtectFault(space: AddressSpace, id: number, page: number, presentEntry: number): FaultResult {
+/** A store to a present page without write permission: copy it, or take it over if no other process has it (do_wp_page). */
+function writeProtectFault(space: AddressSpace, id: AreaId, page: PageNumber, presentEntry: number): FaultResult {
   if ((presentEntry & PTE_WRITE) !== 0) return spuriousFault(space);
   let entry = presentEntry;
   const { vmas, kernel } = space;
@@ -184,7 +190,7 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, presen
   if (vmas.anonVma[id] === 0) prepareAnonVma(space, id);
   if ((flags & VM_LOCKED) !== 0) batchReplaced(space, copy, frame, entry);
   if (!special) {
-    // The page that the program loses here is counted out before its copy is counted in.
+    // Uncount the old page before counting its copy: the highest RSS must never count both.
     if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
     else space.rssFile--;
     frames.unmap(frame, space.id);
@@ -195,7 +201,7 @@ function writeProtectFault(space: AddressSpace, id: number, page: number, presen
 }
 
 /** A locked area's page is replaced by a copy: both go into the batch, but a clean page never does. */
-function batchReplaced({ kernel }: AddressSpace, copy: number, frame: number, entry: number): void {
+function batchReplaced({ kernel }: AddressSpace, copy: number, frame: FrameNumber, entry: PageTableEntry): void {
   kernel.frames.batch(copy);
   if ((entry & PTE_SPECIAL) === 0) kernel.frames.batch(frame);
 }
@@ -204,7 +210,7 @@ function batchReplaced({ kernel }: AddressSpace, copy: number, frame: number, en
  * Before a page is pinned for reading: an anonymous page that others may share becomes this process's alone, so that what
  * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is clean.
  */
-export function unsharePage(space: AddressSpace, charged: FaultAccount, id: number, page: number): FaultResult {
+export function unsharePage(space: AddressSpace, charged: FaultAccount, id: AreaId, page: PageNumber): FaultResult {
   const { counters } = space.kernel;
   const result = isHugeUnshared(space, page) ? FAULT_DONE : unshareSmallPage(space, id, page);
   if (result !== FAULT_DONE) return result;
@@ -215,7 +221,7 @@ export function unsharePage(space: AddressSpace, charged: FaultAccount, id: numb
 }
 
 /** Whether a huge entry maps the page and is its folio's only user; any other huge entry is split. */
-function isHugeUnshared(space: AddressSpace, page: number): boolean {
+function isHugeUnshared(space: AddressSpace, page: PageNumber): boolean {
   if (!space.pageTable.isHuge(page)) return false;
   const start = blockStart(page);
   if (takeOverHuge(space, space.pageTable.entries[start] >>> PTE_FRAME_SHIFT)) return true;
@@ -223,7 +229,7 @@ function isHugeUnshared(space: AddressSpace, page: number): boolean {
   return false;
 }
 
-function unshareSmallPage(space: AddressSpace, id: number, page: number): FaultResult {
+function unshareSmallPage(space: AddressSpace, id: AreaId, page: PageNumber): FaultResult {
   const { frames, counters } = space.kernel;
   const entry = space.pageTable.entries[page];
   const frame = entry >>> PTE_FRAME_SHIFT;
@@ -245,7 +251,7 @@ function unshareSmallPage(space: AddressSpace, id: number, page: number): FaultR
 }
 
 /** A page of a file that is not mapped yet (do_read_fault, do_cow_fault, do_shared_fault). */
-function fileFault(space: AddressSpace, id: number, page: number, access: number): FaultResult {
+function fileFault(space: AddressSpace, id: AreaId, page: PageNumber, access: number): FaultResult {
   const { vmas, kernel } = space;
   const { frames } = kernel;
   const inode = vmas.files[id]?.inode;
@@ -280,7 +286,7 @@ function fileFault(space: AddressSpace, id: number, page: number, access: number
  * Maps what the page cache has near `page`, within area, block of the page table and aligned window (do_fault_around). @returns
  * whether a large folio was mapped, and `page` with it.
  */
-function mapCachedNeighbours(space: AddressSpace, id: number, page: number): boolean {
+function mapCachedNeighbours(space: AddressSpace, id: AreaId, page: PageNumber): boolean {
   const { vmas, pageTable, kernel } = space;
   const inode = vmas.files[id]?.inode;
   if (inode === null || inode === undefined) return false;

@@ -1,6 +1,7 @@
 // Open files and what can be done with them: the struct file and file_operations of this kernel.
 // Descriptors are in fd-table.ts; the kinds of files are in memfd.ts, pipe.ts and above this floor (reference pages).
 
+import type { Address, ByteCount, FileOffset } from "../../hardware/integers.ts";
 import type { Caller } from "./address-space.ts";
 import type { CleanPage } from "./frames.ts";
 import type { Inode } from "./inode.ts";
@@ -31,8 +32,8 @@ export interface FileOperations {
   /** Path as /proc/PID/maps shows it. */
   readonly path: string;
   /** pread/pwrite at an offset, in and out of the caller's memory. @returns bytes moved. */
-  read?(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number;
-  write?(caller: Caller, file: OpenFile, address: number, length: number, offset: number): number;
+  read?(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number;
+  write?(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number;
   /** Whether the file has positions (lseek, pread); pipes have none. */
   readonly seekable: boolean;
   mmap?(file: OpenFile, request: MapRequest): void;

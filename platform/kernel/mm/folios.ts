@@ -1,5 +1,6 @@
 // Large folios: neighbouring frames that are allocated, charged and freed as one, and how often each is mapped and by whom
 // (struct folio, include/linux/rmap.h). Single frames are not listed here; allocating and freeing is frames.ts.
+import type { FrameNumber } from "../../hardware/integers.ts";
 
 /** Stands for no address space (MM_ID_DUMMY). */
 const NO_SPACE = 0;
@@ -44,7 +45,7 @@ export class Folios {
   }
 
   /** The first frame of the folio that `frame` belongs to. */
-  headOf(frame: number): number {
+  headOf(frame: FrameNumber): number {
     return frame & -(1 << this.order[frame]);
   }
 

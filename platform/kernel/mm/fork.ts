@@ -1,5 +1,6 @@
 // The address-space part of fork(2): a copy of the areas, and page-table entries shared until somebody writes (dup_mmap, copy_page_range).
 // Processes and descriptors are process.ts. Cost: touched pages and areas.
+import type { AreaFlags, AreaId, PageNumber, PageTableEntry } from "../../hardware/integers.ts";
 import {
   PTE_ANON,
   PTE_DBM,
@@ -50,7 +51,7 @@ export function forkAddressSpace(parent: AddressSpace): AddressSpace {
   return child;
 }
 
-function forkArea(parent: AddressSpace, child: AddressSpace, id: number): void {
+function forkArea(parent: AddressSpace, child: AddressSpace, id: AreaId): void {
   const { vmas, kernel } = parent;
   const flags = vmas.flags[id] & ~(VM_LOCKED_MASK | VM_UFFD_MISSING);
   const start = vmas.startPage[id];
@@ -82,7 +83,13 @@ function forkArea(parent: AddressSpace, child: AddressSpace, id: number): void {
   copyEntries(parent, child, start, end, flags);
 }
 
-function copyEntries(parent: AddressSpace, child: AddressSpace, start: number, end: number, flags: number): void {
+function copyEntries(
+  parent: AddressSpace,
+  child: AddressSpace,
+  start: PageNumber,
+  end: PageNumber,
+  flags: AreaFlags,
+): void {
   const { pageTable } = parent;
   for (let block = pageTable.nextUsedBlock(start, end); block < end; ) {
     const isCopied = pageTable.isHuge(block) && isCowMapping(flags) && copyHuge(parent, child, block);
@@ -95,7 +102,13 @@ function copyEntries(parent: AddressSpace, child: AddressSpace, start: number, e
   }
 }
 
-function copyBlock(parent: AddressSpace, child: AddressSpace, start: number, end: number, flags: number): void {
+function copyBlock(
+  parent: AddressSpace,
+  child: AddressSpace,
+  start: PageNumber,
+  end: PageNumber,
+  flags: AreaFlags,
+): void {
   const { pageTable } = parent;
   const cow = isCowMapping(flags);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
@@ -112,9 +125,9 @@ function copyBlock(parent: AddressSpace, child: AddressSpace, start: number, end
 function copyEntry(
   parent: AddressSpace,
   child: AddressSpace,
-  page: number,
-  entry: number,
-  flags: number,
+  page: PageNumber,
+  entry: PageTableEntry,
+  flags: AreaFlags,
   cow: boolean,
 ): void {
   const { frames } = parent.kernel;

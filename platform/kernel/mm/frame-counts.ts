@@ -1,5 +1,6 @@
 // How often each frame is used: references, the entries that map it, pins, and what copy-on-write asks of them; large folios too.
 // Which frames are free, who pays and what they hold is frames.ts.
+import type { FrameNumber } from "../../hardware/integers.ts";
 import { Folios } from "./folios.ts";
 import { IN_FOLIO } from "./free-frames.ts";
 
@@ -45,7 +46,7 @@ export abstract class FrameCounts {
   }
 
   /** Called when a count has fallen to 0 or below: the frame, or a reference to its folio, is given back. */
-  protected abstract release(frame: number): void;
+  protected abstract release(frame: FrameNumber): void;
 
   /** Large folios. Made at the first use: most kernels have none, and their counts take room. */
   get folios(): Folios {
@@ -54,17 +55,17 @@ export abstract class FrameCounts {
   }
 
   /** Takes one reference more. */
-  get(frame: number): void {
+  get(frame: FrameNumber): void {
     if (++this.references[frame] <= 0) this.getInFolio(frame);
   }
 
   /** Gives a reference back; the last one frees the frame, or its folio, and uncharges it. */
-  put(frame: number): void {
+  put(frame: FrameNumber): void {
     if (--this.references[frame] <= 0) this.release(frame);
   }
 
   /** Takes a small entry's mapping of a frame away, and its reference. `space` is the id of the address space that had it. */
-  unmap(frame: number, space: number): void {
+  unmap(frame: FrameNumber, space: number): void {
     this.mapCounts[frame]--;
     if (--this.references[frame] <= 0) {
       if (this.references[frame] < 0) this.removeFolioMapping(frame, space);
@@ -73,7 +74,7 @@ export abstract class FrameCounts {
   }
 
   /** Counts a small entry that maps a frame; the caller brings the reference. */
-  map(frame: number, space: number): void {
+  map(frame: FrameNumber, space: number): void {
     this.mapCounts[frame]++;
     if (this.references[frame] < 0) this.folios.addMappings(this.folios.headOf(frame), space, 1);
   }
@@ -111,48 +112,48 @@ export abstract class FrameCounts {
   }
 
   /** Takes hold of a page for long (FOLL_PIN), with a reference. */
-  pin(frame: number): void {
+  pin(frame: FrameNumber): void {
     this.get(frame);
     this.pins[this.headOf(frame)]++;
   }
 
-  unpin(frame: number): void {
+  unpin(frame: FrameNumber): void {
     this.pins[this.headOf(frame)]--;
     this.put(frame);
   }
 
   /** Entries of either size that map a frame. */
-  mapCountOf(frame: number): number {
+  mapCountOf(frame: FrameNumber): number {
     const count = this.mapCounts[frame];
     return this.references[frame] < 0 ? count + this.folios.entire[this.folios.headOf(frame)] : count;
   }
 
   /** The frame at which a frame's pins and its dirty mark stand: its own, or the first of its folio. */
-  headOf(frame: number): number {
+  headOf(frame: FrameNumber): number {
     return this.references[frame] < 0 ? this.folios.headOf(frame) : frame;
   }
 
-  isInFolio(frame: number): boolean {
+  isInFolio(frame: FrameNumber): boolean {
     return this.references[frame] < 0;
   }
 
-  isDirty(frame: number): boolean {
+  isDirty(frame: FrameNumber): boolean {
     return this.dirty[this.headOf(frame)] === 1;
   }
 
-  markDirty(frame: number): void {
+  markDirty(frame: FrameNumber): void {
     this.dirty[this.headOf(frame)] = 1;
   }
 
   /** Whether a store to a page that an entry maps read-only may use it in place (wp_can_reuse_anon_folio). */
-  canReuse(frame: number): boolean {
+  canReuse(frame: FrameNumber): boolean {
     const references = this.references[frame];
     if (references >= 0) return references === 1;
     return this.folios.canReuse(this.folios.headOf(frame));
   }
 
   /** Whether anything but page-table entries holds a frame, or the folio that it is part of (folio_expected_ref_count). */
-  isHeld(frame: number): boolean {
+  isHeld(frame: FrameNumber): boolean {
     const references = this.references[frame];
     return references >= 0 ? references !== this.mapCounts[frame] : !this.canSplit(this.folios.headOf(frame));
   }
@@ -161,14 +162,14 @@ export abstract class FrameCounts {
    * A locked area has got or let go of a page: the kernel puts it into a batch and keeps a reference of its own until the
    * batch is full or drained (mlock_folio, mlock_new_folio, munlock_folio). So long no owner counts as the page's last.
    */
-  batch(frame: number): void {
+  batch(frame: FrameNumber): void {
     this.batchedIn[frame] = this.drains;
     // A large folio has the batch drained immediately.
     if (++this.batchedPages === BATCH_PAGES || this.isInFolio(frame)) this.drainBatches();
   }
 
   /** Whether only one reference is left, the batch's included. */
-  isLastReference(frame: number): boolean {
+  isLastReference(frame: FrameNumber): boolean {
     return this.canReuse(frame) && this.batchedIn[frame] !== this.drains;
   }
 
@@ -179,14 +180,14 @@ export abstract class FrameCounts {
   }
 
   /** Takes the mapping of one page of a folio away from `space`; what else maps the folio may have become less than all of it. */
-  private removeFolioMapping(frame: number, space: number): void {
+  private removeFolioMapping(frame: FrameNumber, space: number): void {
     const { folios } = this;
     const head = folios.headOf(frame);
     folios.removeMappings(head, space, 1);
     if (this.mapCounts[frame] === 0 && folios.entire[head] === 0 && folios.mappings[head] > 0) folios.notePartial(head);
   }
 
-  private getInFolio(frame: number): void {
+  private getInFolio(frame: FrameNumber): void {
     this.references[frame] = IN_FOLIO;
     this.folios.references[this.folios.headOf(frame)]++;
   }

@@ -2,6 +2,7 @@
 // free-frames.ts, how often each is used frame-counts.ts. Frame 0 is the zero page and never leaves.
 
 import type { Counters } from "../../hardware/counters.ts";
+import type { FrameNumber, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import { hideFields, outline } from "../../hardware/outline.ts";
@@ -20,9 +21,9 @@ export const INITIALISATION_POLICIES: readonly InitialisationPolicy[] = ["nozero
 /** What a load sees in an area before any store, and what the first store's private page starts as. */
 export interface CleanPage {
   /** The frame that loads are mapped to. */
-  readonly frame: number;
+  readonly frame: FrameNumber;
   /** Makes `frame` equal to the clean page, data and tags, by the cheapest way there is, and counts it. */
-  initialise(ram: PhysicalMemory, counters: Counters, frame: number): void;
+  initialise(ram: PhysicalMemory, counters: Counters, frame: FrameNumber): void;
   /** The same for `count` neighbouring frames of a large folio, in one pass over them. */
   initialiseFrames?(ram: PhysicalMemory, counters: Counters, first: number, count: number): void;
   /** How areas with this clean page take part in huge pages; without it they do not. The zero page's is the kernel's. */
@@ -146,7 +147,7 @@ export class FrameAllocator extends FrameCounts {
    * A frame with the content of `clean`, charged to `cgroup`, with one reference; or NO_FRAME.
    * @param page the process's page that it is for, if it is for one
    */
-  allocate(clean: CleanPage, cgroup: MemoryCgroup | null, page = NO_FRAME): number {
+  allocate(clean: CleanPage, cgroup: MemoryCgroup | null, page = NO_FRAME): FrameNumber {
     if (page < this.homeFrames && page !== NO_FRAME) return this.allocateHome(clean, cgroup, page);
     const frame = this.take(cgroup);
     if (frame === NO_FRAME) return NO_FRAME;
@@ -155,7 +156,7 @@ export class FrameAllocator extends FrameCounts {
     return frame;
   }
 
-  private allocateHome(clean: CleanPage, cgroup: MemoryCgroup | null, page: number): number {
+  private allocateHome(clean: CleanPage, cgroup: MemoryCgroup | null, page: PageNumber): number {
     if (this.take(cgroup, page) === NO_FRAME) return NO_FRAME;
     const { ram, counters, reservedFrame } = this;
     if (this.policy === "double" && clean !== zeroPage) zeroPage.initialise(ram, counters, reservedFrame);
@@ -166,12 +167,12 @@ export class FrameAllocator extends FrameCounts {
   }
 
   /** The frame that loads of `page` see before any store. */
-  cleanFrame(clean: CleanPage, page: number): number {
+  cleanFrame(clean: CleanPage, page: PageNumber): number {
     return page < this.homeFrames ? page : clean.frame;
   }
 
   /** A frame with the data, tags and validity of `source`, as copy-on-write makes it; or NO_FRAME. */
-  allocateCopy(source: number, cgroup: MemoryCgroup | null): number {
+  allocateCopy(source: number, cgroup: MemoryCgroup | null): FrameNumber {
     const frame = this.take(cgroup);
     if (frame === NO_FRAME) return NO_FRAME;
     if (this.policy === "double") zeroPage.initialise(this.ram, this.counters, frame);
@@ -180,7 +181,7 @@ export class FrameAllocator extends FrameCounts {
   }
 
   /** Gives a frame the data, tags and validity of another. */
-  copyInto(frame: number, source: number): void {
+  copyInto(frame: FrameNumber, source: number): void {
     this.ram.copyFrame(frame, source);
     this.ram.copyTags(frame, source);
     this.ram.copyValidity(frame, source);
@@ -188,7 +189,7 @@ export class FrameAllocator extends FrameCounts {
     this.counters.bytesCopied += PAGE_SIZE;
   }
 
-  private take(cgroup: MemoryCgroup | null, home = NO_FRAME): number {
+  private take(cgroup: MemoryCgroup | null, home = NO_FRAME): FrameNumber {
     if (this.failureCountdown >= 0 && --this.failureCountdown === 0) {
       this.failureCountdown = -1;
       return NO_FRAME;
@@ -223,7 +224,7 @@ export class FrameAllocator extends FrameCounts {
     return this.reclaim?.(cgroup) === true && fits();
   }
 
-  protected release(frame: number): void {
+  protected release(frame: FrameNumber): void {
     if (this.references[frame] < 0) {
       this.putInFolio(frame);
       return;
@@ -247,7 +248,7 @@ export class FrameAllocator extends FrameCounts {
    * to `cgroup`, with one reference at its first frame. @returns that frame, or NO_FRAME: nothing is reclaimed for it, a smaller
    * one will do (GFP_TRANSHUGE_LIGHT). Cost: what is written.
    */
-  allocateFolio(order: number, clean: CleanPage | null, cgroup: MemoryCgroup | null): number {
+  allocateFolio(order: number, clean: CleanPage | null, cgroup: MemoryCgroup | null): FrameNumber {
     if (this.failureCountdown >= 0 && --this.failureCountdown === 0) {
       this.failureCountdown = -1;
       return NO_FRAME;
@@ -273,7 +274,7 @@ export class FrameAllocator extends FrameCounts {
     initialiseFrames(clean, this.ram, this.counters, head, size);
   }
 
-  private putInFolio(frame: number): void {
+  private putInFolio(frame: FrameNumber): void {
     this.references[frame] = IN_FOLIO;
     const { folios } = this;
     const head = folios.headOf(frame);

@@ -1,5 +1,6 @@
 // Which frames of RAM are free: single ones on a stack, whole blocks of 2^9 beside it, and the blocks that smaller orders are cut from.
 // Reference counts, owners and contents are frames.ts; nothing here knows what a frame is used for.
+import type { FrameNumber } from "../../hardware/integers.ts";
 
 /** Order of a block of 2 MiB, what a huge page needs (HPAGE_PMD_ORDER). */
 export const HUGE_ORDER = 9;
@@ -75,7 +76,7 @@ export class FreeFrames {
   }
 
   /** Takes a frame back whose count is 0. */
-  push(frame: number): void {
+  push(frame: FrameNumber): void {
     if (this.top === this.stack.length) this.dropStale();
     this.stack[this.top++] = frame;
     this.freedSinceSearch = true;
@@ -147,7 +148,7 @@ export class FreeFrames {
     return true;
   }
 
-  private isUsed(frame: number): boolean {
+  private isUsed(frame: FrameNumber): boolean {
     return this.references[frame] !== 0 || frame >= this.firstUnused || frame < this.firstFrame;
   }
 

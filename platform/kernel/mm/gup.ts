@@ -1,5 +1,6 @@
 // get_user_pages: the kernel takes hold of a program's pages (mm/gup.c), for process_vm_readv and for host views of memory.
-// Faulting them in is populate.ts. A write pin breaks copy-on-write first, and a fork copies pinned pages at once.
+// Faulting them in is populate.ts. A write pin breaks copy-on-write first, and a fork copies pinned pages immediately.
+import type { Address, ByteCount, FrameNumber, PageNumber } from "../../hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { type AddressSpace, accessOk, type FaultAccount } from "./address-space.ts";
@@ -10,12 +11,12 @@ import { VM_READ, VM_WRITE } from "./vm-flags.ts";
 
 /** Frames that cannot go away or be copied from under their holder until released. */
 export class PinnedPages {
-  readonly address: number;
-  readonly length: number;
+  readonly address: Address;
+  readonly length: ByteCount;
   private readonly space: AddressSpace;
   private pinned: number[];
 
-  constructor(space: AddressSpace, address: number, length: number, pinned: number[]) {
+  constructor(space: AddressSpace, address: Address, length: ByteCount, pinned: number[]) {
     this.space = space;
     this.address = address;
     this.length = length;
@@ -69,7 +70,7 @@ export const NO_MEMORY = -2;
  * The frame behind a page as get_user_pages finds it, faulted in as by a load or a store; NO_FRAME if the area does not
  * permit the access, NO_MEMORY if there is none. Unlike the processor it insists on VM_READ.
  */
-export function lookupFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {
+export function lookupFrame(space: AddressSpace, charged: FaultAccount, page: PageNumber, access: number): FrameNumber {
   const { vmas } = space;
   const id = vmas.lookup(page);
   if (id === -1 || (vmas.flags[id] & (access === ACCESS_STORE ? VM_WRITE : VM_READ)) === 0) return NO_FRAME;
@@ -79,7 +80,12 @@ export function lookupFrame(space: AddressSpace, charged: FaultAccount, page: nu
 }
 
 /** As lookupFrame, for a page that is to be pinned (FOLL_PIN): one that others may share is unshared first. */
-export function pinnableFrame(space: AddressSpace, charged: FaultAccount, page: number, access: number): number {
+export function pinnableFrame(
+  space: AddressSpace,
+  charged: FaultAccount,
+  page: PageNumber,
+  access: number,
+): FrameNumber {
   const frame = lookupFrame(space, charged, page, access);
   if (frame < 0) return frame;
   const { pageTable, vmas, kernel } = space;
@@ -96,8 +102,8 @@ export function pinnableFrame(space: AddressSpace, charged: FaultAccount, page: 
 export function pinUserPages(
   space: AddressSpace,
   charged: FaultAccount,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   { write }: { readonly write: boolean },
 ): PinnedPages {
   if (length === 0) throw new RangeError("get_user_pages: length 0 holds no page");

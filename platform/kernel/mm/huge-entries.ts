@@ -1,5 +1,6 @@
 // Huge page-table entries: making, taking away and splitting them, with the counts that go with each (mm/huge_memory.c).
 // When a fault gets one is huge-fault.ts; small entries are pte.ts.
+import type { PageNumber, PageTableEntry } from "../../hardware/integers.ts";
 import { PTE_ANON, PTE_CLEAN, PTE_DBM, PTE_FRAME_SHIFT, PTE_SPECIAL, PTE_WRITE } from "../../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK, HUGE_ENTRY_WITHOUT_TABLE } from "../../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
@@ -7,12 +8,12 @@ import { HUGE_FRAMES } from "./free-frames.ts";
 import { makeEntry } from "./pte.ts";
 
 /** The first page of the block of `page`. */
-export function blockStart(page: number): number {
+export function blockStart(page: PageNumber): number {
   return page & -ENTRIES_PER_BLOCK;
 }
 
 /** Maps a block where nothing is mapped. `entry` is that of its first page; the caller brings the folio's reference. */
-export function installHuge(space: AddressSpace, page: number, entry: number): void {
+export function installHuge(space: AddressSpace, page: PageNumber, entry: PageTableEntry): void {
   space.pageTable.setHuge(page, entry);
   space.kernel.counters.ptesSet++;
   if ((entry & PTE_SPECIAL) !== 0) return;
@@ -21,7 +22,7 @@ export function installHuge(space: AddressSpace, page: number, entry: number): v
 }
 
 /** As installHuge, of a huge page of a file: it keeps no page table in reserve, for it is never split. */
-export function installHugeFile(space: AddressSpace, page: number, entry: number): void {
+export function installHugeFile(space: AddressSpace, page: PageNumber, entry: PageTableEntry): void {
   space.pageTable.setHuge(page, entry, HUGE_ENTRY_WITHOUT_TABLE);
   space.kernel.counters.ptesSet++;
   space.kernel.frames.mapHuge(entry >>> PTE_FRAME_SHIFT, space.id);
@@ -29,7 +30,7 @@ export function installHugeFile(space: AddressSpace, page: number, entry: number
 }
 
 /** Clears the huge entry of the block that starts at `page` and gives back what it counted (zap_huge_pmd). */
-export function zapHuge(space: AddressSpace, page: number): void {
+export function zapHuge(space: AddressSpace, page: PageNumber): void {
   const entry = space.pageTable.entries[page];
   space.pageTable.clearHuge(page);
   space.kernel.counters.ptesZapped++;
@@ -43,7 +44,7 @@ export function zapHuge(space: AddressSpace, page: number): void {
  * Makes small entries of the huge one of the block that starts at `page`: the same pages with the same permissions, so that no
  * fault follows. The folio stays whole (__split_huge_pmd). A huge clean page becomes the small one.
  */
-export function splitHuge(space: AddressSpace, page: number): void {
+export function splitHuge(space: AddressSpace, page: PageNumber): void {
   const { pageTable, vmas, kernel } = space;
   const entry = pageTable.entries[page];
   kernel.counters.hugeSplits++;
@@ -62,7 +63,7 @@ export function splitHuge(space: AddressSpace, page: number): void {
 }
 
 /** What a border of an area at `page` does to a huge entry around it (vma_adjust_trans_huge). */
-export function splitHugeAt(space: AddressSpace, page: number): void {
+export function splitHugeAt(space: AddressSpace, page: PageNumber): void {
   const start = blockStart(page);
   if (page !== start && space.pageTable.isHuge(page)) splitHuge(space, start);
 }
@@ -71,7 +72,7 @@ export function splitHugeAt(space: AddressSpace, page: number): void {
  * fork of the block that starts at `page`, mapped huge in `parent`: both map the folio read-only (copy_huge_pmd). @returns false
  * if the pages are pinned: the parent's entry has been split then, and each page is to be copied.
  */
-export function copyHuge(parent: AddressSpace, child: AddressSpace, page: number): boolean {
+export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNumber): boolean {
   const { frames } = parent.kernel;
   const entry = parent.pageTable.entries[page];
   if ((entry & PTE_SPECIAL) === 0) {
@@ -89,7 +90,7 @@ export function copyHuge(parent: AddressSpace, child: AddressSpace, page: number
 }
 
 /** Moves the huge entry of a block to another block where nothing is mapped (move_huge_pmd), or all of a page table (move_normal_pmd). */
-export function moveBlock(space: AddressSpace, from: number, to: number): void {
+export function moveBlock(space: AddressSpace, from: PageNumber, to: number): void {
   space.pageTable.freeTables(to, to + ENTRIES_PER_BLOCK);
   space.pageTable.moveBlock(from, to);
 }

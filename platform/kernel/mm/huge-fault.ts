@@ -1,5 +1,6 @@
 // Faults that map more than a page: huge pages and huge clean pages (do_huge_pmd_anonymous_page, do_huge_pmd_wp_page), and large
 // folios below 2 MiB (alloc_anon_folio). What is not done here is done page by page in fault.ts.
+import type { AreaFlags, AreaId, PageNumber } from "../../hardware/integers.ts";
 import {
   ACCESS_STORE,
   PTE_ANON,
@@ -23,7 +24,7 @@ import { prepareAnonVma } from "./vma-merge.ts";
  * A fault in a block without page table: maps all of it, if the area holds it and may have huge pages, and if there is a block of
  * frames. @returns whether it did; if not, a small page is to be had.
  */
-export function hugeFault(space: AddressSpace, id: number, page: number, access: number): boolean {
+export function hugeFault(space: AddressSpace, id: AreaId, page: PageNumber, access: number): boolean {
   const { vmas, kernel } = space;
   const flags = vmas.flags[id];
   if ((allowedOrders(space, flags) & HUGE_ORDER_BIT) === 0) return false;
@@ -51,7 +52,7 @@ export function hugeFault(space: AddressSpace, id: number, page: number, access:
 }
 
 /** Maps a new huge page that starts as the area's clean page. @returns false if no block of frames could be had. */
-function storeHuge(space: AddressSpace, id: number, start: number): boolean {
+function storeHuge(space: AddressSpace, id: AreaId, start: PageNumber): boolean {
   const head = allocateHuge(space, id);
   if (head === NO_FRAME) return false;
   installHuge(space, start, makeEntry(space, head, space.vmas.flags[id], PTE_ANON, true));
@@ -59,7 +60,7 @@ function storeHuge(space: AddressSpace, id: number, start: number): boolean {
   return true;
 }
 
-function allocateHuge(space: AddressSpace, id: number): number {
+function allocateHuge(space: AddressSpace, id: AreaId): number {
   const { vmas, kernel } = space;
   const { frames, counters } = kernel;
   const head = frames.allocateFolio(HUGE_ORDER, vmas.cleanPages[id], space.cgroup);
@@ -78,7 +79,7 @@ function allocateHuge(space: AddressSpace, id: number): number {
  * whether the area may have one; a huge page that has one owner becomes writable. Of any other the entry is split.
  * @returns whether the store may go on; if not, the page is to be copied by itself.
  */
-export function storeToHuge(space: AddressSpace, id: number, page: number): boolean {
+export function storeToHuge(space: AddressSpace, id: AreaId, page: PageNumber): boolean {
   const { pageTable } = space;
   const start = blockStart(page);
   const entry = pageTable.entries[start];
@@ -117,7 +118,7 @@ export function takeOverHuge(space: AddressSpace, head: number): boolean {
  * A store to an untouched page of an area that may have large folios below 2 MiB: maps the largest whose aligned range lies in
  * the area and is empty. @returns whether it did.
  */
-export function folioFault(space: AddressSpace, id: number, page: number): boolean {
+export function folioFault(space: AddressSpace, id: AreaId, page: PageNumber): boolean {
   const { vmas, kernel, pageTable } = space;
   const { frames, counters } = kernel;
   const flags = vmas.flags[id];
@@ -144,7 +145,7 @@ export function folioFault(space: AddressSpace, id: number, page: number): boole
   return false;
 }
 
-function mapFolio(space: AddressSpace, start: number, head: number, size: number, flags: number): void {
+function mapFolio(space: AddressSpace, start: PageNumber, head: number, size: number, flags: AreaFlags): void {
   const { frames } = space.kernel;
   frames.exclusive.fill(1, head, head + size);
   for (let index = 0; index < size; index++) {

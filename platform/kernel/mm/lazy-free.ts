@@ -1,5 +1,6 @@
 // MADV_FREE and MADV_COLD: advice about pages that stays advice here, since nothing is reclaimed or swapped; but of a large folio of
 // which part is given, both make single pages (madvise_free_pte_range, madvise_cold_or_pageout_pte_range).
+import type { PageNumber } from "../../hardware/integers.ts";
 import { PTE_ANON, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { NO_FRAME, zeroPage } from "./frames.ts";
@@ -12,7 +13,7 @@ import { VM_LOCKED, VM_MTE } from "./vm-flags.ts";
  * MADV_FREE of [start, end): makes pages clean, to be dropped when memory is short. A page that the kernel has written to and others
  * map stays as it is, and so does a large folio that others may map.
  */
-export function freeLazily(space: AddressSpace, start: number, end: number): void {
+export function freeLazily(space: AddressSpace, start: PageNumber, end: PageNumber): void {
   const { pageTable } = space;
   const { frames } = space.kernel;
   frames.drainBatches();
@@ -35,7 +36,7 @@ export function freeLazily(space: AddressSpace, start: number, end: number): voi
 }
 
 /** MADV_FREE of all of a folio, from `page` on. @returns its pages. */
-function freeFolio(space: AddressSpace, page: number, head: number): number {
+function freeFolio(space: AddressSpace, page: PageNumber, head: number): number {
   const { pageTable, kernel } = space;
   const { frames } = kernel;
   const size = frames.folios.sizeOf(head);
@@ -51,7 +52,7 @@ function freeFolio(space: AddressSpace, page: number, head: number): number {
 }
 
 /** MADV_COLD of [start, end), as far as it shows. */
-export function splitPartialFolios(space: AddressSpace, start: number, end: number): void {
+export function splitPartialFolios(space: AddressSpace, start: PageNumber, end: PageNumber): void {
   const { pageTable } = space;
   const { frames } = space.kernel;
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
@@ -66,7 +67,7 @@ export function splitPartialFolios(space: AddressSpace, start: number, end: numb
  * What comes first for a page of a large folio: if [page, end) holds only part of the folio, it is split into single pages.
  * @returns the pages to pass over, since the folio may be shared, is held, or is a huge clean page; 0: go on.
  */
-function splitIfPartial(space: AddressSpace, page: number, end: number): number {
+function splitIfPartial(space: AddressSpace, page: PageNumber, end: PageNumber): number {
   const { pageTable, kernel } = space;
   const { frames } = kernel;
   const entry = pageTable.entries[page];
@@ -90,7 +91,7 @@ function splitIfPartial(space: AddressSpace, page: number, end: number): number 
 }
 
 /** How many pages from `page` on, before `end` and in its block, map consecutive pages of the same folio (folio_pte_batch). */
-function mappedInARow(space: AddressSpace, page: number, end: number): number {
+function mappedInARow(space: AddressSpace, page: PageNumber, end: PageNumber): number {
   const { pageTable, kernel } = space;
   const first = pageTable.entries[page] >>> PTE_FRAME_SHIFT;
   const { folios } = kernel.frames;
@@ -110,7 +111,7 @@ function mappedInARow(space: AddressSpace, page: number, end: number): number {
  * (try_to_map_unused_to_zeropage). Nearly always the folio's pages follow one another from `start` on; any that were moved away
  * are looked for in the whole address space.
  */
-function mapZeroPages(space: AddressSpace, head: number, size: number, start: number): void {
+function mapZeroPages(space: AddressSpace, head: number, size: number, start: PageNumber): void {
   const { frames } = space.kernel;
   let wanted = 0;
   for (let frame = head; frame < head + size; frame++) {
@@ -129,13 +130,13 @@ function mapZeroPages(space: AddressSpace, head: number, size: number, start: nu
 }
 
 /** The frame of a private page that a small entry maps, or NO_FRAME. */
-function entryFrame(space: AddressSpace, page: number): number {
+function entryFrame(space: AddressSpace, page: PageNumber): number {
   const { pageTable } = space;
   const entry = pageTable.entries[page];
   return (entry & PTE_ANON) !== 0 && !pageTable.isHuge(page) ? entry >>> PTE_FRAME_SHIFT : NO_FRAME;
 }
 
-function mapZeroPage(space: AddressSpace, page: number): void {
+function mapZeroPage(space: AddressSpace, page: PageNumber): void {
   const { vmas } = space;
   const id = vmas.lookup(page);
   const flags = vmas.flags[id];

@@ -1,5 +1,6 @@
 // madvise(2): dropping pages, flags for fork and core dumps, population, guard markers (mm/madvise.c).
 // EINVAL for every advice that is not simulated.
+import type { Address, AreaId, ByteCount, PageNumber } from "../../hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_GUARD } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import * as advices from "../abi/mman.ts";
@@ -64,8 +65,8 @@ const KNOWN_ADVICE: ReadonlySet<number> = new Set([
 export function madvise(
   space: AddressSpace,
   charged: FaultAccount,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   advice: number,
 ): void {
   if (!KNOWN_ADVICE.has(advice)) throw new SystemError("EINVAL", "madvise", `advice ${advice}`);
@@ -96,7 +97,7 @@ export function madvise(
   if (hole) throw new SystemError("ENOMEM", "madvise", "a hole in the range");
 }
 
-function adviseArea(space: AddressSpace, id: number, start: number, end: number, advice: number): void {
+function adviseArea(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber, advice: number): void {
   const flags = space.vmas.flags[id];
   switch (advice) {
     case advices.MADV_WILLNEED:
@@ -137,7 +138,7 @@ function adviseArea(space: AddressSpace, id: number, start: number, end: number,
 }
 
 /** What the advice makes of an area's flags (madvise_vma_behavior). */
-function newFlags(space: AddressSpace, id: number, advice: number): number {
+function newFlags(space: AddressSpace, id: AreaId, advice: number): number {
   const flags = space.vmas.flags[id];
   switch (advice) {
     case advices.MADV_NORMAL:
@@ -174,14 +175,14 @@ function refuseDroppable(flags: number): void {
   if ((flags & VM_DROPPABLE) !== 0) throw new SystemError("EINVAL", "madvise", "droppable memory");
 }
 
-function setFlags(space: AddressSpace, id: number, start: number, end: number, flags: number): void {
+function setFlags(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber, flags: number): void {
   if (flags === space.vmas.flags[id]) return;
   const area = modifyForAdvice(space, id, start, end, flags);
   space.vmas.flags[area] = flags | (space.vmas.flags[area] & VM_MAYBE_GUARD);
 }
 
 /** What runs out for the moment is EAGAIN in madvise, not ENOMEM (madvise_vma_behavior). */
-function modifyForAdvice(space: AddressSpace, id: number, start: number, end: number, flags: number): number {
+function modifyForAdvice(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber, flags: number): number {
   try {
     return modifyFlags(space, id, start, end, flags, "madvise");
   } catch (error) {
@@ -190,7 +191,7 @@ function modifyForAdvice(space: AddressSpace, id: number, start: number, end: nu
   }
 }
 
-function removePages(space: AddressSpace, id: number, start: number, end: number): void {
+function removePages(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber): void {
   const { vmas } = space;
   const flags = vmas.flags[id];
   if ((flags & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
@@ -204,7 +205,7 @@ function removePages(space: AddressSpace, id: number, start: number, end: number
 }
 
 /** Guard markers take the place of pages; the area is not split (madvise_guard_install). */
-function installGuards(space: AddressSpace, id: number, start: number, end: number): void {
+function installGuards(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber): void {
   if ((space.vmas.flags[id] & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
   if (space.vmas.anonymous[id] === 1) prepareAnonVma(space, id);
   space.vmas.flags[id] |= VM_MAYBE_GUARD;
@@ -212,7 +213,7 @@ function installGuards(space: AddressSpace, id: number, start: number, end: numb
   for (let page = start; page < end; page++) space.pageTable.set(page, PTE_GUARD);
 }
 
-function removeGuards(space: AddressSpace, start: number, end: number): void {
+function removeGuards(space: AddressSpace, start: PageNumber, end: PageNumber): void {
   const { pageTable } = space;
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     if ((pageTable.entries[page] & PTE_GUARD) !== 0) pageTable.set(page, 0);
@@ -220,7 +221,13 @@ function removeGuards(space: AddressSpace, start: number, end: number): void {
 }
 
 /** MADV_POPULATE_READ and _WRITE: faults as loads or stores would, stopping at what they could not do (madvise_populate). */
-function populate(space: AddressSpace, charged: FaultAccount, start: number, end: number, advice: number): void {
+function populate(
+  space: AddressSpace,
+  charged: FaultAccount,
+  start: PageNumber,
+  end: PageNumber,
+  advice: number,
+): void {
   try {
     populatePages(space, charged, start, end, advice === advices.MADV_POPULATE_WRITE);
   } finally {
@@ -228,7 +235,13 @@ function populate(space: AddressSpace, charged: FaultAccount, start: number, end
   }
 }
 
-function populatePages(space: AddressSpace, charged: FaultAccount, start: number, end: number, write: boolean): void {
+function populatePages(
+  space: AddressSpace,
+  charged: FaultAccount,
+  start: PageNumber,
+  end: PageNumber,
+  write: boolean,
+): void {
   for (let page = start; page < end; ) {
     const id = space.vmas.lookup(page);
     if (id === -1) throw new SystemError("ENOMEM", "madvise", "a hole in the range");

@@ -1,4 +1,5 @@
 // mlock(2) and its relatives: areas that must stay resident, their count against RLIMIT_MEMLOCK, and population (mm/mlock.c).
+import type { Address, AreaId, ByteCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT, MLOCK_ONFAULT } from "../abi/mman.ts";
@@ -9,7 +10,7 @@ import { VM_DROPPABLE, VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT } from "./vm-fl
 import { modifyFlags } from "./vma-merge.ts";
 
 /** [start, end) in pages of a byte range that need not be aligned; a range that wraps has its end before its start. */
-function pageRange(address: number, length: number): { start: number; end: number } {
+function pageRange(address: Address, length: ByteCount): { start: number; end: number } {
   const start = Math.floor(address / PAGE_SIZE);
   // Whole pages apart from the rest: the sum of both may not fit a double exactly. Nor does the length −1, which has become 2^64.
   const isLargest = length === 2 ** 64;
@@ -26,8 +27,8 @@ function pageRange(address: number, length: number): { start: number; end: numbe
 export function mlock(
   space: AddressSpace,
   charged: FaultAccount,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   flags: number,
   syscall: string,
 ): void {
@@ -45,7 +46,7 @@ export function mlock(
 }
 
 /** munlock(2). @throws SystemError ENOMEM: a hole; what lies before it is unlocked. */
-export function munlock(space: AddressSpace, address: number, length: number): void {
+export function munlock(space: AddressSpace, address: Address, length: ByteCount): void {
   const { start, end } = pageRange(address, length);
   lockAreas(space, start, end, 0, "munlock");
 }
@@ -85,7 +86,7 @@ function relockAll(space: AddressSpace, locked: number): void {
 }
 
 /** Gives every area of [start, end) the lock flags (apply_vma_lock_flags). */
-function lockAreas(space: AddressSpace, start: number, end: number, locked: number, syscall: string): void {
+function lockAreas(space: AddressSpace, start: PageNumber, end: PageNumber, locked: number, syscall: string): void {
   if (end * PAGE_SIZE >= 2 ** 64) throw new SystemError("EINVAL", syscall, "the range wraps");
   for (let page = start; page < end; ) {
     const id = space.vmas.lookup(page);
@@ -97,7 +98,14 @@ function lockAreas(space: AddressSpace, start: number, end: number, locked: numb
 }
 
 /** One area or part of it (mlock_fixup). */
-function lockArea(space: AddressSpace, id: number, start: number, end: number, locked: number, syscall: string): void {
+function lockArea(
+  space: AddressSpace,
+  id: AreaId,
+  start: PageNumber,
+  end: PageNumber,
+  locked: number,
+  syscall: string,
+): void {
   const { vmas } = space;
   const oldFlags = vmas.flags[id];
   const flags = (oldFlags & ~VM_LOCKED_MASK) | locked;
@@ -112,7 +120,7 @@ function lockArea(space: AddressSpace, id: number, start: number, end: number, l
 }
 
 /** Pages of [start, end) that are locked already (count_mm_mlocked_page_nr). */
-function countLocked(space: AddressSpace, start: number, end: number): number {
+function countLocked(space: AddressSpace, start: PageNumber, end: PageNumber): number {
   const { vmas } = space;
   let pages = 0;
   for (let id = vmas.findIntersection(start, end); id !== -1 && vmas.startPage[id] < end; id = vmas.next(id)) {

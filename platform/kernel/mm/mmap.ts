@@ -1,5 +1,6 @@
 // mmap(2): from arguments to an area (do_mmap, mmap_region). Choosing an address is unmapped-area.ts, merging vma-merge.ts,
 // taking away what was there munmap.ts.
+import type { Address, ByteCount, PageCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import {
@@ -88,8 +89,8 @@ export function protectionFlags(space: AddressSpace, prot: number): number {
 interface Mapping {
   readonly request: MapRequest;
   readonly pageOffset: number;
-  readonly start: number;
-  readonly pages: number;
+  readonly start: PageNumber;
+  readonly pages: PageCount;
 }
 
 /**
@@ -100,13 +101,13 @@ interface Mapping {
 export function mmap(
   space: AddressSpace,
   charged: FaultAccount,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   prot: number,
   mapFlags: number,
   file: OpenFile | null,
   offset: number,
-): number {
+): Address {
   if ((mapFlags & MAP_HUGETLB) !== 0) {
     throw new SystemError(file === null ? "ENOMEM" : "EINVAL", "mmap", "there are no huge pages");
   }
@@ -170,7 +171,7 @@ function checkFile(
   file: OpenFile,
   prot: number,
   mapFlags: number,
-  pages: number,
+  pages: PageCount,
   offset: number,
 ): void {
   const largest = file.inode === null ? MAX_OTHER_FILE_BYTES : MAX_FILE_BYTES;
@@ -196,7 +197,7 @@ function checkFile(
   if ((request.flags & VM_GROWSDOWN) !== 0) throw new SystemError("EINVAL", "mmap", "a file mapping does not grow");
 }
 
-/** Makes the area, over whatever was there (mmap_region). */
+/** Makes the area, over what was there (mmap_region). */
 function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: Mapping, file: OpenFile | null): void {
   const { kernel, vmas } = space;
   const end = start + pages;
@@ -243,7 +244,7 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
 }
 
 /** Pages of [start, end) that areas cover now, and how many of them are committed. */
-function countReplaced(space: AddressSpace, start: number, end: number): { pages: number; accounted: number } {
+function countReplaced(space: AddressSpace, start: PageNumber, end: PageNumber): { pages: number; accounted: number } {
   const { vmas } = space;
   let pages = 0;
   let accounted = 0;

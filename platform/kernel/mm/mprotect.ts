@@ -1,5 +1,6 @@
 // mprotect(2): new protections for areas and for the entries that are there (mm/mprotect.c).
 // Splitting and merging is vma-merge.ts.
+import type { Address, AreaId, ByteCount, PageNumber } from "../../hardware/integers.ts";
 import {
   PAGE_SIZE,
   PTE_CHECKED,
@@ -41,8 +42,8 @@ const KNOWN_PROTECTION = PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM;
 export function mprotect(
   space: AddressSpace,
   charged: FaultAccount,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   prot: number,
 ): void {
   const grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
@@ -87,9 +88,9 @@ export function mprotect(
 function protectArea(
   space: AddressSpace,
   charged: FaultAccount,
-  id: number,
-  start: number,
-  end: number,
+  id: AreaId,
+  start: PageNumber,
+  end: PageNumber,
   newFlags: number,
 ): void {
   const { vmas, kernel } = space;
@@ -128,7 +129,7 @@ function protectArea(
 }
 
 /** Brings the entries of [start, end) in line with their area's flags (change_protection). Cost: touched pages. */
-function changeEntries(space: AddressSpace, id: number, start: number, end: number): void {
+function changeEntries(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber): void {
   const { pageTable } = space;
   const flags = space.vmas.flags[id];
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {

@@ -1,5 +1,6 @@
 // mremap(2): growing, shrinking and moving mappings with their pages (mm/mremap.c of Linux 6.18).
 // Page-table entries are moved, never copied; areas are split and joined by vma-merge.ts.
+import type { Address, AreaId, ByteCount, PageCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
 import { SystemError } from "../abi/errors.ts";
@@ -21,7 +22,7 @@ const KNOWN_FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 
 /** One call on its way (vma_remap_struct). Pages, not bytes; `target` is in pages too, or a hint. */
 interface Remap {
-  start: number;
+  start: PageNumber;
   oldPages: number;
   newPages: number;
   target: number;
@@ -40,12 +41,12 @@ function impliesTarget(flags: number): boolean {
 export function mremap(
   space: AddressSpace,
   charged: FaultAccount,
-  oldAddress: number,
-  oldLength: number,
-  newLength: number,
+  oldAddress: Address,
+  oldLength: ByteCount,
+  newLength: ByteCount,
   flags: number,
-  newAddress: number,
-): number {
+  newAddress: Address,
+): Address {
   const remap: Remap = {
     start: oldAddress / PAGE_SIZE,
     oldPages: pagesOf(oldLength),
@@ -87,7 +88,7 @@ function checkArguments(space: AddressSpace, { start, oldPages, newPages, target
 }
 
 /** What the area at the old address must allow (check_prep_vma). @throws SystemError */
-function checkArea(space: AddressSpace, { start, oldPages, newPages, flags }: Remap, id: number): void {
+function checkArea(space: AddressSpace, { start, oldPages, newPages, flags }: Remap, id: AreaId): void {
   if (id === -1) throw new SystemError("EFAULT", "mremap", "nothing is mapped at the old address");
   const { vmas } = space;
   const areaFlags = vmas.flags[id];
@@ -105,7 +106,7 @@ function checkArea(space: AddressSpace, { start, oldPages, newPages, flags }: Re
 }
 
 /** Without a new address: nothing, a shorter tail, or growth (mremap_at). */
-function resizeAt(space: AddressSpace, remap: Remap, id: number): number {
+function resizeAt(space: AddressSpace, remap: Remap, id: AreaId): number {
   const { start, oldPages, newPages, flags } = remap;
   if (newPages < oldPages) cutTail(space, remap);
   if (newPages <= oldPages) return start;
@@ -122,13 +123,13 @@ function cutTail(space: AddressSpace, { start, oldPages, newPages }: Remap): voi
   munmap(space, (start + newPages) * PAGE_SIZE, (oldPages - newPages) * PAGE_SIZE, "mremap");
 }
 
-function canGrowInPlace(space: AddressSpace, id: number, end: number, more: number): boolean {
+function canGrowInPlace(space: AddressSpace, id: AreaId, end: PageNumber, more: number): boolean {
   const { vmas } = space;
   if (vmas.endPage[id] !== end || end + more > TASK_SIZE_PAGES) return false;
   return vmas.findIntersection(end, end + more) === -1;
 }
 
-function growInPlace(space: AddressSpace, { start, oldPages, newPages }: Remap, id: number): number {
+function growInPlace(space: AddressSpace, { start, oldPages, newPages }: Remap, id: AreaId): number {
   const { vmas, kernel } = space;
   const flags = vmas.flags[id];
   const more = newPages - oldPages;
@@ -166,7 +167,7 @@ function moveRange(space: AddressSpace, { start, oldPages, target, flags }: Rema
     const areaEnd = vmas.endPage[id];
     if (result === -1 && from > start)
       throw new SystemError("EFAULT", "mremap", "nothing is mapped at the old address");
-    // A userfaultfd must be told of each move, so an area that has one cannot be part of a batch.
+    // A userfaultfd gets an event for each move, so an area that has one cannot be part of a batch.
     const single = (vmas.flags[id] & VM_UFFD_MISSING) !== 0;
     if (single && (result !== -1 || areaEnd < end))
       throw new SystemError("EFAULT", "mremap", "an area with a userfaultfd");
@@ -206,7 +207,7 @@ function moveTo(space: AddressSpace, remap: Remap): number {
 }
 
 /** Moves area `id`'s part of the range: a new area, its entries, and the old one's end (move_vma). */
-function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flags }: Remap, id: number): number {
+function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flags }: Remap, id: AreaId): number {
   const { vmas, kernel } = space;
   if (vmas.count >= kernel.maxMapCount - 3) throw new SystemError("ENOMEM", "mremap", "too many mappings");
   const areaFlags = vmas.flags[id];
@@ -230,7 +231,7 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
 }
 
 /** An area like `id` at `target`, joined with its neighbours there if they fit (copy_vma). */
-function copyArea(space: AddressSpace, id: number, start: number, target: number, pages: number): number {
+function copyArea(space: AddressSpace, id: AreaId, start: PageNumber, target: number, pages: PageCount): AreaId {
   const { vmas } = space;
   const untouched = vmas.anonymous[id] === 1 && vmas.anonVma[id] === 0;
   // Memory that was never touched takes the offset of its new place, and so may join neighbours there.
@@ -255,7 +256,7 @@ function copyArea(space: AddressSpace, id: number, start: number, target: number
  * Moves the entries of `pages` pages (move_page_tables). Blocks that are moved as a whole by a multiple of their size keep their
  * huge entry, and take their page table along; any other huge entry is split. Cost: touched blocks and pages.
  */
-function moveEntries(space: AddressSpace, start: number, target: number, pages: number, moved: number): void {
+function moveEntries(space: AddressSpace, start: PageNumber, target: number, pages: PageCount, moved: number): void {
   const { pageTable } = space;
   const end = start + pages;
   const isAligned = (target - start) % ENTRIES_PER_BLOCK === 0;
@@ -269,7 +270,7 @@ function moveEntries(space: AddressSpace, start: number, target: number, pages: 
 }
 
 /** Moves the entries of a range inside one block; where they go there is a page table from now on, if there was one here. */
-function moveSmallEntries(space: AddressSpace, start: number, end: number, distance: number): void {
+function moveSmallEntries(space: AddressSpace, start: PageNumber, end: PageNumber, distance: number): void {
   const { pageTable } = space;
   if (pageTable.isHuge(start)) splitHuge(space, blockStart(start));
   pageTable.makeTable(start + distance);
@@ -285,7 +286,7 @@ function moveSmallEntries(space: AddressSpace, start: number, end: number, dista
  * From which page on whole blocks are moved: from before the start if nothing else lies in its block, at either place, and both
  * areas begin there (can_realign_addr).
  */
-function realigned(space: AddressSpace, start: number, target: number, pages: number, moved: number): number {
+function realigned(space: AddressSpace, start: PageNumber, target: number, pages: PageCount, moved: number): number {
   const { vmas } = space;
   const before = start % ENTRIES_PER_BLOCK;
   if (before === 0 || pages < ENTRIES_PER_BLOCK - before) return start;
@@ -295,7 +296,7 @@ function realigned(space: AddressSpace, start: number, target: number, pages: nu
 }
 
 /** MREMAP_DONTUNMAP: the old range stays as an area without pages, unlocked in its flags but not in the count. */
-function keepOldArea(space: AddressSpace, start: number, pages: number, moved: number): void {
+function keepOldArea(space: AddressSpace, start: PageNumber, pages: PageCount, moved: number): void {
   const { vmas } = space;
   const old = vmas.lookup(start);
   vmas.flags[old] &= ~VM_LOCKED_MASK;

@@ -1,6 +1,7 @@
 // Unmapping: cutting a range out of the areas and the page table (do_vmi_munmap).
 // The entries themselves are taken away by zap.ts.
 
+import type { Address, ByteCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import type { AddressSpace } from "./address-space.ts";
@@ -15,7 +16,7 @@ import { zapPages } from "./zap.ts";
  * munmap(2) without its system-call shell.
  * @throws SystemError EINVAL: unaligned, empty, or beyond the address space. ENOMEM: a split would pass max_map_count.
  */
-export function munmap(space: AddressSpace, address: number, length: number, syscall: string): void {
+export function munmap(space: AddressSpace, address: Address, length: ByteCount, syscall: string): void {
   const pages = pagesOf(length);
   if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", syscall, "unaligned address");
   const start = address / PAGE_SIZE;
@@ -28,9 +29,9 @@ export function munmap(space: AddressSpace, address: number, length: number, sys
 /**
  * Cuts the areas at both ends of a range that is to be unmapped, so that whole areas lie in it (vms_gather_munmap_vmas).
  * @returns the first of them, or −1. @throws SystemError ENOMEM: a hole in one area would pass max_map_count; nothing is cut
- * then. Cuts elsewhere may pass it: what they cut off goes at once.
+ * then. Cuts elsewhere may pass it: what they cut off goes immediately.
  */
-export function splitAtBorders(space: AddressSpace, start: number, end: number, syscall: string): number {
+export function splitAtBorders(space: AddressSpace, start: PageNumber, end: PageNumber, syscall: string): number {
   const { vmas } = space;
   let first = start < end ? vmas.findIntersection(start, end) : -1;
   if (first === -1) return -1;
@@ -44,7 +45,7 @@ export function splitAtBorders(space: AddressSpace, start: number, end: number, 
 }
 
 /** Removes what lies in [start, end), pages; holes are no error. Cost: touched pages + areas in the range. */
-export function unmapRange(space: AddressSpace, start: number, end: number, syscall: string): void {
+export function unmapRange(space: AddressSpace, start: PageNumber, end: PageNumber, syscall: string): void {
   const { vmas } = space;
   let id = splitAtBorders(space, start, end, syscall);
   if (id === -1) return;
@@ -66,7 +67,7 @@ export function unmapRange(space: AddressSpace, start: number, end: number, sysc
 }
 
 /** Frees the page tables of blocks in which no area is left (free_pgtables). `index`: of the first area behind the range. */
-function freeTablesBetween(space: AddressSpace, index: number, start: number, end: number): void {
+function freeTablesBetween(space: AddressSpace, index: number, start: PageNumber, end: PageNumber): void {
   const { vmas, pageTable } = space;
   const before = vmas.at(index - 1);
   const behind = vmas.at(index);

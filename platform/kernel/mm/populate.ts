@@ -1,5 +1,6 @@
 // Faulting pages in on the kernel's behalf: MAP_POPULATE, mlock, MADV_POPULATE and get_user_pages (mm/gup.c).
 // What a fault does is fault.ts; who may ask for it, and what a failure becomes, is the caller's.
+import type { AreaId, PageNumber, PageTableEntry } from "../../hardware/integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -20,8 +21,8 @@ import { VM_ACCESS_FLAGS, VM_LOCKONFAULT, VM_SHARED, VM_WRITE } from "./vm-flags
 export function ensurePage(
   space: AddressSpace,
   charged: FaultAccount,
-  id: number,
-  page: number,
+  id: AreaId,
+  page: PageNumber,
   access: number,
 ): FaultResult {
   const entry = space.pageTable.entries[page];
@@ -33,7 +34,7 @@ export function ensurePage(
 }
 
 /** Looking a clean page up for a store makes its frame dirty rather than its entry (follow_page_pte with FOLL_WRITE). */
-function touchForStore(space: AddressSpace, entry: number): void {
+function touchForStore(space: AddressSpace, entry: PageTableEntry): void {
   if ((entry & PTE_CLEAN) !== 0) space.kernel.frames.markDirty(entry >>> PTE_FRAME_SHIFT);
 }
 
@@ -49,9 +50,9 @@ export function errnoOfFault(result: FaultResult): ErrnoCode {
 export function populateArea(
   space: AddressSpace,
   charged: FaultAccount,
-  id: number,
-  start: number,
-  end: number,
+  id: AreaId,
+  start: PageNumber,
+  end: PageNumber,
 ): ErrnoCode | null {
   const flags = space.vmas.flags[id];
   if ((flags & VM_LOCKONFAULT) !== 0) return null;
@@ -63,9 +64,9 @@ export function populateArea(
 function populatePages(
   space: AddressSpace,
   charged: FaultAccount,
-  id: number,
-  start: number,
-  end: number,
+  id: AreaId,
+  start: PageNumber,
+  end: PageNumber,
 ): ErrnoCode | null {
   const flags = space.vmas.flags[id];
   const access = (flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? ACCESS_STORE : ACCESS_LOAD;
@@ -85,8 +86,8 @@ export interface PopulateOptions {
 export function populateRange(
   space: AddressSpace,
   charged: FaultAccount,
-  start: number,
-  end: number,
+  start: PageNumber,
+  end: PageNumber,
   { errors }: PopulateOptions,
 ): ErrnoCode | null {
   const { vmas } = space;
@@ -102,6 +103,6 @@ export function populateRange(
 }
 
 /** Whether a page can be used for `access` as it is: present, permitted, no guard. */
-export function isAccessible(entry: number, access: number): boolean {
+export function isAccessible(entry: PageTableEntry, access: number): boolean {
   return (entry & PTE_GUARD) === 0 && (entry & (access === ACCESS_STORE ? PTE_WRITE : PTE_READ)) !== 0;
 }

@@ -1,4 +1,5 @@
 // mincore(2) and msync(2): what is resident, and the flush that memory without a disk does not need.
+import type { Address, ByteCount } from "../../hardware/integers.ts";
 import { PAGE_SIZE, PTE_PRESENT } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MS_ASYNC, MS_INVALIDATE, MS_SYNC } from "../abi/mman.ts";
@@ -9,7 +10,7 @@ import { VM_LOCKED } from "./vm-flags.ts";
 /**
  * mincore(2): one byte a page, 1 = resident. @throws SystemError EINVAL: unaligned. ENOMEM: a hole, or beyond the address space.
  */
-export function mincore(space: AddressSpace, address: number, length: number): Uint8Array {
+export function mincore(space: AddressSpace, address: Address, length: ByteCount): Uint8Array {
   if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "mincore", "unaligned address");
   const start = address / PAGE_SIZE;
   const pages = Math.ceil(length / PAGE_SIZE);
@@ -34,7 +35,7 @@ export function mincore(space: AddressSpace, address: number, length: number): U
  * msync(2). @throws SystemError EINVAL: unaligned, unknown flags, or both ASYNC and SYNC. ENOMEM: a hole. EBUSY: MS_INVALIDATE of
  * locked memory.
  */
-export function msync(space: AddressSpace, address: number, length: number, flags: number): void {
+export function msync(space: AddressSpace, address: Address, length: ByteCount, flags: number): void {
   if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) !== 0) throw new SystemError("EINVAL", "msync", `flags ${flags}`);
   if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "msync", "unaligned address");
   if ((flags & MS_ASYNC) !== 0 && (flags & MS_SYNC) !== 0)

@@ -1,5 +1,6 @@
 // Files in RAM as memory sees them: shared anonymous objects, and what is done to a file's length and pages (mm/shmem.c).
 // Their page cache is inode.ts, reading and writing by descriptor is ../memfd.ts; mapping them is mmap.ts and fault.ts.
+import type { ByteCount, PageCount } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from "../abi/fcntl.ts";
@@ -54,7 +55,7 @@ export function openShmem(
  */
 export function createSharedAnonymous(
   space: AddressSpace,
-  pages: number,
+  pages: PageCount,
   { reserve }: { readonly reserve: "all" | "none" },
 ): OpenFile {
   const { kernel } = space;
@@ -72,7 +73,7 @@ export function createSharedAnonymous(
  * the same also drops pages that a failed write left behind the end, and clears what a mapping stored there.
  * @throws SystemError EPERM: a seal against it.
  */
-export function truncate(inode: Inode, length: number): void {
+export function truncate(inode: Inode, length: ByteCount): void {
   const forbidden = length < inode.size ? F_SEAL_SHRINK : length > inode.size ? F_SEAL_GROW : 0;
   if ((inode.seals & forbidden) !== 0) throw new SystemError("EPERM", "ftruncate", "the file is sealed");
   if (length <= inode.size) {

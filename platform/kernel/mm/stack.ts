@@ -1,5 +1,6 @@
 // Areas that grow downwards (MAP_GROWSDOWN): a touch just below one extends it, if limits and its neighbour allow (expand_downwards).
 // Nothing else about stacks lives here.
+import type { AreaId, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { RLIMIT_STACK } from "../abi/rlimit.ts";
 import type { AddressSpace } from "./address-space.ts";
@@ -10,7 +11,7 @@ import { prepareAnonVma } from "./vma-merge.ts";
 export const STACK_GUARD_GAP_PAGES = 256;
 
 /** Extends the area above `page` down to it. @returns its id, or −1 if there is none or it may not grow. */
-export function growStack(space: AddressSpace, page: number): number {
+export function growStack(space: AddressSpace, page: PageNumber): AreaId {
   const { vmas } = space;
   const index = vmas.findIndex(page);
   const id = vmas.at(index);

@@ -1,5 +1,6 @@
 // Where a new mapping goes: hints, fixed addresses, and the search for a gap from the top down (get_unmapped_area).
 // Only chooses; what happens to mappings that are there already is mmap.ts.
+import type { Address, AreaId, ByteCount, PageCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import { MAP_FIXED } from "../abi/mman.ts";
@@ -15,7 +16,7 @@ export function isPlacedAsAnonymous(file: OpenFile | null): boolean {
 }
 
 /** Start of an area with the gap that must stay free below it if it grows (vm_start_gap). */
-export function startWithGap(space: AddressSpace, id: number): number {
+export function startWithGap(space: AddressSpace, id: AreaId): PageNumber {
   const { vmas } = space;
   const gap = (vmas.flags[id] & VM_GROWSDOWN) !== 0 ? STACK_GUARD_GAP_PAGES : 0;
   return Math.max(0, vmas.startPage[id] - gap);
@@ -28,12 +29,12 @@ export function startWithGap(space: AddressSpace, id: number): number {
  */
 export function getUnmappedArea(
   space: AddressSpace,
-  address: number,
-  pages: number,
+  address: Address,
+  pages: PageCount,
   mapFlags: number,
   syscall: string,
   isPrivateAnonymous: boolean,
-): number {
+): PageNumber {
   if (pages > TASK_SIZE_PAGES) throw new SystemError("ENOMEM", syscall, `${pages} pages exceed the address space`);
   if ((mapFlags & MAP_FIXED) !== 0) {
     if (address > TASK_SIZE_PAGES * PAGE_SIZE - pages * PAGE_SIZE)
@@ -61,13 +62,13 @@ export function getUnmappedArea(
  * Where a huge page may start, in the highest gap that holds `pages` pages and 2 MiB more; −1 if there is none
  * (__thp_get_unmapped_area). Whether huge pages are enabled makes no difference.
  */
-function findAlignedGap(space: AddressSpace, pages: number): number {
+function findAlignedGap(space: AddressSpace, pages: PageCount): number {
   const found = findGapTopDown(space, pages + HUGE_FRAMES);
   return found === -1 ? -1 : found - (found % HUGE_FRAMES) + HUGE_FRAMES;
 }
 
 /** @throws SystemError EPERM: an ordinary user maps nothing below vm.mmap_min_addr (security_mmap_addr). */
-function permitted(space: AddressSpace, page: number, syscall: string): number {
+function permitted(space: AddressSpace, page: PageNumber, syscall: string): PageNumber {
   if (page < space.kernel.mmapMinPage) throw new SystemError("EPERM", syscall, "below vm.mmap_min_addr");
   return page;
 }
@@ -77,9 +78,9 @@ function permitted(space: AddressSpace, page: number, syscall: string): number {
  * for the guard gap of a stack above it keeps the search below that guard gap from then on, as Linux's retry does.
  *
  * `gapCeiling` is where the gap ends that an earlier search came down to, and `gapLargest` the widest that it passed over, so
- * that most searches end at once.
+ * that most searches end immediately.
  */
-function findGapTopDown(space: AddressSpace, pages: number): number {
+function findGapTopDown(space: AddressSpace, pages: PageCount): PageNumber {
   const { vmas } = space;
   if (pages <= space.gapLargest) {
     space.gapCeiling = space.mmapBase;
@@ -107,15 +108,15 @@ function findGapTopDown(space: AddressSpace, pages: number): number {
   }
 }
 
-/** To be told of every gap that opens with its end at `end`: later searches must look there again. */
-export function noteGap(space: AddressSpace, end: number): void {
+/** Notes that a gap opened with its end at `end`: later searches must look there again. */
+export function noteGap(space: AddressSpace, end: PageNumber): void {
   if (end <= space.gapCeiling) return;
   const next = space.vmas.find(end);
   space.gapCeiling = next === -1 ? space.mmapBase : Math.min(space.mmapBase, space.vmas.startPage[next]);
 }
 
 /** Rounds a length up to whole pages (PAGE_ALIGN); lengths near 2^64 wrap to 0 as in C. */
-export function pagesOf(length: number): number {
+export function pagesOf(length: ByteCount): PageCount {
   const pages = Math.ceil(length / PAGE_SIZE);
   return pages >= 2 ** 52 ? 0 : pages;
 }

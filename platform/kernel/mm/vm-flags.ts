@@ -1,5 +1,6 @@
 // Flags of a virtual memory area, by Linux's names and, where they fit in 31 bits, its values (include/linux/mm.h).
 // The rules that set and clear them are in the files of the calls.
+import type { AreaFlags } from "../../hardware/integers.ts";
 
 export const VM_READ = 0x1;
 export const VM_WRITE = 0x2;
@@ -41,11 +42,11 @@ export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
 export const VM_STICKY = VM_MAYBE_GUARD;
 
 /** Whether a store to the area copies pages (is_cow_mapping in mm/internal.h). */
-export function isCowMapping(flags: number): boolean {
+export function isCowMapping(flags: AreaFlags): boolean {
   return (flags & (VM_SHARED | VM_MAYWRITE)) === VM_MAYWRITE;
 }
 
 /** Whether the area counts against RLIMIT_DATA (is_data_mapping in mm/vma.h). */
-export function isDataMapping(flags: number): boolean {
+export function isDataMapping(flags: AreaFlags): boolean {
   return (flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) === VM_WRITE;
 }

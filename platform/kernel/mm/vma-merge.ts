@@ -1,5 +1,6 @@
 // Splitting and merging of areas by Linux's rules (mm/vma.c): which neighbours become one, and what happens to their anon_vmas.
 // Only the table of areas changes here; page tables, accounting and locks are the callers'.
+import type { AreaFlags, AreaId, PageNumber } from "../../hardware/integers.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { OpenFile } from "./file.ts";
 import type { CleanPage } from "./frames.ts";
@@ -8,9 +9,9 @@ import { VM_STICKY } from "./vm-flags.ts";
 
 /** A range that looks for neighbours to join: the vma_merge_struct of Linux, reused to avoid an object a call. */
 export interface MergeRange {
-  start: number;
-  end: number;
-  flags: number;
+  start: PageNumber;
+  end: PageNumber;
+  flags: AreaFlags;
   pageOffset: number;
   anonymous: boolean;
   file: OpenFile | null;
@@ -20,7 +21,7 @@ export interface MergeRange {
   copiedFrom: number;
 }
 
-function differ(space: AddressSpace, id: number, range: MergeRange): boolean {
+function differ(space: AddressSpace, id: AreaId, range: MergeRange): boolean {
   const { vmas } = space;
   return (
     ((vmas.flags[id] ^ range.flags) & ~VM_STICKY) !== 0 ||
@@ -31,7 +32,7 @@ function differ(space: AddressSpace, id: number, range: MergeRange): boolean {
 }
 
 /** Whether an area came by fork and so may share pages with its parent's: such a one does not lend its anon_vma. */
-function isForkChild({ vmas }: AddressSpace, id: number): boolean {
+function isForkChild({ vmas }: AddressSpace, id: AreaId): boolean {
   return id !== -1 && vmas.anonVma[id] !== 0 && vmas.anonChain[id] > 1;
 }
 
@@ -83,13 +84,13 @@ function duplicateAnonVma(space: AddressSpace, target: number, source: number): 
 }
 
 /** Takes an area out of the table and gives its file back. */
-function removeArea(space: AddressSpace, id: number): void {
+function removeArea(space: AddressSpace, id: AreaId): void {
   const index = space.vmas.indexOf(id);
   removeAreas(space, index, index + 1);
 }
 
 /** Takes the areas at positions [first, end) out of the table and gives their files back. */
-export function removeAreas(space: AddressSpace, first: number, end: number): void {
+export function removeAreas(space: AddressSpace, first: number, end: PageNumber): void {
   const { vmas } = space;
   for (let index = first; index < end; index++) {
     const id = vmas.at(index);
@@ -112,7 +113,7 @@ export function holdFile(space: AddressSpace, file: OpenFile | null, mapsPages: 
  * Joins a range where nothing is mapped with its neighbours (vma_merge_new_range).
  * @returns the area that now covers it, or −1 if it needs one of its own.
  */
-export function mergeNewRange(space: AddressSpace, range: MergeRange): number {
+export function mergeNewRange(space: AddressSpace, range: MergeRange): AreaId {
   const { vmas } = space;
   const index = vmas.findIndex(range.start);
   const previous = vmas.at(index - 1);
@@ -146,13 +147,13 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): number {
 }
 
 /** As cutArea. @throws SystemError ENOMEM: one more area would pass max_map_count (split_vma). */
-function splitArea(space: AddressSpace, id: number, page: number, syscall: string): number {
+function splitArea(space: AddressSpace, id: AreaId, page: PageNumber, syscall: string): AreaId {
   space.requireRoomForArea(syscall);
   return cutArea(space, id, page);
 }
 
 /** Cuts an area in two at `page`; both parts keep file and anon_vma (__split_vma). @returns the new, upper part. */
-export function cutArea(space: AddressSpace, id: number, page: number): number {
+export function cutArea(space: AddressSpace, id: AreaId, page: PageNumber): AreaId {
   const { vmas } = space;
   const { startPage, endPage } = vmas;
   const start = startPage[id];
@@ -171,12 +172,12 @@ export function cutArea(space: AddressSpace, id: number, page: number): number {
  */
 export function modifyFlags(
   space: AddressSpace,
-  id: number,
-  start: number,
-  end: number,
-  flags: number,
+  id: AreaId,
+  start: PageNumber,
+  end: PageNumber,
+  flags: AreaFlags,
   syscall: string,
-): number {
+): AreaId {
   const { vmas } = space;
   const merged = mergeExistingRange(space, id, start, end, flags);
   if (merged !== -1) return merged;
@@ -188,7 +189,13 @@ export function modifyFlags(
 }
 
 /** Joins part of an area, which is to get `flags`, with its neighbours (vma_merge_existing_range); −1 if none fits. */
-function mergeExistingRange(space: AddressSpace, middle: number, start: number, end: number, flags: number): number {
+function mergeExistingRange(
+  space: AddressSpace,
+  middle: number,
+  start: PageNumber,
+  end: PageNumber,
+  flags: AreaFlags,
+): AreaId {
   const { vmas } = space;
   const leftSide = start === vmas.startPage[middle];
   const rightSide = end === vmas.endPage[middle];
@@ -234,14 +241,14 @@ function mergeExistingRange(space: AddressSpace, middle: number, start: number, 
 }
 
 /** Leaves `id` only [start, end), or nothing. */
-function shrinkOrRemove(space: AddressSpace, id: number, start: number, end: number): void {
+function shrinkOrRemove(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber): void {
   const { vmas } = space;
   if (start >= end) removeArea(space, id);
   else vmas.setRange(id, start, end, vmas.pageOffset[id] + (start - vmas.startPage[id]));
 }
 
 /** Gives an area that is about to get its first private page an anon_vma, a neighbour's if that fits (anon_vma_prepare). */
-export function prepareAnonVma(space: AddressSpace, id: number): void {
+export function prepareAnonVma(space: AddressSpace, id: AreaId): void {
   const { vmas } = space;
   if (vmas.anonVma[id] !== 0) return;
   const next = vmas.next(id);

@@ -1,5 +1,6 @@
 // Virtual memory areas of one address space: a sorted index over a structure of arrays.
 // Splitting and merging by Linux's rules is in vma-merge.ts; page tables and faults live elsewhere, nothing here touches a frame.
+import type { AreaId, PageNumber } from "../../hardware/integers.ts";
 import type { OpenFile } from "./file.ts";
 import { type CleanPage, zeroPage } from "./frames.ts";
 
@@ -7,8 +8,8 @@ const FIRST_CAPACITY = 64;
 
 /** What an area is made of; areas that differ in `anonymous`, `file` or `cleanPage` never merge. */
 export interface AreaDescription {
-  readonly start: number;
-  readonly end: number;
+  readonly start: PageNumber;
+  readonly end: PageNumber;
   readonly flags: number;
   readonly pageOffset: number;
   readonly anonymous: boolean;
@@ -46,7 +47,7 @@ export class VmaTable {
   private lastIndex = 0;
 
   /** Index of the first area that ends after `page` (find_vma), or `count`. O(log n). */
-  findIndex(page: number): number {
+  findIndex(page: PageNumber): number {
     const last = this.lastIndex;
     if (last < this.count && this.starts[last] <= page && page < this.endPage[this.order[last]]) return last;
     let low = 0;
@@ -63,7 +64,7 @@ export class VmaTable {
   }
 
   /** Id of the area that contains `page` (vma_lookup), or −1. */
-  lookup(page: number): number {
+  lookup(page: PageNumber): AreaId {
     const index = this.findIndex(page);
     if (index === this.count) return -1;
     const id = this.order[index];
@@ -71,36 +72,36 @@ export class VmaTable {
   }
 
   /** Id of the first area that ends after `page` (find_vma), or −1. */
-  find(page: number): number {
+  find(page: PageNumber): AreaId {
     const index = this.findIndex(page);
     return index === this.count ? -1 : this.order[index];
   }
 
   /** Id of the first area that meets [start, end) (find_vma_intersection), or −1. */
-  findIntersection(start: number, end: number): number {
+  findIntersection(start: PageNumber, end: PageNumber): AreaId {
     const id = this.find(start);
     return id !== -1 && this.startPage[id] < end ? id : -1;
   }
 
   /** Id at a position in address order. */
-  at(index: number): number {
+  at(index: number): AreaId {
     return index >= 0 && index < this.count ? this.order[index] : -1;
   }
 
-  indexOf(id: number): number {
+  indexOf(id: AreaId): number {
     return this.findIndex(this.startPage[id]);
   }
 
   /** The areas before and after one, or −1. */
-  previous(id: number): number {
+  previous(id: AreaId): AreaId {
     return this.at(this.indexOf(id) - 1);
   }
 
-  next(id: number): number {
+  next(id: AreaId): AreaId {
     return this.at(this.indexOf(id) + 1);
   }
 
-  insert(area: AreaDescription): number {
+  insert(area: AreaDescription): AreaId {
     const id = this.takeId();
     this.startPage[id] = area.start;
     this.endPage[id] = area.end;
@@ -116,7 +117,7 @@ export class VmaTable {
   }
 
   /** A new area like `id`, over other pages; anon_vma and its chain are taken over (vm_area_dup, anon_vma_clone). */
-  duplicate(id: number, start: number, end: number, pageOffset: number): number {
+  duplicate(id: AreaId, start: PageNumber, end: PageNumber, pageOffset: number): AreaId {
     const copy = this.takeId();
     this.startPage[copy] = start;
     this.endPage[copy] = end;
@@ -132,7 +133,7 @@ export class VmaTable {
   }
 
   /** Takes the areas at positions [first, end) out, all in one move of those behind them. */
-  removeBetween(first: number, end: number): void {
+  removeBetween(first: number, end: PageNumber): void {
     for (let index = first; index < end; index++) {
       const id = this.order[index];
       this.files[id] = null;
@@ -145,7 +146,7 @@ export class VmaTable {
   }
 
   /** Moves the borders of an area; it must stay between its neighbours. */
-  setRange(id: number, start: number, end: number, pageOffset: number): void {
+  setRange(id: AreaId, start: PageNumber, end: PageNumber, pageOffset: number): void {
     const index = this.indexOf(id);
     this.starts[index] = start;
     this.startPage[id] = start;
@@ -153,7 +154,7 @@ export class VmaTable {
     this.pageOffset[id] = pageOffset;
   }
 
-  private link(id: number): void {
+  private link(id: AreaId): void {
     const start = this.startPage[id];
     let index = this.findIndex(start);
     if (index < this.count && this.starts[index] < start) index++;
@@ -164,7 +165,7 @@ export class VmaTable {
     this.count++;
   }
 
-  private takeId(): number {
+  private takeId(): AreaId {
     const free = this.freeIds.pop();
     if (free !== undefined) return free;
     if (this.idCount === this.startPage.length) this.grow();

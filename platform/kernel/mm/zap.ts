@@ -1,5 +1,6 @@
 // Taking page-table entries away: for munmap, MADV_DONTNEED, truncation and exit (zap_page_range, unmap_mapping_range).
 // Cost: the pages that were touched, never the range's length. Areas stay as they are; that is munmap.ts.
+import type { AreaFlags, PageNumber } from "../../hardware/integers.ts";
 import { PTE_ANON, PTE_FRAME_SHIFT, PTE_GUARD, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK } from "../../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
@@ -13,7 +14,7 @@ import { VM_LOCKED } from "./vm-flags.ts";
  * Clears every entry of [page, endPage) in an area with `flags`, guard markers too. As removeEntry() for each, but block by block of the page table
  * with the counts made at the end: half of what munmap of touched memory costs is here.
  */
-export function zapPages(space: AddressSpace, page: number, endPage: number, flags: number): void {
+export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNumber, flags: AreaFlags): void {
   const locked = (flags & VM_LOCKED) !== 0;
   space.noteRss();
   space.homes?.emptied(page, endPage, zeroPage);
@@ -50,7 +51,7 @@ export function zapPages(space: AddressSpace, page: number, endPage: number, fla
 }
 
 /** Takes the huge entry at `page` away if [page, stop) is all of its block; splits it if not. @returns whether it is gone. */
-function zapWholeHuge(space: AddressSpace, page: number, stop: number): boolean {
+function zapWholeHuge(space: AddressSpace, page: PageNumber, stop: number): boolean {
   if (stop - page === ENTRIES_PER_BLOCK) {
     zapHuge(space, page);
     return true;
@@ -63,7 +64,7 @@ function zapWholeHuge(space: AddressSpace, page: number, stop: number): boolean 
  * MADV_DONTNEED in part of one area: as zapPages, but guard markers stay. A block that lies in the range as a whole, and is
  * empty after it, loses its page table (PT_RECLAIM).
  */
-export function dropPages(space: AddressSpace, start: number, end: number): void {
+export function dropPages(space: AddressSpace, start: PageNumber, end: PageNumber): void {
   space.noteRss();
   const { pageTable, vmas } = space;
   const id = vmas.lookup(start);
@@ -88,7 +89,12 @@ export interface UnmapFileOptions {
 }
 
 /** Clears the entries of all mappings of the inode's pages [first, end), in every address space (unmap_mapping_range). */
-export function unmapFilePages(inode: Inode, first: number, end: number, { privateCopies }: UnmapFileOptions): void {
+export function unmapFilePages(
+  inode: Inode,
+  first: number,
+  end: PageNumber,
+  { privateCopies }: UnmapFileOptions,
+): void {
   for (const space of inode.mappers.keys()) {
     const { vmas, pageTable } = space;
     for (let index = 0; index < vmas.count; index++) {

@@ -1,4 +1,5 @@
 // /proc/PID/pagemap: one 64-bit word a page (pte_to_pagemap_entry). Only reads; costs touched pages.
+import type { Address, ByteCount } from "../../hardware/integers.ts";
 import {
   PAGE_COUNT,
   PAGE_SIZE,
@@ -19,7 +20,7 @@ const PM_MMAP_EXCLUSIVE = 1n << 56n;
  * One word a page as /proc/PID/pagemap has it: frame number in the low 55 bits, present, file, guard, exclusively mapped.
  * The file ends with the user addresses, so that a range beyond them is read short.
  */
-export function pagemap(space: AddressSpace, address: number, length: number): BigUint64Array {
+export function pagemap(space: AddressSpace, address: Address, length: ByteCount): BigUint64Array {
   if (!Number.isInteger(address) || !Number.isInteger(length) || address < 0 || length < 0) {
     throw new RangeError(`pagemap: [${address}, ${address} + ${length}) is not a range of whole bytes`);
   }

@@ -1,5 +1,6 @@
 // /proc/PID/smaps and smaps_rollup: what of each area is resident, and how much of it is this process's share
 // (fs/proc/task_mmu.c, smaps_account). Costs touched pages and areas.
+import type { PageCount, PageTableEntry } from "../../hardware/integers.ts";
 import { PAGE_SIZE, PTE_ANON, PTE_CLEAN, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 import { HUGE_FRAMES } from "../mm/free-frames.ts";
@@ -65,7 +66,7 @@ export function areaUsage(space: AddressSpace, id: number, usage: AreaUsage = no
 }
 
 /** A huge entry. What nothing else maps or holds is mapped once in all its pages; else each is looked at (smaps_account). */
-function addHuge(space: AddressSpace, usage: AreaUsage, entry: number, locked: boolean): void {
+function addHuge(space: AddressSpace, usage: AreaUsage, entry: PageTableEntry, locked: boolean): void {
   const { frames } = space.kernel;
   const head = entry >>> PTE_FRAME_SHIFT;
   usage[(entry & PTE_ANON) !== 0 ? "anonymousHuge" : "sharedHuge"] += HUGE_FRAMES;
@@ -81,9 +82,9 @@ function addHuge(space: AddressSpace, usage: AreaUsage, entry: number, locked: b
 function addPages(
   space: AddressSpace,
   usage: AreaUsage,
-  entry: number,
+  entry: PageTableEntry,
   mapped: number,
-  pages: number,
+  pages: PageCount,
   locked: boolean,
 ): void {
   const share = Math.floor((PAGE_SIZE * PSS_FRACTIONS) / mapped) * pages;

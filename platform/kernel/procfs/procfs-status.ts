@@ -1,5 +1,6 @@
 // /proc/PID/status and statm (fs/proc/array.c, fs/proc/task_mmu.c): who the process is, its memory in sum, its signals.
 // Lines about what is not simulated (scheduling, NUMA nodes) are left out; docs/divergences.md lists them.
+import type { PageCount, ProcessId } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 
@@ -14,7 +15,7 @@ const FIRST_DESCRIPTORS = 64;
 
 /** What is printed of a process. */
 export interface PrintedProcess {
-  readonly pid: number;
+  readonly pid: ProcessId;
   readonly name: string;
   readonly parent: PrintedProcess | null;
   readonly exitStatus: number | null;
@@ -62,7 +63,7 @@ function identityLines(process: PrintedProcess): string {
   );
 }
 
-/** Nobody calls setsid here: a process that was not forked leads the session and the group of all that descend from it. */
+/** No process calls setsid here: a process that was not forked leads the session and the group of all that descend from it. */
 function oldestAncestor(process: PrintedProcess): PrintedProcess {
   let oldest: PrintedProcess = process;
   while (oldest.parent !== null) oldest = oldest.parent;
@@ -77,7 +78,7 @@ function descriptorRoom(process: PrintedProcess): number {
 
 function memoryLines(space: AddressSpace): string {
   space.noteRss();
-  const kib = (name: string, pages: number) => `${name}:\t${String(pages * KIB_PER_PAGE).padStart(8)} kB\n`;
+  const kib = (name: string, pages: PageCount) => `${name}:\t${String(pages * KIB_PER_PAGE).padStart(8)} kB\n`;
   return (
     kib("VmPeak", space.peakTotal) +
     kib("VmSize", space.totalPages) +
