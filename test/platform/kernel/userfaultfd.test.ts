@@ -162,9 +162,9 @@ test("a child reads zeroes where its parent's handler would have copied: followi
   kernel.checkInvariants();
 });
 
-test("a page that nobody supplies would make the thread sleep for ever, and is an error", () => {
+test("a page that no handler supplies would make the thread sleep for ever, and is an error", () => {
   register();
-  expect(() => process.memory.getUint8(area)).toThrow("nobody supplies the page");
+  expect(() => process.memory.getUint8(area)).toThrow("no handler supplies the page");
 });
 
 describe("errors", () => {
