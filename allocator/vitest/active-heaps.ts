@@ -59,10 +59,14 @@ export function unwatchHeap(heap: Heap): void {
   storage?.getStore()?.heaps.delete(heap);
 }
 
-/** The heaps of the test that asks. `task`: the runner's opinion of which one that is, for hosts without async contexts. */
+/**
+ * The heaps of the test that asks. `task`: the runner's opinion of which one that is, where the async context does not say (the
+ * heap was made in a hook, or the host has no contexts); Vitest 3 has none, and all heaps are looked at.
+ */
 export function heapsOf(task: object | undefined): readonly Heap[] {
-  const own = storage?.getStore()?.heaps ?? (task === undefined ? undefined : ofTask.get(task));
-  return [...(own ?? []), ...everywhere].filter((heap) => watched.has(heap));
+  const inContext = [...(storage?.getStore()?.heaps ?? [])].filter((heap) => watched.has(heap));
+  const own = inContext.length > 0 ? inContext : task === undefined ? watched : (ofTask.get(task) ?? []);
+  return [...new Set([...own, ...everywhere])].filter((heap) => watched.has(heap));
 }
 
 /** Runs a matcher's function. What it does, also when it goes on later, is told from what others do meanwhile. */

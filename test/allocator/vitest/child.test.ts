@@ -213,7 +213,7 @@ test("typed", async ({ heap }) => {
 });
 `,
   );
-  const options = { target: "es2023", module: "nodenext", strict: true, noEmit: true, skipLibCheck: true, types: [] };
+  const options = { target: "es2023", module: "nodenext", strict: true, noEmit: true, types: ["node"] };
   const lib = ["es2023", "esnext.disposable", "dom"];
   writeFileSync(
     join(folder, "tsconfig.json"),

@@ -108,3 +108,21 @@ describe("a hook around the test", () => {
     expect(heap.checker.liveBlocks().size).toBe(1);
   });
 });
+
+describe("a heap that a hook asked for first", () => {
+  let table = 0;
+  test.beforeEach(({ heap }) => {
+    table = heap.malloc(8);
+  });
+  test.afterEach(({ heap }) => {
+    heap.free(table);
+  });
+
+  test("is the test's", ({ heap }) => {
+    expect(() => heap.memory.getUint8(table)).toReadUninitialised({ blockSize: 8 });
+  });
+
+  test("also when the test does not name it", () => {
+    expect(() => {}).not.toLeak();
+  });
+});
