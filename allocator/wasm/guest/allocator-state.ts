@@ -16,22 +16,23 @@ const SUSPICIOUS = 2;
  */
 export function isWholeAllocator(module: Module, chosen: ReadonlySet<number>): boolean {
   const uses = new Map<number, number>();
+  const walker = new BodyWalker(module);
   for (const index of chosen)
-    for (const address of addressesIn(module, index)) uses.set(address, (uses.get(address) ?? 0) + 1);
+    for (const address of addressesIn(walker, index)) uses.set(address, (uses.get(address) ?? 0) + 1);
   const state = new Set([...uses].filter(([, count]) => count > 1).map(([address]) => address));
   for (let body = 0; body < module.bodyStart.length; body++) {
     const index = module.importedFunctions + body;
     if (chosen.has(index)) continue;
     let found = 0;
-    for (const address of addressesIn(module, index)) if (state.has(address)) found++;
+    for (const address of addressesIn(walker, index)) if (state.has(address)) found++;
     if (found >= SUSPICIOUS) return false;
   }
   return true;
 }
 
 /** Constants and offsets of a function that may be addresses of static data. */
-function addressesIn(module: Module, index: number): Set<number> {
-  const walker = new BodyWalker(module);
+function addressesIn(walker: BodyWalker, index: number): Set<number> {
+  const { module } = walker;
   const found = new Set<number>();
   const end = (module.memory?.minimum ?? 0) * 65536;
   walker.begin(index - module.importedFunctions);

@@ -2,7 +2,7 @@
 // knows: its `buffer` also has what lies above the guest's limit, never changes and is never detached, and `grow` asks the guest.
 
 import { ModuleError } from "../binary/module-error.ts";
-import { type Layout, makeLayout } from "../rewriting/layout.ts";
+import { type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
 import type { Compiled } from "./compile.ts";
 import { type EngineMemory, engine, type MemoryDescriptor } from "./engine.ts";
 import { Guest, makeMemory } from "./guest.ts";
@@ -10,6 +10,7 @@ import { Guest, makeMemory } from "./guest.ts";
 /** A memory that was made for a guest, before a module that imports it is there. */
 interface Prepared {
   readonly layout: Layout;
+  /** `initial` grows with the memory until the guest is there. */
   readonly descriptor: MemoryDescriptor;
   guest: Guest | null;
 }
@@ -48,8 +49,23 @@ export function createMemory(descriptor: MemoryDescriptor, memoryBytes: number, 
   new engine.Memory(descriptor);
   const layout = makeLayout(memoryBytes, { validity, initialPages: descriptor.initial });
   const memory = makeMemory(layout);
-  prepared.set(memory, { layout, descriptor, guest: null });
+  const own = { ...descriptor };
+  prepared.set(memory, { layout, descriptor: own, guest: null });
+  Object.defineProperty(memory, "grow", {
+    configurable: true,
+    value: (delta: number) => growUnused(own, layout, Number(delta)),
+  });
   return memory;
+}
+
+/** Growth before any module has the memory. @throws RangeError */
+function growUnused(descriptor: MemoryDescriptor, layout: Layout, delta: number): number {
+  const before = descriptor.initial;
+  const wanted = delta >= 0 ? before + delta : layout.totalPages + delta;
+  const most = Math.min(descriptor.maximum ?? Number.POSITIVE_INFINITY, layout.limitBytes / WASM_PAGE);
+  if (!(wanted <= most)) throw new RangeError(`WebAssembly.Memory.grow(): ${wanted} pages are more than ${most}`);
+  descriptor.initial = Math.max(before, wanted);
+  return before;
 }
 
 /** The guest behind a memory that a module imports. @throws LinkError, ModuleError memory */

@@ -362,6 +362,10 @@ describe("the host", () => {
     expect(call(one, "grow", 1)).toBe(1);
     expect(call(two, "size")).toBe(2);
     expect(two.heap).toBe(one.heap);
+    const grown = createMemory({ initial: 1, maximum: 3 }, { memoryBytes: 2 ** 26 });
+    expect(grown.grow(1)).toBe(1);
+    expect(() => grown.grow(2)).toThrow(RangeError);
+    expect(call(instantiate(text, {}, { env: { memory: grown } }), "size")).toBe(2);
     const foreign = new engine.Memory({ initial: 1 });
     expect(() => instantiate(text, {}, { env: { memory: foreign } })).toThrow(ModuleError);
   });
