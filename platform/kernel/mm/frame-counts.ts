@@ -7,6 +7,11 @@ import { IN_FOLIO } from "./free-frames.ts";
 /** Pages that a batch holds (PAGEVEC_SIZE). */
 const BATCH_PAGES = 31;
 
+/** Where a page stands after MADV_FREE. */
+const NOT_LAZY = 0;
+const LAZY_BATCHED = 1;
+const LAZY = 2;
+
 /** Invariant: a frame of a large folio has the count IN_FOLIO, and its folio has the counts (folios.ts). */
 export abstract class FrameCounts {
   readonly frameCount: number;
@@ -22,8 +27,11 @@ export abstract class FrameCounts {
   readonly dirty: Uint8Array;
   /** Drain in which a frame was last put into the batch of pages (see batch()); it counts while no other drain has come. */
   protected readonly batchedIn: Int32Array;
+  /** Whether a frame's page is one that MADV_FREE gave up: NOT_LAZY, LAZY_BATCHED or LAZY. */
+  protected readonly lazyFree: Uint8Array;
   private drains = 1;
   private batchedPages = 0;
+  private readonly lazyBatch: number[] = [];
   private largeFolios: Folios | null = null;
 
   constructor(frameCount: number) {
@@ -34,14 +42,16 @@ export abstract class FrameCounts {
     this.exclusive = new Uint8Array(frameCount);
     this.dirty = new Uint8Array(frameCount);
     this.batchedIn = new Int32Array(frameCount);
+    this.lazyFree = new Uint8Array(frameCount);
   }
 
   /** As at boot; `used`: frames from the first one on that had any count. */
   protected resetCounts(used: number): void {
     for (const table of [this.references, this.mapCounts, this.pins, this.batchedIn]) table.fill(0, 0, used);
-    for (const table of [this.exclusive, this.dirty]) table.fill(0, 0, used);
+    for (const table of [this.exclusive, this.dirty, this.lazyFree]) table.fill(0, 0, used);
     this.drains = 1;
     this.batchedPages = 0;
+    this.lazyBatch.length = 0;
     this.largeFolios = null;
   }
 
@@ -177,6 +187,25 @@ export abstract class FrameCounts {
   drainBatches(): void {
     this.drains++;
     this.batchedPages = 0;
+    if (this.lazyBatch.length > 0) this.moveLazyBatch();
+  }
+
+  /** MADV_FREE of a page. It counts as given up once its batch is full or drained (folio_mark_lazyfree, lru_lazyfree). */
+  giveUp(frame: FrameNumber): void {
+    if (this.lazyFree[frame] !== NOT_LAZY) return;
+    this.lazyFree[frame] = LAZY_BATCHED;
+    if (this.lazyBatch.push(frame) === BATCH_PAGES) this.moveLazyBatch();
+  }
+
+  /** Whether a page was given up and has left its batch; a store since then shows in its entry. */
+  isGivenUp(frame: FrameNumber): boolean {
+    return this.lazyFree[frame] === LAZY;
+  }
+
+  private moveLazyBatch(): void {
+    // A frame that was freed meanwhile is no longer marked.
+    for (const frame of this.lazyBatch) if (this.lazyFree[frame] === LAZY_BATCHED) this.lazyFree[frame] = LAZY;
+    this.lazyBatch.length = 0;
   }
 
   /** Takes the mapping of one page of a folio away from `space`; what else maps the folio may have become less than all of it. */

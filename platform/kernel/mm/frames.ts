@@ -237,6 +237,7 @@ export class FrameAllocator extends FrameCounts {
     this.exclusive[frame] = 0;
     this.dirty[frame] = 0;
     this.batchedIn[frame] = 0;
+    this.lazyFree[frame] = 0;
     this.usedFrames--;
     if (frame < this.homeFrames) this.usedHomes--;
     else this.free.push(frame);

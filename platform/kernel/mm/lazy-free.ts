@@ -31,6 +31,7 @@ export function freeLazily(space: AddressSpace, start: PageNumber, end: PageNumb
       if (frames.dirty[frame] === 1 && frames.mapCounts[frame] !== 1) continue;
       frames.dirty[frame] = 0;
       pageTable.entries[page] = cleanEntry(entry);
+      frames.giveUp(frame);
     }
   }
 }

@@ -1,7 +1,15 @@
 // /proc/PID/smaps and smaps_rollup: what of each area is resident, and how much of it is this process's share
 // (fs/proc/task_mmu.c, smaps_account). Costs touched pages and areas.
 import type { PageCount, PageTableEntry } from "../../hardware/integers.ts";
-import { PAGE_SIZE, PTE_ANON, PTE_CLEAN, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
+import {
+  PAGE_SIZE,
+  PTE_ANON,
+  PTE_CLEAN,
+  PTE_DBM,
+  PTE_FRAME_SHIFT,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+} from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 import { HUGE_FRAMES } from "../mm/free-frames.ts";
 import { isHugeEligible } from "../mm/huge-eligibility.ts";
@@ -15,6 +23,9 @@ const KIB_PER_PAGE = PAGE_SIZE / 1024;
 /** What smaps adds up (mem_size_stats): pages, but all that is Pss in 1/4096 byte. */
 export interface AreaUsage {
   rss: number;
+  /** Pages that MADV_FREE has not made old, and those that it gave up. */
+  referenced: number;
+  lazyFree: number;
   pss: number;
   pssDirty: number;
   pssAnonymous: number;
@@ -33,6 +44,8 @@ export interface AreaUsage {
 function noUsage(): AreaUsage {
   return {
     rss: 0,
+    referenced: 0,
+    lazyFree: 0,
     pss: 0,
     pssDirty: 0,
     pssAnonymous: 0,
@@ -98,6 +111,9 @@ function addPages(
   // Pages of files in RAM count as dirty: they have no other place.
   const clean = (entry & PTE_CLEAN) !== 0 && !space.kernel.frames.isDirty(entry >>> PTE_FRAME_SHIFT);
   if (!clean) usage.pssDirty += share;
+  // MADV_FREE takes the accessed bit away with the dirty bit; a load alone does not bring it back here.
+  if ((entry & (PTE_CLEAN | PTE_DBM)) !== (PTE_CLEAN | PTE_DBM)) usage.referenced += pages;
+  if (clean && space.kernel.frames.isGivenUp(entry >>> PTE_FRAME_SHIFT)) usage.lazyFree += pages;
   if (mapped > 1) usage[clean ? "sharedClean" : "sharedDirty"] += pages;
   else usage[clean ? "privateClean" : "privateDirty"] += pages;
 }
@@ -125,10 +141,10 @@ function usageLines(usage: AreaUsage, { rollup }: { readonly rollup: boolean }):
     kilobytes("Shared_Dirty", usage.sharedDirty * KIB_PER_PAGE) +
     kilobytes("Private_Clean", usage.privateClean * KIB_PER_PAGE) +
     kilobytes("Private_Dirty", usage.privateDirty * KIB_PER_PAGE) +
-    kilobytes("Referenced", usage.rss * KIB_PER_PAGE) +
+    kilobytes("Referenced", usage.referenced * KIB_PER_PAGE) +
     kilobytes("Anonymous", usage.anonymous * KIB_PER_PAGE) +
     kilobytes("KSM", 0) +
-    kilobytes("LazyFree", 0) +
+    kilobytes("LazyFree", usage.lazyFree * KIB_PER_PAGE) +
     kilobytes("AnonHugePages", usage.anonymousHuge * KIB_PER_PAGE) +
     kilobytes("ShmemPmdMapped", usage.sharedHuge * KIB_PER_PAGE) +
     kilobytes("FilePmdMapped", 0) +

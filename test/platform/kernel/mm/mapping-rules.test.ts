@@ -129,3 +129,20 @@ test("a process that can't have its descriptors leaves nothing open", () => {
   first.close(0);
   small.checkInvariants();
 });
+
+test("MADV_FREE of 64 pages: smaps shows the two full batches as LazyFree, all 64 after a drain, and none as referenced", () => {
+  process.mmap(BASE, 64 * PAGE_SIZE, RW, FIXED);
+  process.memory.fill(BASE, 1, 64 * PAGE_SIZE);
+  const shown = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB$`, "m").exec(process.procfs("smaps"))?.[1]);
+  expect([shown("LazyFree"), shown("Referenced")]).toEqual([0, 256]);
+  process.madvise(BASE, 64 * PAGE_SIZE, mman.MADV_FREE);
+  expect([shown("LazyFree"), shown("Referenced"), shown("Rss")]).toEqual([248, 0, 256]);
+  process.madvise(BASE, PAGE_SIZE, mman.MADV_POPULATE_READ);
+  expect(shown("LazyFree")).toBe(256);
+  process.memory.setUint8(BASE, 2);
+  expect([shown("LazyFree"), shown("Referenced")]).toEqual([252, 4]);
+  process.munmap(BASE, 64 * PAGE_SIZE);
+  process.mmap(BASE, 64 * PAGE_SIZE, RW, FIXED);
+  process.memory.fill(BASE, 1, 64 * PAGE_SIZE);
+  expect(shown("LazyFree")).toBe(0);
+});
