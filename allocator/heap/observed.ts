@@ -1,7 +1,7 @@
 // What hooks and kept stacks are told of allocations and frees (S26.1): of those that happen, and of no refused one.
 // Heaps without hooks and stacks never come here.
 
-import { ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../combined/chunk-header.ts";
+import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../combined/chunk-header.ts";
 import { reallocate } from "../combined/reallocate.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { requireAlive } from "./end.ts";
@@ -23,6 +23,7 @@ export function freeObserved(parts: HeapParts, pointer: number, origin: number, 
     hooks.deallocate?.(0);
     return;
   }
+  allocator.program.deliverReports();
   const isRefused = willBeRefused(parts, pointer, origin, size);
   const oldSize = isRefused ? 0 : allocator.usableSize(pointer);
   if (!isRefused) hooks.deallocate?.(pointer);
@@ -43,6 +44,7 @@ function willBeRefused({ allocator, options }: HeapParts, pointer: number, origi
   if (!allocator.isOwned(pointer) || allocator.registry.disabled) return true;
   const plain = allocator.untag(pointer);
   const low = allocator.headers.load(allocator.memory, plain);
+  if (classIdOf(low) === 0 && !allocator.secondary.isSound(plain - HEADER_SIZE)) return true;
   const { flags } = options;
   const made = originOf(low);
   const isOfOrigin = made === origin || (made === ORIGIN_MEMALIGN && origin === ORIGIN_MALLOC);
@@ -57,6 +59,7 @@ function willBeRefused({ allocator, options }: HeapParts, pointer: number, origi
 export function reallocObserved(parts: HeapParts, pointer: number, size: number): number {
   const { allocator, hooks } = parts;
   if (!allocator.isOwned(pointer) || allocator.registry.disabled) return reallocate(allocator, pointer, size);
+  allocator.program.deliverReports();
   const oldSize = allocator.usableSize(pointer);
   if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
   else hooks.deallocate?.(pointer);

@@ -248,10 +248,10 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * Whether a block's header and its place in the list are as they must be. They have no checksum (S11.2), so that a program
    * that wrote over them is found out here, before a free goes by them.
    */
-  private isSound(block: number): boolean {
+  isSound(block: number): boolean {
     const { commitBase, commitEnd, mapBase, mapEnd } = this.load(block, this.ending);
-    const pages = [commitBase, commitEnd, mapBase, mapEnd];
-    if (pages.some((address) => address % PAGE_SIZE !== 0 || address >= ADDRESS_END)) return false;
+    if (!(isPageAddress(commitBase) && isPageAddress(commitEnd) && isPageAddress(mapBase) && isPageAddress(mapEnd)))
+      return false;
     if (mapBase >= commitBase || block < commitBase + LARGE_HEADER_SIZE) return false;
     if (block + CHUNK_HEADER_SIZE > commitEnd || commitEnd >= mapEnd) return false;
     const previous = this.previousBlock(block);
@@ -409,4 +409,8 @@ function roundUp(value: number, unit: number): number {
 
 function roundDown(value: number, unit: number): number {
   return Math.floor(value / unit) * unit;
+}
+
+function isPageAddress(address: number): boolean {
+  return (address & (PAGE_SIZE - 1)) === 0 && address < ADDRESS_END;
 }

@@ -1,10 +1,10 @@
-// Calls of plain, tagged and tracked heaps, before and after a fork, with the n-th frame missing, for every n: a call that fails
+// Calls of plain, tagged and tracked heaps, before and after a fork, with the n-th frame or mapping call missing, for every n: a call that fails
 // has changed nothing, one that succeeds has all it promises, and the heap knows no chunk more or less than its program.
 // After a fork each page that is written is a copy and so takes a frame, headers and batches of the quarantine too.
 import { describe, expect, test } from "vitest";
 import { HeapError } from "../../allocator/common/heap-error.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";
-import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { type OpenHeap, openHeap } from "./open-heap.ts";
@@ -119,8 +119,8 @@ function expectKnown(heap: OpenHeap, known: number): void {
   expect({ known: allocatedChunks - quarantineBatches, unreadableChunks }).toEqual({ known, unreadableChunks: 0 });
 }
 
-/** @returns whether a frame was missed */
-function once(options: HeapOptions, kernel: Kernel, call: Call, isForked: boolean, n: number): boolean {
+/** @returns whether the failure was reached */
+function once(options: HeapOptions, kernel: Kernel, call: Call, isForked: boolean, arm: Arm): boolean {
   const parent = openHeap({ ...options, process: kernel.createProcess() });
   const others = [700, 30_000, 150_000].map((size, index) => newChunk(parent, size, index + 1));
   for (let i = 0; i < 3; i++) parent.free(parent.malloc(900));
@@ -129,11 +129,9 @@ function once(options: HeapOptions, kernel: Kernel, call: Call, isForked: boolea
   const later = newChunk(parent, 145_000, 9);
   const known = [...others, later];
   const heap = isForked ? (parent.fork() as OpenHeap) : parent;
-  const before = kernel.counters.framesAllocated;
-  kernel.frames.failAt(n);
+  const disarm = arm(heap);
   const answer = attempt(heap, call, subject?.pointer ?? 0);
-  kernel.frames.failAt(-1);
-  const wasMissed = kernel.counters.framesAllocated - before >= n - 1;
+  const wasReached = disarm();
   for (const chunk of known) expectContents(heap, chunk);
   if (answer === 0 && subject !== null) expectContents(heap, subject);
   if (typeof answer === "number" && answer !== 0) {
@@ -156,7 +154,43 @@ function once(options: HeapOptions, kernel: Kernel, call: Call, isForked: boolea
   }
   heap.process.exit(0);
   if (isForked) parent.process.exit(0);
-  return wasMissed;
+  return wasReached;
+}
+
+/** Makes something fail from now on; what it answers ends that, and says whether it came to it. */
+type Arm = (heap: OpenHeap) => () => boolean;
+
+function failFrame(n: number): Arm {
+  return ({ kernel }) => {
+    const before = kernel.counters.framesAllocated;
+    kernel.frames.failAt(n);
+    return () => {
+      kernel.frames.failAt(-1);
+      return kernel.counters.framesAllocated - before >= n - 1;
+    };
+  };
+}
+
+/** Makes the n-th mapping call answer ENOMEM. */
+function failMappingCall(n: number): Arm {
+  return ({ process }) => {
+    let left = n;
+    const names = ["mmap", "madvise", "mremap", "munmap", "mprotect"] as const;
+    for (const name of names) {
+      const real = process[name].bind(process) as (...args: number[]) => number;
+      Object.defineProperty(process, name, {
+        configurable: true,
+        value: (...args: number[]) => {
+          if (--left === 0) throw new SystemError("ENOMEM", name, "injected");
+          return real(...args);
+        },
+      });
+    }
+    return () => {
+      for (const name of names) Reflect.deleteProperty(process, name);
+      return left <= 0;
+    };
+  };
 }
 
 describe.each(Object.entries(families))("%s", (_, { make, ...options }) => {
@@ -165,8 +199,10 @@ describe.each(Object.entries(families))("%s", (_, { make, ...options }) => {
   test.each(Object.entries(calls))("%s", (name, call) => {
     for (const isForked of [false, true]) {
       for (const more of [{}, { quarantine }]) {
-        for (let n = 1; once({ ...options, ...more }, kernel, call, isForked, n); n++) {
-          if (n > 200) throw new Error(`${name}: more than 200 frames`);
+        for (const failure of [failFrame, failMappingCall]) {
+          for (let n = 1; once({ ...options, ...more }, kernel, call, isForked, failure(n)); n++) {
+            if (n > 200) throw new Error(`${name}: more than 200 failures`);
+          }
         }
       }
     }

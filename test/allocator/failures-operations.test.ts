@@ -249,9 +249,10 @@ function once(kernel: Kernel, operation: Operation, arm: (heap: OpenHeap) => () 
   for (const chunk of chunks) heap.free(chunk.pointer);
   heap.releaseToOS("force-all");
   expect(heap.checkInvariants().allocatedChunks).toBe(2 * (operation.leaves ?? 0));
+  const { program } = heap.parts;
   heap[Symbol.dispose]();
   expect(process.rssBytes).toBe(0);
-  expect(mappedBytes(process.procfs("maps"))).toBe(heap.parts.program.leakedBytes);
+  expect(mappedBytes(process.procfs("maps"))).toBe(program.leakedBytes);
   process.exit(0);
   expect(kernel.frames.freeFrames).toBe(frames);
   kernel.checkInvariants();
