@@ -1,5 +1,5 @@
 // A model of glibc's malloc (2.36, main arena) for replays: what a program had that brings no allocator of its own. Chunks,
-// bins, the top, trimming and the sliding mmap threshold as in malloc/malloc.c; its words beside the blocks are stored to, so
+// bins, the top, trimming and the sliding mmap threshold as in its source; its words beside the blocks are stored to, so
 // that the same pages become resident. Lists are kept outside of the simulated memory. Other arenas are left out.
 
 import { SystemError } from "../../../platform/kernel/abi/errors.ts";
