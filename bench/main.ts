@@ -33,6 +33,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "reads of uninitialised memory and other bugs: what finds them, and what that costs",
     load: () => import("./detection/detection.ts"),
   },
+  fixture: {
+    what: "what a test with a heap of refheap/vitest's costs",
+    load: () => import("./fixture/fixture.ts"),
+  },
   replay: {
     what: "allocation traces replayed: speed, memory, results that repeat",
     load: () => import("./replay/replay.ts"),

@@ -17,10 +17,10 @@ export class StackTable {
   /** While it is false, records are ignored and what is known stays known. */
   isRecording: boolean;
   private readonly traces: Traces;
-  /** Empty until the first record, so that a table that is never switched on costs nothing. */
-  private addresses = new Float64Array(0);
-  private allocations: (Trace | null)[] = [];
-  private frees: (Trace | null)[] = [];
+  /** By slot; as long as the slots that were ever used, so that a heap of a few chunks costs little. */
+  private readonly addresses: number[] = [];
+  private readonly allocations: (Trace | null)[] = [];
+  private readonly frees: (Trace | null)[] = [];
   private readonly slotOf = new Map<number, number>();
   private next = 0;
   private readonly live = new Map<number, Trace>();
@@ -78,16 +78,11 @@ export class StackTable {
   }
 
   private takeSlot(address: number): number {
-    if (this.addresses.length === 0) {
-      this.addresses = new Float64Array(this.capacity).fill(-1);
-      this.allocations = new Array<Trace | null>(this.capacity).fill(null);
-      this.frees = new Array<Trace | null>(this.capacity).fill(null);
-    }
     const kept = this.slotOf.get(address);
     const slot = kept ?? this.next;
     if (kept === undefined) {
-      const overwritten = this.addresses[slot]!;
-      if (overwritten >= 0) this.slotOf.delete(overwritten);
+      const overwritten = this.addresses[slot];
+      if (overwritten !== undefined) this.slotOf.delete(overwritten);
       this.addresses[slot] = address;
       this.slotOf.set(address, slot);
       this.next = (slot + 1) % this.capacity;

@@ -116,6 +116,7 @@ beforeAll(() => {
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules/refheap"));
   symlinkSync(join(root, "node_modules/vitest"), join(folder, "node_modules/vitest"));
+  symlinkSync(join(root, "node_modules/@types"), join(folder, "node_modules/@types"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
   writeFileSync(join(folder, "codec.ts"), codec);
   writeFileSync(join(folder, "codec.test.ts"), failing);
