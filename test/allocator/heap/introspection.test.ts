@@ -336,3 +336,36 @@ test("what is asked of a disposed heap says that it was disposed of, and changes
   expect(() => heap.fork()).toThrow("the heap was disposed of");
   heap.kernel.checkInvariants();
 });
+
+describe("a free that is refused", () => {
+  const refusals: [string, ...((heap: Heap, p: number) => unknown)[]][] = [
+    ["a double free", (heap, p) => heap.free(p), (heap, p) => heap.free(p)],
+    ["a misaligned pointer", (heap, p) => heap.free(p + 8)],
+    ["a pointer into a chunk", (heap, p) => heap.free(p + 16)],
+    ["another origin", (heap, p) => heap.operatorDelete(p)],
+    ["another size", (heap, p) => heap.free_sized(p, 99)],
+    ["another alignment", (heap, p) => heap.free_aligned_sized(p, 2 ** 20, 100)],
+    ["a disabled heap", (heap) => heap.malloc_disable(), (heap, p) => heap.free(p)],
+    ["realloc of a freed chunk", (heap, p) => heap.free(p), (heap, p) => heap.realloc(p, 10)],
+    ["realloc to nothing of a freed chunk", (heap, p) => heap.free(p), (heap, p) => heap.realloc(p, 0)],
+  ];
+
+  test.each(refusals)("for %s is told to no hook, and kept in no stack", (name, ...acts) => {
+    const told: number[] = [];
+    const heap = new Heap({
+      seed: 1,
+      stacks: true,
+      deallocTypeMismatch: true,
+      memoryBytes: 2 ** 27,
+      hooks: { deallocate: (pointer) => told.push(pointer), reallocDeallocate: (pointer) => told.push(pointer) },
+    });
+    const p = heap.malloc(100);
+    heap.memory.fill(p, 0, 100);
+    const refused = acts.pop();
+    for (const act of acts) act(heap, p);
+    expect(() => refused?.(heap, p)).toThrow(HeapError);
+    const wasFreed = /double|freed/.test(name);
+    expect(told).toEqual(wasFreed ? [p] : []);
+    if (!wasFreed) expect(heap.explain(p).stacks?.free ?? null).toBeNull();
+  });
+});
