@@ -1,6 +1,7 @@
 // The package's entry "refheap": the heap and what its users name. Everything else is reached through it.
 
-export type { Checker, LeakCheckOptions, LeakSummary } from "./checker/checker.ts";
+export type { LeakCheckOptions, LeakSummary } from "./checker/checker.ts";
+export type { Checker } from "./checker/face.ts";
 export type { Block, Cause, Finding, FindingKind, LeakKind, Operation } from "./checker/finding.ts";
 export type { Frame } from "./checker/frames.ts";
 export type { PointerForm, Root } from "./checker/leaks.ts";

@@ -137,6 +137,11 @@ export class Checker extends Requests implements ChunkListener {
     return this.results.total;
   }
 
+  /** Errors that suppressions kept off the list, with their repetitions. */
+  countSuppressed(): number {
+    return this.results.suppressed;
+  }
+
   /** VALGRIND_DISABLE_ERROR_REPORTING and its counterpart; calls nest. */
   disableErrorReporting(): void {
     this.results.disabled++;

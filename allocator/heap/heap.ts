@@ -5,7 +5,8 @@ import { outline } from "../../platform/hardware/outline.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
-import type { Checker } from "../checker/checker.ts";
+import type { Checker as WholeChecker } from "../checker/checker.ts";
+import type { Checker } from "../checker/face.ts";
 import { checkPointer, checkSize } from "../combined/arguments.ts";
 import type { Memory } from "../common/memory.ts";
 import type { Explanation } from "../inspection/explain.ts";
@@ -30,6 +31,11 @@ import { type HeapView, viewMemory } from "./view.ts";
 
 /** The parts of a heap, for the library and its tests; no entry point of the package exports it. */
 export let partsOf: (heap: Heap) => HeapParts;
+
+/** A heap's checker with its inner parts, for the library and its tests. */
+export function wholeCheckerOf(heap: Heap): WholeChecker {
+  return checkerOf(partsOf(heap));
+}
 
 /**
  * A heap. Its blocks, headers and large mappings are in simulated memory, which it gets by system calls of its process.

@@ -4,7 +4,7 @@ import type { Finding } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
 import { formatFindings } from "../checker/text.ts";
 import { HeapError } from "../common/heap-error.ts";
-import type { Heap } from "../heap/heap.ts";
+import { type Heap, wholeCheckerOf } from "../heap/heap.ts";
 
 /** What happened while a function ran. */
 export interface Observation {
@@ -37,7 +37,7 @@ export function observe(heap: Heap, work: () => unknown): Observation {
  * @param isMine asked at each finding whether it is the work's; default: all are
  */
 export function beginObservation(heap: Heap, isMine: () => boolean = () => true): { end(error: unknown): Observation } {
-  const { results } = heap.checker;
+  const { results } = wholeCheckerOf(heap);
   const times = new Map<Finding, number>();
   const watcher = (finding: Finding): void => {
     if (isMine()) times.set(finding, (times.get(finding) ?? 0) + 1);
@@ -56,7 +56,7 @@ export function beginObservation(heap: Heap, isMine: () => boolean = () => true)
 
 /** Takes findings off the heap's list, as often as they happened during an observation; earlier occurrences stay. */
 export function takeOff(heap: Heap, { times }: Observation, findings: readonly Finding[]): void {
-  for (const finding of findings) heap.checker.results.take(finding, times.get(finding) ?? 0);
+  for (const finding of findings) wholeCheckerOf(heap).results.take(finding, times.get(finding) ?? 0);
 }
 
 /** Kinds of HeapError that say that a program has damaged the heap or misused it, as opposed to asking for too much. */

@@ -1,6 +1,7 @@
 // The package's entry "refheap/wasm": WebAssembly modules on the heap, unmodified. Stands in for the global WebAssembly's functions.
 
-export type { Checker, LeakCheckOptions, LeakSummary } from "../checker/checker.ts";
+export type { LeakCheckOptions, LeakSummary } from "../checker/checker.ts";
+export type { Checker } from "../checker/face.ts";
 export type { Finding } from "../checker/finding.ts";
 export { formatFinding, formatFindings } from "../checker/text.ts";
 export { Heap } from "../heap/heap.ts";

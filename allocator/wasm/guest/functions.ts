@@ -1,7 +1,7 @@
 // WebAssembly's functions for guests: compile, instantiate, Module and Instance, with the results of the engine's own and the heap.
 // Taking the place of the global ones is intercept.ts.
 
-import type { Checker } from "../../checker/checker.ts";
+import type { Checker } from "../../checker/face.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { DEFAULT_LIMIT } from "../rewriting/layout.ts";
 import { type Compiled, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";

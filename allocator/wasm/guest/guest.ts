@@ -10,7 +10,7 @@ import { createKernel } from "../../../refpage/kernel.ts";
 import type { Operation } from "../../checker/finding.ts";
 import { ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
-import { Heap } from "../../heap/heap.ts";
+import { Heap, wholeCheckerOf } from "../../heap/heap.ts";
 import type { CustomConfig } from "../../options/config.ts";
 import type { HeapHooks } from "../../options/hooks.ts";
 import type { HeapOptions } from "../../options/options.ts";
@@ -141,7 +141,7 @@ export class Guest {
 
   private noteAllocation(pointer: number, size: number): void {
     this.addressable.chunkAllocated(pointer, size);
-    this.heap.checker.chunkAllocated(pointer, size);
+    wholeCheckerOf(this.heap).chunkAllocated(pointer, size);
     this.blockValidity?.noteAllocation(pointer);
   }
 
@@ -150,7 +150,7 @@ export class Guest {
     if (size === undefined) return;
     this.addressable.chunkFreed(pointer);
     this.blockValidity?.noteFree(pointer, size);
-    this.heap.checker.chunkFreed(pointer, size, ORIGIN_MALLOC);
+    wholeCheckerOf(this.heap).chunkFreed(pointer, size, ORIGIN_MALLOC);
   }
 
   /**
@@ -181,7 +181,7 @@ export class Guest {
   }
 
   private report(operation: Operation, address: number, size: number, foreign: number): void {
-    this.heap.checker.judge.report("invalid-access", operation, address, size, foreign);
+    wholeCheckerOf(this.heap).judge.report("invalid-access", operation, address, size, foreign);
   }
 
   /** A store that the host makes for the guest, as the guest would. */
@@ -230,7 +230,7 @@ export class Guest {
   private heapFailed(error: HeapError): number {
     const { address } = error;
     if (address === null || !FREE_ERRORS.has(error.kind)) throw error;
-    this.heap.checker.freeRefused(address, "free", error);
+    wholeCheckerOf(this.heap).freeRefused(address, "free", error);
     if (this.options.invalidFree === "throw") throw error;
     return 0;
   }

@@ -1,7 +1,7 @@
 // Makes an instance of a compiled guest: its memory and heap, the host's functions in their slots, and an object that looks like the
 // engine's Instance. Two modules that import one memory are one guest, with one heap.
 
-import type { Checker } from "../../checker/checker.ts";
+import type { Checker } from "../../checker/face.ts";
 import type { Root } from "../../checker/leaks.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { EXTERNAL_MEMORY } from "../binary/module.ts";

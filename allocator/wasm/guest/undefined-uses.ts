@@ -2,6 +2,7 @@
 // Where the bits are from is what the last load of undefined bytes says: most often theirs, and without a cost.
 
 import type { Operation } from "../../checker/finding.ts";
+import { wholeCheckerOf } from "../../heap/heap.ts";
 import {
   USE_ADDRESS,
   USE_ARGUMENT,
@@ -34,7 +35,7 @@ export class UndefinedUses {
   use(use: number): void {
     const { heap, validity } = this.guest;
     const origin = this.tracksOrigins ? validity!.lastLoad : -1;
-    heap.checker.judge.reportValue(OPERATIONS[use], origin);
+    wholeCheckerOf(heap).judge.reportValue(OPERATIONS[use], origin);
   }
 
   /** The host is about to read bytes for the guest. @returns whether all of them are defined; they are from now on */
@@ -44,7 +45,7 @@ export class UndefinedUses {
     if (address >= end) return true;
     const first = validity!.firstUndefined(address, end - address);
     if (first < 0) return true;
-    heap.checker.judge.report("uninitialised", "system call", address, size, first);
+    wholeCheckerOf(heap).judge.report("uninitialised", "system call", address, size, first);
     return false;
   }
 }

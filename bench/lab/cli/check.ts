@@ -104,7 +104,7 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
       note(`lost: ${lost}`);
     }
     note(
-      `${plural(errors, "finding")}${checker.results.suppressed > 0 ? `, ${checker.results.suppressed} suppressed` : ""}`,
+      `${plural(errors, "finding")}${checker.countSuppressed() > 0 ? `, ${checker.countSuppressed()} suppressed` : ""}`,
     );
   }
   process.exitCode = errors > 0 && options.errorExitcode !== 0 ? options.errorExitcode : run.exitCode;
