@@ -45,6 +45,7 @@ describe("page tables", () => {
     const table = machine.takePageTable();
     table.set(5, 1);
     table.set(5, 0);
+    table.freeTables(0, 512);
     machine.returnPageTable(table);
     expect(machine.takePageTable()).toBe(table);
   });
