@@ -130,7 +130,7 @@ export class ChunkHeaders {
 
   /**
    * The high word that goes with `newLow`, from a whole header of the same chunk. A CRC is linear: what changes in the header
-   * says what changes in the sum, whatever the cookie and the pointer are.
+   * says what changes in the sum, for any cookie and pointer.
    */
   highFor(pointer: number, low: number, high: number, newLow: number): number {
     if (this.crc) return high ^ (crcDifference(low ^ newLow) << 16);

@@ -36,7 +36,7 @@ export class Quarantine {
   readonly minBytes: number;
   readonly threadMaxBytes: number;
   private readonly owner: QuarantineOwner;
-  /** Batches taken out to be recycled. Empty between calls, unless a report stopped a recycling half-way. */
+  /** Batches taken out to be recycled. Empty between calls, unless something stopped a recycling. */
   private readonly toDo = new QuarantineCache();
   /** The pointers of the batch being recycled, shuffled, and how many are left; `pendingBatch` 0: none. */
   private readonly pending = new Float64Array(BATCH_CAPACITY);
@@ -110,7 +110,7 @@ export class Quarantine {
     }
   }
 
-  /** S13.6. What stops it half-way leaves every chunk in one of the lists, or in `pending`. */
+  /** S13.6. What stops it leaves every chunk in one of the lists, or in `pending`. */
   private recycle(tsd: Tsd, minBytes: number): void {
     const { memory, program } = this.owner;
     const { global, toDo } = this;
@@ -183,7 +183,7 @@ export class Quarantine {
     return this.toDo.batches + (this.pendingBatch === 0 ? 0 : 1);
   }
 
-  /** Chunks that a report, or a frame that was missing, has left half-way between the list and their blocks. */
+  /** Chunks that a report, or a frame that was missing, has left between the list and their blocks. */
   get interruptedChunks(): number {
     const { memory } = this.owner;
     let chunks = this.pendingCount;

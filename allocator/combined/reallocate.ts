@@ -72,7 +72,7 @@ function resizeInPlace(
   const { program } = allocator;
   const fill = allocator.currentFill;
   const isFilled = newSize < oldSize && fill !== FILL_NONE;
-  // What is written below has its frames first, so that nothing can stop half-way.
+  // What is written below has its frames first, so that nothing can stop after the first store.
   program.touch(plain - HEADER_SIZE);
   if (isFilled) program.prepare(plain + newSize, oldSize - newSize);
   allocator.prepareResize(plain, low, oldSize, newSize);

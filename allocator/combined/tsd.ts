@@ -50,7 +50,7 @@ export interface RegistryOptions {
 const VISITS = 4;
 
 /**
- * The registry of one heap. `current` is the TSD of the running thread if a call may use it at once, else null: the fast
+ * The registry of one heap. `current` is the TSD of the running thread if a call may use it immediately, else null: the fast
  * path is one load and one comparison, everything else is `acquire`.
  */
 export class TsdRegistry {
@@ -159,7 +159,7 @@ export class TsdRegistry {
   /**
    * S30.4: looks at up to four TSDs, in an order that the own one's precedence picks, for one that is free; else waits for
    * the one that has been contended longest. A wait ends when its holder leaves its call, which for a holder that does not
-   * run is at once.
+   * run is immediately.
    */
   private acquireContended(own: Tsd): Tsd {
     const chosen = this.chooseContended(own);

@@ -2,7 +2,7 @@
 
 import type { Memory } from "../../platform/hardware/memory.ts";
 
-/** What fresh memory reads (S14.1): whatever was there; zero; the pattern, unless it is known to be zero already. */
+/** What fresh memory reads (S14.1): what was there; zero; the pattern, unless it is known to be zero already. */
 export const FILL_NONE = 0;
 export const FILL_ZERO = 1;
 export const FILL_PATTERN = 2;

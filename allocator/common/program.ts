@@ -36,7 +36,7 @@ export class Program {
   userMemory: Memory;
   /** Address space that could not be unmapped, see {@link discard}. */
   leakedBytes = 0;
-  /** Told of every mapping that is given back for good. */
+  /** Called for every mapping that is given back whole. */
   onDiscard: ((address: number, length: number) => void) | null = null;
   /** Why the last call failed that did; "" if none has. */
   errno: ErrnoCode | "" = "";
@@ -79,7 +79,7 @@ export class Program {
     }
   }
 
-  /** Makes `[address, address + length)` fresh read/write memory that reads zero, over whatever was there. */
+  /** Makes `[address, address + length)` fresh read/write memory that reads zero, over what was there. */
   commit(address: number, length: number, extraProtection = 0): boolean {
     const flags = ANONYMOUS | MAP_FIXED;
     try {
@@ -198,7 +198,7 @@ export class Program {
   }
 
   /**
-   * Gives a whole mapping back for good. Where the map count forbids to unmap it, its pages are given back and the address
+   * Gives a whole mapping back. Where the map count forbids to unmap it, its pages are given back and the address
    * space is left (Scudo would die of R-unmap).
    * @param mapped bytes of it that are still mapped: mremap may have taken some away
    */

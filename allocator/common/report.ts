@@ -12,11 +12,11 @@ export interface ReportContext {
   readonly headerReport: "reference" | "later";
   /** The stacks kept for a chunk's address, or null. */
   stacksOf(address: number): ChunkStacks | null;
-  /** Told before the throw, as Scudo's abort-message hook is (S21.1); what it throws replaces the report. */
+  /** Called before the throw, as Scudo's abort-message hook is (S21.1); what it throws replaces the report. */
   onReport(error: HeapError): void;
 }
 
-/** Reference texts, no stacks, nobody told. */
+/** Reference texts, no stacks, no hook called. */
 export const PLAIN_REPORTS: ReportContext = {
   headerReport: "reference",
   stacksOf: () => null,

@@ -14,7 +14,7 @@ export interface HeapCensus {
   readonly allocatedChunks: number;
   readonly quarantinedChunks: number;
   readonly quarantineBatches: number;
-  /** Blocks that nobody has free and whose header says neither: overwritten by the program, or lost. */
+  /** Blocks that are on no free list and whose header says neither: overwritten by the program, or lost. */
   readonly unreadableChunks: number;
 }
 

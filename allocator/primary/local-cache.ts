@@ -15,7 +15,7 @@ export interface CacheShape {
   readonly classCount: number;
   /** Distance between two classes' stacks in {@link LocalCache.blocks}. */
   readonly stride: number;
-  /** Blocks that each class caches at most: twice its hint. A power of two this is not. */
+  /** Blocks that each class caches at most: twice its hint. Not a power of two, so that positions are not masked. */
   readonly maxCounts: Int32Array;
   /** Bytes that a block counts in the statistics: the class size, but 0 for class 0 (S10.1). */
   readonly statSizes: Float64Array;
@@ -42,7 +42,7 @@ export function cacheShape(map: SizeClassMap, batchBlockSize: number): CacheShap
  * │ group        │ place in the group    │   × 16 bytes from the usable begin of the class's region
  * ```
  *
- * Invariants: `0 ≤ counts[c] ≤ maxCounts[c]`; the entries below `counts[c]` are blocks of class `c` that nobody else has.
+ * Invariants: `0 ≤ counts[c] ≤ maxCounts[c]`; the entries below `counts[c]` are blocks of class `c` that are nowhere else.
  */
 export class LocalCache {
   readonly counts: Int32Array;

@@ -123,7 +123,7 @@ export class PageCounters {
     }
   }
 
-  /** Counts the blocks that would follow the region's last one on its last page as free: nobody has them. */
+  /** Counts the blocks that would follow the region's last one on its last page as free: they do not exist. */
   addTrailingBlocks(regionEnd: number): void {
     const lastEnd = Math.floor(regionEnd / this.blockSize) * this.blockSize;
     const missing = Math.ceil((Math.ceil(regionEnd / PAGE_SIZE) * PAGE_SIZE - lastEnd) / this.blockSize);

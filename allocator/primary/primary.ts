@@ -162,8 +162,8 @@ export class Primary implements RecordSource {
 
   /**
    * Makes sure that `needed` records can be had without another mapping, before anything is changed: a push that ran out of
-   * records half-way would lose blocks.
-   * @throws HeapError batch-class-exhausted or out-of-memory, both fatal in Scudo whatever may_return_null says (S10.6)
+   * records on the way would lose blocks.
+   * @throws HeapError batch-class-exhausted or out-of-memory, both fatal in Scudo with or without may_return_null (S10.6)
    */
   private ensureRecords(cache: LocalCache, needed: number): void {
     const { regions } = this;

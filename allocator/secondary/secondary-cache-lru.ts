@@ -28,7 +28,7 @@ export class LruSecondaryCache extends SecondaryCache {
   }
 
   /**
-   * From the most recent entry on: the one that wastes the fewest whole pages, the first of equals; at once if it wastes at most a tenth.
+   * From the most recent entry on: the one that wastes the fewest whole pages, the first of equals. The search ends at one that wastes at most a tenth.
    * Pages of waste beyond the limit are given back, if they are few.
    */
   override find(size: number, alignment: number): number {

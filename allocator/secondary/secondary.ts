@@ -175,7 +175,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
         this.fillBlock(mapping, fill);
       }
     } catch (error) {
-      // A report has nothing left to undo.
+      // A HeapError was thrown with everything given back.
       if (error instanceof HeapError) throw error;
       if (this.last === mapping.block) this.unlink(mapping.block);
       this.program.discard(mapping.mapBase, mapping.mapSize);

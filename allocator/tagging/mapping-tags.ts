@@ -7,8 +7,8 @@ const INITIAL_CAPACITY = 64;
 /** Freed ranges remembered, a power of two. A stale pointer to an older one is caught with the usual 14 in 15. */
 const REMEMBERED = 256;
 /**
- * As many of the chunks that lay at an address must differ in tag, so that a stale pointer is certain to fault until the
- * address has been used that often again. On average over all reuses it is caught in 12 of 13 cases whatever this number.
+ * The last so many chunks at one address get different tags: a stale pointer is caught for certain for as many reuses, and in 12 of
+ * 13 cases on average, for any number here.
  */
 const MOST_EXCLUDED = 9;
 /** Choices that must be left. */
@@ -17,7 +17,7 @@ const LEAST_CHOICE = 3;
 const FEWEST_CHOICES = 8;
 
 /**
- * Invariants: `base` ascends, mappings do not overlap, `count` rows are in use; `isLive` 0: the mapping is cached, nobody has a
+ * Invariants: `base` ascends, mappings do not overlap, `count` rows are in use; `isLive` 0: the mapping is cached, the program has no
  * pointer to it. `deadTag` 0: the row is empty; rows are overwritten from the oldest on.
  */
 export class MappingTags {

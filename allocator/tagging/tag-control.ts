@@ -1,4 +1,4 @@
-// A heap's switch for tagging: turns it on for the process, changes the mode while it runs, off for good (S22.1, S23.5).
+// A heap's switch for tagging: turns it on for the process, changes the mode while it runs, ends it (S22.1, S23.5).
 // The tags themselves are in tagged-allocator.ts and tagged-secondary.ts.
 
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
@@ -81,7 +81,7 @@ export class TagControl implements FaultReporter {
   }
 }
 
-/** The stacks of the chunk at a plain address, whatever tag its pointer had: of the live one first. */
+/** The stacks of the chunk at a plain address, of any tag: of the live one first. */
 export function stacksOfAnyTag(table: StackTable, allocator: TaggedAllocator, plain: number): ChunkStacks | null {
   const live = table.stacksOf(allocator.userPointer(plain));
   if (live !== null) return live;

@@ -1,5 +1,5 @@
 // What a tag fault means: which chunk the pointer was for, how far off it is, freed or live (S24.7), and the report of it.
-// Only reads, and survives whatever the program has written over the heap's own words.
+// Only reads, and survives all that the program may have written over the heap's own words.
 
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";

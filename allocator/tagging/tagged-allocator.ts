@@ -38,7 +38,7 @@ const SMALLEST_RING = 1;
 export type StalePointerReport = (pointer: number, action: ChunkAction) => never;
 
 export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
-  /** False after disableMemoryTagging, for good (S23.5): new chunks have no tags, old ones keep theirs. */
+  /** False after disableMemoryTagging, which is final (S23.5): new chunks have no tags, old ones keep theirs. */
   isTagging = true;
   /** Neighbours get tags of different parity (S22.4). */
   oddEvenTags = false;
@@ -347,7 +347,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     if (!this.isTagging) super.fillFreed(plain, low);
   }
 
-  /** A batch's bytes have tag 0, whatever the block was before (S23.6). */
+  /** A batch's bytes have tag 0, also in a block that was tagged before (S23.6). */
   override allocateBatch(tsd: Tsd): number {
     const tagged = super.allocateBatch(tsd);
     const batch = this.untag(tagged);

@@ -85,7 +85,7 @@ export class TrackedProgram extends Program {
     return memory;
   }
 
-  /** Fresh memory: what nobody has written counts as undefined. */
+  /** Fresh memory: what was never written counts as undefined. */
   override commit(address: number, length: number, extraProtection = 0): boolean {
     if (!this.tracksBytes || this.isCreating) return super.commit(address, length, extraProtection);
     if (this.commitFresh(address, length, "zero")) return true;

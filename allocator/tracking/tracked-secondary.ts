@@ -85,7 +85,7 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     return this.program.releasePages(commitBase, commitSize) && this.program.protect(commitBase, commitSize, PROT_NONE);
   }
 
-  /** The newest stays whatever its size. */
+  /** The newest stays, however large it is. */
   private hold(mapping: LargeMapping, isKept: boolean): void {
     this.waiting.push({ mapping: new LargeMapping().copyFrom(mapping), isKept });
     this.waitingBytes += mapping.commitSize;
