@@ -21,6 +21,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "page faults by kind, against the 4 KiB fill that they do",
     load: () => import("./faults/faults.ts"),
   },
+  huge: {
+    what: "transparent huge pages against small ones, and against the fills that they do",
+    load: () => import("./huge/huge.ts"),
+  },
   heap: {
     what: "large fills by reference page and by memset, resident memory, small chunks",
     load: () => import("./heap/heap.ts"),

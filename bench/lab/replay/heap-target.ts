@@ -9,7 +9,7 @@ import { installUserfaultfd } from "../../../platform/kernel/userfaultfd.ts";
 import { installRefpage } from "../../../refpage/install.ts";
 import { GlibcTarget } from "./glibc-target.ts";
 import { type LargeTreatment, NO_TREATMENT, TagCounting, UserfaultfdTreatment } from "./large-treatment.ts";
-import { LargerPages } from "./larger-pages.ts";
+import { hugePageOptions, isEmulated, LargerPages } from "./larger-pages.ts";
 import { type Policy, SIZE_CLASS_MAPS } from "./policy.ts";
 import type { ReplayTarget } from "./target.ts";
 
@@ -30,13 +30,18 @@ export function createHeapTarget({ policy, seed, memoryBytes }: HeapTargetOption
   const clock = { nanoseconds: 0 };
   const kernel = new Kernel(
     { memoryBytes, mte: policy.tagging !== "off" },
-    { initialisation: policy.initialisation, clock: () => clock.nanoseconds, seed },
+    {
+      initialisation: policy.initialisation,
+      clock: () => clock.nanoseconds,
+      seed,
+      hugePages: hugePageOptions(policy.pages),
+    },
   );
   if (policy.allocator === "glibc") return new GlibcTarget(kernel);
-  if (policy.largeFill === "refpage") installRefpage(kernel);
+  if (policy.largeFill === "refpage") installRefpage(kernel, { hugeReferencePages: policy.hugeReferencePages });
   if (policy.largeFill === "userfaultfd") installUserfaultfd(kernel);
   const heap = new Heap({ ...heapOptions(policy), kernel, seed });
-  const larger = policy.pages === "4K" ? null : new LargerPages(heap.process, policy.pages);
+  const larger = isEmulated(policy.pages) ? new LargerPages(heap.process, policy.pages) : null;
   return new HeapTarget(heap, treatmentFor(policy, heap), clock, larger);
 }
 

@@ -1,29 +1,38 @@
-// Larger pages by emulation: the machine's pages have 4 KiB, so a fault that makes one private here makes the whole group of
-// 16 KiB, 64 KiB or 2 MiB private. What that costs is counted; what an allocator would lay out otherwise is not modelled.
+// Kinds of pages that a policy may ask for. Huge pages and large folios are the kernel's own; base pages of 16 and 64 KiB are an
+// emulation: the machine's pages have 4 KiB, so a fault that makes one private here makes its whole group private.
 
 import type { CounterSnapshot } from "../../../platform/hardware/counters.ts";
 import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../../platform/hardware/layout.ts";
-import { zeroPage } from "../../../platform/kernel/mm/frames.ts";
+import type { HugePageOptions } from "../../../platform/kernel/mm/huge-settings.ts";
 import { VM_ACCESS_FLAGS, VM_SHARED } from "../../../platform/kernel/mm/vm-flags.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
-/** 4 KiB pages of a group. `huge` is a transparent huge page, which an area must hold whole. */
-const PAGES_PER_GROUP = { "4K": 1, "16K": 4, "64K": 16, huge: 512 } as const;
-export type PageKind = keyof typeof PAGES_PER_GROUP;
-export const PAGE_KINDS = Object.keys(PAGES_PER_GROUP) as PageKind[];
+/** Base pages that are emulated, in pages of 4 KiB. */
+const PAGES_PER_GROUP = { "16K": 4, "64K": 16 } as const;
+export type EmulatedPages = keyof typeof PAGES_PER_GROUP;
+/** `huge`: transparent huge pages of 2 MiB everywhere (enabled=always). `64K-folios`: large folios of 64 KiB instead. */
+export type PageKind = "4K" | EmulatedPages | "64K-folios" | "huge";
+export const PAGE_KINDS: readonly PageKind[] = ["4K", "16K", "64K", "64K-folios", "huge"];
 
-/**
- * Faults of the main thread, group by group. A group ends where its area ends. Huge pages are given only where an area
- * holds all 512 pages and its clean page is the zero page: areas of reference pages are not eligible (R10).
- */
+/** The kernel's settings for a kind of pages. */
+export function hugePageOptions(kind: PageKind): HugePageOptions {
+  if (kind === "huge") return { enabled: "always" };
+  return kind === "64K-folios" ? { enabled: "always", sizes: [64] } : { enabled: "never" };
+}
+
+export function isEmulated(kind: PageKind): kind is EmulatedPages {
+  return Object.hasOwn(PAGES_PER_GROUP, kind);
+}
+
+/** Faults of the main thread, group by group. A group ends where its area ends. */
 export class LargerPages {
   /** Entries that were set for a group beyond the one that faulted. */
   private extraEntries = 0;
   private readonly process: Process;
-  private readonly kind: PageKind;
+  private readonly kind: EmulatedPages;
 
   /** Takes over the process's faults. */
-  constructor(process: Process, kind: PageKind) {
+  constructor(process: Process, kind: EmulatedPages) {
     this.process = process;
     this.kind = kind;
     const thread = process.mainThread;
@@ -52,7 +61,6 @@ export class LargerPages {
     const groupStart = Math.floor(page / pages) * pages;
     const start = Math.max(groupStart, vmas.startPage[id]);
     const end = Math.min(groupStart + pages, vmas.endPage[id]);
-    if (this.kind === "huge" && (end - start < pages || vmas.cleanPages[id] !== zeroPage)) return;
     const { counters } = space.kernel;
     const before = counters.snapshot();
     const faultsBefore = this.process.minorFaults;

@@ -10,7 +10,8 @@ import {
   svelteSizeClassMap,
   trustySizeClassMap,
 } from "../../../allocator/options/size-class-map.ts";
-import { PAGE_KINDS, type PageKind } from "./larger-pages.ts";
+import { HUGE_REFERENCE_PAGES, type HugeReferencePages } from "../../../refpage/huge.ts";
+import { isEmulated, PAGE_KINDS, type PageKind } from "./larger-pages.ts";
 
 /** Scudo's size-class maps by name. */
 export const SIZE_CLASS_MAPS = {
@@ -54,8 +55,10 @@ export interface Policy {
   readonly cacheEntryKb: number;
   /** Bytes of the pattern; one of more than a byte is 0xAB, 0xAC, … */
   readonly patternBytes: "1" | "2" | "4" | "8" | "16";
-  /** Size of a page, above 4K by emulation (larger-pages.ts). */
+  /** Size of a page (larger-pages.ts): huge pages and large folios are the kernel's own, base pages of 16K and 64K an emulation. */
   readonly pages: PageKind;
+  /** Whether mappings of reference pages become huge with pages=huge, and how (R16). */
+  readonly hugeReferencePages: HugeReferencePages;
   /** Milliseconds until freed memory goes back to the kernel; negative: never. */
   readonly releaseIntervalMs: number;
   /** Scudo's quarantine in KiB; 0: none. */
@@ -77,6 +80,7 @@ const PLAIN: Policy = {
   cacheEntryKb: -1,
   patternBytes: "1",
   pages: "4K",
+  hugeReferencePages: "small",
   releaseIntervalMs: 5000,
   quarantineKb: 0,
 };
@@ -138,6 +142,7 @@ const POLICY_FIELDS: Readonly<Record<string, readonly string[] | null>> = {
   cacheEntryKb: null,
   patternBytes: ["1", "2", "4", "8", "16"],
   pages: PAGE_KINDS,
+  hugeReferencePages: HUGE_REFERENCE_PAGES,
   releaseIntervalMs: null,
   quarantineKb: null,
 };
@@ -181,7 +186,7 @@ function checked(policy: Policy): Policy {
     throw new RangeError(`policy "${policy.name}": tagging=refpage and largeFill=refpage go together`);
   }
   if (policy.quarantineKb < 0) throw new RangeError(`policy "${policy.name}": quarantineKb must be 0 or more`);
-  if (policy.pages !== "4K" && policy.largeFill === "userfaultfd") {
+  if (isEmulated(policy.pages) && policy.largeFill === "userfaultfd") {
     throw new RangeError(
       `policy "${policy.name}": pages=${policy.pages} is an emulation on pages of 4K, one fault after the other; ` +
         "with userfaultfd each would be a message",

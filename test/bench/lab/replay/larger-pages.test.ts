@@ -1,6 +1,11 @@
 // Larger pages by emulation: one fault makes a whole group private, counts stay those of one fault, and areas end groups.
 import { beforeEach, describe, expect, test } from "vitest";
-import { LargerPages, type PageKind } from "../../../../bench/lab/replay/larger-pages.ts";
+import {
+  type EmulatedPages,
+  hugePageOptions,
+  isEmulated,
+  LargerPages,
+} from "../../../../bench/lab/replay/larger-pages.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -17,7 +22,7 @@ const AREA = 2 ** 32;
 let process: Process;
 let larger: LargerPages;
 
-function start(kind: PageKind, pages = 1024): void {
+function start(kind: EmulatedPages, pages = 1024): void {
   process = createKernel({ memoryBytes: 2 ** 26 }).createProcess();
   map(AREA, pages);
   larger = new LargerPages(process, kind);
@@ -75,20 +80,13 @@ describe("pages of 16 KiB", () => {
   });
 });
 
-describe("huge pages", () => {
-  beforeEach(() => start("huge", 1536));
-
-  test("are given where an area holds all of one, and nowhere else", () => {
-    process.memory.setUint8(AREA + 600 * PAGE, 1);
-    expect(rss()).toBe(512);
-    map(AREA + 2 ** 30, 511);
-    process.memory.setUint8(AREA + 2 ** 30, 1);
-    expect(rss()).toBe(513);
-  });
-
-  test("are not for areas of reference pages", () => {
-    map(AREA + 2 ** 30, 512, refpage_create2(process, AREA, 1));
-    process.memory.setUint8(AREA + 2 ** 30, 1);
-    expect(rss()).toBe(1);
-  });
+test.each([
+  ["4K", { enabled: "never" }],
+  ["16K", { enabled: "never" }],
+  ["64K", { enabled: "never" }],
+  ["64K-folios", { enabled: "always", sizes: [64] }],
+  ["huge", { enabled: "always" }],
+] as const)("pages=%s is the kernel's own where it has them", (kind, options) => {
+  expect(hugePageOptions(kind)).toEqual(options);
+  expect(isEmulated(kind)).toBe(kind === "16K" || kind === "64K");
 });

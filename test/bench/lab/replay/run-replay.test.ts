@@ -188,7 +188,15 @@ describe("settings of the heap", () => {
     expect(plain).toBeGreaterThan(580);
     expect(await faults("16K")).toBeLessThan(plain / 3.8);
     expect(await faults("64K")).toBeLessThan(plain / 14);
-    expect(await faults("huge")).toBe(plain);
+    expect(await faults("64K-folios+largeFill=memset")).toBeLessThan(plain / 9);
+    expect(await faults("huge+largeFill=memset")).toBeLessThan(plain / 2);
+    expect(await faults("huge+hugeReferencePages=duplicate")).toBeLessThan(plain / 2);
+  });
+
+  test("reference pages are small pages where the policy says so, huge pages or not", async () => {
+    const dense = `refheap-trace 1\n0 malloc 0 ${4 * LARGE}\n0 write 0 0 ${4 * LARGE}\n`;
+    const { counters } = await replay(dense, "pattern-refpage+pages=huge");
+    expect(counters.bytesFilled).toBeLessThan(4 * LARGE + 2 ** 14);
   });
 });
 
