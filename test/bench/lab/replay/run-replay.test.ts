@@ -189,8 +189,16 @@ describe("settings of the heap", () => {
     expect(await faults("16K")).toBeLessThan(plain / 3.8);
     expect(await faults("64K")).toBeLessThan(plain / 14);
     expect(await faults("64K-folios+largeFill=memset")).toBeLessThan(plain / 9);
-    expect(await faults("huge+largeFill=memset")).toBeLessThan(plain / 2);
-    expect(await faults("huge+hugeReferencePages=duplicate")).toBeLessThan(plain / 2);
+  });
+
+  test("huge pages take fewer faults where a block holds a whole one, reference pages too if the policy lets them", async () => {
+    const dense = `refheap-trace 1\n0 malloc 0 ${16 * LARGE}\n0 write 0 0 ${16 * LARGE}\n`;
+    const faults = async (changes: string): Promise<number> =>
+      (await replay(dense, `pattern-refpage${changes}`)).counters.minorFaults;
+    const plain = await faults("");
+    expect(await faults("+pages=huge")).toBeGreaterThan(plain * 0.9);
+    expect(await faults("+pages=huge+largeFill=memset")).toBeLessThan(plain / 2);
+    expect(await faults("+pages=huge+hugeReferencePages=duplicate")).toBeLessThan(plain / 2);
   });
 
   test("reference pages are small pages where the policy says so, huge pages or not", async () => {
