@@ -24,8 +24,9 @@ export class BlockValidity {
     this.sizes = sizes;
   }
 
-  noteAllocation(pointer: number): void {
+  noteAllocation(pointer: number, size: number): void {
     this.allocated = pointer;
+    this.validity.blockEnds(pointer + size);
   }
 
   noteFree(pointer: number, size: number): void {
@@ -51,6 +52,7 @@ export class BlockValidity {
     const kept = Math.min(size, oldSize);
     validity.restore(now, kept === oldSize ? saved : validity.first(saved, kept));
     if (size > kept) validity.allocated(now + kept, size - kept);
+    validity.blockEnds(now + size);
     return result;
   }
 }

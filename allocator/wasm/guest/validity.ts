@@ -32,7 +32,11 @@ export class Validity {
   /** First undefined byte of the load that met one last, or −1. */
   lastLoad = -1;
 
-  constructor(memory: Uint8Array, layout: Layout, pageTable: PageTable) {
+  /** Memory below was never filled with the pattern by the host: the image. */
+  private readonly heapStart: number;
+
+  constructor(memory: Uint8Array, layout: Layout, pageTable: PageTable, heapStart: number) {
+    this.heapStart = heapStart;
     this.bytes = memory;
     this.shadow = memory.subarray(layout.validityBase, layout.validityBase + layout.limitBytes);
     this.entries = pageTable.entries;
@@ -43,6 +47,14 @@ export class Validity {
   define(address: number, size: number): void {
     for (let page = Math.floor(address / PAGE_SIZE); page * PAGE_SIZE < address + size; page++) this.touched(page);
     this.shadow.fill(0, address, address + size);
+  }
+
+  /**
+   * The bytes behind a block's end, up to a multiple of 8: loads of aligned words around the end may read them, as with Memcheck's
+   * `--partial-loads-ok=yes`, and get undefined bits.
+   */
+  blockEnds(end: number): void {
+    this.shadow.fill(UNDEFINED, end, Math.ceil(end / 8) * 8);
   }
 
   /** Memory that the program was given and nothing is known of. Cost: the range, less a large one's pages that are not there. */
@@ -63,7 +75,7 @@ export class Validity {
 
   /** A block is no more: what is read there is an invalid access, and not undefined besides. */
   freed(address: number, size: number): void {
-    const end = address + size;
+    const end = Math.ceil((address + size) / 8) * 8;
     if (size <= LARGE) {
       this.shadow.fill(0, address, end);
       return;
@@ -123,7 +135,8 @@ export class Validity {
   }
 
   private isWritten(at: number): boolean {
-    if (this.shadow[at] !== UNDEFINED || this.bytes[at] === PATTERN || this.isStored(at)) return false;
+    if (at < this.heapStart || this.shadow[at] !== UNDEFINED || this.bytes[at] === PATTERN || this.isStored(at))
+      return false;
     this.shadow[at] = 0;
     return true;
   }
