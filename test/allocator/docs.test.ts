@@ -12,7 +12,7 @@ import { OPTION_NAMES } from "../../allocator/options/options.ts";
 import { readExamples } from "../package/examples.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
-const pages = ["docs/heap.md", "docs/options.md", "docs/tagging.md", "docs/uninitialised.md"];
+const pages = ["docs/heap.md", "docs/options.md", "docs/tagging.md", "docs/uninitialised.md", "docs/wasm.md"];
 const examples = pages.flatMap((page) => readExamples(page, readFileSync(join(root, page), "utf8")));
 let folder = "";
 
@@ -27,7 +27,10 @@ beforeAll(async () => {
     // `using` is younger than the oldest Node that the package supports.
     transform: { target: "es2023" },
     resolve: {
-      alias: { "refheap/kernel": join(root, "refpage/index.ts"), refheap: join(root, "allocator/index.ts") },
+      alias: {
+        "refheap/kernel": join(root, "refpage/index.ts"),
+        "refheap/wasm": join(root, "allocator/wasm/index.ts"),
+        refheap: join(root, "allocator/index.ts") },
     },
   });
   await bundle.write({ dir: join(folder, "out"), format: "esm", entryFileNames: "[name].mjs", sourcemap: "inline" });

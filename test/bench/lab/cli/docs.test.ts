@@ -1,6 +1,6 @@
-// The shell examples of docs/traces.md and the README: a page's `sh` blocks are run in one folder, in their order, and must
+// The shell examples of docs/traces.md, docs/wasm.md and the README: a page's `sh` blocks are run in one folder, in their order, and must
 // print the `text` block after them.
-import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EVENT_WORDS } from "../../../../allocator/record/events.ts";
@@ -12,6 +12,7 @@ const pairs = /^```sh\n((?:(?!```).*\n)*)```\n\s*```text\n((?:(?!```).*\n)*)```$
 const examplesOf = (text: string) =>
   [...text.matchAll(pairs)].map(([, script, output], index) => ({ number: index + 1, script, output }));
 const examples = examplesOf(page);
+const wasm = examplesOf(readFileSync("docs/wasm.md", "utf8"));
 const readme = examplesOf(readFileSync("README.md", "utf8"));
 let place: Workplace;
 
@@ -19,11 +20,18 @@ beforeAll(() => {
   place = new Workplace();
   mkdirSync(place.path("node_modules"));
   symlinkSync(resolve("."), place.path("node_modules/refheap"));
+  copyFileSync("test/bench/lab/wasm/fixtures/message.wasm", place.path("message.wasm"));
 });
 afterAll(() => place.remove());
 
 describe("an example of the page about traces prints what the page shows", () => {
   test.each(examples)("example $number", ({ script, output }) => {
+    expect(printed(script)).toBe(output);
+  });
+});
+
+describe("an example of the page about WebAssembly prints what the page shows", () => {
+  test.each(wasm)("example $number", ({ script, output }) => {
     expect(printed(script)).toBe(output);
   });
 });
@@ -41,5 +49,6 @@ function printed(script: string): string {
 test("the page has all its examples, formats and event words", () => {
   expect(examples).toHaveLength(page.split("```sh\n").length - 1);
   expect(readme.length).toBeGreaterThan(0);
+  expect(wasm.length).toBeGreaterThan(2);
   for (const name of [...TRACE_FORMATS, ...EVENT_WORDS]) expect(page).toContain(`\`${name}\``);
 });
