@@ -1,4 +1,4 @@
-// The fixture: a heap for each test that asks for one. At the test's end it must have found nothing and leak nothing.
+// The fixtures: a heap, or a WebAssembly module on one, for each test that asks for it. At the test's end it must have found nothing and leak nothing.
 // Its machine is machines.ts's; what a failed check says is testing/observe.ts.
 
 import { test as base } from "vitest";
@@ -7,6 +7,9 @@ import type { Root } from "../checker/leaks.ts";
 import { Heap } from "../heap/heap.ts";
 import type { HeapOptions } from "../options/options.ts";
 import { CheckError, findCorruption } from "../testing/observe.ts";
+import type { ModuleOptions } from "../wasm/guest/compile.ts";
+import type { Bytes, Imports } from "../wasm/guest/engine.ts";
+import { Instance, Module } from "../wasm/guest/functions.ts";
 import { enterTest, leaveTest } from "./active-heaps.ts";
 import { returnKernel, takeKernel } from "./machines.ts";
 import { recordFindings } from "./test-meta.ts";
@@ -19,50 +22,98 @@ export interface HeapTestOptions extends HeapOptions {
   readonly roots?: readonly Root[];
 }
 
+/** The module of the `wasm` fixture, and how it is put on the heap. */
+export interface WasmTestOptions extends ModuleOptions {
+  /** The module: bytes, or what `compile` of refheap/wasm made, once for all tests, which has options of its own. */
+  readonly module?: Bytes | Module;
+  readonly imports?: Imports;
+  /** Whether a lost block fails the test at its end. Default `"fail"`. */
+  readonly leaks?: "fail" | "ignore";
+}
+
 export interface HeapFixtures {
   /** Set with `test.override({ heapOptions: … })`, or in a `test.extend` of your own. */
   heapOptions: HeapTestOptions;
   heap: Heap;
+  /** Set with `test.override({ wasmOptions: { module, imports } })`. */
+  wasmOptions: WasmTestOptions;
+  /** An instance of the module, on a heap of its own. */
+  wasm: Instance;
 }
+
+/** What is used of the runner's task. */
+type TestTask = Parameters<typeof recordFindings>[0] & { readonly result?: { readonly state?: string } };
 
 /** RAM of the fixture's machine, unless the test says otherwise. */
 const MEMORY_BYTES = 256 * 2 ** 20;
 /** Bytes are tracked and stacks kept. */
 const DEFAULTS: HeapOptions = { uninitialised: "byte", stacks: true };
 
-/** Vitest's `test` with a `heap`. */
+/** Vitest's `test` with a `heap`, and with a WebAssembly module on a heap of its own. */
 export const test = base.extend<HeapFixtures>({
   heapOptions: {},
   heap: async ({ heapOptions, onTestFinished, task }, use) => {
     const { leaks = "fail", roots = [], ...given } = heapOptions;
     const { heap, end } = openHeap(given);
-    // Before anything is awaited, so that the test's function runs in this context, too.
-    enterTest(task, heap);
-    const finish = (): void => {
-      try {
-        // A test that failed half-way never came to its frees: its leaks would only hide why it failed.
-        const looksForLeaks = leaks === "fail" && task.result?.state !== "fail";
-        const errors = findErrors(heap, looksForLeaks ? roots : null);
-        recordFindings(task, errors);
-        // The runner takes an array as several errors, each shown with its own line.
-        if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
-      } finally {
-        leaveTest(task, heap);
-        end();
-      }
-    };
-    // The heap is checked when the last of both is over: hooks of the test itself, which run before this one that was there
-    // first, and an aroundEach that uses the heap after the test. What a fixture throws after its use is shown twice.
-    const waiting = new Set(["hooks", "use"]);
-    const over = (part: "hooks" | "use"): void => {
-      waiting.delete(part);
-      if (waiting.size === 0) finish();
-    };
-    onTestFinished(() => over("hooks"));
-    await use(heap);
-    over("use");
+    await useJudged({ heap, end, leaks, roots, task, onTestFinished, use: () => use(heap) });
+  },
+  wasmOptions: {},
+  wasm: async ({ wasmOptions, onTestFinished, task }, use) => {
+    const { module, imports, leaks = "fail", ...options } = wasmOptions;
+    if (module === undefined)
+      throw new TypeError("wasm: no module was given; say which one with test.override({ wasmOptions: { module } })");
+    // Compiled without waiting: see useJudged.
+    const compiled = module instanceof Module ? module : new Module(module, withDefaults(options));
+    const instance = new Instance(compiled, imports);
+    const end = (): void => instance[Symbol.dispose]();
+    await useJudged({ heap: instance.heap, end, leaks, task, onTestFinished, use: () => use(instance) });
   },
 });
+
+/** Bytes are tracked unless the test says otherwise. */
+function withDefaults(options: ModuleOptions): ModuleOptions {
+  return { ...options, heap: { ...DEFAULTS, ...options.heap } };
+}
+
+/** A heap that a test uses, what is to be checked at the test's end, and what then ends it. */
+interface Judged {
+  readonly heap: Heap;
+  readonly end: () => void;
+  readonly leaks: "fail" | "ignore";
+  /** Absent: the heap knows its own. */
+  readonly roots?: readonly Root[];
+  readonly task: TestTask;
+  readonly onTestFinished: (hook: () => void) => void;
+  readonly use: () => Promise<void>;
+}
+
+async function useJudged({ heap, end, leaks, roots, task, onTestFinished, use }: Judged): Promise<void> {
+  // Before anything is awaited, so that the test's function runs in this context, too.
+  enterTest(task, heap);
+  const finish = (): void => {
+    try {
+      // A test that failed half-way never came to its frees: its leaks would only hide why it failed.
+      const looksForLeaks = leaks === "fail" && task.result?.state !== "fail";
+      const errors = findErrors(heap, looksForLeaks ? { roots } : null);
+      recordFindings(task, errors);
+      // The runner takes an array as several errors, each shown with its own line.
+      if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
+    } finally {
+      leaveTest(task, heap);
+      end();
+    }
+  };
+  // The heap is checked when the last of both is over: hooks of the test itself, which run before this one that was there
+  // first, and an aroundEach that uses the heap after the test. What a fixture throws after its use is shown twice.
+  const waiting = new Set(["hooks", "use"]);
+  const over = (part: "hooks" | "use"): void => {
+    waiting.delete(part);
+    if (waiting.size === 0) finish();
+  };
+  onTestFinished(() => over("hooks"));
+  await use();
+  over("use");
+}
 
 /** The test's heap and what ends it: on a machine that the worker keeps, unless the test brings its own. */
 function openHeap(given: HeapOptions): { heap: Heap; end: () => void } {
@@ -88,12 +139,12 @@ function withoutTracking(given: HeapOptions): HeapOptions {
 }
 
 /** One error for each place in the program; leaks only if there is nothing worse. */
-function findErrors(heap: Heap, roots: readonly Root[] | null): Error[] {
+function findErrors(heap: Heap, leaks: { readonly roots?: readonly Root[] } | null): Error[] {
   const { checker } = heap;
   const errors = checker.findings.map((finding) => new CheckError([finding]));
   const corruption = findCorruption(heap);
   if (corruption !== null) return [...errors, new Error(`the heap is corrupted: ${corruption}`)];
-  if (errors.length > 0 || roots === null) return errors;
-  const leaked: readonly Finding[] = checker.leakCheck({ roots }).findings;
+  if (errors.length > 0 || leaks === null) return errors;
+  const leaked: readonly Finding[] = checker.leakCheck(leaks).findings;
   return leaked.map((finding) => new CheckError([finding]));
 }

@@ -10,6 +10,6 @@ export { expect } from "vitest";
 export { formatFinding, formatFindings } from "../checker/text.ts";
 export { Heap } from "../heap/heap.ts";
 export { unwatchHeap, watchHeap } from "./active-heaps.ts";
-export { type HeapFixtures, type HeapTestOptions, test } from "./fixture.ts";
+export { type HeapFixtures, type HeapTestOptions, test, type WasmTestOptions } from "./fixture.ts";
 export type { ExpectedAccess, ExpectedLeak } from "./matchers.ts";
 export type { HeapMatchers } from "./types.ts";

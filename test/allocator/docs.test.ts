@@ -30,7 +30,8 @@ beforeAll(async () => {
       alias: {
         "refheap/kernel": join(root, "refpage/index.ts"),
         "refheap/wasm": join(root, "allocator/wasm/index.ts"),
-        refheap: join(root, "allocator/index.ts") },
+        refheap: join(root, "allocator/index.ts"),
+      },
     },
   });
   await bundle.write({ dir: join(folder, "out"), format: "esm", entryFileNames: "[name].mjs", sourcemap: "inline" });
