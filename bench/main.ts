@@ -49,6 +49,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "the review thread's open questions, each with its data (docs/questions.md)",
     load: () => import("./questions/questions.ts"),
   },
+  wasm: {
+    what: "WebAssembly modules on the heap and under the checks, against the same unmodified",
+    load: () => import("./wasm/wasm.ts"),
+  },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale/scale.ts") },
 };
 

@@ -1,0 +1,152 @@
+// `npm run bench -- wasm`: what a module costs on the heap, under the checks and with undefined bits followed, against the same module
+// unmodified in the same run. The programs are programs.c, built once (programs.wasm); rounds are interleaved.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { HeapOptions } from "../../allocator/index.ts";
+import { Instance, Module, type ModuleOptions } from "../../allocator/wasm/index.ts";
+import { benchmarkCommand, writeJson } from "../harness/command.ts";
+import { describeHost, formatHost } from "../harness/machine.ts";
+import { startProgress } from "../harness/progress.ts";
+import { keep, ratioOf, type Samples, sampleInTurn } from "../harness/sample.ts";
+import { type Column, formatBytes, formatNanoseconds, formatTable } from "../harness/table.ts";
+import { formatTargets, type Target } from "../harness/target.ts";
+
+// From dist/bench/wasm to the module, which is not compiled by tsc and stays where it is.
+const FILE = fileURLToPath(new URL("../../../bench/wasm/programs.wasm", import.meta.url));
+const PROGRAMS = ["sort", "matrix", "compress", "json"] as const;
+/** Rounds of each program in a batch: some milliseconds. */
+const ROUNDS = 2;
+const MIB = 2 ** 20;
+
+interface Way {
+  readonly name: string;
+  readonly options: ModuleOptions;
+  /** Largest ratios to the unmodified module: time of the slowest program, code. Seconds a MiB to instantiate. */
+  readonly time: number;
+  readonly code: number;
+  readonly seconds: number;
+}
+
+const tracked: HeapOptions = { uninitialised: "byte" };
+
+const WAYS: readonly Way[] = [
+  { name: "heap only", options: { checks: "none" }, time: 1.3, code: 4, seconds: 0.5 },
+  { name: "addresses", options: {}, time: 2.5, code: 4, seconds: 0.5 },
+  { name: "undefined bits", options: { heap: tracked }, time: 8, code: 12, seconds: 1.5 },
+];
+
+type Program = (rounds: number) => number;
+
+interface Subject {
+  readonly name: string;
+  readonly programs: Readonly<Record<string, Program>>;
+}
+
+const nothing = { wasi_snapshot_preview1: new Proxy({}, { get: () => () => 0 }) };
+
+function start(exports: object): Readonly<Record<string, Program>> {
+  const all = exports as Record<string, Program>;
+  (all._initialize as unknown as () => void)?.();
+  return all;
+}
+
+interface Made {
+  readonly name: string;
+  readonly codeRatio: number;
+  readonly secondsPerMib: number;
+}
+
+/** The code section is nearly all of it. */
+function measureMaking(bytes: Uint8Array, { name, options }: Way): Made {
+  const begin = performance.now();
+  const module = new Module(bytes, options);
+  const seconds = (performance.now() - begin) / 1000;
+  const { rewritten } = module.compiled;
+  return { name, codeRatio: rewritten.bytes.length / bytes.length, secondsPerMib: seconds / (bytes.length / MIB) };
+}
+
+function measureProgram(subjects: readonly Subject[], program: string, rounds: number): Map<string, Samples> {
+  return sampleInTurn(
+    subjects.map(({ name, programs }) => ({
+      name,
+      batch: () => {
+        keep(programs[program](ROUNDS));
+        return ROUNDS;
+      },
+    })),
+    { rounds, warmUpMilliseconds: 600, budgetMilliseconds: 20_000 },
+  );
+}
+
+const columns: readonly Column[] = [
+  { heading: "program", align: "left" },
+  { heading: "unmodified" },
+  ...WAYS.map(({ name }) => ({ heading: name })),
+];
+
+export async function run(argv: string[]): Promise<void> {
+  const command = benchmarkCommand("wasm", "WebAssembly modules on the heap and under the checks, against themselves.");
+  const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string }>();
+  const rounds = options.quick ? 5 : 21;
+  const bytes = readFileSync(FILE);
+  const progress = startProgress(PROGRAMS.length + WAYS.length);
+  const made = WAYS.map((way) => {
+    progress.step(`instantiates: ${way.name}`);
+    return measureMaking(bytes, way);
+  });
+  const engine = (globalThis as unknown as { WebAssembly: EngineLike }).WebAssembly;
+  const plain = new engine.Instance(new engine.Module(bytes), nothing);
+  const instances = WAYS.map((way) => new Instance(new Module(bytes, way.options), nothing));
+  const subjects: Subject[] = [
+    { name: "unmodified", programs: start(plain.exports) },
+    ...instances.map((instance, index) => ({ name: WAYS[index].name, programs: start(instance.exports) })),
+  ];
+  const measured = PROGRAMS.map((program) => {
+    progress.step(program);
+    return { program, samples: measureProgram(subjects, program, rounds) };
+  });
+  progress.done();
+  const findings = instances.map(({ checker }) => checker.findings.length);
+  const ratio = (samples: Map<string, Samples>, name: string) =>
+    ratioOf(samples.get(name)!, samples.get("unmodified")!);
+  const targets: Target[] = WAYS.flatMap(({ name, time, code, seconds }, index) => [
+    {
+      what: `${name}: the slowest program`,
+      measured: Math.max(...measured.map(({ samples }) => ratio(samples, name))),
+      unit: " times",
+      atMost: time,
+    },
+    { what: `${name}: size of the code`, measured: made[index].codeRatio, unit: " times", atMost: code },
+    { what: `${name}: rewritten and compiled`, measured: made[index].secondsPerMib, unit: " s a MiB", atMost: seconds },
+    { what: `${name}: findings in programs that have none`, measured: findings[index], unit: "", atMost: 0 },
+  ]);
+  const rows = measured.map(({ program, samples }) => [
+    program,
+    formatNanoseconds(samples.get("unmodified")!.summary.median),
+    ...WAYS.map(({ name }) => `${ratio(samples, name).toFixed(2)} ×`),
+  ]);
+  const text = [
+    `WebAssembly on the heap: programs.wasm (${formatBytes(bytes.length)}), time a round against the module unmodified`,
+    `Medians of at most ${rounds} interleaved rounds. ${formatHost(describeHost())}`,
+    "",
+    formatTable(columns, rows),
+    "",
+    formatTargets(targets),
+  ];
+  process.stdout.write(`${text.join("\n")}\n`);
+  if (options.json !== undefined) {
+    writeJson(options.json, "wasm", {
+      rounds,
+      programs: measured.map(({ program, samples }) => ({ program, samples: Object.fromEntries(samples) })),
+      made,
+      targets,
+    });
+  }
+  for (const instance of instances) instance[Symbol.dispose]();
+}
+
+/** What of the engine's WebAssembly is used. */
+interface EngineLike {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
+}
