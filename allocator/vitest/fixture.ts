@@ -72,7 +72,7 @@ export const test = base.extend<HeapFixtures>({
 
 /** Bytes are tracked unless the test says otherwise. */
 function withDefaults(options: ModuleOptions): ModuleOptions {
-  return { ...options, heap: { ...DEFAULTS, ...options.heap } };
+  return { uninitialised: "byte", ...options };
 }
 
 /** A heap that a test uses, what is to be checked at the test's end, and what then ends it. */

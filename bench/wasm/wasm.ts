@@ -2,7 +2,6 @@
 // unmodified in the same run. The programs are programs.c, built once (programs.wasm); rounds are interleaved.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { HeapOptions } from "../../allocator/index.ts";
 import { Instance, Module, type ModuleOptions } from "../../allocator/wasm/index.ts";
 import { benchmarkCommand, writeJson } from "../harness/command.ts";
 import { describeHost, formatHost } from "../harness/machine.ts";
@@ -27,12 +26,17 @@ interface Way {
   readonly seconds: number;
 }
 
-const tracked: HeapOptions = { uninitialised: "byte" };
-
 const WAYS: readonly Way[] = [
   { name: "heap only", options: { checks: "none" }, time: 1.3, code: 4, seconds: 0.5 },
   { name: "addresses", options: {}, time: 2.5, code: 4, seconds: 0.5 },
-  { name: "undefined bits", options: { heap: tracked }, time: 8, code: 12, seconds: 1.5 },
+  { name: "undefined bits", options: { uninitialised: "byte" }, time: 8, code: 12, seconds: 1.5 },
+  {
+    name: "with origins",
+    options: { uninitialised: "byte", trackOrigins: true },
+    time: 10,
+    code: 12,
+    seconds: 1.5,
+  },
 ];
 
 type Program = (rounds: number) => number;

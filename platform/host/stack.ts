@@ -50,8 +50,11 @@ export function hideOwnBundle(): void {
   isBundleForeign = !IS_UNBUNDLED;
 }
 
+/** The bundle may be in several files, all in one folder. */
+const BUNDLE_FOLDER = pathOfUrl(new URL("./", import.meta.url).href);
+
 function isOwnBundle(path: string): boolean {
-  return isBundleForeign && path === pathOfUrl(import.meta.url);
+  return isBundleForeign && path.startsWith(BUNDLE_FOLDER);
 }
 
 /** Whether a file, as a path or a URL, is the library's own. */
@@ -168,7 +171,7 @@ function withoutLibrary(text: string): string[] {
   const lines = translated(text.split("\n").filter((line) => line.trimStart().startsWith("at ")));
   if (IS_UNBUNDLED) return lines.filter((line) => !isLibraryLine(line));
   if (isBundleForeign)
-    return lines.filter((line) => !line.includes(pathOfUrl(import.meta.url)) && !line.includes("node:"));
+    return lines.filter((line) => !line.includes(BUNDLE_FOLDER) && !line.includes("node:"));
   let own = 0;
   const isMine = (line: string) => line.includes(pathOfUrl(import.meta.url)) && OWN_METHOD.test(line);
   for (let i = 0; i < lines.length && i <= own + LARGEST_GAP; i++) if (isMine(lines[i])) own = i + 1;

@@ -3,7 +3,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { parseSuppressions } from "../../../allocator/checker/suppressions.ts";
-import type { HeapOptions } from "../../../allocator/index.ts";
 import type { Checker } from "../../../allocator/wasm/index.ts";
 import { runWasi, type WasiRun } from "../wasm/wasi-program.ts";
 import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
@@ -82,7 +81,8 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
       memoryBytes: options.memory,
       functions: options.functions === "own" ? "own" : undefined,
       invalidFree: "report",
-      heap: heapOptions(options),
+      uninitialised: options.undefinedValueErrors === "yes" ? "byte" : "off",
+      trackOrigins: options.trackOrigins === "yes",
     },
     ({ checker }) => {
       checker.addSuppressions(...suppressions);
@@ -108,10 +108,6 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
     );
   }
   process.exitCode = errors > 0 && options.errorExitcode !== 0 ? options.errorExitcode : run.exitCode;
-}
-
-function heapOptions({ undefinedValueErrors }: CheckOptions): HeapOptions {
-  return undefinedValueErrors === "yes" ? { uninitialised: "byte" } : {};
 }
 
 function report(run: WasiRun, checker: Checker, options: CheckOptions): void {
