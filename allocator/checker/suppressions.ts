@@ -91,8 +91,10 @@ function matches(finding: Finding, { kind, functionName, file }: Suppression): b
   if (kind !== undefined && kind !== finding.kind) return false;
   const { stack } = finding;
   if (functionName !== undefined && !stack.some((frame) => fits(frame.functionName, functionName))) return false;
-  return (
-    file === undefined || stack.some((frame) => fits(pathOfFrame(frame), file.startsWith("/") ? file : `*/${file}`))
+  if (file === undefined) return true;
+  // A guest's files are as its debug information names them, without a folder perhaps.
+  return stack.some((frame) =>
+    file.startsWith("/") ? fits(pathOfFrame(frame), file) : fits(`/${pathOfFrame(frame)}`, `*/${file}`),
   );
 }
 

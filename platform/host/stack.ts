@@ -170,8 +170,7 @@ function translated(lines: string[]): string[] {
 function withoutLibrary(text: string): string[] {
   const lines = translated(text.split("\n").filter((line) => line.trimStart().startsWith("at ")));
   if (IS_UNBUNDLED) return lines.filter((line) => !isLibraryLine(line));
-  if (isBundleForeign)
-    return lines.filter((line) => !line.includes(BUNDLE_FOLDER) && !line.includes("node:"));
+  if (isBundleForeign) return lines.filter((line) => !line.includes(BUNDLE_FOLDER) && !line.includes("node:"));
   let own = 0;
   const isMine = (line: string) => line.includes(pathOfUrl(import.meta.url)) && OWN_METHOD.test(line);
   for (let i = 0; i < lines.length && i <= own + LARGEST_GAP; i++) if (isMine(lines[i])) own = i + 1;

@@ -1,18 +1,24 @@
-// The examples of docs/vitest.md: each is a test file of its own in a project of a user's, and passes in a real run of its runner.
+// The examples of docs/vitest.md and docs/wasm.md for runners: each is a test file of its own in a project of a user's, and passes in a real run of its runner.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { wat } from "../wasm/wat.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../../..");
-const page = readFileSync(join(root, "docs/vitest.md"), "utf8");
+const page = ["docs/vitest.md", "docs/wasm.md"].map((name) => readFileSync(join(root, name), "utf8")).join("\n");
 const codeOf = (fence: string) =>
   [...page.matchAll(new RegExp(`^\`\`\`${fence}\n([^]*?)^\`\`\`$`, "gm"))].map(([, code]) => code!);
 const forVitest = codeOf("ts vitest");
 const forNode = codeOf("js node:test");
 let folder = "";
+/** The module of docs/wasm.md's example: malloc and free, which the heap takes over, and a load. */
+const decoder = wat(`(module (memory (export "memory") 1)
+  (func $malloc (export "malloc") (param i32) (result i32) (unreachable))
+  (func $free (export "free") (param i32) (unreachable))
+  (func (export "peek") (param i32) (result i32) (i32.load (local.get 0))))`);
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "refheap-vitest-docs-"));
@@ -20,6 +26,7 @@ beforeAll(() => {
   symlinkSync(root, join(folder, "node_modules/refheap"));
   symlinkSync(join(root, "node_modules/vitest"), join(folder, "node_modules/vitest"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
+  writeFileSync(join(folder, "decoder.wasm"), decoder);
   for (const [i, code] of forVitest.entries()) writeFileSync(join(folder, `example-${i}.test.ts`), code);
   for (const [i, code] of forNode.entries()) writeFileSync(join(folder, `example-${i}.node.mjs`), code);
 });
