@@ -9,8 +9,8 @@ const root = resolve(fileURLToPath(import.meta.url), "../..");
 const FOLDERS = ["platform", "refpage", "allocator", "bench", "test", "docs", "scripts", "examples"];
 const OWN_PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
 /** Files of somebody else's: upstream sources by their folder, the reader's own program on a page. */
-const UPSTREAM = /^(?:fs|mm|arch|kernel|include)\/[\w/-]+\.c$/;
-const READERS = new Set(["codec.ts", "src/codec.ts"]);
+const UPSTREAM = /^(?:fs|mm|arch|kernel|include|memcheck|malloc)\/[\w/-]+\.c$/;
+const READERS = new Set(["codec.ts", "src/codec.ts", "codec.c", "src/codec.c", "a.c"]);
 
 const everything = FOLDERS.flatMap(filesBelow).concat(readdirSync(root));
 const known = new Set(everything);

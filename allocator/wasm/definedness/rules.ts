@@ -1,5 +1,5 @@
 // What is undefined in an instruction's result, given what is in its operands: one rule an opcode, written as code that leaves the
-// result's shadow on the stack. Rules are Memcheck's (mc_translate.c) or MemorySanitizer's, the more exact of the two where it is
+// result's shadow on the stack. Rules are Memcheck's (memcheck/mc_translate.c) or MemorySanitizer's, the more exact of the two where it is
 // cheap. Vector instructions are simd-rules.ts; what reports, and which instructions have no rule, is definedness-pass.ts.
 
 import { DEPENDS, I32, OPCODE_COUNT, OPERANDS, POPS, PUSHES } from "../binary/instructions.ts";

@@ -1,5 +1,5 @@
 // Where a guest's one WebAssembly memory holds what: the guest's own bytes, frames of the simulated kernel, shadows.
-// Only arithmetic; who paints the shadows is guest/shadow.ts, who reads them is the code that rewriting/ inlines.
+// Only arithmetic; who paints the shadows is guest/addressable.ts, who reads them is the code that rewriting/ inlines.
 //
 //   0 ………………… limitBytes   the guest's memory: page n of it is frame n of the machine
 //   limitBytes … ramBytes   frames that the kernel has for itself: reference pages, page cache

@@ -10,7 +10,7 @@
 //    the guest's limit (layout.ts).
 //  · Code that is needed more than once is a helper function (`addFunction`), WebAssembly as well.
 //  · Offsets of the new code are translated back by running the pass again on the one function that a stack mentions
-//    (offset-map.ts), so a pass must be deterministic and report each instruction to its OffsetListener.
+//    (guest/original-offset.ts), so a pass must be deterministic and report each instruction to its OffsetListener.
 //  · Checks of addresses are written by writeCheck(), which any pass can call, so that one walk does all that was asked for.
 
 import { I32 } from "../binary/instructions.ts";

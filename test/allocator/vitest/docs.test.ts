@@ -44,7 +44,7 @@ function run(given: readonly string[]): string {
 
 test("the page's examples for Vitest pass", () => {
   const output = run([join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
-  expect(output).toMatch(/Test Files {2}4 passed \(4\)/);
+  expect(output).toMatch(/Test Files {2}5 passed \(5\)/);
 });
 
 test("the page's examples for node:test pass", () => {

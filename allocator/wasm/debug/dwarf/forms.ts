@@ -1,5 +1,5 @@
 // Forms: how the value of an attribute is written (DWARF 5, 7.5.5 and 7.5.6). Values come as plain numbers; what a number
-// means (an index, an offset, a constant) its form still says, and entry-values.ts resolves it.
+// means (an index, an offset, a constant) its form still says, and entry.ts resolves it.
 
 import { type ByteReader, MalformedDebugData } from "../sections/byte-reader.ts";
 import { FORM } from "./constants.ts";

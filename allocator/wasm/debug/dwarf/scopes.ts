@@ -1,5 +1,5 @@
 // Which functions, and which functions inlined into them, cover which code: the tree of entries with code, flat and in
-// order. Their names and call sites are read again from the entries when a report asks (call-chain.ts).
+// order. Their names and call sites are read again from the entries when a report asks (dwarf.ts).
 
 import { ByteReader, MalformedDebugData } from "../sections/byte-reader.ts";
 import { AbbreviationCache, skipEntry } from "./abbreviations.ts";
