@@ -1,7 +1,6 @@
 // The heap as a user program: its process, the memory of the thread that runs now, and the mapping calls that it makes.
 // Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
 
-import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { type ErrnoCode, SystemError } from "../../platform/kernel/abi/errors.ts";
@@ -124,17 +123,6 @@ export class Program {
    */
   touch(address: number): void {
     this.memory.setInt32(address, this.memory.getInt32(address));
-  }
-
-  /** Whether a load from an address without tag finds memory. */
-  isReadable(address: number): boolean {
-    try {
-      this.memory.getUint8(address);
-      return true;
-    } catch (error) {
-      if (error instanceof SegmentationFault) return false;
-      throw error;
-    }
   }
 
   /** Whether the page at an address without tag has been stored to: it is no clean page, and there at all. */

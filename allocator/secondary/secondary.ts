@@ -264,13 +264,15 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
     );
   }
 
+  /** What is read from an address that could be a block faults where there is none, as in Scudo. */
   private canBeBlock(address: number): boolean {
-    return (
-      address % CHUNK_HEADER_SIZE === 0 && address < ADDRESS_END && this.program.isReadable(address - LARGE_HEADER_SIZE)
-    );
+    return address % CHUNK_HEADER_SIZE === 0 && address < ADDRESS_END;
   }
 
-  /** @throws HeapError R-unmap: the block's header was written over; nothing has changed */
+  /**
+   * @throws HeapError R-unmap: the block's header was written over. SegmentationFault: a link of it leads nowhere. Nothing has
+   * changed.
+   */
   checkHeader(block: number): void {
     if (this.isSound(block)) return;
     const { mapBase, mapSize } = this.load(block, this.ending);

@@ -68,8 +68,11 @@ describe.each(Object.entries(families))("a heap (%s)", (_, options) => {
         const kept = memory.getInt32(place);
         memory.setInt32(place, kept + value);
         const frees = secondary.frees;
-        expect(kindOf(() => heap.free(subject))).toBe("unmap-failed");
-        expect(kindOf(() => heap.realloc(subject, 2 * LARGE))).toBe("unmap-failed");
+        for (const act of [() => heap.free(subject), () => heap.realloc(subject, 2 * LARGE)]) {
+          // A link that leads nowhere is a fault, as in Scudo.
+          if (word >= 40) expect(act).toThrow(/unmap failure|SEGV/);
+          else expect(kindOf(act)).toBe("unmap-failed");
+        }
         expect(secondary.frees).toBe(frees);
         memory.setInt32(place, kept);
         for (const pointer of [before, subject, after]) expectFilled(heap, pointer, LARGE);
