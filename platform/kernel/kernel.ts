@@ -9,6 +9,7 @@ import { SystemError } from "./abi/errors.ts";
 import { checkKernelInvariants } from "./invariants.ts";
 import { type AddressSpace, type KernelServices, MMAP_MIN_PAGE } from "./mm/address-space.ts";
 import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
+import { khugepagedStep } from "./mm/collapse.ts";
 import { type FileOperations, OpenFile } from "./mm/file.ts";
 import {
   bootFrames,
@@ -52,6 +53,14 @@ export interface KernelOptions {
    * the machine's frames; 0, the default: any page has any frame.
    */
   readonly homeFrames?: number;
+}
+
+/** What one step of khugepaged may do. */
+export interface KhugepagedOptions {
+  /** Blocks at most. Default 8: 4096 pages, what Linux scans before it sleeps (pages_to_scan). */
+  readonly limit?: number;
+  /** Private pages that a block must have. Default 1. */
+  readonly smallestPages?: number;
 }
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
@@ -212,6 +221,15 @@ export class Kernel implements KernelServices {
 
   nextInodeNumber(): number {
     return ++this.lastInode;
+  }
+
+  /**
+   * One step of khugepaged, which does not run by itself here: collapses up to `limit` blocks of the process's memory that small
+   * pages map, where the settings allow huge pages, and that hold at least `smallestPages` private pages (512 − max_ptes_none;
+   * Linux's default is 1). @returns how many became huge.
+   */
+  khugepaged(process: Process, { limit = 8, smallestPages = 1 }: KhugepagedOptions = {}): number {
+    return khugepagedStep(process.addressSpace, smallestPages, limit);
   }
 
   nextSpaceId(): number {

@@ -64,6 +64,11 @@ export abstract class FrameCounts {
     return this.largeFolios;
   }
 
+  /** The large folios that are mapped in part; the list is empty then. */
+  protected takePartial(): readonly number[] {
+    return this.largeFolios?.takeDeferred() ?? [];
+  }
+
   /** Takes one reference more. */
   get(frame: FrameNumber): void {
     if (++this.references[frame] <= 0) this.getInFolio(frame);

@@ -94,8 +94,6 @@ export class FrameAllocator extends FrameCounts {
   private usedHomes = 0;
   /** The frame that never leaves: the zero page, or where the initialisation of frames at home is done and counted. */
   readonly reservedFrame: number;
-  /** Asked for frames when none is left, or none for `cgroup`: answers whether it gave any back. */
-  reclaim: ((cgroup: MemoryCgroup | null) => boolean) | null = null;
 
   constructor(machine: Machine, policy: InitialisationPolicy, homeFrames = 0) {
     super(machine.frameCount);
@@ -130,7 +128,6 @@ export class FrameAllocator extends FrameCounts {
     this.usedFrames = 1;
     this.usedHomes = 0;
     this.failureCountdown = -1;
-    this.reclaim = null;
     this.references[this.reservedFrame] = 1;
   }
 
@@ -202,7 +199,7 @@ export class FrameAllocator extends FrameCounts {
     else {
       frame = this.free.pop();
       if (frame === NO_FRAME) {
-        if (this.reclaim?.(null) !== true) return NO_FRAME;
+        if (!this.splitPartial()) return NO_FRAME;
         frame = this.free.pop();
       }
     }
@@ -216,12 +213,22 @@ export class FrameAllocator extends FrameCounts {
     return frame;
   }
 
+  /**
+   * What is left to do when memory is short: large folios of which only a part is mapped are split, and the rest of their frames is
+   * free (deferred_split_scan). @returns whether any was.
+   */
+  private splitPartial(): boolean {
+    const before = this.usedFrames;
+    for (const head of this.takePartial()) if (!this.splitFolio(head)) this.folios.notePartial(head);
+    return this.usedFrames < before;
+  }
+
   /** Whether `frames` more fit the cgroup's limit, once what can be given back is; counts the failure if not. */
   private makeRoom(cgroup: MemoryCgroup, frames: number): boolean {
     const fits = () => (cgroup.chargedFrames + frames) * PAGE_SIZE <= cgroup.limitBytes;
     if (fits()) return true;
     cgroup.failures++;
-    return this.reclaim?.(cgroup) === true && fits();
+    return this.splitPartial() && fits();
   }
 
   protected release(frame: FrameNumber): void {
