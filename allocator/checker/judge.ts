@@ -145,17 +145,21 @@ export class Judge implements ValidityObserver {
     }
   }
 
-  /** A value that undefined bits decide is used. @param origin where the bits were loaded from, or −1 */
-  reportValue(operation: Operation, origin: number): void {
+  /**
+   * A value that undefined bits decide is used.
+   * @param origin where the bits were loaded from, or −1
+   * @returns the finding; null: it is suppressed, or nothing is reported
+   */
+  reportValue(operation: Operation, origin: number): Finding | null {
     const { findings, traces, blocks } = this.sources;
-    if (findings.disabled > 0 || this.isBusy) return;
+    if (findings.disabled > 0 || this.isBusy) return null;
     this.isBusy = true;
     try {
       const trace = traces.here();
       const access = `value ${operation}`;
       const known = this.seen.get(trace);
       const isSame = known?.access === access && (known.finding !== null || known.epoch === this.epoch);
-      if (isSame && this.isKnown(known)) return;
+      if (isSame && this.isKnown(known)) return known.finding;
       const seen: Seen = { access, epoch: this.epoch, finding: null };
       this.seen.set(trace, seen);
       seen.finding = findings.add({
@@ -174,9 +178,18 @@ export class Judge implements ValidityObserver {
         blocks: 0,
         bytes: 0,
       });
+      return seen.finding;
     } finally {
       this.isBusy = false;
     }
+  }
+
+  /** A finding has happened again, as is known without its stack. @returns whether it was counted */
+  repeat(finding: Finding): boolean {
+    const { findings } = this.sources;
+    if (findings.disabled > 0 || this.isBusy || !findings.has(finding)) return false;
+    findings.repeat(finding);
+    return true;
   }
 
   /** A loop that makes the same mistake again and again: the same place, the same bytes, and the heap has not changed. */

@@ -187,8 +187,8 @@ class Instantiation {
           return undefined;
         };
       case "definedness use":
-        return (use) => {
-          this.uses?.use(use);
+        return (use, offset) => {
+          this.uses?.use(use, offset);
           return undefined;
         };
       case "definedness load":
@@ -215,7 +215,9 @@ class Instantiation {
     const { stack } = this.compiled;
     if (this.watched === null || stack === null) return;
     const pointer = real.exports[`${PRIVATE}global_${stack.global}`] as EngineGlobal;
-    this.watched.stackPointer = () => Number(pointer.value);
+    const stackPointer = () => Number(pointer.value);
+    this.watched.stackPointer = stackPointer;
+    this.uses!.stackPointer = stackPointer;
   }
 
   /** Learns the engine's name for this module, by which its frames are known. */

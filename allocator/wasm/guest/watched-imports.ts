@@ -27,14 +27,21 @@ export class WatchedImports {
     this.stack = stack;
   }
 
-  /** The imports, with functions that watch in the place of those that the module imports. */
+  /**
+   * The imports that the module names, with functions that watch in the place of the given ones. Objects of imports may be anything
+   * that has properties, so each property is asked for by its name, as the engine does.
+   */
   wrap(module: Module, imports: Imports): Imports {
-    const wrapped: Imports = { ...imports };
+    const wrapped: Record<string, Record<string, unknown>> = {};
     for (const { module: from, name, kind } of module.imports) {
-      const given = imports[from]?.[name];
-      if (kind !== EXTERNAL_FUNCTION || typeof given !== "function") continue;
-      if (wrapped[from] === imports[from]) wrapped[from] = { ...imports[from] };
-      wrapped[from][name] = this.watch(from, name, given as AnyFunction);
+      const object = imports[from];
+      if (object === undefined || object === null) continue;
+      const given: unknown = object[name];
+      wrapped[from] ??= {};
+      wrapped[from][name] =
+        kind === EXTERNAL_FUNCTION && typeof given === "function"
+          ? this.watch(from, name, given as AnyFunction)
+          : given;
     }
     return wrapped;
   }

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { parseSuppressions } from "../../../../allocator/checker/suppressions.ts";
 import { formatFinding } from "../../../../allocator/checker/text.ts";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import type { EngineMemory, Imports } from "../../../../allocator/wasm/guest/engine.ts";
+import { type EngineMemory, engine, type Imports } from "../../../../allocator/wasm/guest/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
 import { wat } from "../wat.ts";
@@ -213,6 +213,22 @@ describe("what leaves to the host", () => {
     expect(found(trusted)).toEqual([]);
   });
 
+  test("imports may come from any object, and what is missing is the engine's own error", () => {
+    const text = `(func (export "f") (result i32) (call $f (i32.const 3)))`;
+    const head = `(import "glue" "f" (func $f (param i32) (result i32)))`;
+    const proxy = new Proxy({}, { get: () => (value: number) => value + 1 });
+    expect(call(instantiate(text, {}, { glue: proxy }, head), "f")).toBe(4);
+    class Glue {
+      f(value: number): number {
+        return value + 2;
+      }
+    }
+    const glue = new Glue() as unknown as Record<string, unknown>;
+    expect(call(instantiate(text, {}, { glue }, head), "f")).toBe(5);
+    expect(() => instantiate(text, {}, {}, head)).toThrow(TypeError);
+    expect(() => instantiate(text, {}, { glue: {} }, head)).toThrow(engine.LinkError);
+  });
+
   const WASI = `
     (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))`;
@@ -300,6 +316,22 @@ describe("findings", () => {
     call(other, "use", call(other, "malloc", 4));
     expect(found(other)).toEqual([]);
   });
+});
+
+test("what goes on and on is counted each time, and another caller is found besides", () => {
+  const instance = instantiate(`
+    (func $deep (param i32) (local $fp i32)
+      (global.set $__stack_pointer (local.tee $fp (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+      (call $decide (i32.load (local.get 0)))
+      (global.set $__stack_pointer (i32.add (local.get $fp) (i32.const 16))))
+    (func $decide (param i32) (if (local.get 0) (then)))
+    (func (export "loop") (param $block i32) (param $count i32)
+      (loop
+        (call $decide (i32.load (local.get $block)))
+        (br_if 0 (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
+      (call $deep (local.get $block)))`);
+  call(instance, "loop", call(instance, "malloc", 4), 1000);
+  expect(instance.checker.findings.map(({ count }) => count)).toEqual([1000, 1]);
 });
 
 describe("options", () => {
