@@ -264,9 +264,10 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
     );
   }
 
-  /** What is read from an address that could be a block faults where there is none, as in Scudo. */
+  /** Loads from where a link leads, which faults where there is nothing, as in Scudo. */
   private canBeBlock(address: number): boolean {
-    return address % CHUNK_HEADER_SIZE === 0 && address < ADDRESS_END;
+    this.program.memory.getUint8(Math.min(address, ADDRESS_END - PAGE_SIZE));
+    return address % CHUNK_HEADER_SIZE === 0;
   }
 
   /**
