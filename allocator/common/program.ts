@@ -35,6 +35,9 @@ export class Program {
   userMemory: Memory;
   /** Address space that could not be unmapped, see {@link discard}. */
   leakedBytes = 0;
+  /** Advice on huge pages that every mapping gets: none, or MADV_HUGEPAGE or MADV_NOHUGEPAGE from `advisedFrom` bytes on. */
+  private hugeAdvice = 0;
+  private advisedFrom = 0;
   /** Called for every mapping that is given back whole. */
   onDiscard: ((address: number, length: number) => void) | null = null;
   /** Why the last call failed that did; "" if none has. */
@@ -46,6 +49,23 @@ export class Program {
     this.reports = reports;
     this.memory = process.memory;
     this.userMemory = process.memory;
+  }
+
+  /** From now on mappings of `fromBytes` or more get an advice on huge pages; 0: none. */
+  adviseHuge(advice: number, fromBytes: number): void {
+    this.hugeAdvice = advice;
+    this.advisedFrom = fromBytes;
+  }
+
+  /** Advice is not to fail: where it would pass the map count, the memory stays as it is. */
+  private advise(address: number, length: number): void {
+    if (this.hugeAdvice === 0 || length < this.advisedFrom) return;
+    try {
+      this.process.madvise(address, length, this.hugeAdvice);
+    } catch (error) {
+      this.fail(error);
+      this.errno = "";
+    }
   }
 
   /** The process's memory is gone, or the heap has ended: no access of the heap's own may reach whoever has its page table next. */
@@ -83,6 +103,7 @@ export class Program {
     const flags = ANONYMOUS | MAP_FIXED;
     try {
       this.process.mmap(address, length, READ_WRITE | extraProtection, flags);
+      this.advise(address, length);
       return true;
     } catch (error) {
       this.fail(error);
@@ -95,6 +116,7 @@ export class Program {
     const flags = MAP_PRIVATE | MAP_FIXED;
     try {
       this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd);
+      this.advise(address, length);
       return true;
     } catch (error) {
       this.fail(error);

@@ -1,6 +1,7 @@
 // The two ways to a heap's parts: made from options, or taken over by a forked process from its parent's.
 // What a family of program and allocator consists of is decided here; what the parts are is parts.ts.
 
+import { MADV_HUGEPAGE, MADV_NOHUGEPAGE } from "../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { Checker } from "../checker/checker.ts";
@@ -19,6 +20,14 @@ import { FOREIGN } from "../tracking/tracked-allocator.ts";
 import { endWithProcess, requireAlive } from "./end.ts";
 import { type HeapFamily, makeFamily } from "./family.ts";
 import { explainAddress, type HeapParts, stacksOf } from "./parts.ts";
+
+/** The advice of option `hugePages`, and the smallest mapping that gets it: below 2 MiB no huge page fits. */
+const HUGE_ADVICE = {
+  scudo: { advice: 0, fromBytes: 0 },
+  never: { advice: MADV_NOHUGEPAGE, fromBytes: 0 },
+  madvise: { advice: MADV_HUGEPAGE, fromBytes: 2 ** 21 },
+  always: { advice: MADV_HUGEPAGE, fromBytes: 0 },
+} as const;
 
 /**
  * The parts of a new heap, in a process of its own unless the options name one.
@@ -102,6 +111,8 @@ function putTogether({ options, process, ownsProcess, parent }: Origin): HeapPar
     },
     parent?.family,
   );
+  const { advice, fromBytes } = HUGE_ADVICE[options.hugePages];
+  family.program.adviseHuge(advice, fromBytes);
   const parts: HeapParts = {
     family,
     program: family.program,

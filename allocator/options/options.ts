@@ -35,6 +35,9 @@ export const FILLS = ["none", "zero", "pattern"] as const;
  * How a large chunk gets its pattern. `"refpage"`: a mapping of a reference page, no pass over the bytes. `"memset"`: filled by
  * the program. `"scudo"`: its pattern-or-zero of S14.3: a fresh mapping reads 0, one from the cache is filled.
  */
+/** What a heap says of huge pages to the kernel; the first is the default. */
+export const HUGE_PAGE_ADVICE = ["scudo", "never", "madvise", "always"] as const;
+export type HugePageAdvice = (typeof HUGE_PAGE_ADVICE)[number];
 export type LargeFill = "refpage" | "memset" | "scudo";
 export type Tagging = (typeof TAGGINGS)[number];
 export const TAGGINGS = ["off", "async", "asymm", "sync"] as const;
@@ -82,6 +85,12 @@ export interface HeapOptions {
   largeFill?: LargeFill;
   /** How a large chunk moves in realloc: its pages by mremap, or Scudo's copy to a fresh chunk. Default `"mremap"`. */
   largeRealloc?: "mremap" | "copy";
+  /**
+   * Advice on huge pages. `"scudo"`: none, as Scudo gives none. `"never"`: MADV_NOHUGEPAGE for all memory. `"madvise"`: MADV_HUGEPAGE for
+   * large chunks that may hold a huge page. `"always"`: for small chunks' regions too, which grow in steps and so become huge only
+   * when khugepaged collapses them. Default `"scudo"`.
+   */
+  hugePages?: HugePageAdvice;
   /** Fill chunks again when they are freed, with the fill's bytes (zero for fill `"none"`). Default false. */
   fillOnFree?: boolean;
   // Tagging
@@ -169,6 +178,7 @@ export const OPTIONS = {
   pattern: option(0xab as number | readonly number[] | Uint8Array, patternBytes),
   largeFill: word("refpage", "memset", "scudo"),
   largeRealloc: word("mremap", "copy"),
+  hugePages: word(...HUGE_PAGE_ADVICE),
   fillOnFree: option(false as boolean, flag),
   // Tagging
   tagging: word(...TAGGINGS),
