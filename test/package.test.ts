@@ -19,6 +19,12 @@ const documents = [
 ];
 const examples = documents.flatMap((document) => readExamples(document, readFileSync(join(root, document), "utf8")));
 
+/** What the examples use of a host, whichever it is. */
+const GLOBALS = `declare const console: { log(...values: unknown[]): void };
+declare class TextEncoder { encode(text?: string): Uint8Array<ArrayBuffer>; }
+declare class TextDecoder { decode(bytes?: ArrayBufferView | ArrayBuffer): string; }
+`;
+
 let folder = "";
 let packedFiles: string[] = [];
 
@@ -55,7 +61,7 @@ beforeAll(() => {
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], root));
   packedFiles = packed.files.map((file: { path: string }) => file.path);
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", type: "module", private: true }));
-  writeFileSync(join(folder, "globals.d.ts"), "declare const console: { log(...values: unknown[]): void };\n");
+  writeFileSync(join(folder, "globals.d.ts"), GLOBALS);
   run("npm", ["install", "--offline", "--no-audit", "--no-fund", `./${packed.filename}`]);
 });
 

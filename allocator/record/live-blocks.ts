@@ -54,10 +54,9 @@ export class LiveBlocks {
   /** The block that holds this byte, or null. */
   at(address: number): LiveBlock | null {
     if (this.last !== null && contains(this.last, address)) return this.last;
-    const block =
-      this.byStart.get(address) ??
-      this.small.get(pageOf(address))?.find((one) => contains(one, address)) ??
-      this.largeAt(address);
+    const first = this.byStart.get(address);
+    if (first !== undefined && contains(first, address)) return first;
+    const block = this.small.get(pageOf(address))?.find((one) => contains(one, address)) ?? this.largeAt(address);
     if (block !== null) this.last = block;
     return block;
   }
