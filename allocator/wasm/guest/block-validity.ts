@@ -1,7 +1,7 @@
 // What the heap's functions do to definedness: malloc's block is undefined, calloc's is not, realloc keeps what was and adds undefined
 // bytes. Memory outside blocks always counts as defined: to touch it is another error.
 
-import type { HeapRole } from "./heap-functions.ts";
+import { type HeapRole, TLSF_HEADER } from "./heap-functions.ts";
 import type { Validity } from "./validity.ts";
 
 const ZEROED: ReadonlySet<HeapRole> = new Set(["calloc", "rust_alloc_zeroed"]);
@@ -10,7 +10,7 @@ const RESIZING: ReadonlyMap<HeapRole, number> = new Map([
   ["realloc", 0],
   ["reallocarray", 0],
   ["rust_realloc", 0],
-  ["tlsf_realloc", 16],
+  ["tlsf_realloc", TLSF_HEADER],
 ]);
 
 export class BlockValidity {
@@ -43,7 +43,9 @@ export class BlockValidity {
     const result = run();
     if (saved === null) {
       const size = sizes.get(this.allocated);
-      if (size !== undefined && !ZEROED.has(role)) validity.allocated(this.allocated, size);
+      // What the allocator itself wrote in front of the guest's pointer stays.
+      const front = role === "tlsf_alloc" || role === "tlsf_realloc" ? TLSF_HEADER : 0;
+      if (size !== undefined && !ZEROED.has(role)) validity.allocated(this.allocated + front, size - front);
       return result;
     }
     if (result === 0) return result;

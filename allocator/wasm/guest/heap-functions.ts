@@ -72,23 +72,20 @@ function rustRealloc(heap: Heap, pointer: number, oldSize: number, alignment: nu
  * AssemblyScript's tlsf keeps a word with the block's size in front of the pointer, which its garbage collector reads. So a chunk
  * begins 16 bytes before the pointer, and the word is its last before it.
  */
-const TLSF_HEADER = 16;
-const TLSF_GRANULE = 16;
+export const TLSF_HEADER = 16;
 
-function tlsfAlloc({ heap, store }: HeapFunctionContext, size: number): number {
-  const rounded = Math.max(Math.ceil((size + 4) / TLSF_GRANULE) * TLSF_GRANULE - 4, 12);
-  const chunk = heap.malloc(TLSF_HEADER + size);
-  if (chunk === 0) return 0;
-  store(chunk + TLSF_HEADER - 4, rounded);
-  return chunk + TLSF_HEADER;
+function tlsfAlloc(context: HeapFunctionContext, size: number): number {
+  return withTlsfHeader(context, context.heap.malloc(TLSF_HEADER + size), size);
 }
 
 function tlsfRealloc(context: HeapFunctionContext, pointer: number, size: number): number {
-  const { heap, store } = context;
-  const rounded = Math.max(Math.ceil((size + 4) / TLSF_GRANULE) * TLSF_GRANULE - 4, 12);
-  const chunk = heap.realloc(pointer - TLSF_HEADER, TLSF_HEADER + size);
+  return withTlsfHeader(context, context.heap.realloc(pointer - TLSF_HEADER, TLSF_HEADER + size), size);
+}
+
+/** The word never says more than the block has: the collector lets arrays grow into what it says. Its low two bits are tags. */
+function withTlsfHeader({ store }: HeapFunctionContext, chunk: number, size: number): number {
   if (chunk === 0) return 0;
-  store(chunk + TLSF_HEADER - 4, rounded);
+  store(chunk + TLSF_HEADER - 4, size & ~3);
   return chunk + TLSF_HEADER;
 }
 
