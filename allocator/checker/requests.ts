@@ -1,6 +1,7 @@
 // Client requests, with the meanings of Valgrind's memcheck.h: marks, checks, validity bits, and arenas (mempools).
 // They need a heap that tracks bytes, where they change marks; elsewhere they do nothing, as Valgrind's do outside Valgrind.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
@@ -74,7 +75,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MAKE_MEM_DEFINED. @throws RangeError: not all of the range is the program's memory; nothing has changed */
-  makeDefined(address: number, length: number): void {
+  makeDefined(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeDefined", address, length);
     if (this.tracksBytes) this.define(start, length);
   }
@@ -86,7 +87,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MAKE_MEM_UNDEFINED: the bytes stay, but using them is an error. Touches the pages. @throws RangeError as above */
-  makeUndefined(address: number, length: number): void {
+  makeUndefined(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeUndefined", address, length);
     if (this.tracksBytes) this.undefine(start, length);
   }
@@ -102,7 +103,7 @@ export abstract class Requests {
    * VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. Pages of a chunk that
    * nobody touched stay so. @throws RangeError as above
    */
-  makeNoAccess(address: number, length: number): void {
+  makeNoAccess(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeNoAccess", address, length);
     if (this.tracksBytes) this.forbid(start, length);
   }
@@ -115,7 +116,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MAKE_MEM_DEFINED_IF_ADDRESSABLE. */
-  makeDefinedIfAddressable(address: number, length: number): void {
+  makeDefinedIfAddressable(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeDefinedIfAddressable", address, length);
     if (!this.tracksBytes) return;
     const end = start + length;
@@ -128,7 +129,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_CHECK_MEM_IS_ADDRESSABLE: reports unless all is. @returns 0, or the first address that is not */
-  checkIsAddressable(address: number, length: number): number {
+  checkIsAddressable(address: Address, length: ByteCount): number {
     checkRange("checkIsAddressable", address, length);
     const bad = this.sources.addressable.firstForbidden(address % TAG_UNIT, length);
     if (bad < 0) return 0;
@@ -137,7 +138,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_CHECK_MEM_IS_DEFINED: the use of a value, where `reportOn` is "use". @returns 0, or the first bad address */
-  checkIsDefined(address: number, length: number): number {
+  checkIsDefined(address: Address, length: ByteCount): number {
     const bad = this.checkIsAddressable(address, length);
     if (bad !== 0 || !this.tracksBytes) return bad;
     const start = address % TAG_UNIT;
@@ -148,7 +149,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_GET_VBITS: a byte each, 0 defined, 0xff undefined. @throws RangeError: memory that is not addressable */
-  getValidityBits(address: number, length: number): Uint8Array {
+  getValidityBits(address: Address, length: ByteCount): Uint8Array {
     const start = this.requireAddressable("getValidityBits", address, length);
     const bits = new Uint8Array(length);
     if (!this.tracksBytes) return bits;
@@ -157,7 +158,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_SET_VBITS: any bit set makes its byte undefined. @throws RangeError as above */
-  setValidityBits(address: number, bits: Uint8Array): void {
+  setValidityBits(address: Address, bits: Uint8Array): void {
     const start = this.requireAddressable("setValidityBits", address, bits.length);
     if (!this.tracksBytes) return;
     for (let i = 0; i < bits.length; i++) {
@@ -176,7 +177,7 @@ export abstract class Requests {
    * VALGRIND_CREATE_MEMPOOL: an arena, known by its anchor address. The program makes the memory that it deals out noaccess
    * first. @throws RangeError: the pool exists already
    */
-  createMempool(pool: number, { name, redzoneBytes = 0, isZeroed = false }: MempoolOptions = {}): void {
+  createMempool(pool: Address, { name, redzoneBytes = 0, isZeroed = false }: MempoolOptions = {}): void {
     checkRange("createMempool", pool, redzoneBytes);
     if (this.sources.arenas.get(pool) !== undefined)
       throw new RangeError(`createMempool: 0x${hex(pool)} is one already`);
@@ -187,7 +188,7 @@ export abstract class Requests {
    * VALGRIND_DESTROY_MEMPOOL: the pool ends, and with it the chunks that are alive still: they and their redzones may not be
    * accessed any more. @returns the chunks that were alive, for a program that thinks that there are none
    */
-  destroyMempool(pool: number): MempoolRemains {
+  destroyMempool(pool: Address): MempoolRemains {
     const arena = this.requirePool("destroyMempool", pool);
     const alive = [...arena.chunks.values()].filter(({ freed }) => freed === null);
     const here = alive.length === 0 ? [] : this.here();
@@ -201,7 +202,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MEMPOOL_ALLOC: a chunk begins, undefined, or zero where the pool is zeroed; its redzones are shut. @throws RangeError */
-  mempoolAlloc(pool: number, address: number, size: number): void {
+  mempoolAlloc(pool: Address, address: Address, size: ByteCount): void {
     const arena = this.requirePool("mempoolAlloc", pool);
     const start = this.requireOwn("mempoolAlloc", address, size);
     const chunk = this.sources.arenas.addChunk(arena, start, size, this.here());
@@ -219,14 +220,14 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MEMPOOL_FREE. @throws RangeError: no live chunk of the pool begins there */
-  mempoolFree(pool: number, address: number): void {
+  mempoolFree(pool: Address, address: Address): void {
     const chunk = this.requireChunk("mempoolFree", pool, address);
     chunk.freed = this.here();
     this.endChunk(chunk.address, chunk.size);
   }
 
   /** VALGRIND_MEMPOOL_TRIM: chunks outside the range end; of those that it meets, the part inside it is left. */
-  mempoolTrim(pool: number, address: number, size: number): void {
+  mempoolTrim(pool: Address, address: Address, size: ByteCount): void {
     const arena = this.requirePool("mempoolTrim", pool);
     const from = address % TAG_UNIT;
     const end = from + size;
@@ -245,13 +246,13 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MOVE_MEMPOOL: the pool has another anchor. */
-  moveMempool(from: number, to: number): void {
+  moveMempool(from: Address, to: Address): void {
     this.requirePool("moveMempool", from);
     this.sources.arenas.move(from, to);
   }
 
   /** VALGRIND_MEMPOOL_CHANGE: a chunk is elsewhere or of another size. No marks change: that is the program's to say. */
-  mempoolChange(pool: number, from: number, to: number, size: number): void {
+  mempoolChange(pool: Address, from: Address, to: Address, size: ByteCount): void {
     const arena = this.requirePool("mempoolChange", pool);
     const chunk = this.requireChunk("mempoolChange", pool, from);
     const start = this.requireOwn("mempoolChange", to, size);
@@ -260,7 +261,7 @@ export abstract class Requests {
   }
 
   /** VALGRIND_MEMPOOL_EXISTS. */
-  mempoolExists(pool: number): boolean {
+  mempoolExists(pool: Address): boolean {
     return this.sources.arenas.get(pool) !== undefined;
   }
 

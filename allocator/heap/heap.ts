@@ -1,6 +1,7 @@
 // class Heap: a Scudo on a process of the simulated kernel, as its users see it. Each method is one line over the heap's parts.
 // Making and forking the parts is make-parts.ts, C's functions are c-interface.ts, and what else there is has a file of its name.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { outline } from "../../platform/hardware/outline.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
@@ -77,27 +78,27 @@ export class Heap {
   }
 
   /** malloc(3): `size` bytes at an address that is a multiple of 16, or 0 with ENOMEM. Size 0 gives a unique pointer. */
-  malloc(size: number): number {
+  malloc(size: ByteCount): Address {
     return c.malloc(this.#parts, size);
   }
 
   /** calloc(3): `count * size` zero bytes. Large ones are zero pages that were never touched. Overflow: 0 with ENOMEM. */
-  calloc(count: number, size: number): number {
+  calloc(count: number, size: ByteCount): Address {
     return c.calloc(this.#parts, count, size);
   }
 
   /** free(3): gives a chunk back; 0 is ignored. */
-  free(pointer: number): void {
+  free(pointer: Address): void {
     c.free(this.#parts, pointer);
   }
 
   /** C23 free_sized: `size` must be the size asked for. */
-  free_sized(pointer: number, size: number): void {
+  free_sized(pointer: Address, size: ByteCount): void {
     c.free_sized(this.#parts, pointer, size);
   }
 
   /** C23 free_aligned_sized: as {@link free_sized}, and the chunk must lie at a multiple of `alignment`. */
-  free_aligned_sized(pointer: number, alignment: number, size: number): void {
+  free_aligned_sized(pointer: Address, alignment: ByteCount, size: ByteCount): void {
     c.free_aligned_sized(this.#parts, pointer, alignment, size);
   }
 
@@ -105,17 +106,17 @@ export class Heap {
    * realloc(3): null allocates, size 0 frees and answers 0. In place where the block has room, else the chunk moves; large ones
    * by moving their pages. 0 with ENOMEM leaves the old chunk as it is.
    */
-  realloc(pointer: number, size: number): number {
+  realloc(pointer: Address, size: ByteCount): Address {
     return c.realloc(this.#parts, pointer, size);
   }
 
   /** reallocarray(3): realloc to `count * size` bytes; overflow is 0 with ENOMEM. */
-  reallocarray(pointer: number, count: number, size: number): number {
+  reallocarray(pointer: Address, count: number, size: ByteCount): Address {
     return c.reallocarray(this.#parts, pointer, count, size);
   }
 
   /** memalign(3). An alignment that is no power of two: 0 with EINVAL (Android rounds it up). Alone in not setting ENOMEM (S16.7). */
-  memalign(alignment: number, size: number): number {
+  memalign(alignment: ByteCount, size: ByteCount): Address {
     return c.memalign(this.#parts, alignment, size);
   }
 
@@ -123,37 +124,37 @@ export class Heap {
    * posix_memalign(3): stores the chunk's address in the word at `target`.
    * @returns 0, EINVAL (22) or ENOMEM (12); then `*target` and errno are untouched
    */
-  posix_memalign(target: number, alignment: number, size: number): number {
+  posix_memalign(target: Address, alignment: ByteCount, size: ByteCount): number {
     return c.posix_memalign(this.#parts, target, alignment, size);
   }
 
   /** aligned_alloc(3): `size` must be a multiple of `alignment`, a power of two; else 0 with EINVAL. */
-  aligned_alloc(alignment: number, size: number): number {
+  aligned_alloc(alignment: ByteCount, size: ByteCount): Address {
     return c.aligned_alloc(this.#parts, alignment, size);
   }
 
   /** valloc(3): page-aligned. */
-  valloc(size: number): number {
+  valloc(size: ByteCount): Address {
     return c.valloc(this.#parts, size);
   }
 
   /** pvalloc(3): page-aligned, the size rounded up to whole pages, at least one. */
-  pvalloc(size: number): number {
+  pvalloc(size: ByteCount): Address {
     return c.pvalloc(this.#parts, size);
   }
 
   /** malloc_usable_size(3): the bytes asked for, exactly (S18.1); 0 for 0. With `exactUsableSize: false` all the room. */
-  malloc_usable_size(pointer: number): number {
+  malloc_usable_size(pointer: Address): ByteCount {
     return c.malloc_usable_size(this.#parts, pointer);
   }
 
   /** C++'s operator new. There is no bad_alloc: a failure is 0, as in Scudo (S17.1); errno is not touched. */
-  operatorNew(size: number, options: c.OperatorOptions = c.PLAIN_OPERATOR): number {
+  operatorNew(size: ByteCount, options: c.OperatorOptions = c.PLAIN_OPERATOR): Address {
     return c.operatorNew(this.#parts, size, options);
   }
 
   /** C++'s operator delete, sized if a size is given; 0 is ignored. */
-  operatorDelete(pointer: number, options: c.OperatorOptions = c.PLAIN_OPERATOR): void {
+  operatorDelete(pointer: Address, options: c.OperatorOptions = c.PLAIN_OPERATOR): void {
     c.operatorDelete(this.#parts, pointer, options);
   }
 
@@ -281,7 +282,7 @@ export class Heap {
    * M_PURGE_ALL, which empties caches and quarantine first. The secondary cache's pages go back whatever the kind.
    * @returns bytes that the primary gave back
    */
-  releaseToOS(kind: ReleaseKind = "force"): number {
+  releaseToOS(kind: ReleaseKind = "force"): ByteCount {
     return introspection.releaseToOS(this.#parts, kind);
   }
 
@@ -289,7 +290,7 @@ export class Heap {
    * malloc_iterate(3): calls back with every allocated chunk whose block begins in `[base, base + size)`. The heap must be disabled, so
    * that it cannot change meanwhile.
    */
-  malloc_iterate(base: number, size: number, callback: (pointer: number, size: number) => void): void {
+  malloc_iterate(base: Address, size: ByteCount, callback: (pointer: Address, size: ByteCount) => void): void {
     introspection.malloc_iterate(this.#parts, base, size, callback);
   }
 
@@ -316,7 +317,7 @@ export class Heap {
    * getStats: writes the statistics text to `buffer`, at most `size` bytes, always ended by a NUL if size > 0.
    * @returns the bytes that the whole text needs, with its NUL (S19.6)
    */
-  getStats(buffer: number, size: number): number {
+  getStats(buffer: Address, size: ByteCount): ByteCount {
     return introspection.writeStatistics(this.stats(), this.memory, buffer, size);
   }
 
@@ -341,7 +342,7 @@ export class Heap {
   }
 
   /** What lies at an address of the heap, in a sentence and as data; never reports. @throws RangeError: no address */
-  explain(address: number): Explanation {
+  explain(address: Address): Explanation {
     return explainAddress(this.#parts, address);
   }
 
@@ -359,7 +360,7 @@ export class Heap {
    * access is a load or store of the program, and checked as such. Nothing is loaded or pinned by making it.
    * @param length bytes; without it those of the chunk
    */
-  view(pointer: number, length: number = c.malloc_usable_size(this.#parts, pointer)): HeapView {
+  view(pointer: Address, length: ByteCount = c.malloc_usable_size(this.#parts, pointer)): HeapView {
     checkPointer("view", pointer);
     checkSize("view", "length", length);
     requireAlive(this.#parts);
@@ -370,12 +371,12 @@ export class Heap {
    * The host's own bytes under `[pointer, pointer + length)`, until released. Copy-on-write is broken first, so that pages of
    * a reference page become resident. @throws SystemError EFAULT: not mapped, or not writable
    */
-  pin(pointer: number, length: number): PinnedRange {
+  pin(pointer: Address, length: ByteCount): PinnedRange {
     return pinRange(requireAlive(this.#parts).process, pointer, length);
   }
 
   /** A fresh chunk with `text` in UTF-8 and a NUL behind it, or 0 if there is no memory. The caller frees it. */
-  string(text: string): number {
+  string(text: string): Address {
     return makeString(this, text);
   }
 
