@@ -87,6 +87,15 @@ export class DebugInfo {
     return this.givenName(functionIndex) ?? nameOfIndex(functionIndex);
   }
 
+  /**
+   * By DWARF alone: the name, as the linker knows it, of the function whose body is bytes `[start, end)` of the module; null where
+   * DWARF has no such function. wasm-opt without -g drops names and leaves DWARF as it was, of code that has moved since.
+   */
+  compiledName(start: number, end: number): string | null {
+    const { codeSectionOffset } = this;
+    return this.dwarf()?.functionOf(start - codeSectionOffset, end - codeSectionOffset) ?? null;
+  }
+
   /** The name of a function's parameter or local, or null. */
   localName(functionIndex: number, localIndex: number): string | null {
     return this.names().localName(functionIndex, localIndex);

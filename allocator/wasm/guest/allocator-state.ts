@@ -11,10 +11,14 @@ const LOWEST_ADDRESS = 1024;
 const SUSPICIOUS = 2;
 
 /**
- * Whether no function outside `chosen` works on the static data that two functions of `chosen` have in common, which is the
+ * Whether no function outside `chosen`, and none that is called something else, works on the static data that two functions of `chosen` have in common, which is the
  * allocator's state. Cost: a walk over all code.
  */
-export function isWholeAllocator(module: Module, chosen: ReadonlySet<number>): boolean {
+export function isWholeAllocator(
+  module: Module,
+  chosen: ReadonlySet<number>,
+  names: ReadonlyMap<number, string>,
+): boolean {
   const uses = new Map<number, number>();
   const walker = new BodyWalker(module);
   for (const index of chosen)
@@ -22,7 +26,7 @@ export function isWholeAllocator(module: Module, chosen: ReadonlySet<number>): b
   const state = new Set([...uses].filter(([, count]) => count > 1).map(([address]) => address));
   for (let body = 0; body < module.bodyStart.length; body++) {
     const index = module.importedFunctions + body;
-    if (chosen.has(index)) continue;
+    if (chosen.has(index) || names.has(index)) continue;
     let found = 0;
     for (const address of addressesIn(walker, index)) if (state.has(address)) found++;
     if (found >= SUSPICIOUS) return false;

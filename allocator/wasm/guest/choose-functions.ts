@@ -3,9 +3,9 @@
 
 import { EXTERNAL_FUNCTION, type FunctionType, type Module, typeOfFunction } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
-import type { Names } from "../binary/names.ts";
 import { isWholeAllocator } from "./allocator-state.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
+import type { KnownNames } from "./known-names.ts";
 
 /** Names to function indices, or `"own"`: the module's allocator is left alone. Absent: by the module's names. */
 export type GivenFunctions = Readonly<Record<string, number>> | "own";
@@ -62,12 +62,12 @@ function roleOfName(name: string): HeapRole | null {
  * @throws ModuleError allocator: a function that is to be malloc has not malloc's signature, or the user's map names no role, no
  * function, or one that the module imports
  */
-export function chooseFunctions(module: Module, names: Names, given: GivenFunctions | undefined): ChosenFunctions {
+export function chooseFunctions(module: Module, names: KnownNames, given: GivenFunctions | undefined): ChosenFunctions {
   if (given === "own" || module.memory === null) return new Map();
   return given === undefined ? chooseByName(module, names) : chooseGiven(module, given);
 }
 
-function chooseByName(module: Module, names: Names): ChosenFunctions {
+function chooseByName(module: Module, names: KnownNames): ChosenFunctions {
   const chosen = new Map<number, HeapRole>();
   const consider = (index: number, name: string): void => {
     const role = index < module.importedFunctions || chosen.has(index) ? null : roleOfName(name);
@@ -79,9 +79,11 @@ function chooseByName(module: Module, names: Names): ChosenFunctions {
   const isNamed = chosen.size > 0;
   for (const { name, kind, index } of module.exports) if (kind === EXTERNAL_FUNCTION) consider(index, name);
   const roles = new Set(chosen.values());
-  // Where every function has a name, what is missing is not in the module: linkers leave out a free that nobody calls.
+  // Where functions have names, what is missing is not in the module: linkers leave out a free that nobody calls.
   const isWhole = PAIRS.some(([allocate, release]) => roles.has(allocate) && (isNamed || roles.has(release)));
-  return isWhole && (isNamed || isWholeAllocator(module, new Set(chosen.keys()))) ? chosen : new Map();
+  if (!isWhole) return new Map();
+  if (isNamed && names.isWhole) return chosen;
+  return isWholeAllocator(module, new Set(chosen.keys()), names.functions) ? chosen : new Map();
 }
 
 function chooseGiven(module: Module, given: Readonly<Record<string, number>>): ChosenFunctions {

@@ -4,7 +4,7 @@ import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../pla
 import type { HeapOptions } from "../../options/options.ts";
 import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
-import { type Names, readNames } from "../binary/names.ts";
+import type { Names } from "../binary/names.ts";
 import { readModule } from "../binary/read-module.ts";
 import type { DebugInfo } from "../debug/debug-info.ts";
 import { instrumentDefinedness } from "../definedness/additions.ts";
@@ -15,6 +15,7 @@ import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./ch
 import { type Bytes, type EngineModule, engine } from "./engine.ts";
 import { debugInfoOf } from "./frames.ts";
 import { compileHostTable } from "./host-table.ts";
+import { knownNames } from "./known-names.ts";
 import { endOfNull, findStack, type StackRegion } from "./stack-region.ts";
 
 /** How a module is put on the heap. */
@@ -96,7 +97,8 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
   // The engine's own error says best what is invalid.
   if (!engine.validate(copy)) throwCompileError(copy);
   const module = readModule(copy);
-  const names = readNames(module);
+  const debugInfo = debugInfoOf(module);
+  const names = knownNames(module, debugInfo);
   const layout = makeLayout(options.memoryBytes ?? DEFAULT_LIMIT, {
     validity: options.uninitialised === "byte",
     initialPages: module.memory?.minimum ?? 0,
@@ -122,7 +124,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     nullBytes,
     hostTable,
     options,
-    debugInfo: debugInfoOf(module),
+    debugInfo,
   };
 }
 

@@ -74,6 +74,18 @@ export class Dwarf {
     return frames;
   }
 
+  /** The name of the function whose code is `[start, end)`, no byte more or less; null where there is none, or it has none. */
+  functionOf(start: number, end: number): string | null {
+    const { firstRange, ranges, unitIndex, units, entryOffset } = this.scopes;
+    const row = this.scopes.functionAt(start);
+    if (row < 0) return null;
+    for (let range = firstRange.values[row]; range < firstRange.values[row + 1]; range++) {
+      if (ranges.starts.values[range] === start && ranges.ends.values[range] === end)
+        return this.nameOf(units[unitIndex.values[row]], entryOffset.values[row]);
+    }
+    return null;
+  }
+
   /** Rows of the scopes at `address`, innermost first; the last one is the function itself. */
   private chainAt(address: number): number[] {
     const chain: number[] = [];
