@@ -28,6 +28,8 @@ import { formatFindings, type TextOptions } from "./text.ts";
 
 const FRAMES = 16;
 const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
+const LEAK_KINDS: readonly LeakKind[] = ["definitely lost", "indirectly lost", "possibly lost", "still reachable"];
+const POINTER_FORMS: readonly PointerForm[] = ["integer", "float64", "either", "integer32"];
 
 export interface LeakCheckOptions {
   /** Where live pointers are: values that the program holds, and ranges of memory to scan. Default: nowhere. */
@@ -119,6 +121,8 @@ export class Checker extends Requests implements ChunkListener {
 
   /** Called with each new finding before the access goes on; what it throws stops the access. */
   set onFinding(handler: ((finding: Finding) => void) | null) {
+    if (handler !== null && typeof handler !== "function")
+      throw new TypeError(`onFinding: ${typeof handler} is neither a function nor null`);
     this.results.handler = handler;
   }
 
@@ -178,6 +182,7 @@ export class Checker extends Requests implements ChunkListener {
   /**
    * VALGRIND_DO_LEAK_CHECK: what of the heap can be reached from `roots`, and findings for what cannot, without those that are
    * suppressed. A chunk from which an arena deals is told by the arena's chunks.
+   * @throws RangeError: `report` or `pointers` names something that there is not
    */
   leakCheck({
     roots = this.leakDefaults?.roots() ?? [],
@@ -185,6 +190,8 @@ export class Checker extends Requests implements ChunkListener {
     report = ["definitely lost", "possibly lost"],
     except,
   }: LeakCheckOptions = {}): LeakSummary {
+    for (const kind of report) requireWord("report", kind, LEAK_KINDS);
+    requireWord("pointers", pointers, POINTER_FORMS);
     const all = this.scanForLeaks(roots, pointers);
     const found = except === undefined ? all : all.filter(({ pointer }) => !except.has(pointer));
     const count = (kind: LeakKind): LeakCount => {
@@ -352,6 +359,12 @@ export class Checker extends Requests implements ChunkListener {
       bytes: 0,
     });
   }
+}
+
+/** A misspelt word would report nothing. */
+function requireWord(option: string, word: string, words: readonly string[]): void {
+  if (!words.includes(word))
+    throw new RangeError(`leakCheck: ${option}: "${String(word)}" is none of ${words.join(", ")}`);
 }
 
 outline(Checker, ({ findings }) => ({ findings: findings.length }));

@@ -1,6 +1,13 @@
 // The list of findings: one a place and stack however often, suppressed ones nowhere, invalid frees as any other error, and what it costs.
 import { describe, expect, test } from "vitest";
-import { assertNoFindings, assertNoLeaks, Heap, HeapError, parseSuppressions } from "../../../allocator/index.ts";
+import {
+  assertNoFindings,
+  assertNoLeaks,
+  type Finding,
+  Heap,
+  HeapError,
+  parseSuppressions,
+} from "../../../allocator/index.ts";
 
 const MIB = 2 ** 20;
 const byteHeap = () => new Heap({ uninitialised: "byte", stacks: true, memoryBytes: 64 * MIB, seed: 1 });
@@ -317,5 +324,28 @@ describe("costs", () => {
         Error.prepareStackTrace = before;
       }
     }
+  });
+});
+
+describe("wrong words", () => {
+  test("a leak check refuses a kind or a form of pointers that there is not, and finds nothing", () => {
+    const heap = byteHeap();
+    heap.malloc(10);
+    expect(() => heap.checker.leakCheck({ report: ["definitely lost", "lost" as never] })).toThrow(
+      'leakCheck: report: "lost" is none of definitely lost, indirectly lost, possibly lost, still reachable',
+    );
+    expect(() => heap.checker.leakCheck({ pointers: "float" as never })).toThrow(RangeError);
+    expect(heap.checker.findings).toEqual([]);
+  });
+
+  test("onFinding refuses what is no function; the handler before stays", () => {
+    const heap = byteHeap();
+    const seen: Finding[] = [];
+    heap.checker.onFinding = (finding) => seen.push(finding);
+    expect(() => {
+      heap.checker.onFinding = 5 as never;
+    }).toThrow("onFinding: number is neither a function nor null");
+    heap.memory.getUint8(heap.malloc(10));
+    expect(seen).toHaveLength(1);
   });
 });
