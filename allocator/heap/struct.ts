@@ -86,6 +86,15 @@ export function viewStruct<Layout extends StructLayout>(
   layout: Layout,
   pointer: number,
 ): StructView<Layout> {
+  return viewIn({ memory }, layout, pointer);
+}
+
+/** `heap` is asked for its memory at each access, so that threads, recordings and the heap's end count. */
+function viewIn<Layout extends StructLayout>(
+  heap: { readonly memory: Memory },
+  layout: Layout,
+  pointer: number,
+): StructView<Layout> {
   const { offsets } = placeLayout(layout);
   const view = Object.create(null) as StructView<Layout>;
   Object.defineProperty(view, "pointer", { value: pointer });
@@ -94,8 +103,8 @@ export function viewStruct<Layout extends StructLayout>(
     const address = pointer + offsets[name]!;
     Object.defineProperty(view, name, {
       enumerable: true,
-      get: () => load(memory, address),
-      set: (value: never) => store(memory, address, value),
+      get: () => load(heap.memory, address),
+      set: (value: never) => store(heap.memory, address, value),
     });
   }
   return view;
@@ -127,6 +136,6 @@ export function makeStruct<Layout extends StructLayout>(heap: ObjectHeap, layout
   const { size } = placeLayout(layout);
   const pointer = heap.calloc(1, size);
   if (pointer === 0) throw new RangeError(`struct: no memory for ${size} bytes`);
-  const view = viewStruct(heap.memory, layout, pointer);
+  const view = viewIn(heap, layout, pointer);
   return Object.defineProperty(view, Symbol.dispose, { value: () => heap.free(pointer) }) as OwnedStruct<Layout>;
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type FieldType, placeLayout, type StructLayout, viewStruct } from "../../../allocator/heap/struct.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { openHeap } from "../open-heap.ts";
 
 const PROT_READ_WRITE = 3;
 const MAP_PRIVATE_ANONYMOUS = 0x22;
@@ -90,4 +91,14 @@ describe("names that every object has", () => {
   test.each([null, undefined, "uint8", 3])("a layout is an object, not %s", (layout) => {
     expect(() => placeLayout(layout as unknown as Record<string, FieldType>)).toThrow("a layout is an object");
   });
+});
+
+test("a struct of a heap that has ended says so at every access", () => {
+  const heap = openHeap();
+  const struct = heap.struct({ x: "uint32" });
+  heap[Symbol.dispose]();
+  expect(() => struct.x).toThrow("the heap was disposed of");
+  expect(() => {
+    struct.x = 1;
+  }).toThrow("the heap was disposed of");
 });
