@@ -126,7 +126,9 @@ export class Checker extends Requests implements ChunkListener {
     this.results.handler = handler;
   }
 
+  /** @throws TypeError: one has something else than kind, functionName and file, or none of them; nothing was added */
   addSuppressions(...suppressions: readonly Suppression[]): void {
+    for (const suppression of suppressions) requireSuppression(suppression);
     this.results.suppressions.push(...suppressions);
     this.judge.noteChange();
   }
@@ -359,6 +361,14 @@ export class Checker extends Requests implements ChunkListener {
       bytes: 0,
     });
   }
+}
+
+/** A misspelt name would suppress everything. */
+function requireSuppression(suppression: Suppression): void {
+  const names = Object.keys(suppression);
+  const wrong = names.find((name) => !["kind", "functionName", "file"].includes(name));
+  if (wrong !== undefined || names.length === 0)
+    throw new TypeError(`addSuppressions: "${wrong ?? ""}" is none of kind, functionName, file`);
 }
 
 /** A misspelt word would report nothing. */

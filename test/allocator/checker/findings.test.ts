@@ -348,4 +348,14 @@ describe("wrong words", () => {
     heap.memory.getUint8(heap.malloc(10));
     expect(seen).toHaveLength(1);
   });
+
+  test("a suppression with a name that there is not, or with none, would hide everything and is refused", () => {
+    const heap = byteHeap();
+    expect(() => heap.checker.addSuppressions({ kind: "leak" }, { kin: "leak" } as never)).toThrow(
+      'addSuppressions: "kin" is none of kind, functionName, file',
+    );
+    expect(() => heap.checker.addSuppressions({})).toThrow(TypeError);
+    heap.memory.getUint8(heap.malloc(10));
+    expect(heap.checker.findings).toHaveLength(1);
+  });
 });
