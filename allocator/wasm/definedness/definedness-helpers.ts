@@ -20,7 +20,8 @@ import {
   OP_RETURN,
 } from "../binary/instructions.ts";
 import type { FunctionType } from "../binary/module.ts";
-import { Code } from "../rewriting/code.ts";
+import type { Code } from "../rewriting/code.ts";
+import { begin, finish } from "../rewriting/helpers.ts";
 
 export const FOUR_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32, I32), results: new Uint8Array(0) };
 
@@ -53,21 +54,6 @@ function signedLeb(value: bigint): Uint8Array {
     bytes.push(isLast ? low : low | 128);
     if (isLast) return Uint8Array.from(bytes);
   }
-}
-
-function begin(locals: number): Code {
-  const code = new Code(128);
-  if (locals === 0) code.byte(0);
-  else {
-    code.two(1, locals);
-    code.byte(I32);
-  }
-  return code;
-}
-
-function finish(code: Code): Uint8Array {
-  code.byte(OP_END);
-  return code.written.slice();
 }
 
 /** Makes [from, to) undefined, where both are locals, and fills it with the pattern if it `isFresh`; `length` is a scratch local. */

@@ -50,7 +50,7 @@ function callHost(code: Code, { table, slot, type }: HostSlot): void {
 }
 
 /** Begins a body with `locals` more of type i32. */
-function begin(locals: number): Code {
+export function begin(locals: number): Code {
   const code = new Code(256);
   if (locals === 0) code.byte(0);
   else {
@@ -60,7 +60,8 @@ function begin(locals: number): Code {
   return code;
 }
 
-function finish(code: Code): Uint8Array {
+/** Ends a body. */
+export function finish(code: Code): Uint8Array {
   code.byte(OP_END);
   return code.written.slice();
 }
