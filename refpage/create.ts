@@ -1,5 +1,6 @@
 // refpage_create itself: from a user's page or pattern to a file descriptor (R1, R2). On every failure nothing stays allocated.
 // What the content then means for faults is content.ts.
+
 import type { Address, FrameNumber } from "../platform/hardware/integers.ts";
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
@@ -10,8 +11,9 @@ import { O_RDONLY } from "../platform/kernel/mm/file.ts";
 import { NO_FRAME, ZERO_FRAME, zeroPage } from "../platform/kernel/mm/frames.ts";
 import { lookupFrame, NO_MEMORY } from "../platform/kernel/mm/gup.ts";
 import type { Thread } from "../platform/kernel/thread.ts";
+import { keepMaker } from "../platform/state/kept.ts";
 import { type Content, declaredContent, deduceContent } from "./content.ts";
-import { referencePageFile } from "./file.ts";
+import { type ReferencePage, referencePageFile } from "./file.ts";
 import type { ReferencePageStore } from "./store.ts";
 
 /**
@@ -145,10 +147,10 @@ function openPage(
     store.release(page);
     throw error;
   }
-  const file = store.kernel.openFile(
-    referencePageFile(page, (released) => store.release(released)),
-    null,
-    O_RDONLY,
-  );
+  const file = store.kernel.openFile(referencePageFile(page, releaseTo(store)), null, O_RDONLY);
   return fds.install(file, { closeOnExec: true }, syscall);
 }
+
+const releaseTo = keepMaker("refpage.releaseTo", (store: ReferencePageStore) => (page: ReferencePage) => {
+  store.release(page);
+});

@@ -7,6 +7,7 @@ import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
 import type { FileOperations, MapRequest, OpenFile } from "../platform/kernel/mm/file.ts";
 import type { CleanPage } from "../platform/kernel/mm/frames.ts";
 import { VM_MTE_ALLOWED } from "../platform/kernel/mm/vm-flags.ts";
+import { keepClass, keepMaker } from "../platform/state/kept.ts";
 import { type Content, copyContent, copyContentToFrames } from "./content.ts";
 import type { HugeReferencePage } from "./huge.ts";
 
@@ -36,17 +37,22 @@ export class ReferencePage implements CleanPage {
 }
 
 /** The operations of one anon_inode:[refpage] file; `release` gives its page back when the last descriptor and mapping are gone. */
-export function referencePageFile(page: ReferencePage, release: (page: ReferencePage) => void): FileOperations {
-  return {
+export const referencePageFile = keepMaker(
+  "refpage.file",
+  (page: ReferencePage, release: (page: ReferencePage) => void): FileOperations => ({
     path: "anon_inode:[refpage]",
     seekable: false,
     // Memory like any other, so placed where a huge page may start, if it can have one.
-    placedAsAnonymous: page.huge !== undefined,
+    get placedAsAnonymous(): boolean {
+      return page.huge !== undefined;
+    },
     mmap(_file: OpenFile, request: MapRequest): void {
       request.anonymous = true;
       request.cleanPage = page;
       request.flags |= VM_MTE_ALLOWED;
     },
     release: () => release(page),
-  };
-}
+  }),
+);
+
+keepClass("ReferencePage", ReferencePage);

@@ -4,6 +4,7 @@
 import type { MemoryCgroup } from "../platform/kernel/mm/cgroup.ts";
 import { type CleanPage, type FrameAllocator, type HugeCleanPage, NO_FRAME } from "../platform/kernel/mm/frames.ts";
 import { HUGE_ORDER } from "../platform/kernel/mm/free-frames.ts";
+import { keepClass } from "../platform/state/kept.ts";
 
 /**
  * What becomes of mappings of a reference page where huge pages are allowed (R16). `small`: nothing is huge, as in v4. `duplicate`:
@@ -43,3 +44,5 @@ export class HugeReferencePage implements HugeCleanPage {
     this.head = NO_FRAME;
   }
 }
+
+keepClass("HugeReferencePage", HugeReferencePage);

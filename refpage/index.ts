@@ -3,7 +3,7 @@
 export { type CounterSnapshot, Counters } from "../platform/hardware/counters.ts";
 export { BusError, IllegalInstruction, SegmentationFault } from "../platform/hardware/faults.ts";
 export { ADDRESS_LIMIT, GRANULE_SIZE, PAGE_SIZE, TAG_UNIT } from "../platform/hardware/layout.ts";
-export { Machine, type MachineOptions } from "../platform/hardware/machine.ts";
+export { Machine, type MachineOptions, type Resident, type SnapshotOptions } from "../platform/hardware/machine.ts";
 export { Memory } from "../platform/hardware/memory.ts";
 export { ERRNO, type ErrnoCode, OutOfMemoryError, SystemError } from "../platform/kernel/abi/errors.ts";
 export * from "../platform/kernel/abi/fcntl.ts";
@@ -29,6 +29,8 @@ export type { HugePageOptions, HugePagesEnabled } from "../platform/kernel/mm/hu
 export { Process, type ProcessOptions } from "../platform/kernel/process.ts";
 export { SIGBUS, SIGILL, SIGKILL, SIGSEGV, SIGSTOP, SIGUSR1 } from "../platform/kernel/signals.ts";
 export { Thread } from "../platform/kernel/thread.ts";
+export type { GivenFunctions } from "../platform/state/decode.ts";
+export { SnapshotError } from "../platform/state/error.ts";
 export type { HugeReferencePages } from "./huge.ts";
 export { installRefpage, type RefpageOptions, SYS_refpage_create, SYS_refpage_create2 } from "./install.ts";
 export { createKernel, refpage_create, refpage_create2 } from "./kernel.ts";

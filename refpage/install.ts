@@ -1,6 +1,9 @@
 // Installs refpage_create in a kernel: the system call in both forms, under the numbers that programs use (R1, R2).
 // The work of a call is create.ts; this is the module's one entry.
+
 import type { Kernel } from "../platform/kernel/kernel.ts";
+import type { SystemCall } from "../platform/kernel/syscall-table.ts";
+import { keepMaker } from "../platform/state/kept.ts";
 import { createFromPage, createFromPattern } from "./create.ts";
 import { HUGE_REFERENCE_PAGES, type HugeReferencePages } from "./huge.ts";
 import { ReferencePageStore } from "./store.ts";
@@ -30,14 +33,23 @@ export function installRefpage(
   }
   const store = new ReferencePageStore(kernel, { share, huge: hugeReferencePages });
   if (abi !== 2) {
-    kernel.registerSystemCall(SYS_refpage_create, "refpage_create", (thread, content, flags = 0) =>
-      createFromPage(store, thread, content, flags),
-    );
+    kernel.registerSystemCall(SYS_refpage_create, "refpage_create", pageCall(store));
   }
   if (abi !== 1) {
-    kernel.registerSystemCall(SYS_refpage_create2, "refpage_create2", (thread, content, size, flags = 0) =>
-      createFromPattern(store, thread, content, size, flags),
-    );
+    kernel.registerSystemCall(SYS_refpage_create2, "refpage_create2", patternCall(store));
   }
   return store;
 }
+
+const pageCall = keepMaker(
+  "refpage_create",
+  (store: ReferencePageStore): SystemCall =>
+    (thread, content, flags = 0) =>
+      createFromPage(store, thread, content, flags),
+);
+const patternCall = keepMaker(
+  "refpage_create2",
+  (store: ReferencePageStore): SystemCall =>
+    (thread, content, size, flags = 0) =>
+      createFromPattern(store, thread, content, size, flags),
+);

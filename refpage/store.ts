@@ -1,9 +1,11 @@
 // The reference pages of one kernel: their frames, charges and, on request, one frame for equal contents (R11, R12).
+
 import type { FrameNumber } from "../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "../platform/hardware/physical-memory.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import type { MemoryCgroup } from "../platform/kernel/mm/cgroup.ts";
+import { keepClass, keepMaker } from "../platform/state/kept.ts";
 import { type Content, uniformTag } from "./content.ts";
 import { ReferencePage } from "./file.ts";
 import { HugeReferencePage, type HugeReferencePages } from "./huge.ts";
@@ -15,6 +17,12 @@ interface StoreOptions {
   readonly share: boolean;
   readonly huge: HugeReferencePages;
 }
+
+/** The frames that reference pages hold, for the kernel's invariants. */
+const framesOf = keepMaker(
+  "refpage.framesOf",
+  (pages: ReadonlySet<ReferencePage>) => () => [...pages].flatMap(({ frame, huge }) => [frame, ...(huge?.held ?? [])]),
+);
 
 export class ReferencePageStore {
   readonly kernel: Kernel;
@@ -29,7 +37,7 @@ export class ReferencePageStore {
     this.kernel = kernel;
     this.share = share;
     this.hugePolicy = huge;
-    kernel.frameHolders.push(() => [...this.pages].flatMap(({ frame, huge }) => [frame, ...(huge?.held ?? [])]));
+    kernel.frameHolders.push(framesOf(this.pages));
   }
 
   /** Reference pages that exist. */
@@ -82,3 +90,5 @@ function validityKey(ram: PhysicalMemory, frame: FrameNumber): string {
   const start = frame * VALIDITY_BYTES_PER_FRAME;
   return latin1.decode(ram.undefinedBits.subarray(start, start + VALIDITY_BYTES_PER_FRAME));
 }
+
+keepClass("ReferencePageStore", ReferencePageStore);

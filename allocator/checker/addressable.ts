@@ -4,6 +4,7 @@
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { VM_ACCESS_FLAGS } from "../../platform/kernel/mm/vm-flags.ts";
 import type { Process } from "../../platform/kernel/process.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import type { NoAccess } from "./no-access.ts";
@@ -80,3 +81,5 @@ export class Addressable {
     return -1;
   }
 }
+
+keepClass("Addressable", Addressable);

@@ -1,6 +1,7 @@
 // Arenas: the chunks that a program deals out of memory of its own, as Valgrind's mempools know them.
 // What is marked when a chunk begins or ends is requests.ts; here is only which chunks there are.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Frame } from "./frames.ts";
 
 export interface ArenaChunk {
@@ -157,3 +158,5 @@ export class Arenas {
     return this.byPool.size;
   }
 }
+
+keepClass("Arenas", Arenas);

@@ -1,6 +1,7 @@
 // Which block an address belongs to, and what is known of it: a chunk of the heap, live or freed, or a chunk of an arena.
 // Names are given in the order of mention, so that reports of equal runs are equal texts.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { ExplainedChunk, Explanation } from "../inspection/explain.ts";
 import type { Arena, ArenaChunk, Arenas } from "./arenas.ts";
@@ -161,3 +162,5 @@ function letters(index: number): string {
   const last = String.fromCharCode(65 + (index % 26));
   return index < 26 ? last : letters(Math.floor(index / 26) - 1) + last;
 }
+
+keepClass("Blocks", Blocks);

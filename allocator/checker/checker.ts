@@ -3,6 +3,7 @@
 
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
+import { keepClass, keepMaker, keepPlaceOfGiven } from "../../platform/state/kept.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
@@ -20,7 +21,7 @@ import { causeOfRefusal } from "./invalid-frees.ts";
 import { Judge } from "./judge.ts";
 import { LeakScan, type PointerForm, type Root } from "./leaks.ts";
 import { NoAccess } from "./no-access.ts";
-import { Origins } from "./origins.ts";
+import { type OriginSources, Origins } from "./origins.ts";
 import { type CheckedHeap, Requests } from "./requests.ts";
 import { findingsToJson, findingsToSarif, type SarifOptions } from "./sarif.ts";
 import { formatSuppressions, isSuppressed, type Suppression } from "./suppressions.ts";
@@ -84,11 +85,7 @@ export class Checker extends Requests implements ChunkListener {
     const noAccess = new NoAccess();
     const addressable = new Addressable(heap.process, allocator, noAccess);
     const blocks = new Blocks(heap, arenas, parent?.blocks ?? null);
-    const origins = new Origins({
-      chunkAt: (address) => arenas.chunkAt(address) ?? addressable.chunkAt(address),
-      describe: (source) => blocks.describeSource(source),
-      firstUndefined: (address, size) => firstUndefined(allocator.memory, address, size),
-    });
+    const origins = new Origins(originSources(arenas, addressable, blocks, allocator));
     super({ heap, allocator, arenas, noAccess, addressable, origins });
     this.heap = heap;
     this.allocator = allocator;
@@ -123,7 +120,7 @@ export class Checker extends Requests implements ChunkListener {
   set onFinding(handler: ((finding: Finding) => void) | null) {
     if (handler !== null && typeof handler !== "function")
       throw new TypeError(`onFinding: ${typeof handler} is neither a function nor null`);
-    this.results.handler = handler;
+    this.results.handler = handler === null ? null : givenHandler(handler);
   }
 
   /** @throws TypeError: one has something else than kind, functionName and file, or none of them; nothing was added */
@@ -378,3 +375,16 @@ function requireWord(option: string, word: string, words: readonly string[]): vo
 }
 
 outline(Checker, ({ findings }) => ({ findings: findings.length }));
+
+keepClass("Checker", Checker);
+
+const givenHandler = keepPlaceOfGiven<(finding: Finding) => void>("checker.onFinding", () => {});
+
+const originSources = keepMaker(
+  "checker.originSources",
+  (arenas: Arenas, addressable: Addressable, blocks: Blocks, allocator: Allocator): OriginSources => ({
+    chunkAt: (address) => arenas.chunkAt(address) ?? addressable.chunkAt(address),
+    describe: (source) => blocks.describeSource(source),
+    firstUndefined: (address, size) => firstUndefined(allocator.memory, address, size),
+  }),
+);

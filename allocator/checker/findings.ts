@@ -1,6 +1,7 @@
 // The list of what was found: each distinct finding once, suppressed ones counted only, and the program's handler told of new ones.
 // What makes two findings the same is here; what a finding says is finding.ts.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Finding } from "./finding.ts";
 import { isSuppressed, type Suppression } from "./suppressions.ts";
 
@@ -120,3 +121,5 @@ function keyOf(finding: Finding): string {
   const where = finding.stack.length === 0 && finding.kind !== "leak" ? finding.address : "";
   return [finding.kind, finding.operation, finding.cause, finding.leakKind, size, where, stack].join(" ");
 }
+
+keepClass("Findings", Findings, { isOfHost: true });

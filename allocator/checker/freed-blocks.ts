@@ -1,6 +1,7 @@
 // Chunks that were freed, as far as their memory no longer tells: what made them, and where large ones lay.
 // Small chunks' places and sizes are in their headers; stacks are kept by common/stacks.ts.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Block } from "./finding.ts";
 
 export interface FreedBlock {
@@ -53,3 +54,5 @@ export class FreedBlocks {
     );
   }
 }
+
+keepClass("FreedBlocks", FreedBlocks);

@@ -3,6 +3,7 @@
 
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import { USE_COMPARE, USE_COPY, USE_LOAD, USE_READ, USE_STORE, USE_STRING } from "../../platform/hardware/validity.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Trace, Traces } from "../common/traces.ts";
 import type { Addressable } from "./addressable.ts";
 import type { Blocks } from "./blocks.ts";
@@ -223,3 +224,5 @@ function operationOf(kind: UseKind): Operation {
   if (kind === USE_COPY) return "copy";
   return kind === USE_STORE ? "store" : "system call";
 }
+
+keepClass("Judge", Judge);

@@ -2,6 +2,7 @@
 // What the heap's own state rules out, freed chunks and headers, is not here: that is read from the heap.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 
 /** Stands for a page all of whose bytes are out of bounds: large ranges need no bitmaps of their own. */
 const WHOLE = new Uint8Array(PAGE_SIZE / 8).fill(0xff);
@@ -107,3 +108,5 @@ export class NoAccess {
 function setBits(bits: Uint8Array, from: number, to: number): void {
   for (let bit = from; bit < to; bit++) bits[bit >> 3] |= 1 << (bit & 7);
 }
+
+keepClass("NoAccess", NoAccess);

@@ -2,6 +2,7 @@
 // Only copies of undefined bytes are noted; what was noted ends when its bytes are handed out or marked anew.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Block } from "./finding.ts";
 
 /** A chunk as it was when its bytes were copied. */
@@ -120,3 +121,5 @@ function without(copy: Copied, from: number, end: number): Copied[] {
 function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
+
+keepClass("Origins", Origins);

@@ -4,6 +4,7 @@
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
 import { zeroPage } from "../../platform/kernel/mm/frames.ts";
+import { keepMaker, keepTable } from "../../platform/state/kept.ts";
 import { FOREIGN, NOT_LIVE, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import type { TrackedProgram } from "../tracking/tracked-program.ts";
 import type { Judge } from "./judge.ts";
@@ -16,7 +17,7 @@ interface PageWatcher {
 }
 
 /** The heaps that watch an address space. */
-const watchers = new WeakMap<AddressSpace, PageWatcher[]>();
+const watchers = keepTable("checker.pageWatchers", new WeakMap<AddressSpace, PageWatcher[]>());
 
 /** Watches the pages of one heap; others of the process may do so as well. @returns what ends that */
 export function watchCleanPages(program: TrackedProgram, allocator: TrackedAllocator, judge: Judge): () => void {
@@ -25,14 +26,24 @@ export function watchCleanPages(program: TrackedProgram, allocator: TrackedAlloc
   watchers.set(addressSpace, all);
   const watcher = { program, allocator, judge };
   all.push(watcher);
-  addressSpace.cleanLoadObserver = (page) => {
+  addressSpace.cleanLoadObserver = seeLoads(all, addressSpace);
+  return stopSeeing(all, watcher, addressSpace);
+}
+
+const seeLoads = keepMaker(
+  "checker.seeLoads",
+  (all: readonly PageWatcher[], addressSpace: AddressSpace) => (page: number) => {
     for (const each of all) seeLoad(each, addressSpace, page);
-  };
-  return () => {
+  },
+);
+
+const stopSeeing = keepMaker(
+  "checker.stopSeeing",
+  (all: PageWatcher[], watcher: PageWatcher, addressSpace: AddressSpace) => () => {
     all.splice(all.indexOf(watcher), 1);
     if (all.length === 0) addressSpace.cleanLoadObserver = null;
-  };
-}
+  },
+);
 
 function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: AddressSpace, page: number): void {
   const isCopy = program.userMemory.copiedPage === page;

@@ -2,6 +2,7 @@
 // Packing, loading and storing live here. Which state a chunk must be in, and what to report, is combined.ts's business.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { bsdChecksum, type ChecksumForm, crcChecksum, crcDifference } from "./checksum.ts";
 
 /**
@@ -145,3 +146,5 @@ export class ChunkHeaders {
       : bsdChecksum(this.cookie, pointer | 0, pointerHigh, low, offset);
   }
 }
+
+keepClass("ChunkHeaders", ChunkHeaders);

@@ -2,6 +2,7 @@
 // reallocate (S3–S5). C's names, errno and hooks are c-interface.ts; walks over all chunks are chunk-walk.ts.
 
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import type { Program } from "../common/program.ts";
 import * as reports from "../common/report.ts";
@@ -82,10 +83,10 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.registry = new TsdRegistry(program.process.mainThread, {
       config: config.tsd,
       shape: this.primary.shape,
-      now: () => program.now(),
       cpuCount: 0,
-      drain: (tsd) => this.retire(tsd),
-      reportDeadlock: () => reports.reportDeadlock(this.reports),
+      now: clockOf(program),
+      drain: drainInto(this),
+      reportDeadlock: deadlockOf(this),
     });
     this.hasRssLimit = options.softRssLimitBytes > 0 || options.hardRssLimitBytes > 0;
     this.classBySize16 = map.classBySize16;
@@ -370,7 +371,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** The end of a TSD: what it holds goes where other threads find it, its statistics to the departed (S10.4). */
-  private retire(tsd: Tsd): void {
+  retire(tsd: Tsd): void {
     this.quarantine.drain(tsd);
     this.primary.drainAll(tsd.cache);
     for (let i = 0; i < this.departedStats.length; i++) this.departedStats[i] += tsd.cache.stats[i];
@@ -394,3 +395,12 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.unfilledFrees = other.unfilledFrees;
   }
 }
+
+keepClass("Allocator", Allocator);
+
+const clockOf = keepMaker("heap.clockOf", (program: Program) => () => program.now());
+const drainInto = keepMaker("heap.drainInto", (allocator: Allocator) => (tsd: Tsd) => allocator.retire(tsd));
+const deadlockOf = keepMaker(
+  "heap.deadlockOf",
+  (allocator: Allocator) => () => reports.reportDeadlock(allocator.reports),
+);

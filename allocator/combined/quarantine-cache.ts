@@ -2,6 +2,7 @@
 // Policy (when to drain, what to recycle) is quarantine.ts's.
 
 import type { Memory } from "../../platform/hardware/memory.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
 import { loadWord, storeWord } from "../common/words.ts";
 
@@ -154,3 +155,5 @@ export class QuarantineCache {
     this.bytes = other.bytes;
   }
 }
+
+keepClass("QuarantineCache", QuarantineCache);

@@ -3,6 +3,7 @@
 
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
 import { shuffle } from "../common/random.ts";
 import {
@@ -200,3 +201,5 @@ export class Quarantine {
     this.pendingBatch = other.pendingBatch;
   }
 }
+
+keepClass("Quarantine", Quarantine);

@@ -2,6 +2,7 @@
 // What is done with a TSD is combined.ts's; simulated threads are the kernel's.
 
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { TsdConfig } from "../options/config.ts";
 import { type CacheShape, LocalCache } from "../primary/local-cache.ts";
 import { QuarantineCache } from "./quarantine-cache.ts";
@@ -281,3 +282,7 @@ export class TsdRegistry {
 function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
+
+keepClass("Tsd", Tsd);
+
+keepClass("TsdRegistry", TsdRegistry);

@@ -18,6 +18,7 @@ import {
 } from "../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { PLAIN_REPORTS, type ReportContext, reportMapError, reportProtectError, reportUnmapError } from "./report.ts";
 
 /** What a mapping call answers that failed; {@link Program.errno} says why. */
@@ -244,3 +245,5 @@ const texts: Readonly<Record<string, string>> = {
   EPERM: "Operation not permitted",
   EACCES: "Permission denied",
 };
+
+keepClass("Program", Program);

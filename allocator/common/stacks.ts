@@ -1,6 +1,7 @@
 // Host stack traces of allocations and frees, by chunk, for the reports of a heap with `stacks: true`.
 // This is for people who debug TypeScript; Scudo's own stack depot and ring buffer (S24) are something else.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "./heap-error.ts";
 import { type Trace, Traces } from "./traces.ts";
 
@@ -96,3 +97,5 @@ export class StackTable {
 function textOf(trace: Trace | null): string | null {
   return trace === null ? null : trace.toString();
 }
+
+keepClass("StackTable", StackTable);

@@ -2,6 +2,7 @@
 // Capturing and text are the host's (platform/host/stack.ts); which traces belong to which chunk is stacks.ts.
 
 import { captureTrace, placesKey, type RawTrace, traceText } from "../../platform/host/stack.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 
 /** Distinct traces that are kept; a program has a few hundred. */
 const LARGEST = 20_000;
@@ -46,3 +47,12 @@ export class Traces {
     return trace;
   }
 }
+
+keepClass("Traces", Traces, { isOfHost: true });
+
+keepClass("Trace", Trace, {
+  isOfHost: true,
+  settle: (trace) => {
+    trace.toString();
+  },
+});

@@ -1,7 +1,9 @@
 // The end of a heap: by its disposal, or with its process. What lives here: what is given back, and that every later call says so.
 // A living heap's calls pay nothing for this: at the end the parts that they reach for are replaced by ones that refuse.
 
+import type { Resident } from "../../platform/hardware/machine.ts";
 import { reportAsyncTagFault } from "../../platform/kernel/tagged-address.ts";
+import { keepMaker } from "../../platform/state/kept.ts";
 import { HeapError } from "../common/heap-error.ts";
 import type { HeapParts } from "./parts.ts";
 
@@ -10,10 +12,15 @@ const DISPOSED = "the heap was disposed of";
 /** Has the heap end when its process ends, or becomes another program (execve), by whose doing ever. */
 export function endWithProcess(parts: HeapParts): void {
   const { process } = parts;
-  parts.processEnded = () => {
-    refuseAll(parts, parts.isDisposed ? DISPOSED : `the heap's process ${process.pid} has ended`);
-  };
+  parts.processEnded = endOf(parts);
   process.addressSpace.endObservers.add(parts.processEnded);
+}
+
+/** The machine knows a heap as long as it lives. */
+export function enrol<Face extends Resident>(heap: Face, parts: HeapParts): Face {
+  parts.face = heap;
+  parts.process.kernel.machine.residents.add(heap);
+  return heap;
 }
 
 /** @throws HeapError ended: the heap was disposed of, or its process has ended */
@@ -69,14 +76,23 @@ function attempt(failures: unknown[], work: () => void): void {
 function refuseAll(parts: HeapParts, reason: string): void {
   if (parts.ended !== null) return;
   parts.ended = reason;
+  if (parts.face !== null) parts.process.kernel.machine.residents.delete(parts.face);
   parts.program.detach();
   parts.program = refusing(reason);
   parts.allocator = refusing(reason);
 }
 
-function refusing<Part extends object>(reason: string): Part {
+const endOf = keepMaker("heap.endOf", (parts: HeapParts) => () => {
+  refuseAll(parts, parts.isDisposed ? DISPOSED : `the heap's process ${parts.process.pid} has ended`);
+});
+
+const refusal = keepMaker("heap.refusal", (reason: string) => {
   const refuse = (): never => {
     throw new HeapError("ended", null, reason);
   };
-  return new Proxy({} as Part, { get: refuse, set: refuse });
+  return new Proxy({}, { get: refuse, set: refuse });
+});
+
+function refusing<Part extends object>(reason: string): Part {
+  return refusal(reason) as Part;
 }

@@ -2,10 +2,12 @@
 // Making and forking the parts is make-parts.ts, C's functions are c-interface.ts, and what else there is has a file of its name.
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
+import type { Machine } from "../../platform/hardware/machine.ts";
 import { outline } from "../../platform/hardware/outline.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { keepAs } from "../../platform/state/kept.ts";
 import type { Checker as WholeChecker } from "../checker/checker.ts";
 import type { Checker } from "../checker/face.ts";
 import { checkPointer, checkSize } from "../combined/arguments.ts";
@@ -21,9 +23,9 @@ import type { Recording, RecordOptions } from "../record/recording.ts";
 import type { RecordSink } from "../record/trace-writer.ts";
 import type { LargeTagCounts } from "../tagging/tagged-secondary.ts";
 import * as c from "./c-interface.ts";
-import { disposeHeap, requireAlive } from "./end.ts";
+import { disposeHeap, enrol, requireAlive } from "./end.ts";
 import * as introspection from "./introspection.ts";
-import { forkParts, isHeapParts, joinParts, makeHeapParts } from "./make-parts.ts";
+import { forkParts, joinParts, makeHeapParts } from "./make-parts.ts";
 import { checkerOf, explainAddress, type HeapParts } from "./parts.ts";
 import { type PinnedRange, pinRange } from "./pin.ts";
 import { makeString, makeStruct, type OwnedStruct, type StructLayout, type StructView, viewStruct } from "./struct.ts";
@@ -32,6 +34,8 @@ import { type HeapView, viewMemory } from "./view.ts";
 
 /** The parts of a heap, for the library and its tests; no entry point of the package exports it. */
 export let partsOf: (heap: Heap) => HeapParts;
+
+let heapOver: (parts: HeapParts) => Heap;
 
 /** A heap's checker with its inner parts, for the library and its tests. */
 export function wholeCheckerOf(heap: Heap): WholeChecker {
@@ -55,6 +59,7 @@ export class Heap {
 
   static {
     partsOf = (heap) => heap.#parts;
+    heapOver = (parts) => Heap.#over(parts);
     outline(Heap, ({ process, options: { fill, tagging, uninitialised } }) => ({
       pid: process.pid,
       fill,
@@ -63,9 +68,16 @@ export class Heap {
     }));
   }
 
-  /** A heap over parts that there are already: forking's own way in, which the constructor's type does not show. */
+  /** The parts of the heap that is being made over them: the way in of forks and snapshots, which users do not see. */
+  static #handedOver: HeapParts | null = null;
+
   static #over(parts: HeapParts): Heap {
-    return new Heap(parts as unknown as HeapOptions);
+    Heap.#handedOver = parts;
+    try {
+      return new Heap();
+    } finally {
+      Heap.#handedOver = null;
+    }
   }
 
   /**
@@ -74,7 +86,14 @@ export class Heap {
    * HeapError map-failed: no address space for the smallest regions.
    */
   constructor(options: HeapOptions | string = {}) {
-    this.#parts = isHeapParts(options) ? options : makeHeapParts(options);
+    this.#parts = Heap.#handedOver ?? makeHeapParts(options);
+    keepHeap(this, this.#parts);
+    if (Heap.#handedOver === null) enrol(this, this.#parts);
+  }
+
+  /** The living heaps on a machine, in the order in which they were made: of one that was restored from a snapshot, for instance. */
+  static on(machine: Machine): Heap[] {
+    return [...machine.residents].filter((resident) => resident instanceof Heap);
   }
 
   /** malloc(3): `size` bytes at an address that is a multiple of 16, or 0 with ENOMEM. Size 0 gives a unique pointer. */
@@ -232,12 +251,14 @@ export class Heap {
 
   /** Forks the process. @returns the child's heap, whose `process` is the child; it knows every chunk of this one */
   fork(): Heap {
-    return Heap.#over(forkParts(this.#parts));
+    const parts = forkParts(this.#parts);
+    return enrol(Heap.#over(parts), parts);
   }
 
   /** This heap in a process that was just forked from its own by other means; it does not end with the heap. */
   inProcess(child: Process): Heap {
-    return Heap.#over(joinParts(this.#parts, child));
+    const parts = joinParts(this.#parts, child);
+    return enrol(Heap.#over(parts), parts);
   }
 
   /** What fresh memory reads from now on. Setting it throws OptionError for what is no fill. */
@@ -419,3 +440,6 @@ export class Heap {
     disposeHeap(this.#parts);
   }
 }
+
+/** How a snapshot keeps a heap: as its parts. */
+const keepHeap = keepAs("heap", (parts: HeapParts) => heapOver(parts));

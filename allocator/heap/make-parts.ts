@@ -3,6 +3,7 @@
 
 import { MADV_HUGEPAGE, MADV_NOHUGEPAGE } from "../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
+import { keepMaker, keepValue } from "../../platform/state/kept.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { Checker } from "../checker/checker.ts";
 import { watchCleanPages } from "../checker/page-watch.ts";
@@ -16,10 +17,10 @@ import type { HeapOptions, ResolvedHeapOptions } from "../options/options.ts";
 import { resolveOptions } from "../options/resolve-options.ts";
 import { TagControl } from "../tagging/tag-control.ts";
 import type { TaggedAllocator } from "../tagging/tagged-allocator.ts";
-import { FOREIGN } from "../tracking/tracked-allocator.ts";
+import { FOREIGN, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import { endWithProcess, requireAlive } from "./end.ts";
 import { type HeapFamily, makeFamily } from "./family.ts";
-import { explainAddress, type HeapParts, stacksOf } from "./parts.ts";
+import { explainAddress, explanations, type HeapParts, type PartsBox, partsIn, stacksOf } from "./parts.ts";
 
 /** The advice of option `hugePages`, and the smallest mapping that gets it: below 2 MiB no huge page fits. */
 const HUGE_ADVICE = {
@@ -66,13 +67,6 @@ export function joinParts(parent: HeapParts, child: Process): HeapParts {
   return inheritHeapParts(parent, child, { ownsProcess: false });
 }
 
-const made = new WeakSet<object>();
-
-/** Whether these are parts that this file made, which users have no way to. */
-export function isHeapParts(given: unknown): given is HeapParts {
-  return typeof given === "object" && given !== null && made.has(given);
-}
-
 interface Origin {
   readonly options: ResolvedHeapOptions;
   readonly process: Process;
@@ -94,10 +88,10 @@ function putTogether({ options, process, ownsProcess, parent }: Origin): HeapPar
   const seed = nextRandom(options.seed ?? hostRandom());
   const stackTable = makeStackTable(options);
   // Reports and checks look at the parts when they are made, which is after this function.
-  const self = (): HeapParts => parts;
+  const box: PartsBox = { parts: null };
   const reports: ReportContext = {
     headerReport: options.headerReport,
-    stacksOf: (address) => stacksOf(self(), address),
+    stacksOf: stacksOfAddress(box),
     onReport: options.onReport,
   };
   const family = makeFamily(
@@ -107,7 +101,7 @@ function putTogether({ options, process, ownsProcess, parent }: Origin): HeapPar
       reports,
       cookie: parent?.allocator.headers.cookie ?? nextRandom(seed),
       seed,
-      printStatistics: () => options.write(formatStatistics(gatherStatistics(self().allocator))),
+      printStatistics: printStatistics(options, box),
     },
     parent?.family,
   );
@@ -122,17 +116,18 @@ function putTogether({ options, process, ownsProcess, parent }: Origin): HeapPar
     ownsProcess,
     hooks: options.hooks,
     stackTable,
-    tagControl: family.kind === "tagged" ? makeTagControl(family.allocator, stackTable, parent, self) : null,
-    ...watchProgram(family, parent?.checker ?? null, self),
+    tagControl: family.kind === "tagged" ? makeTagControl(family.allocator, stackTable, parent, box) : null,
+    ...watchProgram(family, parent?.checker ?? null, box),
     errno: 0,
     isObserved: options.stacks !== null || Object.keys(options.hooks).length > 0,
     thread: process.mainThread,
     recording: null,
     isDisposed: false,
     ended: null,
-    processEnded: () => {},
+    processEnded: NOTHING,
+    face: null,
   };
-  made.add(parts);
+  box.parts = parts;
   endWithProcess(parts);
   return parts;
 }
@@ -141,12 +136,11 @@ function makeTagControl(
   allocator: TaggedAllocator,
   stackTable: StackTable | null,
   parent: HeapParts | null,
-  self: () => HeapParts,
+  box: PartsBox,
 ): TagControl {
   const { options, program } = allocator;
-  const placeOf = (address: number): string => explainAddress(self(), address).sentence;
   return new TagControl(
-    { process: program.process, allocator, options, stackTable, placeOf },
+    { process: program.process, allocator, options, stackTable, placeOf: placeOfAddress(box) },
     parent?.tagControl ?? null,
   );
 }
@@ -155,28 +149,44 @@ function makeTagControl(
 function watchProgram(
   family: HeapFamily,
   parent: Checker | null,
-  self: () => HeapParts,
+  box: PartsBox,
 ): Pick<HeapParts, "checker" | "stopWatching"> {
   if (family.kind !== "page" && family.kind !== "byte") return { checker: null, stopWatching: null };
   const checkedHeap: CheckedHeap = {
     process: family.program.process,
     level: family.kind,
-    explain: (address) => explainAddress(self(), address),
-    stacksOf: (pointer) => self().stackTable?.allStacksOf(pointer) ?? null,
+    ...explanations(box),
   };
   const checker = new Checker(checkedHeap, family.allocator, parent);
   const { program, allocator } = family;
   checker.watch(allocator);
-  const owns = (address: number): boolean => allocator.lookUp(address) !== FOREIGN;
-  const stopJudging = program.watch({ observer: checker.judge, owns });
+  const stopJudging = program.watch({ observer: checker.judge, owns: ownedBy(allocator) });
   if (family.kind === "byte") return { checker, stopWatching: stopJudging };
   const stopSeeing = watchCleanPages(program, allocator, checker.judge);
-  const stopWatching = (): void => {
-    stopSeeing();
-    stopJudging();
-  };
-  return { checker, stopWatching };
+  return { checker, stopWatching: both(stopSeeing, stopJudging) };
 }
+
+const stacksOfAddress = keepMaker(
+  "heap.stacksOfAddress",
+  (box: PartsBox) => (address: number) => stacksOf(partsIn(box), address),
+);
+const placeOfAddress = keepMaker(
+  "heap.placeOfAddress",
+  (box: PartsBox) => (address: number) => explainAddress(partsIn(box), address).sentence,
+);
+const printStatistics = keepMaker("heap.printStatistics", (options: ResolvedHeapOptions, box: PartsBox) => () => {
+  options.write(formatStatistics(gatherStatistics(partsIn(box).allocator)));
+});
+const ownedBy = keepMaker(
+  "heap.ownedBy",
+  (allocator: TrackedAllocator) => (address: number) => allocator.lookUp(address) !== FOREIGN,
+);
+const both = keepMaker("heap.both", (first: () => void, second: () => void) => () => {
+  first();
+  second();
+});
+
+const NOTHING = keepValue("heap.nothing", () => {});
 
 /** Frames of a trace when tracking is switched on at run time. */
 const TRACKED_FRAMES = 16;

@@ -1,9 +1,12 @@
 // What a heap consists of: a record that users never see. heap.ts is the face, and each of its methods is a function over the parts.
 // Making the record is make-parts.ts, its end is end.ts; what a heap says of an address is here, since reports need it.
 
+import type { Resident } from "../../platform/hardware/machine.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { keepMaker } from "../../platform/state/kept.ts";
 import { Checker } from "../checker/checker.ts";
+import type { CheckedHeap } from "../checker/requests.ts";
 import type { Allocator } from "../combined/combined.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { Program } from "../common/program.ts";
@@ -43,6 +46,32 @@ export interface HeapParts {
   ended: string | null;
   /** What the process calls when it ends. */
   processEnded: () => void;
+  /** The heap itself, as the machine knows it. */
+  face: Resident | null;
+}
+
+/** Reports and checks look at a heap's parts when they are made, which is after the parts that make them. */
+export interface PartsBox {
+  parts: HeapParts | null;
+}
+
+export function partsIn({ parts }: PartsBox): HeapParts {
+  if (parts === null) throw new Error("a heap was asked before it was put together");
+  return parts;
+}
+
+/** What a checker asks a heap. */
+const explainIn = keepMaker(
+  "heap.explainIn",
+  (box: PartsBox) => (address: number) => explainAddress(partsIn(box), address),
+);
+const allStacksIn = keepMaker(
+  "heap.allStacksIn",
+  (box: PartsBox) => (pointer: number) => partsIn(box).stackTable?.allStacksOf(pointer) ?? null,
+);
+
+export function explanations(box: PartsBox): Pick<CheckedHeap, "explain" | "stacksOf"> {
+  return { explain: explainIn(box), stacksOf: allStacksIn(box) };
 }
 
 /** The heap's checker; one that tracks nothing is made when it is first asked for. */
@@ -51,8 +80,7 @@ export function checkerOf(parts: HeapParts): Checker {
     {
       process: parts.process,
       level: parts.options.uninitialised,
-      explain: (address) => explainAddress(parts, address),
-      stacksOf: (pointer) => parts.stackTable?.allStacksOf(pointer) ?? null,
+      ...explanations({ parts }),
     },
     parts.allocator,
   );

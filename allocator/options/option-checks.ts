@@ -1,6 +1,7 @@
 // Checks of single option values, each of which answers the value or throws an OptionError that says what is allowed.
 // Each value is read once, so that an object with getters cannot be another one afterwards. Which options exist: options.ts.
 
+import { keepPlaceOfGiven } from "../../platform/state/kept.ts";
 import { type CustomConfig, configs, customConfig, type HeapConfig } from "./config.ts";
 import { type HeapHooks, HOOK_NAMES } from "./hooks.ts";
 import { nearestName, OptionError } from "./option-error.ts";
@@ -155,7 +156,8 @@ export function hookFunctions(option: string, value: HeapHooks): HeapHooks {
   for (const name of HOOK_NAMES) {
     const hook: unknown = value[name];
     if (hook === undefined) continue;
-    hooks[name] = aFunction(`${option}.${name}`, hook as () => void).bind(value);
+    const bound = aFunction(`${option}.${name}`, hook as () => void).bind(value);
+    hooks[name] = givenHooks.get(name)?.(bound) ?? bound;
   }
   return hooks as HeapHooks;
 }
@@ -210,3 +212,8 @@ function describe(value: unknown): string {
   if (Array.isArray(value)) return `${value.length} ${value.every(Number.isFinite) ? "bytes" : "values"}`;
   return value !== null && typeof value === "object" ? "an object" : String(value);
 }
+
+/** In a restored heap a hook is silent unless it is given again. */
+const givenHooks = new Map(
+  HOOK_NAMES.map((name) => [name, keepPlaceOfGiven<() => void>(`heap.hooks.${name}`, () => {})]),
+);

@@ -4,6 +4,7 @@
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { Process } from "../../platform/kernel/process.ts";
+import { keepPlaceOfGiven, keepValue } from "../../platform/state/kept.ts";
 import type { HeapError } from "../common/heap-error.ts";
 import type { CustomConfig, configs, HeapConfig } from "./config.ts";
 import { DEFAULT_FLAGS, type Flags } from "./flags.ts";
@@ -165,6 +166,15 @@ function word<const Words extends readonly string[]>(...words: Words): Option<Wo
 
 const GIB = 2 ** 30;
 
+/** The host's file descriptor 2 where there is one. */
+const writeToStandardError = keepValue("heap.writeToStandardError", (text: string): void => {
+  if (typeof process === "undefined") console.error(text.trimEnd());
+  else process.stderr.write(text);
+});
+const ignoreReport = keepValue("heap.ignoreReport", (_error: HeapError): void => {});
+const givenWrite = keepPlaceOfGiven<(text: string) => void>("heap.write", writeToStandardError);
+const givenReport = keepPlaceOfGiven<(error: HeapError) => void>("heap.onReport", ignoreReport);
+
 /** Name, default and check of every option, in the groups of docs/options.md. */
 export const OPTIONS = {
   // Machine and process
@@ -188,8 +198,8 @@ export const OPTIONS = {
   stacks: option(false as boolean | StackSizes, stackSizes),
   // Reports
   hooks: option({} as HeapHooks, hookFunctions),
-  write: option(writeToStandardError as (text: string) => void, aFunction),
-  onReport: option((() => {}) as (error: HeapError) => void, aFunction),
+  write: option(writeToStandardError, (name, value) => givenWrite(aFunction(name, value))),
+  onReport: option(ignoreReport, (name, value) => givenReport(aFunction(name, value))),
   // Scudo's flags, and where they are taken from
   quarantine: option({} as QuarantineSizes, quarantineSizes),
   deallocTypeMismatch: option(DEFAULT_FLAGS.dealloc_type_mismatch, flag),
@@ -233,10 +243,4 @@ type FlagOption =
 /** The options of a heap, checked and with every default filled in. Flags are under Scudo's own names. */
 export interface ResolvedHeapOptions extends Omit<CheckedOptions, FlagOption> {
   readonly flags: Flags;
-}
-
-/** The host's file descriptor 2 where there is one. */
-function writeToStandardError(text: string): void {
-  if (typeof process === "undefined") console.error(text.trimEnd());
-  else process.stderr.write(text);
 }

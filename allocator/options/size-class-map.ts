@@ -1,6 +1,8 @@
 // Size-class maps: which class serves a block of a given size, how big its blocks are, how many a thread may cache.
 // Scudo's two kinds (fixed steps, explicit table) and its seven maps. Memory and free lists live elsewhere (primary.ts).
 
+import { keepClass } from "../../platform/state/kept.ts";
+
 /** A map with a fixed number of steps per power of two; the fields are those of Scudo's `FixedSizeClassMap` (S6.1). */
 export interface FixedMapParameters {
   readonly name: string;
@@ -227,3 +229,5 @@ export const trustySizeClassMap = fixedSizeClassMap({
   maxCachedHint: 8,
   maxBytesCachedLog: 10,
 });
+
+keepClass("SizeClassMap", SizeClassMap);

@@ -1,6 +1,7 @@
 // The primary's free lists: for each class a list of groups by address, each with a list of transfer batches (S8.6–S8.9).
 // Group and batch records stand for blocks of class 0, so that class 0 is used up exactly as in Scudo. No mapping here.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { LocalCache } from "./local-cache.ts";
 
 /** Where group and batch records come from: blocks of class 0, through the thread's cache. */
@@ -280,3 +281,5 @@ function grown(array: Int32Array<ArrayBuffer>, length: number): Int32Array<Array
   larger.set(array);
   return larger;
 }
+
+keepClass("FreeLists", FreeLists);

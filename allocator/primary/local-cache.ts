@@ -1,6 +1,7 @@
 // A thread's cache of free blocks: one LIFO stack of compact pointers a class, and the thread's share of the statistics.
 // Refilling and draining belong to the primary (primary.ts); the hot push and pop are in combined.ts.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { SizeClassMap } from "../options/size-class-map.ts";
 
 /** Indices into {@link LocalCache.stats}: bytes, by class size (S19.1). */
@@ -61,3 +62,5 @@ export class LocalCache {
     this.stats.set(other.stats);
   }
 }
+
+keepClass("LocalCache", LocalCache);

@@ -2,6 +2,7 @@
 // Scratch for one release: nothing here knows a free list or calls the kernel (primary-release.ts does).
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 
 /**
  * One counter a page of `[releaseOffset, releaseOffset + size)` of a region whose blocks of `blockSize` begin at offset 0.
@@ -160,3 +161,5 @@ export class PageCounters {
     return blocks;
   }
 }
+
+keepClass("PageCounters", PageCounters);

@@ -2,6 +2,7 @@
 // Reads and marks the primary's tables; the counting of pages is in page-counters.ts.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { FreeLists } from "./free-list.ts";
 import { PageCounters } from "./page-counters.ts";
 import type { Primary } from "./primary.ts";
@@ -186,3 +187,5 @@ export class PrimaryRelease {
 function groupBegin(freeLists: FreeLists, group: number): number {
   return freeLists.groupId[group] * 2 ** (freeLists.groupShift + 4);
 }
+
+keepClass("PrimaryRelease", PrimaryRelease);

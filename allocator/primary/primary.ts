@@ -1,6 +1,7 @@
 // The primary allocator: blocks of every size class from per-class regions, through thread caches (S8, S10).
 // Maps, carves, shuffles, refills and drains. Release is primary-release.ts; regions and free lists are tables of their own.
 
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
 import { shuffle } from "../common/random.ts";
 import { type ReportContext, reportMapError, reportOutOfBatchClass, reportOutOfMemory } from "../common/report.ts";
@@ -278,3 +279,5 @@ export class Primary implements RecordSource {
     return false;
   }
 }
+
+keepClass("Primary", Primary);

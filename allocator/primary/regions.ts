@@ -2,6 +2,7 @@
 // Free lists are in free-list.ts, carving and refilling in primary.ts, release in primary-release.ts.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 import { nextRandom, shuffle } from "../common/random.ts";
 import type { PrimaryConfig } from "../options/config.ts";
@@ -145,3 +146,5 @@ export function reserveOneRegion(program: Program, table: RegionTable, classId: 
   table.begin[classId] = address;
   return true;
 }
+
+keepClass("RegionTable", RegionTable);

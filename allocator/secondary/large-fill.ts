@@ -4,6 +4,7 @@
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 
@@ -108,3 +109,5 @@ export class ReferencePages {
     }
   }
 }
+
+keepClass("ReferencePages", ReferencePages);

@@ -1,6 +1,8 @@
 // One large mapping as a row of numbers: what a large-block header records, what a cache entry keeps, what calls hand on.
 // Rows are made once and filled again, so that no operation allocates; who fills which is large-block-list.ts and secondary.ts.
 
+import { keepClass } from "../../platform/state/kept.ts";
+
 /**
  * ```text
  *  mapBase        commitBase            block    user              commitEnd          mapBase + mapSize
@@ -41,3 +43,5 @@ export class LargeMapping {
     return this.set(other.mapBase, other.mapSize, other.commitBase, other.commitSize);
   }
 }
+
+keepClass("LargeMapping", LargeMapping);

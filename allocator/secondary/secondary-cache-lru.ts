@@ -2,6 +2,7 @@
 // What an entry is, and the release of its pages by age, are those of the reference version (secondary-cache.ts).
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 
 /** Unused pages in front of a retrieved chunk's headers that may stay, and that may be given back to make it so. */
@@ -54,3 +55,5 @@ export class LruSecondaryCache extends SecondaryCache {
     return best;
   }
 }
+
+keepClass("LruSecondaryCache", LruSecondaryCache);

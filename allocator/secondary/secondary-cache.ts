@@ -2,6 +2,7 @@
 // Mapping and headers are secondary.ts's; an entry is a row of numbers and owns its mapping.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
 import type { SecondaryCacheConfig } from "../options/config.ts";
 import type { LargeMapping } from "./large-mapping.ts";
@@ -228,3 +229,5 @@ export class SecondaryCache {
     this.successfulRetrievals = other.successfulRetrievals;
   }
 }
+
+keepClass("SecondaryCache", SecondaryCache);

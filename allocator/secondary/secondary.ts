@@ -3,6 +3,7 @@
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
@@ -417,3 +418,5 @@ function roundDown(value: number, unit: number): number {
 function isPageAddress(address: number): boolean {
   return (address & (PAGE_SIZE - 1)) === 0 && address < ADDRESS_END;
 }
+
+keepClass("Secondary", Secondary);

@@ -2,6 +2,7 @@
 // Scudo maps it and fills it only with allocation stacks on; here it is a few typed arrays and always there with tagging.
 
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 
 /** Rows are overwritten from the oldest on. `pointer` 0: an empty row. */
 export class FreedChunks {
@@ -62,3 +63,5 @@ export class FreedChunks {
     this.total = other.total;
   }
 }
+
+keepClass("FreedChunks", FreedChunks);

@@ -2,6 +2,7 @@
 // those that dangling pointers may still carry. Numbers only; who chooses a tag is tagged-secondary.ts.
 
 import { countAllowedTags } from "../../platform/hardware/tags.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 
 const INITIAL_CAPACITY = 64;
 /** Freed ranges remembered, a power of two. A stale pointer to an older one is caught with the usual 14 in 15. */
@@ -149,3 +150,5 @@ export class MappingTags {
     this.deadNext = other.deadNext;
   }
 }
+
+keepClass("MappingTags", MappingTags);

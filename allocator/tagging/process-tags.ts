@@ -10,6 +10,7 @@ import {
   type SignalDisposition,
   type SignalInfo,
 } from "../../platform/kernel/signals.ts";
+import { keepClass, keepMaker, keepTable } from "../../platform/state/kept.ts";
 import type { Tagging } from "../options/options.ts";
 import { setCheckMode } from "./tagging.ts";
 
@@ -30,7 +31,7 @@ export class ProcessTags {
   private constructor(process: Process, mode: Tagging) {
     this.process = process;
     this.current = mode;
-    this.action = { flags: SA_SIGINFO | SA_EXPOSE_TAGBITS, handler: (info) => this.handle(info) };
+    this.action = { flags: SA_SIGINFO | SA_EXPOSE_TAGBITS, handler: handlerOf(this) };
     installed.set(this.action, this);
   }
 
@@ -81,14 +82,17 @@ export class ProcessTags {
     this.process.sigaction(SIGSEGV, this.previous);
   }
 
-  private handle(info: SignalInfo): void {
+  /** SIGSEGV. */
+  handle(info: SignalInfo): void {
     for (const reporter of [...this.reporters]) reporter.reportFault(info);
     if (typeof this.previous === "object") this.previous.handler(info);
   }
 }
 
-const byProcess = new WeakMap<Process, ProcessTags>();
-const installed = new WeakMap<SignalAction, ProcessTags>();
+const handlerOf = keepMaker("tags.handler", (tags: ProcessTags) => (info: SignalInfo) => tags.handle(info));
+
+const byProcess = keepTable("tags.byProcess", new WeakMap<Process, ProcessTags>());
+const installed = keepTable("tags.installed", new WeakMap<SignalAction, ProcessTags>());
 
 /** A forked child inherits its parent's handler, which knows the parent's heaps: what counts is what was there before those. */
 function beforeAnyHeap(disposition: SignalDisposition): SignalDisposition {
@@ -100,3 +104,5 @@ function beforeAnyHeap(disposition: SignalDisposition): SignalDisposition {
   }
   return found;
 }
+
+keepClass("ProcessTags", ProcessTags);

@@ -4,6 +4,7 @@
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
+import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { StackTable } from "../common/stacks.ts";
 import type { ResolvedHeapOptions, Tagging } from "../options/options.ts";
@@ -32,8 +33,7 @@ export class TagControl implements FaultReporter {
     const { process, allocator, options, stackTable, placeOf } = sources;
     this.sources = sources;
     this.tags = ProcessTags.of(process, inherited?.tags.mode ?? "off");
-    const stacksOf = (pointer: number): ChunkStacks | null => stackTable?.stacksOf(pointer) ?? null;
-    this.watch = new TagWatch({ allocator, stacksOf, placeOf, onReport: options.onReport });
+    this.watch = new TagWatch({ allocator, stacksOf: stacksIn(stackTable), placeOf, onReport: options.onReport });
     if (inherited?.isOff) this.switchOff();
     if (inherited === null) this.tags.setMode(options.tagging);
     if (this.tags.mode !== "off") this.tags.add(this);
@@ -91,3 +91,12 @@ export function stacksOfAnyTag(table: StackTable, allocator: TaggedAllocator, pl
   }
   return null;
 }
+
+keepClass("TagControl", TagControl);
+
+const stacksIn = keepMaker(
+  "tags.stacksIn",
+  (table: StackTable | null) =>
+    (pointer: number): ChunkStacks | null =>
+      table?.stacksOf(pointer) ?? null,
+);

@@ -4,9 +4,10 @@
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
+import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import type { ChunkStacks, HeapError } from "../common/heap-error.ts";
 import { type FaultingAccess, findCauses, TagFaultError } from "./tag-fault.ts";
-import type { TaggedAllocator } from "./tagged-allocator.ts";
+import type { StalePointerReport, TaggedAllocator } from "./tagged-allocator.ts";
 
 /** What watching needs of a heap. */
 export interface TagWatchSources {
@@ -24,7 +25,7 @@ export class TagWatch {
 
   constructor(sources: TagWatchSources) {
     this.sources = sources;
-    sources.allocator.reportStalePointer = (pointer, action) => this.report(pointer, action, "SEGV_MTESERR");
+    sources.allocator.reportStalePointer = reportTo(this);
   }
 
   stop(): void {
@@ -40,7 +41,8 @@ export class TagWatch {
     }
   }
 
-  private report(pointer: number, action: string, code: FaultingAccess["code"]): never {
+  /** @throws TagFaultError: what is known of a pointer that does not match its memory */
+  report(pointer: number, action: string, code: FaultingAccess["code"]): never {
     const { allocator, stacksOf, placeOf, onReport } = this.sources;
     const address = allocator.untag(pointer);
     const tag = (pointer - address) / TAG_UNIT;
@@ -53,3 +55,12 @@ export class TagWatch {
     throw error;
   }
 }
+
+keepClass("TagWatch", TagWatch);
+
+const reportTo = keepMaker(
+  "tags.reportTo",
+  (watch: TagWatch): StalePointerReport =>
+    (pointer, action) =>
+      watch.report(pointer, action, "SEGV_MTESERR"),
+);

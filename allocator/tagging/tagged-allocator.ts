@@ -6,6 +6,7 @@ import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagAndZeroRange } from "../../platform/hardware/tag-store.ts";
 import { PROT_MTE } from "../../platform/kernel/abi/mman.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import {
   BLOCK_MARKER,
   classIdOf,
@@ -398,3 +399,5 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     return this.sizeOf(plain, low) === 0 || this.userPointer(plain) === pointer || !this.isTagging;
   }
 }
+
+keepClass("TaggedAllocator", TaggedAllocator);

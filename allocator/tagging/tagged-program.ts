@@ -6,6 +6,7 @@ import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { reportAsyncTagFault } from "../../platform/kernel/tagged-address.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { Program } from "../common/program.ts";
 import { nextRandom } from "../common/random.ts";
 import type { ReportContext } from "../common/report.ts";
@@ -57,3 +58,5 @@ export class TaggedProgram extends Program {
     return memory;
   }
 }
+
+keepClass("TaggedProgram", TaggedProgram);

@@ -6,6 +6,7 @@ import * as mte from "../../platform/hardware/mte.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { PROT_MTE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
+import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY } from "../common/program.ts";
@@ -71,7 +72,7 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
     super(options);
     this.onTagFailure = options.onTagFailure;
     this.write = options.write;
-    this.program.onDiscard = (address) => this.tags.remove(address);
+    this.program.onDiscard = forgetIn(this.tags);
   }
 
   get tagCounts(): LargeTagCounts {
@@ -301,3 +302,9 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
     return 0;
   }
 }
+
+keepClass("TaggedSecondary", TaggedSecondary);
+
+const forgetIn = keepMaker("tags.forgetIn", (tags: MappingTags) => (address: number) => {
+  tags.remove(address);
+});

@@ -2,6 +2,7 @@
 // until they are written: so malloc has nothing to mark, a free marks what it gives back, calloc marks its zeroes defined.
 
 import { GRANULE_SIZE, PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { classIdOf, HEADER_SIZE, originOf, sizeOrUnusedOf } from "../combined/chunk-header.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
 import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } from "./undefined-bytes.ts";
@@ -72,3 +73,5 @@ export class ByteAllocator extends TrackedAllocator {
     this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 }
+
+keepClass("ByteAllocator", ByteAllocator);

@@ -3,6 +3,7 @@
 
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import type { Process } from "../../platform/kernel/process.ts";
+import { keepClass, keepMaker, keepTable } from "../../platform/state/kept.ts";
 
 /** A heap's observer, and which addresses are that heap's. */
 export interface Watcher {
@@ -51,7 +52,7 @@ class SharedObserver implements ValidityObserver {
   }
 }
 
-const shared = new WeakMap<Process, SharedObserver>();
+const shared = keepTable("tracking.shared", new WeakMap<Process, SharedObserver>());
 
 /** What a thread of the process that a heap works as is watched by; null if no heap watches. */
 export function observerOf(process: Process): ValidityObserver | null {
@@ -66,14 +67,21 @@ export function watchProcess(process: Process, watcher: Watcher): () => void {
   shared.set(process, all);
   all.watchers.push(watcher);
   refresh(process);
-  return () => {
+  return stopWatching(process, all, watcher);
+}
+
+const stopWatching = keepMaker(
+  "tracking.stopWatching",
+  (process: Process, all: SharedObserver, watcher: Watcher) => () => {
     all.watchers.splice(all.watchers.indexOf(watcher), 1);
     refresh(process);
-  };
-}
+  },
+);
 
 /** Brings the threads that are watched in line with who watches now. */
 function refresh(process: Process): void {
   const observer = observerOf(process);
   for (const { memory } of process.threads) if (memory.validityObserver !== null) memory.validityObserver = observer;
 }
+
+keepClass("SharedObserver", SharedObserver);

@@ -2,6 +2,7 @@
 // Marking each byte of chunks is byte-allocator.ts; what a use of unwritten bytes means is checker/.
 
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import {
   CORRUPTED_HEADER,
   classIdOf,
@@ -154,3 +155,5 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     return false;
   }
 }
+
+keepClass("TrackedAllocator", TrackedAllocator);

@@ -9,6 +9,7 @@ import { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
+import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { NO_MEMORY, Program } from "../common/program.ts";
 import type { ReportContext } from "../common/report.ts";
 import { observerOf, type Watcher, watchProcess } from "./process-watch.ts";
@@ -70,16 +71,7 @@ export class TrackedProgram extends Program {
 
   private createOwnMemory(thread: Thread): Memory {
     const { machine } = this.process.kernel;
-    const faults: FaultHandler = {
-      handleFault: (address, access) => {
-        this.isOwnFault = true;
-        try {
-          thread.handleFault(address, access);
-        } finally {
-          this.isOwnFault = false;
-        }
-      },
-    };
+    const faults = ownFaults(this, thread);
     const memory = new UncheckedMemory(machine.ram, machine.counters, this.process.addressSpace.pageTable, faults);
     memory.ignoresValidity = true;
     return memory;
@@ -148,3 +140,19 @@ export class TrackedProgram extends Program {
     }
   }
 }
+
+keepClass("TrackedProgram", TrackedProgram);
+
+const ownFaults = keepMaker(
+  "tracking.ownFaults",
+  (program: TrackedProgram, thread: Thread): FaultHandler => ({
+    handleFault: (address, access) => {
+      program.isOwnFault = true;
+      try {
+        thread.handleFault(address, access);
+      } finally {
+        program.isOwnFault = false;
+      }
+    },
+  }),
+);

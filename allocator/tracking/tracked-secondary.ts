@@ -3,6 +3,7 @@
 
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { PROT_NONE } from "../../platform/kernel/abi/mman.ts";
+import { keepClass } from "../../platform/state/kept.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import { NO_MEMORY } from "../common/program.ts";
 import { LargeMapping } from "../secondary/large-mapping.ts";
@@ -166,3 +167,5 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     this.waitingBytes = other.waitingBytes;
   }
 }
+
+keepClass("TrackedSecondary", TrackedSecondary);

@@ -1,6 +1,8 @@
 // The machine's event counters (a PMU): what the kernel and the programs did, for those who ask what it cost.
 // Plain numbers that slow paths increment; the load and store path never touches them.
 
+import { keepClass } from "../state/kept.ts";
+
 const FIRST_CAPACITY = 64;
 const systemCallNames: string[] = [];
 
@@ -116,3 +118,5 @@ type NumericKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof 
 type CounterNumbers = { readonly [K in NumericKeys<Counters>]: number };
 /** One reading of all counters. */
 export type CounterSnapshot = CounterNumbers & { readonly systemCalls: Readonly<Record<string, number>> };
+
+keepClass("Counters", Counters);

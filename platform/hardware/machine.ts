@@ -1,6 +1,10 @@
 // A machine: RAM, counters and what else silicon fixes before a kernel starts. Everything above is built on one of these.
 // No policy here; making one costs little whatever its size, since the host commits nothing until it is written.
 
+import { decode, type GivenFunctions } from "../state/decode.ts";
+import { digest, encode } from "../state/encode.ts";
+import { SnapshotError } from "../state/error.ts";
+import { keepClass, kept } from "../state/kept.ts";
 import { Counters } from "./counters.ts";
 import { PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
@@ -23,6 +27,15 @@ export interface MachineOptions {
   readonly buffer?: ArrayBuffer;
 }
 
+export interface SnapshotOptions {
+  readonly lossy?: boolean;
+}
+
+/** What stands on a machine, and can say whether its state is sound. */
+export interface Resident {
+  checkInvariants(): unknown;
+}
+
 const GIB = 2 ** 30;
 
 export class Machine {
@@ -33,6 +46,8 @@ export class Machine {
   readonly gzvaBlockBytes: number;
   readonly ram: PhysicalMemory;
   readonly counters = new Counters();
+  /** What stands on the machine: kernels and heaps, as long as they live. */
+  readonly residents = new Set<Resident>();
   /** Page tables of ended processes, all zeroes: making one anew costs more than keeping it. */
   private readonly sparePageTables: PageTable[] = [];
   private noPages: PageTable | null = null;
@@ -66,8 +81,44 @@ export class Machine {
     hideFields(this);
   }
 
+  /**
+   * Everything: RAM, tags, validity, and what stands on the machine with all that it knows, kernels, processes, descriptors, heaps.
+   * As a file of this version of the library, whose size is that of what was written, equal words counted once.
+   * @param options.lossy leaves out what no file can keep instead of throwing, for looking at the state later: in what is restored, a
+   * function that was left out throws when it is called. Default false.
+   * @throws SnapshotError: the state holds functions or objects that are not the library's own (a signal handler, a recording's sink,
+   * a WebAssembly module's memory); the message says where. Nothing has changed.
+   */
+  snapshot({ lossy = false }: SnapshotOptions = {}): Uint8Array {
+    return encode([this], { lossy });
+  }
+
+  /**
+   * The machine of a snapshot, as new objects beside all others. `Kernel.on` and `Heap.on` answer what stands on it.
+   * @param given functions that the program had given when the snapshot was taken, by place: `"kernel.clock"`, `"heap.write"`,
+   * `"heap.onReport"`, `"heap.hooks.allocate"` …, `"checker.onFinding"`. Without them the host's clock counts, and hooks are silent.
+   * @throws SnapshotError: damaged, of another version, or no snapshot. TypeError: no bytes
+   */
+  static restore(bytes: Uint8Array, given: GivenFunctions = {}): Machine {
+    if (!(bytes instanceof Uint8Array))
+      throw new TypeError("restore: the bytes of a snapshot are needed, as a Uint8Array");
+    checkGiven(given);
+    // A heap's check loads from its memory, and so changes what is resident: one copy is checked, another one handed out.
+    requireSound(machineIn(bytes, {}));
+    return machineIn(bytes, given);
+  }
+
+  /**
+   * A hash of the whole state but for what it says of the host (file names in stacks): equal states have equal hashes, on every machine
+   * and in every thread. 16 hexadecimal digits. Times are part of it: give kernels a clock of your own.
+   */
+  digest(): string {
+    return digest([this]);
+  }
+
   /** The machine as it was made, once no kernel runs on it any more: of its RAM only the first `usedFrames` frames were in use. */
   reset(usedFrames: number): void {
+    this.residents.clear();
     this.ram.clear(usedFrames);
     this.counters.reset();
   }
@@ -91,3 +142,28 @@ export class Machine {
 }
 
 outline(Machine, ({ memoryBytes, mte, shadow }) => ({ memoryBytes, mte, shadow }));
+
+keepClass("Machine", Machine);
+
+function checkGiven(given: GivenFunctions): void {
+  if (typeof given !== "object" || given === null) throw new TypeError("restore: functions are given as an object");
+  for (const [name, each] of Object.entries(given)) {
+    if (!kept.substitutes.has(name))
+      throw new RangeError(`restore: "${name}" is none of ${[...kept.substitutes.keys()].join(", ")}`);
+    if (typeof each !== "function") throw new TypeError(`restore: ${name} is no function`);
+  }
+}
+
+function machineIn(bytes: Uint8Array, given: GivenFunctions): Machine {
+  const [machine] = decode(bytes, given);
+  if (!(machine instanceof Machine)) throw new SnapshotError("the snapshot is not of a machine");
+  return machine;
+}
+
+function requireSound({ residents }: Machine): void {
+  try {
+    for (const resident of residents) resident.checkInvariants();
+  } catch (error) {
+    throw new SnapshotError(`the snapshot is damaged: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

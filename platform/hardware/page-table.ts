@@ -1,6 +1,7 @@
 // The flat page table of one address space: an Int32Array indexed by page number that serves as its own TLB.
 // Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is the kernel's business.
 
+import { keepClass } from "../state/kept.ts";
 import type { PageNumber, PageTableEntry } from "./integers.ts";
 import { PAGE_COUNT, PTE_FRAME_SHIFT } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
@@ -307,3 +308,16 @@ function trailingZeros(bits: number): number {
 }
 
 outline(PageTable, ({ tableCount }) => ({ tableCount }));
+
+keepClass("PageTable", PageTable, {
+  *extents(table) {
+    const { entries, populated, huge } = table;
+    const blockBytes = ENTRIES_PER_BLOCK * entries.BYTES_PER_ELEMENT;
+    for (let block = 0; block < populated.length; block++) {
+      if (populated[block] === 0 && huge[block] === HUGE_NONE) continue;
+      yield [entries, block * blockBytes, (block + 1) * blockBytes];
+    }
+    // None at all is said as well: a table without entries is not looked through.
+    yield [entries, 0, 0];
+  },
+});

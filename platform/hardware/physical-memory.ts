@@ -1,6 +1,7 @@
 // RAM: frames of 4 KiB over ArrayBuffers, their allocation tags, and (on request) one validity bit a byte.
 // Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
 
+import { type Extent, keepClass } from "../state/kept.ts";
 import type { FrameNumber } from "./integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
@@ -100,6 +101,16 @@ export class PhysicalMemory {
     this.mayHaveTags.fill(0, 0, frames);
     this.undefinedBits.fill(0, 0, frames * VALIDITY_BYTES_PER_FRAME);
     this.mayBeUndefined.fill(0, 0, frames);
+  }
+
+  /** Where RAM, its tags and its validity bits can be other than zero if only the first `frames` frames were ever used. */
+  *extentsOf(frames: number): Iterable<Extent> {
+    for (const [index, bank] of this.banks.entries()) {
+      const used = (frames - index * (FRAME_IN_BANK_MASK + 1)) * PAGE_SIZE;
+      yield [bank, 0, Math.max(0, Math.min(bank.length, used))];
+    }
+    if (this.tags.length > 0) yield [this.tags, 0, frames * TAG_BYTES_PER_FRAME];
+    if (this.undefinedBits.length > 0) yield [this.undefinedBits, 0, frames * VALIDITY_BYTES_PER_FRAME];
   }
 
   /** Byte position of a frame inside its bank. */
@@ -209,3 +220,5 @@ export class PhysicalMemory {
 }
 
 outline(PhysicalMemory, ({ frameCount }) => ({ frameCount }));
+
+keepClass("PhysicalMemory", PhysicalMemory);

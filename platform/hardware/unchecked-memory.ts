@@ -1,5 +1,6 @@
 // Memory as an allocator's own code uses it: never tag-checked, as with PSTATE.TCO always set, and with the tag instructions
 // on one page in a few operations each. Everything else takes the slow paths of memory.ts, mte.ts and tag-store.ts.
+import { keepClass } from "../state/kept.ts";
 import type { Address, ByteCount } from "./integers.ts";
 import {
   GRANULE_SHIFT,
@@ -193,3 +194,6 @@ export class UncheckedMemory extends Memory {
     this.words[word + 1] = 0;
   }
 }
+
+keepClass("Memory", Memory);
+keepClass("UncheckedMemory", UncheckedMemory);

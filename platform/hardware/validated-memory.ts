@@ -1,5 +1,6 @@
 // Loads and stores of a program on a machine with validity bits: an access to an ordinary page tests its bytes' bits in place.
 // Frames without undefined bytes cost one test more than memory.ts's fast paths; everything else falls through to memory.ts.
+import { keepClass } from "../state/kept.ts";
 import type { Address } from "./integers.ts";
 import {
   OFFSET_MASK,
@@ -184,3 +185,5 @@ export class ValidatedMemory extends Memory {
     else this.view.setBigInt64(position >>> 0, value, littleEndian);
   }
 }
+
+keepClass("ValidatedMemory", ValidatedMemory);

@@ -1,6 +1,8 @@
 // File descriptors of one process: the lowest free number, close-on-exec, copies at fork (fs/file.c).
 // What a file can do is file.ts and the files of its kind.
+
 import type { Descriptor } from "../hardware/integers.ts";
+import { keepClass } from "../state/kept.ts";
 import { int } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { type ResourceLimits, RLIMIT_NOFILE } from "./abi/rlimit.ts";
@@ -106,3 +108,5 @@ export class FdTable {
     return fd;
   }
 }
+
+keepClass("FdTable", FdTable);

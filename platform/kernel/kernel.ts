@@ -5,6 +5,7 @@ import type { Counters } from "../hardware/counters.ts";
 import type { PageCount, PageNumber } from "../hardware/integers.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { hideFields, outline } from "../hardware/outline.ts";
+import { keepClass, keepMaker, keepPlaceOfGiven, keepValue } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import { checkKernelInvariants } from "./invariants.ts";
 import { type AddressSpace, type KernelServices, MMAP_MIN_PAGE } from "./mm/address-space.ts";
@@ -64,6 +65,13 @@ export interface KhugepagedOptions {
 }
 
 const NANOSECONDS_PER_MILLISECOND = 1e6;
+
+const hostClock = keepValue("kernel.hostClock", () => performance.now() * NANOSECONDS_PER_MILLISECOND);
+const givenClock = keepPlaceOfGiven<() => number>("kernel.clock", hostClock);
+const holdersOfHugeZeroPage = keepMaker("kernel.holdersOfHugeZeroPage", (page: HugeZeroPage) => () => page.holder());
+const closedIn = keepMaker("kernel.closedIn", (kernel: Kernel) => () => {
+  kernel.openFiles--;
+});
 
 export class Kernel implements KernelServices {
   readonly machine: Machine;
@@ -127,7 +135,7 @@ export class Kernel implements KernelServices {
     this.frames = bootFrames(this.machine, initialisation, homeFrames);
     this.hugePages = new HugePageSettings(options.hugePages);
     this.hugeZeroPage = new HugeZeroPage(this.frames);
-    this.frameHolders.push(() => this.hugeZeroPage.holder());
+    this.frameHolders.push(holdersOfHugeZeroPage(this.hugeZeroPage));
     this.architecture = syscalls;
     this.systemCalls = new SystemCallTable(syscalls);
     this.overcommit = overcommit;
@@ -136,9 +144,16 @@ export class Kernel implements KernelServices {
     this.mmapMinPage = homeFrames > 0 ? 0 : MMAP_MIN_PAGE;
     this.fileMax = fileMax;
     this.capabilities = { ipcLock: options.ipcLock ?? false };
-    this.clock = options.clock ?? (() => performance.now() * NANOSECONDS_PER_MILLISECOND);
+    this.clock = givenClock(options.clock ?? hostClock);
     this.randomState = (options.seed ?? 1) | 0 || 1;
+    this.machine.residents.add(this);
     hideFields(this);
+  }
+
+  /** The kernel that runs on a machine, or null: of a machine that was restored from a snapshot, for one. */
+  static on(machine: Machine): Kernel | null {
+    for (const resident of machine.residents) if (resident instanceof Kernel) return resident;
+    return null;
   }
 
   /** A process with an empty address space and descriptors 0, 1 and 2 open. */
@@ -194,9 +209,7 @@ export class Kernel implements KernelServices {
       throw new SystemError("ENFILE", syscall, `the system has ${this.fileMax} open files`);
     }
     this.openFiles++;
-    return new OpenFile(operations, inode, flags, () => {
-      this.openFiles--;
-    });
+    return new OpenFile(operations, inode, flags, closedIn(this));
   }
 
   /**
@@ -250,3 +263,5 @@ export class Kernel implements KernelServices {
 }
 
 outline(Kernel, ({ processes }) => ({ processes: processes.size }));
+
+keepClass("Kernel", Kernel);

@@ -1,7 +1,9 @@
 // Files in RAM as programs hold them: memfd_create, opening one again, reading and writing by descriptor (mm/memfd.c).
 // What memory needs of them, length and pages and shared anonymous objects, is mm/shmem.ts.
+
 import type { Address, ByteCount, FileOffset } from "../hardware/integers.ts";
 import { OFFSET_MASK, PAGE_SIZE } from "../hardware/layout.ts";
+import { keepMaker } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import {
   F_SEAL_EXEC,
@@ -27,9 +29,10 @@ export const FALLOC_FL_PUNCH_HOLE = 2;
 const ALL_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | WRITE_SEALS | F_SEAL_EXEC;
 
 /** Operations of a file in RAM that programs have descriptors of. */
-function memfdOperations(path: string): FileOperations {
-  return { ...shmemOperations(path), read: readFile, write: writeFile };
-}
+const memfdOperations = keepMaker(
+  "memfd.operations",
+  (path: string): FileOperations => ({ ...shmemOperations(path), read: readFile, write: writeFile }),
+);
 
 /** A second open of the same file, with its own access mode and position. */
 export function openInode(

@@ -1,7 +1,9 @@
 // Pipes: 16 buffers of one page, filled and drained by whole copies (fs/pipe.c). Their bytes are the host's, not frames.
 // Nothing blocks: where a real program would sleep, a call fails with EAGAIN.
+
 import type { Address, ByteCount } from "../hardware/integers.ts";
 import { PAGE_SIZE } from "../hardware/layout.ts";
+import { keepClass, keepMaker } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import { FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./abi/fcntl.ts";
 import type { Caller, KernelServices } from "./mm/address-space.ts";
@@ -28,7 +30,18 @@ class Pipe {
 export function createPipe(kernel: KernelServices, flags: number): { reader: OpenFile; writer: OpenFile } {
   const pipe = new Pipe();
   const path = `pipe:[${kernel.nextInodeNumber()}]`;
-  const readEnd: FileOperations = {
+  const reader = kernel.openFile(readEnd(pipe, path), null, O_RDONLY | flags, "pipe2");
+  try {
+    return { reader, writer: kernel.openFile(writeEnd(pipe, path), null, O_WRONLY | flags, "pipe2") };
+  } catch (error) {
+    reader.put();
+    throw error;
+  }
+}
+
+const readEnd = keepMaker(
+  "pipe.readEnd",
+  (pipe: Pipe, path: string): FileOperations => ({
     path,
     seekable: false,
     poll: () => (pipe.buffers.length > 0 ? POLLIN | POLLRDNORM : 0) | (pipe.writers === 0 ? POLLHUP : 0),
@@ -37,8 +50,12 @@ export function createPipe(kernel: KernelServices, flags: number): { reader: Ope
     release: () => {
       pipe.readers--;
     },
-  };
-  const writeEnd: FileOperations = {
+  }),
+);
+
+const writeEnd = keepMaker(
+  "pipe.writeEnd",
+  (pipe: Pipe, path: string): FileOperations => ({
     path,
     seekable: false,
     poll: () => (pipe.buffers.length < PIPE_BUFFERS ? POLLOUT | POLLWRNORM : 0) | (pipe.readers === 0 ? POLLERR : 0),
@@ -47,15 +64,8 @@ export function createPipe(kernel: KernelServices, flags: number): { reader: Ope
     release: () => {
       pipe.writers--;
     },
-  };
-  const reader = kernel.openFile(readEnd, null, O_RDONLY | flags, "pipe2");
-  try {
-    return { reader, writer: kernel.openFile(writeEnd, null, O_WRONLY | flags, "pipe2") };
-  } catch (error) {
-    reader.put();
-    throw error;
-  }
-}
+  }),
+);
 
 /** FIONREAD: the bytes that wait, as an int at `argument`. @throws SystemError ENOTTY, EFAULT */
 function pipeIoctl({ buffers }: Pipe, caller: Caller, request: number, argument: number): number {
@@ -116,3 +126,5 @@ function appendToLast(pipe: Pipe, caller: Caller, address: Address, length: Byte
   last.end += length;
   return length;
 }
+
+keepClass("Pipe", Pipe);

@@ -5,6 +5,7 @@ import type { Address, ByteCount, Descriptor, FileOffset, ProcessId } from "../h
 import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
 import { outline } from "../hardware/outline.ts";
+import { keepClass } from "../state/kept.ts";
 import { int, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { MAP_ANONYMOUS } from "./abi/mman.ts";
@@ -389,3 +390,5 @@ export class Process extends FileCalls {
 }
 
 outline(Process, ({ pid, name, exitStatus }) => ({ pid, name, exitStatus }));
+
+keepClass("Process", Process);

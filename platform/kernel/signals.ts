@@ -4,6 +4,7 @@
 import { type Access, BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
 import type { Address, ProcessId } from "../hardware/integers.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
+import { keepClass } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Thread } from "./thread.ts";
@@ -234,3 +235,7 @@ function runHandler(thread: Thread, action: SignalAction, info: SignalInfo): voi
     for (const waiting of signalMask.change(SIG_UNBLOCK, [info.signal])) sendSignal(thread, waiting);
   }
 }
+
+keepClass("SignalActions", SignalActions);
+
+keepClass("SignalMask", SignalMask);

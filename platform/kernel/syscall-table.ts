@@ -1,6 +1,8 @@
 // The system-call table: calls by number and by name, as x86-64 or arm64 numbers them; modules may add calls of their own.
 // The built-in calls themselves are methods of Process; those with structures in user memory come by way of user-calls.ts.
+
 import { systemCallId } from "../hardware/counters.ts";
+import { keepClass, keepValue } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import { NO_NUMBER, type SystemCallName, systemCalls } from "./abi/system-calls.ts";
 import type { Thread } from "./thread.ts";
@@ -64,6 +66,14 @@ function vectorArguments([
   return [pid, local, count, remote, remoteCount, flags];
 }
 
+/** The kernel's own calls by name: the same functions for all kernels. */
+const builtIn = new Map(
+  Object.values(systemCalls).map(({ name }) => [
+    name,
+    keepValue(`system call ${name}`, adapted[name] ?? methodCall(name)),
+  ]),
+);
+
 export class SystemCallTable {
   private readonly byNumber = new Map<number, Entry>();
   private readonly byName = new Map<string, Entry>();
@@ -71,7 +81,7 @@ export class SystemCallTable {
   constructor(architecture: Architecture) {
     for (const { name, id, x86, arm64 } of Object.values(systemCalls)) {
       const number = architecture === "x86-64" ? x86 : arm64;
-      if (number !== NO_NUMBER) this.add(number, { id, name, call: adapted[name] ?? methodCall(name), enters: true });
+      if (number !== NO_NUMBER) this.add(number, { id, name, call: builtIn.get(name) as SystemCall, enters: true });
     }
   }
 
@@ -98,3 +108,5 @@ export class SystemCallTable {
     this.byName.set(entry.name, entry);
   }
 }
+
+keepClass("SystemCallTable", SystemCallTable);

@@ -9,6 +9,7 @@ import type { FaultHandler, Mmu } from "../hardware/mmu.ts";
 import { hideLinks, outline } from "../hardware/outline.ts";
 import { DETACH } from "../hardware/page-table.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
+import { keepClass } from "../state/kept.ts";
 import { OutOfMemoryError } from "./abi/errors.ts";
 import {
   FAULT_DONE,
@@ -87,3 +88,5 @@ export class Thread implements FaultHandler {
 }
 
 outline(Thread, ({ tid, process, ended }) => ({ tid, pid: process.pid, ended }));
+
+keepClass("Thread", Thread);

@@ -3,6 +3,7 @@
 
 import type { Address, AreaId, ByteCount, Descriptor, PageNumber } from "../hardware/integers.ts";
 import { PAGE_SIZE, PTE_ANON, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
+import { keepClass, keepMaker, keepTable } from "../state/kept.ts";
 import { untagged } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
@@ -13,6 +14,7 @@ import { installEntry, makeEntry } from "./mm/pte.ts";
 import { VM_DROPPABLE, VM_LOCKED, VM_MAYWRITE, VM_UFFD_MISSING } from "./mm/vm-flags.ts";
 import { modifyFlags, prepareAnonVma } from "./mm/vma-merge.ts";
 import type { Process } from "./process.ts";
+import type { SystemCall } from "./syscall-table.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 
@@ -45,25 +47,25 @@ class Userfaultfd {
   readonly pending: number[] = [];
   handler: (() => void) | null = null;
 
-  constructor(
-    space: AddressSpace,
-    openFile: (operations: FileOperations) => OpenFile,
-    control: (caller: Caller, request: number, argument: number) => number,
-    closed: () => void,
-  ) {
+  constructor(space: AddressSpace, openFile: (operations: FileOperations) => OpenFile, module: UserfaultfdModule) {
     this.space = space;
-    this.file = openFile({
-      path: "anon_inode:[userfaultfd]",
-      seekable: false,
-      ioctl: (caller, _file, request, argument) => control(caller, request, argument),
-      read: (caller, _file, address, length) => readMessage(this, caller, address, length),
-      release: () => {
-        setMissing(this.space, 0, TASK_SIZE_PAGES, 0);
-        closed();
-      },
-    });
+    this.file = openFile(userfaultfdFile(this, module));
   }
 }
+
+const userfaultfdFile = keepMaker(
+  "userfaultfd.file",
+  (uffd: Userfaultfd, module: UserfaultfdModule): FileOperations => ({
+    path: "anon_inode:[userfaultfd]",
+    seekable: false,
+    ioctl: (caller, _file, request, argument) => module.control(uffd, caller, request, argument),
+    read: (caller, _file, address, length) => readMessage(uffd, caller, address, length),
+    release: () => {
+      setMissing(uffd.space, 0, TASK_SIZE_PAGES, 0);
+      module.byFile.delete(uffd.file);
+    },
+  }),
+);
 
 /** The userfaultfds of one kernel. */
 class UserfaultfdModule {
@@ -83,14 +85,14 @@ class UserfaultfdModule {
     const uffd: Userfaultfd = new Userfaultfd(
       process.addressSpace,
       (operations) => this.kernel.openFile(operations, null, O_RDWR | (flags & O_NONBLOCK)),
-      (caller, request, argument) => this.control(uffd, caller, request, argument),
-      () => this.byFile.delete(uffd.file),
+      this,
     );
     this.byFile.set(uffd.file, uffd);
     return process.fds.install(uffd.file, { closeOnExec: (flags & O_CLOEXEC) !== 0 }, "userfaultfd");
   }
 
-  private control(uffd: Userfaultfd, caller: Caller, request: number, argument: number): number {
+  /** ioctl(2) of one of its files. */
+  control(uffd: Userfaultfd, caller: Caller, request: number, argument: number): number {
     if (request === UFFDIO_API) return handshake(uffd, caller, argument);
     if (!uffd.isReady) throw new SystemError("EINVAL", "ioctl", "UFFDIO_API comes first");
     if (request === UFFDIO_REGISTER) {
@@ -119,14 +121,25 @@ class UserfaultfdModule {
   }
 }
 
-const modules = new WeakMap<Kernel, UserfaultfdModule>();
+const modules = keepTable("userfaultfd.modules", new WeakMap<Kernel, UserfaultfdModule>());
+
+const userfaultfdCall = keepMaker(
+  "userfaultfd.call",
+  (module: UserfaultfdModule): SystemCall =>
+    (thread, flags = 0) =>
+      module.create(thread, flags),
+);
+const missingPage = keepMaker(
+  "userfaultfd.missingPage",
+  (module: UserfaultfdModule) => (space: AddressSpace, page: PageNumber) => module.missing(space, page),
+);
 
 /** Adds userfaultfd(2) to a kernel; once. Its requests are ioctl(2) of its file. */
 export function installUserfaultfd(kernel: Kernel): void {
   const module = new UserfaultfdModule(kernel);
   modules.set(kernel, module);
-  kernel.registerSystemCall(SYS_USERFAULTFD, "userfaultfd", (thread, flags = 0) => module.create(thread, flags));
-  kernel.missingPage = (space, page) => module.missing(space, page);
+  kernel.registerSystemCall(SYS_USERFAULTFD, "userfaultfd", userfaultfdCall(module));
+  kernel.missingPage = missingPage(module);
 }
 
 /**
@@ -319,3 +332,7 @@ function putField(caller: Caller, address: Address, value: bigint): void {
   new DataView(bytes.buffer).setBigInt64(0, BigInt.asIntN(64, value), true);
   if (copyToUser(caller, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
 }
+
+keepClass("Userfaultfd", Userfaultfd);
+
+keepClass("UserfaultfdModule", UserfaultfdModule);

@@ -1,5 +1,6 @@
 // Resource limits of a process, by Linux's numbers (asm-generic/resource.h); Infinity stands for RLIM_INFINITY.
 // Who checks a limit is the call that it bounds.
+import { keepClass } from "../../state/kept.ts";
 import { SystemError } from "./errors.ts";
 
 export const RLIMIT_DATA = 2;
@@ -54,3 +55,5 @@ export class ResourceLimits {
     this.limits.set(resource, { soft: limit.soft, hard: limit.hard });
   }
 }
+
+keepClass("ResourceLimits", ResourceLimits);

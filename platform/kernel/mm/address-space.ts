@@ -8,6 +8,7 @@ import type { Machine } from "../../hardware/machine.ts";
 import type { Memory } from "../../hardware/memory.ts";
 import { outline } from "../../hardware/outline.ts";
 import type { PageTable } from "../../hardware/page-table.ts";
+import { keepClass } from "../../state/kept.ts";
 import { SystemError } from "../abi/errors.ts";
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
@@ -184,3 +185,5 @@ export class AddressSpace {
 }
 
 outline(AddressSpace, ({ totalPages, rssPages }) => ({ totalPages, rssPages }));
+
+keepClass("AddressSpace", AddressSpace);

@@ -1,6 +1,8 @@
 // Memory cgroups: a limit on the frames charged to a group of processes, and the count of those charged.
 // Who is charged for what is decided where frames are allocated (frames.ts); there is no reclaim.
 
+import { keepClass } from "../../state/kept.ts";
+
 export interface CgroupOptions {
   readonly name: string;
   /** memory.max in bytes; Infinity is no limit. */
@@ -27,3 +29,5 @@ export class MemoryCgroup {
     this.limitBytes = limitBytes;
   }
 }
+
+keepClass("MemoryCgroup", MemoryCgroup);

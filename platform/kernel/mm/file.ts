@@ -2,6 +2,7 @@
 // Descriptors are in fd-table.ts; the kinds of files are in memfd.ts, pipe.ts and above this floor (reference pages).
 
 import type { Address, ByteCount, FileOffset } from "../../hardware/integers.ts";
+import { keepClass } from "../../state/kept.ts";
 import type { Caller } from "./address-space.ts";
 import type { CleanPage } from "./frames.ts";
 import type { Inode } from "./inode.ts";
@@ -90,3 +91,5 @@ export class OpenFile {
     this.onClosed();
   }
 }
+
+keepClass("OpenFile", OpenFile);

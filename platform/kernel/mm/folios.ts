@@ -1,6 +1,8 @@
 // Large folios: neighbouring frames that are allocated, charged and freed as one, and how often each is mapped and by whom
 // (struct folio, include/linux/rmap.h). Single frames are not listed here; allocating and freeing is frames.ts.
+
 import type { FrameNumber } from "../../hardware/integers.ts";
+import { keepClass } from "../../state/kept.ts";
 
 /** Stands for no address space (MM_ID_DUMMY). */
 const NO_SPACE = 0;
@@ -152,3 +154,5 @@ export class Folios {
     return [...new Set(heads)];
   }
 }
+
+keepClass("Folios", Folios);

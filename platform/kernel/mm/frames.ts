@@ -7,6 +7,7 @@ import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import { hideFields, outline } from "../../hardware/outline.ts";
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
+import { keepClass, keepValue } from "../../state/kept.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import { FrameCounts } from "./frame-counts.ts";
 import { FreeFrames, IN_FOLIO, NONE_FREE } from "./free-frames.ts";
@@ -42,7 +43,7 @@ export interface HugeCleanPage {
 export const ZERO_FRAME = 0;
 
 /** The zero page: the clean page of every area that has no other. */
-export const zeroPage: CleanPage = {
+export const zeroPage: CleanPage = keepValue("the zero page", {
   frame: ZERO_FRAME,
   initialise(ram, counters, frame) {
     ram.fillFrame(frame, 0);
@@ -60,7 +61,7 @@ export const zeroPage: CleanPage = {
     counters.framesZeroed += count;
     counters.bytesZeroed += count * PAGE_SIZE;
   },
-};
+} satisfies CleanPage);
 
 /** No frame could be had; where a page is meant: any frame will do. */
 export const NO_FRAME = NONE_FREE;
@@ -408,3 +409,5 @@ export function retireFrames(machine: Machine, frames: FrameAllocator): void {
 }
 
 outline(FrameAllocator, ({ frameCount, freeFrames }) => ({ frameCount, freeFrames }));
+
+keepClass("FrameAllocator", FrameAllocator, { extents: (frames) => frames.ram.extentsOf(frames.everUsed) });

@@ -1,6 +1,8 @@
 // Which frames of RAM are free: single ones on a stack, whole blocks of 2^9 beside it, and the blocks that smaller orders are cut from.
 // Reference counts, owners and contents are frames.ts; nothing here knows what a frame is used for.
+
 import type { FrameNumber } from "../../hardware/integers.ts";
+import { keepClass } from "../../state/kept.ts";
 
 /** Order of a block of 2 MiB, what a huge page needs (HPAGE_PMD_ORDER). */
 export const HUGE_ORDER = 9;
@@ -234,3 +236,5 @@ export class FreeFrames {
     return free;
   }
 }
+
+keepClass("FreeFrames", FreeFrames);

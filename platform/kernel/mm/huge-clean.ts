@@ -1,5 +1,6 @@
 // The huge zero page: what a load of an untouched block maps where huge pages are allowed. Modules bring other huge clean pages
 // (CleanPage.huge); what a fault does with one is huge-fault.ts.
+import { keepClass } from "../../state/kept.ts";
 import { type FrameAllocator, type HugeCleanPage, NO_FRAME, zeroPage } from "./frames.ts";
 import { HUGE_ORDER } from "./free-frames.ts";
 
@@ -23,3 +24,5 @@ export class HugeZeroPage implements HugeCleanPage {
     if (this.head !== NO_FRAME) yield this.head;
   }
 }
+
+keepClass("HugeZeroPage", HugeZeroPage);

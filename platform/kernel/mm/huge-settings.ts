@@ -1,5 +1,6 @@
 // The settings of transparent huge pages (/sys/kernel/mm/transparent_hugepage), as they may be given and changed.
 // Which areas may have huge pages by them is huge-eligibility.ts.
+import { keepClass } from "../../state/kept.ts";
 import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
 
 /** The bit of a set of orders that stands for pages of 2 MiB. */
@@ -75,3 +76,5 @@ export class HugePageSettings {
 
 /** What prctl(PR_SET_THP_DISABLE) made of an address space. */
 export type ThpDisable = "no" | "all" | "except-advised";
+
+keepClass("HugePageSettings", HugePageSettings);

@@ -1,6 +1,8 @@
 // An inode with a page cache in RAM (tmpfs, memfd, shared anonymous memory): its size, its pages, and who maps it.
 // Mapping and unmapping are in mmap.ts and zap.ts; reading and writing by descriptor are in memfd.ts.
+
 import { OFFSET_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../hardware/layout.ts";
+import { keepClass } from "../../state/kept.ts";
 import { F_SEAL_SEAL } from "../abi/fcntl.ts";
 import type { AddressSpace } from "./address-space.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
@@ -115,3 +117,5 @@ export class Inode {
 export function pageIndexOf(offset: number): number {
   return Math.floor(offset / 2 ** PAGE_SHIFT);
 }
+
+keepClass("Inode", Inode);

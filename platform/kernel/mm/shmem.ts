@@ -1,7 +1,9 @@
 // Files in RAM as memory sees them: shared anonymous objects, and what is done to a file's length and pages (mm/shmem.c).
 // Their page cache is inode.ts, reading and writing by descriptor is ../memfd.ts; mapping them is mmap.ts and fault.ts.
+
 import type { ByteCount, PageCount } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
+import { keepMaker } from "../../state/kept.ts";
 import { SystemError } from "../abi/errors.ts";
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from "../abi/fcntl.ts";
 import type { AddressSpace, KernelServices } from "./address-space.ts";
@@ -15,7 +17,7 @@ import { unmapFilePages } from "./zap.ts";
 export const WRITE_SEALS = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 
 /** What every file in RAM can do, under the path that maps shows. */
-export function shmemOperations(path: string): FileOperations {
+export const shmemOperations = keepMaker("shmem.operations", (path: string): FileOperations => {
   return {
     path,
     seekable: true,
@@ -28,7 +30,7 @@ export function shmemOperations(path: string): FileOperations {
       file.inode?.put();
     },
   };
-}
+});
 
 /** A sealed file can't be mapped for shared stores, nor a shared mapping of it be made writable later (check_write_seal). */
 function checkSeals(file: OpenFile, request: MapRequest): void {
@@ -36,6 +38,10 @@ function checkSeals(file: OpenFile, request: MapRequest): void {
   if ((request.flags & VM_WRITE) !== 0) throw new SystemError("EPERM", "mmap", "the file is sealed against writing");
   request.flags &= ~VM_MAYWRITE;
 }
+
+const takeBackPromise = keepMaker("shmem.takeBackPromise", (kernel: KernelServices, pages: PageCount) => () => {
+  kernel.uncommit(pages);
+});
 
 /** An open file of `inode`, which gets one reference more. @throws SystemError ENFILE */
 export function openShmem(
@@ -63,7 +69,7 @@ export function createSharedAnonymous(
   if (reserve === "all") {
     if (!kernel.commit(pages, space)) throw new SystemError("ENOMEM", "mmap", "overcommit");
     inode.committedPages = pages;
-    inode.onEvicted = () => kernel.uncommit(pages);
+    inode.onEvicted = takeBackPromise(kernel, pages);
   }
   return openShmem(kernel, inode, shmemOperations("/dev/zero (deleted)"), O_RDWR, "mmap");
 }

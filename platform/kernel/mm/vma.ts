@@ -1,6 +1,8 @@
 // Virtual memory areas of one address space: a sorted index over a structure of arrays.
 // Splitting and merging by Linux's rules is in vma-merge.ts; page tables and faults live elsewhere, nothing here touches a frame.
+
 import type { AreaId, PageNumber } from "../../hardware/integers.ts";
+import { keepClass } from "../../state/kept.ts";
 import type { OpenFile } from "./file.ts";
 import { type CleanPage, zeroPage } from "./frames.ts";
 
@@ -210,3 +212,5 @@ function grown(array: Int32Array<ArrayBuffer>, capacity: number): Int32Array<Arr
   larger.set(array);
   return larger;
 }
+
+keepClass("VmaTable", VmaTable);
