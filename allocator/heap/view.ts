@@ -17,10 +17,14 @@ export interface HeapView extends DataView {
   readonly bytes: HeapBytes;
 }
 
+/** What `view.bytes` is: a stand-in for a Uint8Array, without a buffer. */
 export interface HeapBytes extends Uint8Array {
+  /** Address of the first byte. */
   readonly pointer: number;
   /** The same bytes for code that wants a DataView. */
   readonly view: HeapView;
+  /** A stand-in for a part of the bytes. */
+  subarray(begin?: number, end?: number): HeapBytes;
 }
 
 const OUTSIDE = "Offset is outside the bounds of the DataView";
@@ -41,21 +45,33 @@ function relative(index: unknown, length: number, otherwise: number): number {
 
 /** What both stand-ins are made of; which of the language's prototypes is behind them is the only difference. */
 class View {
-  readonly pointer: number;
-  readonly byteLength: number;
+  // Private, so that no program moves a view's bounds by an assignment.
   readonly #heap: ViewedHeap;
+  readonly #pointer: number;
+  readonly #byteLength: number;
+  /** Address of the first byte of the view that this one is a part of: what stands for its buffer. */
+  readonly #whole: number;
 
-  constructor(heap: ViewedHeap, pointer: number, byteLength: number) {
+  constructor(heap: ViewedHeap, pointer: number, byteLength: number, whole: number) {
     this.#heap = heap;
-    this.pointer = pointer;
-    this.byteLength = byteLength;
+    this.#pointer = pointer;
+    this.#byteLength = byteLength;
+    this.#whole = whole;
+  }
+
+  get pointer(): number {
+    return this.#pointer;
+  }
+
+  get byteLength(): number {
+    return this.#byteLength;
   }
 
   /** Address of `size` bytes at an offset. @throws RangeError as DataView's methods */
   #at(offset: number, size: number): number {
     const index = offset >>> 0 === offset ? offset : toIndex(offset);
-    if (index + size > this.byteLength) throw new RangeError(OUTSIDE);
-    return this.pointer + index;
+    if (index + size > this.#byteLength) throw new RangeError(OUTSIDE);
+    return this.#pointer + index;
   }
 
   getUint8(offset: number): number {
@@ -142,9 +158,9 @@ class View {
     return this.byteLength;
   }
 
-  /** The bytes before the view in its buffer: a view has a memory, and no buffer. */
+  /** How far behind the begin of the view that `heap.view` made: parts of one view are told apart by it, as in one buffer. */
   get byteOffset(): number {
-    return 0;
+    return this.#pointer - this.#whole;
   }
 
   /** @throws TypeError: there is no ArrayBuffer; `heap.pin` has one */
@@ -159,18 +175,18 @@ class View {
   }
 
   get bytes(): View {
-    return makeBytes(this.#heap, this.pointer, this.byteLength);
+    return makeBytes(this.#heap, this.#pointer, this.#byteLength, this.#whole);
   }
 
   get view(): View {
-    return makeView(this.#heap, this.pointer, this.byteLength);
+    return makeView(this.#heap, this.#pointer, this.#byteLength, this.#whole);
   }
 
   /** A stand-in for a part of the bytes: the same memory. */
   subarray(begin?: number, end?: number): View {
     const from = relative(begin, this.byteLength, 0);
     const to = Math.max(from, relative(end, this.byteLength, this.byteLength));
-    return makeBytes(this.#heap, this.pointer + from, to - from);
+    return makeBytes(this.#heap, this.#pointer + from, to - from, this.#whole);
   }
 
   /** A copy, which is a Uint8Array of the host's. */
@@ -302,10 +318,18 @@ if ("getFloat16" in DataView.prototype) {
 }
 
 const INDEX = /^(?:0|[1-9]\d*)$/;
+/** No byte has it; neither is it a property: "-1", "1.5", "NaN". */
+const NO_INDEX = Number.POSITIVE_INFINITY;
+const NO_NUMBER = -1;
 
-/** The index that a property's name is, or −1. */
+/**
+ * The index that a property's name is; {@link NO_NUMBER} for a name that is none.
+ * @see ECMA-262, CanonicalNumericIndexString
+ */
 function indexOf(name: PropertyKey): number {
-  return typeof name === "string" && INDEX.test(name) ? Number(name) : -1;
+  if (typeof name !== "string") return NO_NUMBER;
+  if (INDEX.test(name)) return Number(name);
+  return name === "-0" || String(Number(name)) === name ? NO_INDEX : NO_NUMBER;
 }
 
 /**
@@ -327,13 +351,23 @@ function indexed(prototype: object): object {
       return true;
     },
     // Asked by Array's methods, which look at no index beyond the length.
-    has: (target, name) => indexOf(name) >= 0 || Reflect.has(target, name),
+    has(target, name) {
+      const index = indexOf(name);
+      return index < 0 ? Reflect.has(target, name) : index !== NO_INDEX;
+    },
   });
 }
 
-/** A constructor for the views that `instanceof` takes for the language's own. */
-function standIn(name: string, prototype: object): abstract new () => View {
+/**
+ * A constructor for the views that `instanceof` takes for the language's own. What a program makes by it (`new
+ * bytes.constructor(9)`) is the language's.
+ */
+function standIn(name: string, type: Uint8ArrayConstructor | DataViewConstructor): abstract new () => View {
+  const { prototype } = type;
   const Kind = { [name]: class {} }[name] as unknown as abstract new () => View;
+  const value = new Proxy(Kind, { construct: (_, given) => Reflect.construct(type, given) });
+  Object.defineProperty(Kind.prototype, "constructor", { configurable: true, writable: true, value });
+  Object.setPrototypeOf(Kind, type);
   for (const key of Reflect.ownKeys(View.prototype)) {
     if (key === "constructor") continue;
     Object.defineProperty(Kind.prototype, key, Reflect.getOwnPropertyDescriptor(View.prototype, key)!);
@@ -343,18 +377,18 @@ function standIn(name: string, prototype: object): abstract new () => View {
   return Kind;
 }
 
-const DataViewStandIn = standIn("HeapView", DataView.prototype);
-const BytesStandIn = standIn("HeapBytes", Uint8Array.prototype);
+const DataViewStandIn = standIn("HeapView", DataView);
+const BytesStandIn = standIn("HeapBytes", Uint8Array);
 
-function makeBytes(heap: ViewedHeap, pointer: number, length: number): View {
-  return Reflect.construct(View, [heap, pointer, length], BytesStandIn);
+function makeBytes(heap: ViewedHeap, pointer: number, length: number, whole: number): View {
+  return Reflect.construct(View, [heap, pointer, length, whole], BytesStandIn);
 }
 
-function makeView(heap: ViewedHeap, pointer: number, length: number): View {
-  return Reflect.construct(View, [heap, pointer, length], DataViewStandIn);
+function makeView(heap: ViewedHeap, pointer: number, length: number, whole: number): View {
+  return Reflect.construct(View, [heap, pointer, length, whole], DataViewStandIn);
 }
 
 /** A stand-in for a DataView over `[pointer, pointer + length)`; its `bytes` is one for a Uint8Array. */
 export function viewMemory(heap: ViewedHeap, pointer: number, length: number): HeapView {
-  return makeView(heap, pointer, length) as unknown as HeapView;
+  return makeView(heap, pointer, length, pointer) as unknown as HeapView;
 }

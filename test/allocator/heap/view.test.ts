@@ -246,8 +246,51 @@ describe("beside a Uint8Array", () => {
   test("an index is no property that a view gets", () => {
     const { bytes } = pair();
     bytes[5] = 9;
-    expect(Object.keys(bytes)).toEqual(["pointer", "byteLength"]);
+    expect(Object.keys(bytes)).toEqual([]);
   });
+
+  test("a name that is a number and no index is stored nowhere", () => {
+    const { bytes, real } = pair();
+    for (const name of ["-1", "1.5", "-0", "NaN", "Infinity", "1e+21", `${LENGTH}`]) {
+      for (const each of [bytes, real]) {
+        (each as never as Record<string, number>)[name] = 7;
+        expect((each as never as Record<string, number>)[name], name).toBeUndefined();
+      }
+    }
+    for (const name of ["1.50", "01", "1e3", "one"]) {
+      for (const each of [bytes, real]) {
+        (each as never as Record<string, number>)[name] = 7;
+        expect((each as never as Record<string, number>)[name], name).toBe(7);
+      }
+    }
+  });
+
+  test("parts are told apart by byteOffset, as in one buffer", () => {
+    const { bytes, real } = pair();
+    const offsets = (b: Uint8Array) => [b, b.subarray(7), b.subarray(7).subarray(3, 9)].map((part) => part.byteOffset);
+    expect(offsets(bytes)).toEqual(offsets(real));
+    expect(bytes.subarray(7).view.byteOffset).toBe(7);
+  });
+
+  test("what its constructor makes is the language's own", () => {
+    const { bytes, view } = pair();
+    const Bytes = bytes.constructor as Uint8ArrayConstructor;
+    expect(Object.getPrototypeOf(new Bytes(3))).toBe(Uint8Array.prototype);
+    expect([Bytes.BYTES_PER_ELEMENT, [...Bytes.from([1, 2])], [...Bytes.of(3)]]).toEqual([1, [1, 2], [3]]);
+    const View = view.constructor as DataViewConstructor;
+    expect(new View(new ArrayBuffer(8)).byteLength).toBe(8);
+  });
+});
+
+test("no assignment moves a view's bounds", () => {
+  const { view, bytes } = pair();
+  for (const name of ["pointer", "byteLength", "byteOffset", "length"]) {
+    for (const each of [view, bytes]) expect(Reflect.set(each, name, 2 ** 40)).toBe(false);
+  }
+  expect([view.byteLength, bytes.length, view.byteOffset]).toEqual([LENGTH, LENGTH, 0]);
+  expect(() => {
+    (bytes as { byteLength: number }).byteLength = 3;
+  }).toThrow(TypeError);
 });
 
 describe("a view is checked", () => {
