@@ -2,7 +2,12 @@
 // Two projects: most tests import the sources; those of the programs and of the package start what is in dist/, so it is built first.
 import { configDefaults, defineConfig } from "vitest/config";
 
-const programs = ["test/package.test.ts", "test/bench/**/*.test.ts", "test/allocator/vitest/child.test.ts"];
+const programs = [
+  "test/package.test.ts",
+  "test/examples.test.ts",
+  "test/bench/**/*.test.ts",
+  "test/allocator/vitest/child.test.ts",
+];
 
 export default defineConfig({
   test: {

@@ -1,11 +1,12 @@
 // Makes the JavaScript in dist/: the library and the benchmarks file by file, and the `refheap` command as a bundle with
-// the libraries that it uses, so that the package has no runtime dependency. Declarations are tsc's (tsconfig.build.json).
+// the libraries that it uses, so that the package has no runtime dependency; their licences go along. Declarations are tsc's (tsconfig.build.json).
 //
 // Why not tsc alone: V8 reads an imported constant from memory at each use, which doubles the cost of a simulated load.
 // rolldown writes the constants' values in their places (optimization.inlineConst) and changes nothing else.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { rolldown } from "rolldown";
+import { thirdPartyLicences } from "./third-party.mjs";
 
 const floors = ["platform", "refpage", "allocator", "bench"];
 const command = "bench/lab/cli";
@@ -41,13 +42,16 @@ const library = await rolldown({
   input: entries(floors.flatMap(typeScriptFiles), ""),
   external: (name, importer) => !/^[./]/.test(name) || isMissing(name, importer),
 });
-await library.write({
+const bundled = [];
+const modulesOf = (output) => output.flatMap(({ moduleIds = [] }) => moduleIds);
+const written = await library.write({
   dir: "dist",
   format: "esm",
   preserveModules: true,
   preserveModulesRoot: ".",
   entryFileNames: "[name].js",
 });
+bundled.push(...modulesOf(written.output));
 
 // The command, the worker threads that it starts (bench/lab/cli/*.worker.ts), and what it loads into others (*.preload.ts).
 const programs = typeScriptFiles(command).filter(
@@ -61,10 +65,11 @@ if (programs.includes(`${command}/main.ts`)) {
     entryFileNames: "[name].js",
     chunkFileNames: "[name]-[hash].js",
   });
+  bundled.push(...modulesOf(output));
   // Chunks of earlier builds have other hashes in their names; nothing refers to them any more.
-  const written = new Set(output.map(({ fileName }) => fileName));
+  const current = new Set(output.map(({ fileName }) => fileName));
   for (const name of readdirSync("dist/cli"))
-    if (!written.has(name)) rmSync(join("dist/cli", name), { recursive: true });
+    if (!current.has(name)) rmSync(join("dist/cli", name), { recursive: true });
   // The native recorder, which is compiled where it is used.
   for (const folder of ["dist/cli/native", "dist/bench/lab/native"]) {
     mkdirSync(folder, { recursive: true });
@@ -74,6 +79,8 @@ if (programs.includes(`${command}/main.ts`)) {
   }
   chmodSync("dist/cli/main.js", 0o755);
 }
+
+writeFileSync("dist/THIRD-PARTY-LICENSES.txt", thirdPartyLicences(bundled));
 
 // The tests look at this file's time to know whether dist/ is older than the sources.
 writeFileSync("dist/.built", "");

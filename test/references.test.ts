@@ -23,7 +23,9 @@ const pages = everything.filter(
 
 function filesBelow(folder: string): string[] {
   try {
-    return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).map((file) => `${folder}/${file}`);
+    return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => !/(?:^|\/)node_modules(?:\/|$)/.test(file))
+      .map((file) => `${folder}/${file}`);
   } catch {
     return [];
   }

@@ -19,7 +19,8 @@ export interface MachineShape {
 
 /** A kernel on a machine of this shape, kept or new. */
 export function takeKernel({ memoryBytes, shadow }: MachineShape): Kernel {
-  const row = kept.findIndex((machine) => machine.memoryBytes === memoryBytes && machine.shadow === shadow);
+  // The last that came back: its memory is what the host's caches have.
+  const row = kept.findLastIndex((machine) => machine.memoryBytes === memoryBytes && machine.shadow === shadow);
   return createKernel(row < 0 ? new Machine({ memoryBytes, shadow }) : kept.splice(row, 1)[0]);
 }
 

@@ -1,0 +1,1 @@
+export function thirdPartyLicences(moduleIds: readonly string[]): string;
