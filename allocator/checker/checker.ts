@@ -28,7 +28,8 @@ import { formatSuppressions, isSuppressed, type Suppression } from "./suppressio
 import { formatFindings, type TextOptions } from "./text.ts";
 
 const FRAMES = 16;
-const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
+/** What a chunk that moved was made by is not known any more. */
+const ORIGIN_MALLOC = 0;
 const LEAK_KINDS: readonly LeakKind[] = ["definitely lost", "indirectly lost", "possibly lost", "still reachable"];
 const POINTER_FORMS: readonly PointerForm[] = ["integer", "float64", "either", "integer32"];
 
@@ -312,7 +313,7 @@ export class Checker extends Requests implements ChunkListener {
     if (!this.arenas.isEmpty) for (const chunk of this.arenas.liveIn(pointer, size)) chunk.freed = this.here();
     this.origins.forget(pointer, size);
     this.blocks.noteEnd(pointer);
-    this.blocks.freed.note(pointer, size, ORIGINS[origin], { isLarge: this.isLarge(size) });
+    this.blocks.freed.note(pointer, size, origin, this.isLarge(size));
   }
 
   /** Kept bytes keep what was said of them, wherever they are now. */
@@ -325,8 +326,7 @@ export class Checker extends Requests implements ChunkListener {
     this.noAccess.allow(oldPointer + kept, oldSize - kept);
     this.noAccess.allow(pointer + kept, newSize - kept);
     if (newSize > oldSize) this.blocks.noteGrowth(pointer, oldSize);
-    if (pointer !== oldPointer)
-      this.blocks.freed.note(oldPointer, oldSize, "malloc", { isLarge: this.isLarge(oldSize) });
+    if (pointer !== oldPointer) this.blocks.freed.note(oldPointer, oldSize, ORIGIN_MALLOC, this.isLarge(oldSize));
     this.blocks.freed.forget(pointer);
   }
 

@@ -2,6 +2,7 @@
 // Small chunks' places and sizes are in their headers; stacks are kept by common/stacks.ts.
 
 import { keepClass } from "../../platform/state/kept.ts";
+import { longer, RecentRows } from "../common/recent-rows.ts";
 import type { Block } from "./finding.ts";
 
 export interface FreedBlock {
@@ -13,35 +14,42 @@ export interface FreedBlock {
 /** Freed chunks whose origin is remembered, and large ones whose place is. */
 const REMEMBERED = 65_536;
 const LARGE_REMEMBERED = 256;
+/** What chunks are made by, as chunk headers number it. */
+const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 
 export class FreedBlocks {
-  private readonly byPointer = new Map<number, FreedBlock>();
+  private readonly rows = new RecentRows(REMEMBERED);
+  /** By row. */
+  private sizes = new Float64Array(0);
+  private origins = new Uint8Array(0);
   /** The newest last. */
-  private large: FreedBlock[] = [];
+  private readonly large: FreedBlock[] = [];
 
-  /** `isLarge`: it had a mapping of its own, which may be gone. */
-  note(pointer: number, size: number, origin: Block["origin"], { isLarge }: { readonly isLarge: boolean }): void {
-    const block: FreedBlock = { pointer, size, origin };
-    this.byPointer.delete(pointer);
-    this.byPointer.set(pointer, block);
-    if (isLarge) {
-      this.large.push(block);
-      if (this.large.length > LARGE_REMEMBERED) this.large.shift();
-    }
-    if (this.byPointer.size <= REMEMBERED) return;
-    for (const oldest of this.byPointer.keys()) {
-      this.byPointer.delete(oldest);
-      return;
-    }
+  /** `origin`: as its header has it. `isLarge`: it had a mapping of its own, which may be gone. */
+  note(pointer: number, size: number, origin: number, isLarge: boolean): void {
+    const row = this.rows.add(pointer);
+    if (row >= this.sizes.length) this.grow(row + 1);
+    this.sizes[row] = size;
+    this.origins[row] = origin;
+    if (!isLarge) return;
+    this.large.push({ pointer, size, origin: ORIGINS[origin] });
+    if (this.large.length > LARGE_REMEMBERED) this.large.shift();
+  }
+
+  private grow(rows: number): void {
+    const length = Math.max(64, rows * 2);
+    this.sizes = longer(Float64Array, this.sizes, length);
+    this.origins = longer(Uint8Array, this.origins, length);
   }
 
   /** A chunk begins at `pointer`. */
   forget(pointer: number): void {
-    this.byPointer.delete(pointer);
+    this.rows.remove(pointer);
   }
 
   get(pointer: number): FreedBlock | null {
-    return this.byPointer.get(pointer) ?? null;
+    const row = this.rows.find(pointer);
+    return row < 0 ? null : { pointer, size: this.sizes[row], origin: ORIGINS[this.origins[row]] };
   }
 
   /** The large chunk that was freed last of those that held `address`, or ended or began at most `room` bytes from it. */

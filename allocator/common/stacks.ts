@@ -3,9 +3,10 @@
 
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "./heap-error.ts";
+import { RecentRows } from "./recent-rows.ts";
 import { type Trace, Traces } from "./traces.ts";
 
-/** Freed chunks whose traces are remembered beyond the ring, as many times its capacity. */
+/** Freed chunks whose traces are remembered beyond the ring, at least as many times its capacity. */
 const FREED_RINGS = 16;
 
 /**
@@ -25,12 +26,16 @@ export class StackTable {
   private readonly slotOf = new Map<number, number>();
   private next = 0;
   private readonly live = new Map<number, Trace>();
-  private readonly freed = new Map<number, { allocation: Trace | null; free: Trace }>();
+  private readonly freedRows: RecentRows;
+  /** By row of a freed chunk. */
+  private readonly freedAllocations: (Trace | null)[] = [];
+  private readonly freedFrees: (Trace | null)[] = [];
 
   /** @param options.capacity chunks remembered; @param options.frames frames kept of each trace */
   constructor(options: { readonly capacity: number; readonly frames: number; readonly isRecording?: boolean }) {
     this.capacity = options.capacity;
     this.traces = new Traces(options.frames);
+    this.freedRows = new RecentRows(2 ** Math.ceil(Math.log2(Math.max(this.capacity, 4) * FREED_RINGS)));
     this.isRecording = options.isRecording ?? true;
   }
 
@@ -41,7 +46,7 @@ export class StackTable {
     const trace = this.traces.here();
     this.allocations[slot] = trace;
     this.live.set(address, trace);
-    this.freed.delete(address);
+    this.forgetFreed(address);
   }
 
   /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is still there. */
@@ -50,15 +55,17 @@ export class StackTable {
     const slot = this.slotOf.get(address) ?? this.takeSlot(address);
     const free = this.traces.here();
     this.frees[slot] = free;
-    const allocation = this.live.get(address) ?? null;
+    const row = this.freedRows.add(address);
+    this.freedAllocations[row] = this.live.get(address) ?? null;
+    this.freedFrees[row] = free;
     this.live.delete(address);
-    this.freed.delete(address);
-    this.freed.set(address, { allocation, free });
-    if (this.freed.size <= this.capacity * FREED_RINGS) return;
-    for (const oldest of this.freed.keys()) {
-      this.freed.delete(oldest);
-      return;
-    }
+  }
+
+  private forgetFreed(address: number): void {
+    const row = this.freedRows.remove(address);
+    if (row < 0) return;
+    this.freedAllocations[row] = null;
+    this.freedFrees[row] = null;
   }
 
   /** What the ring knows of the chunk at `address`, or null. */
@@ -74,8 +81,8 @@ export class StackTable {
     if (stacks !== null) return stacks;
     const live = this.live.get(address);
     if (live !== undefined) return { allocation: textOf(live), free: null };
-    const freed = this.freed.get(address);
-    return freed === undefined ? null : { allocation: textOf(freed.allocation), free: textOf(freed.free) };
+    const row = this.freedRows.find(address);
+    return row < 0 ? null : { allocation: textOf(this.freedAllocations[row]), free: textOf(this.freedFrees[row]) };
   }
 
   private takeSlot(address: number): number {
