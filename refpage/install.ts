@@ -22,7 +22,7 @@ export interface RefpageOptions {
   readonly hugeReferencePages?: HugeReferencePages;
 }
 
-/** Adds the call to a kernel. @throws Error if the kernel has it already. RangeError: a policy that does not exist. */
+/** Adds the call to a kernel. @throws ExtensionError if the kernel has it already. RangeError: a policy that does not exist. */
 export function installRefpage(
   kernel: Kernel,
   { abi = "both", share = false, hugeReferencePages = "small" }: RefpageOptions = {},
@@ -32,12 +32,13 @@ export function installRefpage(
     throw new RangeError(`hugeReferencePages: "${String(hugeReferencePages)}" is none of ${known}`);
   }
   const store = new ReferencePageStore(kernel, { share, huge: hugeReferencePages });
-  if (abi !== 2) {
-    kernel.registerSystemCall(SYS_refpage_create, "refpage_create", pageCall(store));
-  }
-  if (abi !== 1) {
-    kernel.registerSystemCall(SYS_refpage_create2, "refpage_create2", patternCall(store));
-  }
+  const first = { number: SYS_refpage_create, name: "refpage_create", call: pageCall(store) };
+  const second = { number: SYS_refpage_create2, name: "refpage_create2", call: patternCall(store) };
+  kernel.extend({
+    name: "refpage",
+    systemCalls: abi === "both" ? [first, second] : [abi === 1 ? first : second],
+    heldFrames: store.heldFrames,
+  });
   return store;
 }
 

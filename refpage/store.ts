@@ -30,14 +30,15 @@ export class ReferencePageStore {
   /** Pages by content, when equal contents share one; the key holds data, tags and kind. */
   private readonly shared = new Map<string, ReferencePage>();
   private readonly pages = new Set<ReferencePage>();
-
+  /** The frames of all pages, for checkInvariants. */
+  readonly heldFrames: () => Iterable<FrameNumber>;
   private readonly hugePolicy: HugeReferencePages;
 
   constructor(kernel: Kernel, { share, huge }: StoreOptions) {
     this.kernel = kernel;
     this.share = share;
     this.hugePolicy = huge;
-    kernel.frameHolders.push(framesOf(this.pages));
+    this.heldFrames = framesOf(this.pages);
   }
 
   /** Reference pages that exist. */

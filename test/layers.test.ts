@@ -28,6 +28,9 @@ const knownCircles: readonly { readonly reason: string; readonly files: readonly
     files: [
       "enter",
       "exec",
+      "extension",
+      "extension-hooks",
+      "extensions",
       "file-calls",
       "invariants",
       "invariants-files",

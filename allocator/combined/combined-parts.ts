@@ -52,7 +52,7 @@ export function secondaryOptions<P extends Program>(given: FamilyOptions, progra
     cachePolicy: options.secondaryCachePolicy,
     releaseIntervalMs: options.flags.release_to_os_interval_ms,
     largeFill: options.largeFill,
-    referencePages: new ReferencePages(program, options.pattern),
+    referencePages: new ReferencePages(program, options.pattern, options.mapPattern),
     commitFailure: options.commitFailure,
     reports,
   };

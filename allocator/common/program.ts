@@ -19,6 +19,7 @@ import {
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { MapPattern } from "./pattern-mapping.ts";
 import { PLAIN_REPORTS, type ReportContext, reportMapError, reportProtectError, reportUnmapError } from "./report.ts";
 
 /** What a mapping call answers that failed; {@link Program.errno} says why. */
@@ -120,6 +121,25 @@ export class Program {
       this.advise(address, length);
       return true;
     } catch (error) {
+      this.fail(error);
+      return false;
+    }
+  }
+
+  /**
+   * As {@link commit}, but reads as `pattern`, by a kernel interface of the user's own.
+   * @throws TypeError: it did not answer `address`. What it throws that is no SystemError. The memory reads zero then.
+   */
+  commitOwn(address: number, length: number, map: MapPattern, pattern: Uint8Array): boolean {
+    const flags = MAP_PRIVATE | MAP_FIXED;
+    try {
+      const answer = map(this.process, { address, length, prot: READ_WRITE, flags, pattern });
+      if (answer !== address)
+        throw new TypeError(`mapPattern answered ${String(answer)}, not the address that was asked for`);
+      this.advise(address, length);
+      return true;
+    } catch (error) {
+      if (!(error instanceof SystemError)) this.commit(address, length);
       this.fail(error);
       return false;
     }

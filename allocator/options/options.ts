@@ -6,6 +6,7 @@ import { Kernel } from "../../platform/kernel/kernel.ts";
 import { Process } from "../../platform/kernel/process.ts";
 import { keepPlaceOfGiven, keepValue } from "../../platform/state/kept.ts";
 import type { HeapError } from "../common/heap-error.ts";
+import type { MapPattern } from "../common/pattern-mapping.ts";
 import type { CustomConfig, configs, HeapConfig } from "./config.ts";
 import { DEFAULT_FLAGS, type Flags } from "./flags.ts";
 import type { HeapHooks } from "./hooks.ts";
@@ -84,6 +85,11 @@ export interface HeapOptions {
   pattern?: number | readonly number[] | Uint8Array;
   /** Default `"refpage"`. */
   largeFill?: LargeFill;
+  /**
+   * How large chunks map their pattern with largeFill `"refpage"`, if not by a reference page: a kernel interface of your own
+   * (docs/own-interface.md). Not with tagging or a check of uninitialised reads.
+   */
+  mapPattern?: MapPattern;
   /** How a large chunk moves in realloc: its pages by mremap, or Scudo's copy to a fresh chunk. Default `"mremap"`. */
   largeRealloc?: "mremap" | "copy";
   /**
@@ -187,6 +193,7 @@ export const OPTIONS = {
   fill: word(...FILLS),
   pattern: option(0xab as number | readonly number[] | Uint8Array, patternBytes),
   largeFill: word("refpage", "memset", "scudo"),
+  mapPattern: optional((name, value: MapPattern) => aFunction(name, value)),
   largeRealloc: word("mremap", "copy"),
   hugePages: word(...HUGE_PAGE_ADVICE),
   fillOnFree: option(false as boolean, flag),

@@ -61,11 +61,14 @@ function withFreelist(checked: CheckedOptions, values: Readonly<Record<string, u
 }
 
 function refuseConflicts(checked: CheckedOptions, values: Readonly<Record<string, unknown>>): void {
-  const { process, kernel, tagging, uninitialised } = checked;
+  const { process, kernel, tagging, uninitialised, mapPattern, largeFill } = checked;
   if (process !== null && kernel !== null) conflict("kernel", "process");
   if (values.memoryBytes !== undefined && process !== null) conflict("memoryBytes", "process");
   if (values.memoryBytes !== undefined && kernel !== null) conflict("memoryBytes", "kernel");
   if (tagging !== "off" && uninitialised !== "off") conflict("tagging", "uninitialised");
+  if (mapPattern !== null && tagging !== "off") conflict("mapPattern", "tagging");
+  if (mapPattern !== null && uninitialised !== "off") conflict("mapPattern", "uninitialised");
+  if (mapPattern !== null && largeFill !== "refpage") conflict("mapPattern", "largeFill");
   if (process !== null && process.exitStatus !== null) {
     const explanation = `option 'process': process ${process.pid} has ended`;
     throw new OptionError("process", process, null, "", explanation);

@@ -1,11 +1,13 @@
-// Reference pages for large fills: one file descriptor for each (fill, tag), made on first use and kept for the heap's life.
+// Reference pages for large fills: one file descriptor for each (fill, tag), made on first use and kept for the heap's life; or the
+// user's own way to map a pattern in their place.
 // Who maps them is secondary.ts; what the call does is the kernel's (refpage/). Without one, the caller fills by memset.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { keepClass } from "../../platform/state/kept.ts";
-import { FILL_ZERO } from "../common/fill.ts";
+import { FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
+import type { MapPattern } from "../common/pattern-mapping.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 
 const TAGS = 16;
@@ -29,9 +31,26 @@ export class ReferencePages {
   fallbacks = 0;
   lastFailure: string | null = null;
 
-  constructor(program: Program, pattern: Uint8Array) {
+  /** The user's own way to map the pattern; null: reference pages. */
+  private readonly mapPattern: MapPattern | null;
+
+  constructor(program: Program, pattern: Uint8Array, mapPattern: MapPattern | null) {
     this.program = program;
     this.pattern = pattern;
+    this.mapPattern = mapPattern;
+  }
+
+  /** Maps fresh memory that reads as the pattern over what is there. @returns whether that could be done; counted in `fallbacks` if not */
+  map(address: number, length: number): boolean {
+    if (this.mapPattern === null) {
+      const descriptor = this.descriptor(FILL_PATTERN);
+      return descriptor !== NO_DESCRIPTOR && this.program.commitFile(address, length, descriptor);
+    }
+    // A copy: the heap's own pattern is not the user's to change.
+    if (this.program.commitOwn(address, length, this.mapPattern, this.pattern.slice())) return true;
+    this.fallbacks++;
+    this.lastFailure = this.program.errno;
+    return false;
   }
 
   /**

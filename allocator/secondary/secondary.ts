@@ -12,7 +12,7 @@ import type { SecondaryCacheConfig } from "../options/config.ts";
 import type { LargeFill } from "../options/options.ts";
 import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "../primary/local-cache.ts";
 import { LARGE_HEADER_SIZE, LargeBlockList } from "./large-block-list.ts";
-import { NO_DESCRIPTOR, type ReferencePages } from "./large-fill.ts";
+import type { ReferencePages } from "./large-fill.ts";
 import { LargeMapping } from "./large-mapping.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 import { LruSecondaryCache } from "./secondary-cache-lru.ts";
@@ -211,12 +211,9 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
 
   /** Maps fresh pages that read as `fill` where a reference page can do that. @returns the clean page's id, or NO_MEMORY */
   protected commit(address: number, length: number, fill: number): number {
-    if (fill === FILL_PATTERN && this.largeFill === "refpage") {
-      const descriptor = this.referencePages.descriptor(FILL_PATTERN);
-      if (descriptor !== NO_DESCRIPTOR && this.program.commitFile(address, length, descriptor)) {
-        this.refpageMappings++;
-        return CLEAN_PATTERN;
-      }
+    if (fill === FILL_PATTERN && this.largeFill === "refpage" && this.referencePages.map(address, length)) {
+      this.refpageMappings++;
+      return CLEAN_PATTERN;
     }
     return this.program.commit(address, length) ? CLEAN_ZERO : NO_MEMORY;
   }

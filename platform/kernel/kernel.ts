@@ -1,5 +1,5 @@
 // The kernel: one machine's frames, processes, files and settings. What each system call does is in the file of the call;
-// modules above this floor add calls of their own by registerSystemCall.
+// modules above this floor, and others, add interfaces of their own by extend().
 
 import type { Counters } from "../hardware/counters.ts";
 import type { PageCount, PageNumber } from "../hardware/integers.ts";
@@ -7,6 +7,8 @@ import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { hideFields, outline } from "../hardware/outline.ts";
 import { keepClass, keepMaker, keepPlaceOfGiven, keepValue } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
+import type { KernelExtension } from "./extension.ts";
+import { Extensions, heldFramesOf } from "./extensions.ts";
 import { checkKernelInvariants } from "./invariants.ts";
 import { type AddressSpace, type KernelServices, MMAP_MIN_PAGE } from "./mm/address-space.ts";
 import { type CgroupOptions, MemoryCgroup } from "./mm/cgroup.ts";
@@ -24,7 +26,7 @@ import { type HugePageOptions, HugePageSettings } from "./mm/huge-settings.ts";
 import type { Inode } from "./mm/inode.ts";
 import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type OvercommitMode } from "./mm/overcommit.ts";
 import { Process, type ProcessOptions } from "./process.ts";
-import { type SystemCall, SystemCallTable } from "./syscall-table.ts";
+import { SystemCallTable } from "./syscall-table.ts";
 import type { PreferredTagCheckMode } from "./tagged-address.ts";
 import type { Architecture } from "./user-structures.ts";
 
@@ -89,13 +91,15 @@ export class Kernel implements KernelServices {
   readonly capabilities: { readonly ipcLock: boolean };
   readonly architecture: Architecture;
   readonly systemCalls: SystemCallTable;
+  /** What was added to Linux's interfaces. */
+  readonly extensions: Extensions;
   /** What the CPU does for threads that ask for both tag-check modes (sysfs mte_tcf_preferred). */
   preferredTagCheckMode: PreferredTagCheckMode = "async";
   /** Pages that areas with VM_ACCOUNT promise (vm_committed_as). */
   committedPages = 0;
   /** Open file descriptions in the system. */
   openFiles = 0;
-  /** For checkInvariants: what modules hold beside page tables and page caches, one frame number for each reference. */
+  /** For checkInvariants: what the kernel and its extensions hold beside page tables and page caches, one frame number for each reference. */
   readonly frameHolders: (() => Iterable<number>)[] = [];
   /** Asked for a missing page of an area with a userfaultfd before it is made, answers whether it supplied it; set by that module. */
   missingPage: ((space: AddressSpace, page: PageNumber) => boolean) | null = null;
@@ -138,6 +142,7 @@ export class Kernel implements KernelServices {
     this.frameHolders.push(holdersOfHugeZeroPage(this.hugeZeroPage));
     this.architecture = syscalls;
     this.systemCalls = new SystemCallTable(syscalls);
+    this.extensions = new Extensions(this.systemCalls);
     this.overcommit = overcommit;
     this.commitSettings = bootCommitSettings(this.machine.frameCount, overcommitRatio);
     this.maxMapCount = maxMapCount;
@@ -180,9 +185,15 @@ export class Kernel implements KernelServices {
     return cgroup;
   }
 
-  /** Adds a system call under a number and a name, as a module does. @throws Error if either is taken. */
-  registerSystemCall(number: number, name: string, call: SystemCall): void {
-    this.systemCalls.register(number, name, call);
+  /**
+   * Adds an interface to the kernel, as a module does: system calls, flags of mmap, advice of madvise. Reference pages come this way.
+   * @throws ExtensionError taken: a number, name or bit is Linux's or another extension's. malformed: it is not what its type says.
+   * Nothing of it is there then.
+   */
+  extend(extension: KernelExtension): void {
+    this.extensions.add(extension);
+    const { name, heldFrames } = extension;
+    if (heldFrames !== undefined) this.frameHolders.push(heldFramesOf(name, heldFrames, this.machine.frameCount));
   }
 
   /** @throws TypeError: the clock that was given returned no number (a BigInt, for one) */

@@ -13,6 +13,7 @@ import { type Limit, ResourceLimits } from "./abi/rlimit.ts";
 import { systemCalls as calls } from "./abi/system-calls.ts";
 import { enter } from "./enter.ts";
 import { execve } from "./exec.ts";
+import { adviceExtension, mmapExtension } from "./extension-hooks.ts";
 import { FdTable } from "./fd-table.ts";
 import { FileCalls } from "./file-calls.ts";
 import type { Kernel } from "./kernel.ts";
@@ -132,7 +133,9 @@ export class Process extends FileCalls {
     const bits = int(flags, "flags", "mmap");
     if (from % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "mmap", "unaligned offset");
     const file = (bits & MAP_ANONYMOUS) !== 0 ? null : this.fds.get(fd, "mmap");
-    return mmap(this.addressSpace, this, start, bytes, int(prot, "prot", "mmap"), bits, file, from);
+    const protection = int(prot, "prot", "mmap");
+    const extension = mmapExtension(this.currentThread, protection, bits, from);
+    return mmap(this.addressSpace, this, start, bytes, protection, bits, file, from, extension);
   }
 
   /** munmap(2): unmaps [address, address + length); holes are no error. @throws SystemError EINVAL, ENOMEM */
@@ -154,7 +157,9 @@ export class Process extends FileCalls {
   madvise(address: Address, length: ByteCount, advice: number): 0 {
     enter(this, calls.madvise);
     const start = untagged(word(address, "address", "madvise"));
-    madvise(this.addressSpace, this, start, word(length, "length", "madvise"), int(advice, "advice", "madvise"));
+    const bytes = word(length, "length", "madvise");
+    const number = int(advice, "advice", "madvise");
+    madvise(this.addressSpace, this, start, bytes, number, adviceExtension(this.currentThread, number));
     return 0;
   }
 

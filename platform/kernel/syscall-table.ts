@@ -85,15 +85,18 @@ export class SystemCallTable {
     }
   }
 
+  /** Adds a call; the caller has looked whether number and name are free. */
   register(number: number, name: string, call: SystemCall): void {
-    if (this.byNumber.has(number))
-      throw new Error(`system call number ${number} is taken by ${this.byNumber.get(number)?.name}`);
-    if (this.byName.has(name)) throw new Error(`system call ${name} exists already`);
     this.add(number, { id: systemCallId(name), name, call, enters: false });
   }
 
   has(numberOrName: number | string): boolean {
     return typeof numberOrName === "number" ? this.byNumber.has(numberOrName) : this.byName.has(numberOrName);
+  }
+
+  /** The call that has a number already. */
+  ownerOf(number: number): string | undefined {
+    return this.byNumber.get(number)?.name;
   }
 
   /** @throws SystemError ENOSYS */

@@ -137,8 +137,11 @@ const missingPage = keepMaker(
 /** Adds userfaultfd(2) to a kernel; once. Its requests are ioctl(2) of its file. */
 export function installUserfaultfd(kernel: Kernel): void {
   const module = new UserfaultfdModule(kernel);
+  kernel.extend({
+    name: "userfaultfd",
+    systemCalls: [{ number: SYS_USERFAULTFD, name: "userfaultfd", call: userfaultfdCall(module) }],
+  });
   modules.set(kernel, module);
-  kernel.registerSystemCall(SYS_USERFAULTFD, "userfaultfd", userfaultfdCall(module));
   kernel.missingPage = missingPage(module);
 }
 

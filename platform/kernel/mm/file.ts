@@ -19,13 +19,21 @@ export const O_NOATIME = 0o1000000;
 export const O_PATH = 0o10000000;
 export const O_CLOEXEC = 0o2000000;
 
-/** What mmap is about to make of a file; the file's own mmap operation may change it (Linux: f_op->mmap on a new area). */
+/**
+ * What mmap is about to make; the mapped file's own mmap operation may change it (Linux: f_op->mmap on a new area), and so may the hook
+ * of an extension's flag.
+ */
 export interface MapRequest {
   /** VM_… flags. */
   flags: number;
   /** Whether pages are anonymous: the file then only gives the clean page, and its offsets mean nothing. */
   anonymous: boolean;
   cleanPage: CleanPage;
+  /**
+   * The file that the area will hold, as long as anything of it is mapped. To an anonymous mapping an extension may give one: the
+   * reference passes to the mapping, or is given back if the call fails.
+   */
+  file: OpenFile | null;
 }
 
 /** Operations of one kind of file; what is absent fails as Linux's anonymous inodes do. */

@@ -5,6 +5,7 @@ import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_GUARD } from "../../hardware/
 import { SystemError } from "../abi/errors.ts";
 import * as advices from "../abi/mman.ts";
 import type { AddressSpace, FaultAccount } from "./address-space.ts";
+import { type AdviceHookOfArea, adviseExtended } from "./advice-extension.ts";
 import { collapseRange } from "./collapse.ts";
 import { FAULT_DONE } from "./fault.ts";
 import { freeLazily, splitPartialFolios } from "./lazy-free.ts";
@@ -31,6 +32,7 @@ import {
 import { modifyFlags, prepareAnonVma } from "./vma-merge.ts";
 import { dropPages, zapPages } from "./zap.ts";
 
+/** Every advice that is simulated. */
 const KNOWN_ADVICE: ReadonlySet<number> = new Set([
   advices.MADV_NORMAL,
   advices.MADV_RANDOM,
@@ -57,6 +59,9 @@ const KNOWN_ADVICE: ReadonlySet<number> = new Set([
   advices.MADV_GUARD_REMOVE,
 ]);
 
+/** Numbers that Linux has, simulated or not (MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_HWPOISON, MADV_SOFT_OFFLINE beside those above). */
+export const LINUX_ADVICE: ReadonlySet<number> = new Set([...KNOWN_ADVICE, 12, 13, 100, 101]);
+
 /**
  * madvise(2). Holes are passed over and reported at the end.
  * @throws SystemError EINVAL: unknown advice, unaligned, or advice that an area refuses (what lies before it is done).
@@ -68,8 +73,9 @@ export function madvise(
   address: Address,
   length: ByteCount,
   advice: number,
+  extension: AdviceHookOfArea | null = null,
 ): void {
-  if (!KNOWN_ADVICE.has(advice)) throw new SystemError("EINVAL", "madvise", `advice ${advice}`);
+  if (extension === null && !KNOWN_ADVICE.has(advice)) throw new SystemError("EINVAL", "madvise", `advice ${advice}`);
   if (address % PAGE_SIZE !== 0) throw new SystemError("EINVAL", "madvise", "unaligned address");
   const pages = pagesOf(length);
   if (length !== 0 && pages === 0) throw new SystemError("EINVAL", "madvise", `length ${length}`);
@@ -91,7 +97,8 @@ export function madvise(
       if (page >= end) break;
     }
     const stop = Math.min(end, space.vmas.endPage[id]);
-    adviseArea(space, id, page, stop, advice);
+    if (extension === null) adviseArea(space, id, page, stop, advice);
+    else adviseExtended(space, id, page, stop, extension);
     page = stop;
   }
   if (hole) throw new SystemError("ENOMEM", "madvise", "a hole in the range");

@@ -85,6 +85,14 @@ export function protectionFlags(space: AddressSpace, prot: number): number {
   return flags;
 }
 
+/** What flags beyond Linux's do to a mapping, as extensions have them. */
+export interface MmapExtension {
+  /** All flags that extensions have. */
+  readonly flags: number;
+  /** Changes the request. @throws whatever the hook throws; a file that it put into the request was given back then */
+  prepare(request: MapRequest, start: Address, length: ByteCount): void;
+}
+
 /** Everything that is checked and decided before a new area is made. */
 interface Mapping {
   readonly request: MapRequest;
@@ -107,6 +115,7 @@ export function mmap(
   mapFlags: number,
   file: OpenFile | null,
   offset: number,
+  extension: MmapExtension | null = null,
 ): Address {
   if ((mapFlags & MAP_HUGETLB) !== 0) {
     throw new SystemError(file === null ? "ENOMEM" : "EINVAL", "mmap", "there are no huge pages");
@@ -136,13 +145,14 @@ export function mmap(
   }
   if ((mapFlags & MAP_LOCKED) !== 0 && !space.canLock) throw new SystemError("EPERM", "mmap", "RLIMIT_MEMLOCK is 0");
   if (!space.mayLock(flags, pages)) throw new SystemError("EAGAIN", "mmap", "RLIMIT_MEMLOCK");
-  const request: MapRequest = { flags, anonymous: file === null, cleanPage: zeroPage };
+  const request: MapRequest = { flags, anonymous: file === null, cleanPage: zeroPage, file };
   if (file === null) checkAnonymous(request, mapFlags);
-  else checkFile(request, file, prot, mapFlags, pages, offset);
+  else checkFile(request, file, prot, mapFlags & ~(extension?.flags ?? 0), pages, offset);
   if ((mapFlags & MAP_NORESERVE) !== 0 && space.kernel.overcommit !== 2) request.flags |= VM_NORESERVE;
   const shared = (request.flags & VM_SHARED) !== 0;
   const pageOffset = file !== null ? offset / PAGE_SIZE : shared ? 0 : start;
-  mapRegion(space, { request, pageOffset, start, pages }, file);
+  if (extension === null) mapRegion(space, { request, pageOffset, start, pages }, file);
+  else mapExtended(space, { request, pageOffset, start, pages }, file, extension);
   const populate = (mapFlags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if (populate || (request.flags & VM_LOCKED) !== 0) {
     populateRange(space, charged, start, start + pages, { errors: "ignore" });
@@ -197,6 +207,18 @@ function checkFile(
   if ((request.flags & VM_GROWSDOWN) !== 0) throw new SystemError("EINVAL", "mmap", "a file mapping does not grow");
 }
 
+/** As mapRegion, once the extension has had its say. */
+function mapExtended(space: AddressSpace, mapping: Mapping, file: OpenFile | null, extension: MmapExtension): void {
+  const { request, start, pages } = mapping;
+  extension.prepare(request, start * PAGE_SIZE, pages * PAGE_SIZE);
+  try {
+    mapRegion(space, mapping, file);
+  } catch (error) {
+    if (request.file !== file) request.file?.put();
+    throw error;
+  }
+}
+
 /** Makes the area, over what was there (mmap_region). */
 function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: Mapping, file: OpenFile | null): void {
   const { kernel, vmas } = space;
@@ -219,7 +241,7 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
   }
   const shared = (request.flags & VM_SHARED) !== 0;
   const reserve = (request.flags & VM_NORESERVE) !== 0 ? "none" : "all";
-  const mapped = file ?? (shared ? createSharedAnonymous(space, pages, { reserve }) : null);
+  const mapped = request.file ?? (shared ? createSharedAnonymous(space, pages, { reserve }) : null);
   unmapRange(space, start, end, "mmap");
   const range = {
     start,
@@ -236,7 +258,7 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
     vmas.insert(range);
     holdFile(space, mapped, !request.anonymous);
   }
-  // A shared object made for this area belongs to it alone.
+  // An object made for this mapping, shared memory's or an extension's: the area holds it now.
   if (file === null && mapped !== null) mapped.put();
   space.account(request.flags, pages);
   if ((request.flags & VM_LOCKED) !== 0) space.lockedPages += pages;
