@@ -58,7 +58,9 @@ const programs = typeScriptFiles(command).filter(
   (file) => file === `${command}/main.ts` || /\.(worker|preload)\.ts$/.test(file),
 );
 if (programs.includes(`${command}/main.ts`)) {
-  const bundle = await rolldown({ ...shared, input: entries(programs, command) });
+  // The library's entries, for modules that a user loads into the command (bench/lab/replay/own-modules.ts).
+  const library = { refheap: "allocator/index.ts", "refheap-kernel": "refpage/index.ts" };
+  const bundle = await rolldown({ ...shared, input: { ...entries(programs, command), ...library } });
   const { output } = await bundle.write({
     dir: "dist/cli",
     format: "esm",

@@ -1,8 +1,10 @@
 // The child process of one row: makes a machine, looks at both RSS in one short run, warms up, then times one run for each
 // message that it gets. Argument: JSON of {row, iterations}; messages out: a Footprint, then seconds. Nothing is printed here.
 import { Bench } from "tinybench";
+import type { MapPattern } from "../../allocator/index.ts";
 import { createKernel, type Kernel, type Process } from "../../refpage/index.ts";
 import { hostRssKib } from "../harness/host-rss.ts";
+import { loadOwnPolicy, makeOwnKernel } from "../lab/replay/own-policy.ts";
 import type { Footprint } from "./measurement.ts";
 import { main } from "./program.ts";
 import type { Row } from "./rows.ts";
@@ -23,7 +25,7 @@ function beforeMunmap(process: Process, lengthBytes: number, look: () => void): 
 }
 
 /** Both RSS of one iteration, before the mapping goes, beside what they were before the program began. */
-function measureFootprint(kernel: Kernel, row: Row): Footprint {
+function measureFootprint(kernel: Kernel, row: Row, mapPattern?: MapPattern): Footprint {
   const observed = kernel.createProcess({ name: "microbench" });
   globalThis.gc?.();
   const hostBase = hostRssKib();
@@ -35,7 +37,7 @@ function measureFootprint(kernel: Kernel, row: Row): Footprint {
     globalThis.gc?.();
     hostPeak = hostRssKib();
   });
-  main(observed, { ...row, iterations: 1 });
+  main(observed, { ...row, iterations: 1, mapPattern });
   observed.exit(0);
   return {
     simulatedRssKib: simulatedPeak,
@@ -45,15 +47,17 @@ function measureFootprint(kernel: Kernel, row: Row): Footprint {
   };
 }
 
-function serve({ row, iterations }: { row: Row; iterations: number }): void {
-  const kernel = createKernel({}, { initialisation: row.initialisation });
-  const footprint = measureFootprint(kernel, row);
+async function serve({ row, iterations }: { row: Row; iterations: number }): Promise<void> {
+  const own = row.module === undefined ? undefined : await loadOwnPolicy(row.module);
+  const kernel = own === undefined ? createKernel({}, { initialisation: row.initialisation }) : makeOwnKernel(own, {});
+  const mapPattern = own?.mapPattern;
+  const footprint = measureFootprint(kernel, row, mapPattern);
   const program = kernel.createProcess({ name: "microbench" });
   const run = (): number => {
     // The caches are another row's: a few iterations first, untimed.
-    main(program, { ...row, iterations: Math.ceil(iterations / 10) });
+    main(program, { ...row, iterations: Math.ceil(iterations / 10), mapPattern });
     const bench = new Bench({ iterations: 1, time: 0, warmup: false });
-    bench.add(row.name, () => main(program, { ...row, iterations }));
+    bench.add(row.name, () => main(program, { ...row, iterations, mapPattern }));
     const { result } = bench.runSync()[0];
     if (result.state !== "completed")
       throw new Error(`${row.name}: the run ended as ${result.state}`, { cause: result });
@@ -68,4 +72,4 @@ function serve({ row, iterations }: { row: Row; iterations: number }): void {
   process.send?.(footprint);
 }
 
-serve(JSON.parse(process.argv[2]));
+await serve(JSON.parse(process.argv[2]));

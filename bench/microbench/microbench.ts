@@ -2,16 +2,18 @@
 // the same program in C on this machine's kernel. How a row is measured and printed is in microbench/.
 import { benchmarkCommand, positiveInteger, writeJson } from "../harness/command.ts";
 import { startProgress } from "../harness/progress.ts";
+import { loadOwnPolicy, OwnPolicyError } from "../lab/replay/own-policy.ts";
 import { type Effort, type RowProcess, startRow } from "./measurement.ts";
 import { compileNative, type NativeProgram, type NativeRun, summariseNative } from "./native.ts";
 import { formatReport } from "./report.ts";
 import type { RowResult } from "./results.ts";
-import { rows as allRows, type Row, selectRows, thread } from "./rows.ts";
+import { rows as allRows, type Row, selectRows, thread, withOwnRows } from "./rows.ts";
 
 interface Options {
   readonly quick?: boolean;
   readonly json?: string;
   readonly rows?: string;
+  readonly policy?: string;
   readonly runs?: number;
   readonly iterations?: number;
 }
@@ -25,6 +27,7 @@ export async function run(argv: string[]): Promise<void> {
       "--rows <names>",
       "only rows whose name contains one of these, comma-separated (4096/4096000:memset, v5-plumbed)",
     )
+    .option("--policy <file>", "a module of your own (docs/own-interface.md): a row for its mapPattern at each size")
     .option("--runs <n>", `runs a row (default ${thorough.runs}, with --quick ${quick.runs})`, positiveInteger)
     .option(
       "--iterations <n>",
@@ -39,12 +42,24 @@ export async function run(argv: string[]): Promise<void> {
   } catch (error) {
     command.error(`error: --rows: ${(error as Error).message}`);
   }
+  if (options.policy !== undefined) rows = await ownRows(rows, options.policy, (text) => command.error(text));
   const base = options.quick ? quick : thorough;
   const effort: Effort = { runs: options.runs ?? base.runs, iterations: options.iterations ?? base.iterations };
   const { results, nativeReason } = await measure(rows, effort);
   process.stdout.write(`${formatReport(results, effort, nativeReason)}\n`);
   if (options.json !== undefined)
     writeJson(options.json, "microbench", { effort, thread, nativeReason, rows: results });
+}
+
+async function ownRows(rows: readonly Row[], module: string, refuse: (text: string) => never): Promise<Row[]> {
+  try {
+    const { name, mapPattern } = await loadOwnPolicy(module);
+    if (mapPattern === undefined) refuse(`error: --policy: ${module}: policy.mapPattern is what a row measures`);
+    return withOwnRows(rows, name, module);
+  } catch (error) {
+    if (error instanceof OwnPolicyError) refuse(`error: --policy: ${error.message}`);
+    throw error;
+  }
 }
 
 /**

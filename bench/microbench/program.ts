@@ -1,5 +1,6 @@
 // The thread's microbenchmark as a program of the simulated kernel; it stands for the C program of the commit message
 // and goes through the same calls in the same order. Nothing is measured here.
+import type { MapPattern } from "../../allocator/index.ts";
 import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
@@ -13,18 +14,22 @@ import {
 
 const PATTERN_BYTE = 0xaa;
 
-/** Where the pattern of fresh memory comes from: nowhere, the program itself, or a reference page by either ABI. */
-export type Fill = "anonymous" | "memset" | "refpage-v4" | "refpage-v5";
+/** Where the pattern of fresh memory comes from: nowhere, the program itself, a reference page by either ABI, or a user's interface. */
+export type Fill = "anonymous" | "memset" | "refpage-v4" | "refpage-v5" | "own";
 
 export interface ProgramArguments {
   readonly fill: Fill;
   readonly mmapSize: number;
   readonly touchSize: number;
   readonly iterations: number;
+  /** Maps for `own`. */
+  readonly mapPattern?: MapPattern;
 }
 
+const PATTERN = Uint8Array.of(PATTERN_BYTE);
+
 /** Maps, fills, touches and unmaps `iterations` times. Sizes in bytes. */
-export function main(process: Process, { fill, mmapSize, touchSize, iterations }: ProgramArguments): void {
+export function main(process: Process, { fill, mmapSize, touchSize, iterations, mapPattern }: ProgramArguments): void {
   const { memory } = process;
   const useRefpage = fill === "refpage-v4" || fill === "refpage-v5";
   let refpageFd = -1;
@@ -41,7 +46,10 @@ export function main(process: Process, { fill, mmapSize, touchSize, iterations }
   }
   for (let i = 0; i !== iterations; ++i) {
     let p: number;
-    if (useRefpage) {
+    if (mapPattern !== undefined) {
+      const [prot, flags] = [PROT_READ | PROT_WRITE, MAP_PRIVATE];
+      p = mapPattern(process, { address: 0, length: mmapSize, prot, flags, pattern: PATTERN });
+    } else if (useRefpage) {
       p = process.mmap(0, mmapSize, PROT_READ | PROT_WRITE, MAP_PRIVATE, refpageFd, 0);
     } else {
       p = process.mmap(0, mmapSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

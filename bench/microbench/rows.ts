@@ -13,6 +13,8 @@ export interface Row {
   readonly initialisation: InitialisationPolicy;
   readonly touchSize: number;
   readonly mmapSize: number;
+  /** The module of a user's own policy, for fill `own`. */
+  readonly module?: string;
 }
 
 /** Sizes in bytes, times in seconds, RSS in KiB, improvements in percent with half of their 95 % intervals. */
@@ -82,6 +84,25 @@ export const rows: readonly Row[] = thread.flatMap(({ touchSize, mmapSize }) => 
     ),
   ];
 });
+
+/** `given` with a row of a user's own interface behind the others of each size. */
+export function withOwnRows(given: readonly Row[], name: string, module: string): Row[] {
+  return given.flatMap((row, index) => {
+    const next = given[index + 1];
+    const { touchSize, mmapSize } = row;
+    if (next?.touchSize === touchSize && next.mmapSize === mmapSize) return [row];
+    const own: Row = {
+      name: `${touchSize}/${mmapSize}:${name}`,
+      variant: name,
+      fill: "own",
+      initialisation: "plumbed",
+      touchSize,
+      mmapSize,
+      module,
+    };
+    return [row, own];
+  });
+}
 
 /**
  * The rows whose name contains one of the comma-separated `patterns`.

@@ -18,7 +18,9 @@ export function reportFailure(error: unknown): void {
     return;
   }
   const failure = error as NodeJS.ErrnoException;
-  process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
+  // By name: an error of a worker thread comes as a copy.
+  const isUsage = error instanceof UsageError || failure.name === "OwnPolicyError";
+  process.exitCode = isUsage ? EXIT_USAGE : EXIT_FAILED;
   const debug = process.env.REFHEAP_DEBUG !== undefined && process.env.REFHEAP_DEBUG !== "";
   process.stderr.write(`refheap: ${debug ? failure.stack : sentence(failure)}\n`);
 }

@@ -1,5 +1,6 @@
 // What a user names, replayed: traces under policies with their touches or both ends, on all cores, with progress.
 // `refheap replay` and `refheap report` share it; their options and what they print are their own.
+import { resolveOwnPolicies } from "../replay/own-policy.ts";
 import type { Policy } from "../replay/policy.ts";
 import type { ReplayResult } from "../replay/result.ts";
 import { runSweep, type SharedOptions, shardTasks, sweepTasks, sweptTraces } from "../replay/sweep.ts";
@@ -23,8 +24,9 @@ export async function replayFiles(
   traces: readonly string[],
   { policies, seeds, touch, jobs, shard, shared }: ReplayFilesOptions,
 ): Promise<{ readonly results: ReplayResult[]; readonly tasks: number }> {
+  const resolved = await resolveOwnPolicies(policies);
   const files = await expandArchives(traces);
-  const all = sweepTasks(await sweptTraces(files, touch, shared), policies, seeds);
+  const all = sweepTasks(await sweptTraces(files, touch, shared), resolved, seeds);
   const tasks = shard === undefined ? all : shardTasks(all, shard);
   if (traces.some(isReadOnce) && all.length > 1) {
     throw new UsageError(

@@ -3,7 +3,8 @@
 import { existsSync } from "node:fs";
 import { Option } from "commander";
 import { MACHINE_NAMES } from "../cost/machine-models.ts";
-import { POLICIES, type Policy, parsePolicy } from "../replay/policy.ts";
+import { isOwnPolicy, namedOwnPolicy } from "../replay/own-policy.ts";
+import { PLAIN, POLICIES, type Policy, parsePolicy } from "../replay/policy.ts";
 import { parseTouchModel, TOUCH_MODELS } from "../replay/touch-model.ts";
 import { TRACE_FORMATS } from "../traces/detect.ts";
 import { optionValue } from "./exit.ts";
@@ -50,6 +51,7 @@ function collectPolicies(text: string, before: readonly Policy[] | undefined): r
 }
 
 function policy(text: string): Policy {
+  if (isOwnPolicy(text)) return namedOwnPolicy(text, PLAIN);
   const [name] = text.split("+");
   return hinting(name, Object.keys(POLICIES), () => parsePolicy(text));
 }
@@ -94,7 +96,10 @@ function suggesting<T>(option: Option, values: readonly string[], parse: (text: 
 
 export const policyOption = (): Option =>
   suggesting(
-    new Option("-p, --policy <policies>", "policies, by name or NAME+field=value; a comma between several"),
+    new Option(
+      "-p, --policy <policies>",
+      "policies, by name or NAME+field=value, or ./FILE.mjs of your own; a comma between several",
+    ),
     Object.keys(POLICIES),
     collectPolicies,
   );

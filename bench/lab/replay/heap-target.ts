@@ -10,6 +10,7 @@ import { installRefpage } from "../../../refpage/install.ts";
 import { GlibcTarget } from "./glibc-target.ts";
 import { type LargeTreatment, NO_TREATMENT, TagCounting, UserfaultfdTreatment } from "./large-treatment.ts";
 import { hugePageOptions, isEmulated, LargerPages } from "./larger-pages.ts";
+import { makeOwnHeap, makeOwnKernel, type OwnPolicy } from "./own-policy.ts";
 import { type Policy, SIZE_CLASS_MAPS } from "./policy.ts";
 import type { ReplayTarget } from "./target.ts";
 
@@ -23,11 +24,17 @@ export interface HeapTargetOptions {
   readonly policy: Policy;
   readonly seed: number;
   readonly memoryBytes?: number;
+  /** The module of a policy of the user's own. */
+  readonly own?: OwnPolicy;
 }
 
 /** A fresh machine with a heap under the policy. @throws OptionError, RangeError for options that no heap has. */
-export function createHeapTarget({ policy, seed, memoryBytes }: HeapTargetOptions): ReplayTarget {
+export function createHeapTarget({ policy, seed, memoryBytes, own }: HeapTargetOptions): ReplayTarget {
   const clock = { nanoseconds: 0 };
+  if (own !== undefined) {
+    const kernel = makeOwnKernel(own, { memoryBytes, seed, clock: () => clock.nanoseconds });
+    return new HeapTarget(makeOwnHeap(own, kernel, seed), NO_TREATMENT, clock, null);
+  }
   const kernel = new Kernel(
     { memoryBytes, mte: policy.tagging !== "off" },
     {

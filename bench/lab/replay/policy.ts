@@ -24,7 +24,13 @@ export const SIZE_CLASS_MAPS = {
 } as const;
 export type SizeClassMapName = keyof typeof SIZE_CLASS_MAPS;
 
-/** Everything that a replay can vary about memory. All fields are set; `policies` below are the named ones. */
+/** A policy that is a module of the user's (own-policy.ts): its file as it was named, and what it says of itself. */
+export interface OwnPolicyName {
+  readonly file: string;
+  readonly what: string;
+}
+
+/** Everything that a replay can vary about memory. All fields are set but `own`; `policies` below are the named ones. */
 export interface Policy {
   /** As the user asked for it. */
   readonly name: string;
@@ -63,11 +69,14 @@ export interface Policy {
   readonly releaseIntervalMs: number;
   /** Scudo's quarantine in KiB; 0: none. */
   readonly quarantineKb: number;
+  /** Of a user's own policy, whose module says all and makes the other fields mean nothing. */
+  readonly own?: OwnPolicyName;
 }
 
 const MAX_CACHE_ENTRIES = 65536;
 
-const PLAIN: Policy = {
+/** The policy `none`, from which the others differ. */
+export const PLAIN: Policy = {
   name: "none",
   allocator: "scudo",
   fill: "none",

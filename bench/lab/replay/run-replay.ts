@@ -8,6 +8,7 @@ import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";
 import { Attribution } from "./attribution.ts";
 import { createHeapTarget } from "./heap-target.ts";
+import { failure, loadOwnPolicy, type OwnPolicy } from "./own-policy.ts";
 import { pageMap } from "./page-map.ts";
 import type { Policy } from "./policy.ts";
 import { Replayer } from "./replayer.ts";
@@ -33,6 +34,8 @@ export interface ReplayOptions extends OpenTraceOptions {
   readonly touches?: string;
   readonly memoryBytes?: number;
   readonly verify?: boolean;
+  /** The module of a policy of the user's own; loaded if it is not given. */
+  readonly own?: OwnPolicy;
 }
 
 /** Formats whose traces may hold reads and writes. */
@@ -73,11 +76,30 @@ async function hasTouches({ batches }: Trace): Promise<boolean> {
   return false;
 }
 
-/** The same for a trace that is open already; `makeTarget` lets tests put another heap in. */
+/**
+ * The same for a trace that is open already; `makeTarget` lets tests put another heap in.
+ * @throws as runReplay; OwnPolicyError: what a policy of the user's own threw
+ */
 export async function replayTrace(
   trace: Trace,
   options: ReplayOptions,
   makeTarget: (options: ReplayOptions) => ReplayTarget = createHeapTarget,
+): Promise<ReplayResult> {
+  const file = options.policy.own?.file;
+  if (file === undefined) return replayWith(trace, options, makeTarget);
+  const own = options.own ?? (await loadOwnPolicy(file));
+  try {
+    return await replayWith(trace, { ...options, own }, makeTarget);
+  } catch (error) {
+    if (error instanceof TraceError || error instanceof VerificationError) throw error;
+    throw failure(file, `replaying ${trace.file}`, error);
+  }
+}
+
+async function replayWith(
+  trace: Trace,
+  options: ReplayOptions,
+  makeTarget: (options: ReplayOptions) => ReplayTarget,
 ): Promise<ReplayResult> {
   const { policy, seed, memoryBytes = DEFAULT_MEMORY_BYTES } = options;
   const ownTouches = options.touches === undefined && WITH_TOUCHES.includes(trace.format);

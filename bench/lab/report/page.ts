@@ -138,11 +138,14 @@ function policySection(results: readonly ReplayResult[]): string {
   const policies = new Map(results.map(({ policy }) => [policy.name, policy]));
   const items = [...policies.values()].map((policy) => {
     const base = policy.name.split("+")[0];
-    const { name: _, ...fields } = policy;
-    const fieldText = Object.entries(fields)
-      .map(([field, value]) => `${field}=${value}`)
-      .join(", ");
-    return `<dt><code>${html(policy.name)}</code></dt><dd>${html(POLICIES[base]?.what ?? "")}
+    const { name: _, own, ...fields } = policy;
+    const fieldText =
+      own === undefined
+        ? Object.entries(fields)
+            .map(([field, value]) => `${field}=${value}`)
+            .join(", ")
+        : `of ${own.file}`;
+    return `<dt><code>${html(policy.name)}</code></dt><dd>${html(own?.what ?? POLICIES[base]?.what ?? "")}
 <small class="quiet">${html(fieldText)}</small></dd>`;
   });
   return `<section><h2>The policies</h2><dl>${items.join("\n")}</dl></section>`;

@@ -1,8 +1,9 @@
 // What a comparison answers, in a sentence or two: how much lower the peak would be, and on what that hangs.
 // The figures themselves are in comparison.ts.
+import { POLICIES } from "../replay/policy.ts";
 import type { ComparedPolicy, ComparedTrace } from "./comparison.ts";
 
-/** What people ask about first; without it, the policy with the lowest peak. */
+/** What people ask about first, but for a policy of their own; without both, the policy with the lowest peak. */
 const ASKED_FOR = "pattern-refpage";
 /** Between the ends of what a trace leaves open, in points: from here on it is said. */
 const WIDE_POINTS = 5;
@@ -36,7 +37,8 @@ function summary(ends: readonly ComparedTrace[]): string {
 function policyOf({ policies, baseline }: ComparedTrace): string | null {
   const others = policies.filter(({ policy }) => policy !== baseline);
   if (others.length === 0) return null;
-  const asked = others.find(({ policy }) => policy === ASKED_FOR);
+  const own = others.find(({ policy }) => !Object.hasOwn(POLICIES, policy.split("+")[0]));
+  const asked = own ?? others.find(({ policy }) => policy === ASKED_FOR);
   return (asked ?? others.reduce((best, one) => (peak(one) < peak(best) ? one : best))).policy;
 }
 

@@ -25,6 +25,7 @@ export function checkPolicy(policy: Policy): void {
   const refuse = (what: string): never => {
     throw new RangeError(`policy "${policy.name}": ${what}`);
   };
+  if (policy.own !== undefined) refuse("a policy of your own is for refheap replay and report");
   if (policy.tagging !== "off") refuse("a pointer of a WebAssembly module has no room for a tag");
   if (policy.largeFill === "userfaultfd") refuse("a WebAssembly module has no thread to answer faults");
   if (policy.pages !== "4K") refuse("a WebAssembly module's memory has pages of 4K here");
