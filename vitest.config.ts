@@ -6,7 +6,7 @@ const programs = [
   "test/package.test.ts",
   "test/examples.test.ts",
   "test/bench/**/*.test.ts",
-  "test/allocator/vitest/child.test.ts",
+  "test/allocator/vitest/{child,post-mortem}.test.ts",
 ];
 
 export default defineConfig({

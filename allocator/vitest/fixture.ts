@@ -12,6 +12,7 @@ import type { Bytes, Imports } from "../wasm/guest/engine.ts";
 import { Instance, Module } from "../wasm/guest/functions.ts";
 import { enterTest, leaveTest } from "./active-heaps.ts";
 import { returnKernel, takeKernel } from "./machines.ts";
+import { checkFolder, type PostMortem, watchForPostMortem } from "./post-mortem.ts";
 import { recordFindings } from "./test-meta.ts";
 
 /** Options of the fixture's heap: a heap's own, and what is checked at the test's end. */
@@ -20,6 +21,11 @@ export interface HeapTestOptions extends HeapOptions {
   readonly leaks?: "fail" | "ignore";
   /** What counts as reachable: pointers that the test holds on purpose, and ranges of memory. Default: nothing. */
   readonly roots?: readonly Root[];
+  /**
+   * A folder. If the test fails, the machine's state at its first finding is written there, before the access or call that was wrong
+   * took effect: `refheap inspect` opens it, and `Machine.restore` goes on from it.
+   */
+  readonly postMortem?: string;
 }
 
 /** The module of the `wasm` fixture, and how it is put on the heap. */
@@ -53,9 +59,11 @@ const DEFAULTS: HeapOptions = { uninitialised: "byte", stacks: true };
 export const test = base.extend<HeapFixtures>({
   heapOptions: {},
   heap: async ({ heapOptions, onTestFinished, task }, use) => {
-    const { leaks = "fail", roots = [], ...given } = heapOptions;
+    const { leaks = "fail", roots = [], postMortem: folder, ...given } = heapOptions;
+    if (folder !== undefined) checkFolder(folder);
     const { heap, end } = openHeap(given);
-    await useJudged({ heap, end, leaks, roots, task, onTestFinished, use: () => use(heap) });
+    const postMortem = folder === undefined ? null : watchForPostMortem(heap, folder, task);
+    await useJudged({ heap, end, leaks, roots, postMortem, task, onTestFinished, use: () => use(heap) });
   },
   wasmOptions: {},
   wasm: async ({ wasmOptions, onTestFinished, task }, use) => {
@@ -82,12 +90,13 @@ interface Judged {
   readonly leaks: "fail" | "ignore";
   /** Absent: the heap knows its own. */
   readonly roots?: readonly Root[];
+  readonly postMortem?: PostMortem | null;
   readonly task: TestTask;
   readonly onTestFinished: (hook: () => void) => void;
   readonly use: () => Promise<void>;
 }
 
-async function useJudged({ heap, end, leaks, roots, task, onTestFinished, use }: Judged): Promise<void> {
+async function useJudged({ heap, end, leaks, roots, postMortem, task, onTestFinished, use }: Judged): Promise<void> {
   // Before anything is awaited, so that the test's function runs in this context, too.
   enterTest(task, heap);
   const finish = (): void => {
@@ -96,6 +105,7 @@ async function useJudged({ heap, end, leaks, roots, task, onTestFinished, use }:
       const looksForLeaks = leaks === "fail" && task.result?.state !== "fail";
       const errors = findErrors(heap, looksForLeaks ? { roots } : null);
       recordFindings(task, errors);
+      if (errors.length > 0 && postMortem) keepState(postMortem, errors);
       // The runner takes an array as several errors, each shown with its own line.
       if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
     } finally {
@@ -113,6 +123,12 @@ async function useJudged({ heap, end, leaks, roots, task, onTestFinished, use }:
   onTestFinished(() => over("hooks"));
   await use();
   over("use");
+}
+
+/** The failing test says where its state lies. */
+function keepState(postMortem: PostMortem, errors: readonly Error[]): void {
+  const findings = errors.flatMap((error) => (error instanceof CheckError ? [...error.findings] : []));
+  errors[0].message += `\nThe machine's state: refheap inspect ${postMortem.write(findings)}`;
 }
 
 /** The test's heap and what ends it: on a machine that the worker keeps, unless the test brings its own. */

@@ -1,15 +1,17 @@
-// `refheap inspect`: what is in a trace, before anything is replayed.
+// `refheap inspect`: what is in a trace, before anything is replayed, or in a snapshot of a machine (inspect-state.ts).
 import { Command } from "commander";
 import { formatBytes, formatTable } from "../../harness/table.ts";
 import { type Inspection, Inspector } from "../replay/inspection.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { openTrace, type Trace } from "../traces/open.ts";
 import { expandArchives } from "../traces/zip.ts";
+import { UsageError } from "./exit.ts";
+import { describeState, inspectState, isSnapshot, type StateOptions } from "./inspect-state.ts";
 import { readingProgress, startProgress } from "./progress.ts";
 import { describeTally, plural } from "./tally-text.ts";
-import { formatOption, jsonOption, skipBadOption } from "./values.ts";
+import { anAddress, formatOption, jsonOption, listOf, skipBadOption, wholeNumber } from "./values.ts";
 
-interface InspectOptions {
+interface InspectOptions extends StateOptions {
   readonly format?: TraceFormat;
   readonly skipBad?: boolean;
   readonly json?: boolean;
@@ -17,9 +19,17 @@ interface InspectOptions {
 
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .summary("say what a trace holds")
-    .description("Reads each TRACE once and says its format, events, sizes and live memory. Nothing is replayed.")
-    .argument("<trace...>", "traces to read; - is standard input")
+    .summary("say what a trace or a snapshot holds")
+    .description(
+      "Reads each FILE. Of a trace: format, events, sizes and live memory; nothing is replayed. Of a snapshot that a machine or a failed test wrote: processes, heaps, findings.",
+    )
+    .argument("<file...>", "traces or snapshots to read; - is standard input")
+    .option(
+      "--address <address>",
+      "say what lies at an address of a snapshot; may be given several times",
+      listOf(anAddress),
+    )
+    .option("--maps <pid>", "print /proc/PID/maps of a process of a snapshot", listOf(wholeNumber(1, 2 ** 22)))
     .addOption(formatOption())
     .addOption(skipBadOption())
     .addOption(jsonOption())
@@ -29,6 +39,13 @@ export function inspectCommand(): Command {
 async function inspect(files: string[], options: InspectOptions): Promise<void> {
   const inspected: object[] = [];
   for (const file of await expandArchives(files)) {
+    if (isSnapshot(file)) {
+      if (options.json) inspected.push(inspectState(file, options));
+      else process.stdout.write(`${describeState(file, options)}\n`);
+      continue;
+    }
+    if (options.address !== undefined || options.maps !== undefined)
+      throw new UsageError(`${file} is a trace; --address and --maps are for snapshots`);
     const progress = startProgress();
     const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
     const inspector = new Inspector();

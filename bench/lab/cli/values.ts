@@ -22,6 +22,19 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   });
 }
 
+/** An address: hexadecimal with 0x in front, or decimal. */
+export const anAddress = optionValue((text: string): number => {
+  const value = Number(text);
+  if (!/^(?:0x[\da-f]+|\d+)$/i.test(text) || !Number.isSafeInteger(value))
+    throw new RangeError(`"${text}" is not an address.`);
+  return value;
+});
+
+/** For an option that may be given several times. */
+export function listOf<Value>(parse: (text: string) => Value): (text: string, before?: readonly Value[]) => Value[] {
+  return (text, before = []) => [...before, parse(text)];
+}
+
 /** Bytes with K, M or G behind. */
 export const byteSize = optionValue((text: string): number => {
   const match = /^(\d+)([KMG]?)(?:iB|B)?$/i.exec(text);
