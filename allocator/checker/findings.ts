@@ -122,4 +122,8 @@ function keyOf(finding: Finding): string {
   return [finding.kind, finding.operation, finding.cause, finding.leakKind, size, where, stack].join(" ");
 }
 
-keepClass("Findings", Findings, { isOfHost: true });
+keepClass("Findings", Findings, {
+  isOfHost: true,
+  // Who looks on is no part of the state.
+  atRest: () => ({ watchers: new Set() }),
+});

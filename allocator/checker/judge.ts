@@ -225,4 +225,4 @@ function operationOf(kind: UseKind): Operation {
   return kind === USE_STORE ? "store" : "system call";
 }
 
-keepClass("Judge", Judge);
+keepClass("Judge", Judge, { atRest: () => ({ isBusy: false }) });

@@ -141,7 +141,7 @@ export class TrackedProgram extends Program {
   }
 }
 
-keepClass("TrackedProgram", TrackedProgram);
+keepClass("TrackedProgram", TrackedProgram, { atRest: () => ({ isOwnFault: false, isCreating: false }) });
 
 const ownFaults = keepMaker(
   "tracking.ownFaults",

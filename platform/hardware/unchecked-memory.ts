@@ -195,5 +195,4 @@ export class UncheckedMemory extends Memory {
   }
 }
 
-keepClass("Memory", Memory);
 keepClass("UncheckedMemory", UncheckedMemory);

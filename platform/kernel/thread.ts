@@ -90,3 +90,5 @@ export class Thread implements FaultHandler {
 outline(Thread, ({ tid, process, ended }) => ({ tid, pid: process.pid, ended }));
 
 keepClass("Thread", Thread);
+// A thread's load/store unit is kept with it.
+keepClass("Memory", Memory);

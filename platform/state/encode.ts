@@ -150,7 +150,9 @@ class Encoder {
     known?.settle?.(object);
     const fields = Reflect.ownKeys(object);
     this.shape(object, known ?? null, fields);
-    for (const field of fields) this.value(Reflect.get(object, field), String(field));
+    const atRest = known?.atRest?.() ?? {};
+    for (const field of fields)
+      this.value(Object.hasOwn(atRest, field) ? atRest[String(field)] : Reflect.get(object, field), String(field));
     this.annotations(object);
     if (known?.extents !== undefined) this.noteExtents(known, object);
   }
