@@ -39,6 +39,68 @@ export function improvementOver(reference: readonly number[], samples: readonly 
   return { percent, halfWidth: (100 * studentQuantile(0.975, freedom) * error) / base };
 }
 
+/** A median and where it lies with 95 % confidence. */
+export interface MedianInterval {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * The median with the interval that order statistics give it, whatever the samples' distribution: with one sample in ten far out it
+ * stays where it was. Fewer than 6 samples give their whole range, of less than 95 %.
+ * @see David and Nagaraja, Order Statistics, 7.1
+ */
+export function medianInterval(samples: readonly number[]): MedianInterval {
+  if (samples.length === 0) throw new RangeError("no samples to summarise (1 or more)");
+  const sorted = samples.toSorted((a, b) => a - b);
+  const count = sorted.length;
+  // The largest k for which fewer than k of `count` tosses of a coin fall on one side with at most 2.5 %.
+  let k = 1;
+  let term = 2 ** -count;
+  let below = term;
+  while (k < Math.ceil(count / 2)) {
+    term *= (count - k + 1) / k;
+    if (below + term > 0.025) break;
+    below += term;
+    k++;
+  }
+  return { median: median(sorted), low: sorted[k - 1], high: sorted[count - k] };
+}
+
+/**
+ * How much smaller `samples` are than `reference`, in percent, round by round: both of a round met the same machine. The median over
+ * the rounds, with half of its interval.
+ */
+export function pairedImprovement(reference: readonly number[], samples: readonly number[]): Improvement {
+  const rounds = Math.min(reference.length, samples.length);
+  const each = Array.from({ length: rounds }, (_, round) => 100 * (1 - samples[round] / reference[round]));
+  const { median: percent, low, high } = medianInterval(each);
+  return { percent, halfWidth: (high - low) / 2 };
+}
+
+/** A sample far from the others. */
+export interface Outlier {
+  /** From 1. */
+  readonly round: number;
+  readonly timesMedian: number;
+}
+
+/** More than this many median absolute deviations (scaled to standard ones) from the median, and a tenth of it, is far. */
+const FAR_DEVIATIONS = 3.5;
+const FAR_SHARE = 0.1;
+const NORMAL_SCALE = 1.4826;
+
+export function outliers(samples: readonly number[]): Outlier[] {
+  if (samples.length < 4) return [];
+  const middle = median([...samples]);
+  const deviation = NORMAL_SCALE * median(samples.map((sample) => Math.abs(sample - middle)));
+  const far = Math.max(FAR_DEVIATIONS * deviation, FAR_SHARE * Math.abs(middle));
+  return samples.flatMap((sample, index) =>
+    Math.abs(sample - middle) > far ? [{ round: index + 1, timesMedian: sample / middle }] : [],
+  );
+}
+
 /** The value that a Student's t variable with `freedom` degrees stays below with `probability` (0.5 to 1, exclusive). */
 export function studentQuantile(probability: number, freedom: number): number {
   let low = 0;

@@ -7,6 +7,14 @@ export interface Target {
   readonly unit: string;
   readonly atMost?: number;
   readonly atLeast?: number;
+  /** Half of the figure's 95 % interval: a bound within it is neither met nor missed. */
+  readonly halfWidth?: number;
+}
+
+/** Whether the figure's interval has its bound in it. */
+export function isOpen({ measured, halfWidth = 0, atMost = measured, atLeast = measured }: Target): boolean {
+  const bound = atMost === measured ? atLeast : atMost;
+  return halfWidth > 0 && Math.abs(measured - bound) < halfWidth && bound !== measured;
 }
 
 export function isMet({ measured, atMost = Infinity, atLeast = -Infinity }: Target): boolean {
@@ -19,10 +27,14 @@ export function formatTargets(targets: readonly Target[]): string {
   const lines = targets.map((target) => {
     const bound = target.atMost === undefined ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`;
     const figure = `${format(target.measured)}${target.unit}`;
-    return `  ${isMet(target) ? "PASS" : "miss"}  ${target.what}: ${figure} (target ${bound}${target.unit})`;
+    const spread = target.halfWidth === undefined ? "" : ` ± ${format(target.halfWidth)}`;
+    const verdict = isOpen(target) ? "open" : isMet(target) ? "PASS" : "miss";
+    return `  ${verdict}  ${target.what}: ${figure}${spread} (target ${bound}${target.unit})`;
   });
-  const met = targets.filter(isMet).length;
-  return [`Targets: ${met} of ${targets.length} met`, ...lines].join("\n");
+  const met = targets.filter((target) => isMet(target) && !isOpen(target)).length;
+  const open = targets.filter(isOpen).length;
+  const undecided = open === 0 ? "" : `, ${open} open: their bounds lie within their 95 % intervals`;
+  return [`Targets: ${met} of ${targets.length} met${undecided}`, ...lines].join("\n");
 }
 
 function format(value: number): string {

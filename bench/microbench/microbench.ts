@@ -19,7 +19,7 @@ interface Options {
 }
 
 const thorough: Effort = { runs: 10, iterations: 1000 };
-const quick: Effort = { runs: 5, iterations: 100 };
+const quick: Effort = { runs: 15, iterations: 50 };
 
 export async function run(argv: string[]): Promise<void> {
   const command = benchmarkCommand("microbench", "The thread's microbenchmark: memset against reference pages.")

@@ -1,7 +1,7 @@
 // The page that the microbenchmark prints: the table, the targets, one sentence of conclusion.
 // Everything here is arithmetic and text on finished measurements.
 import { describeHost, formatHost } from "../harness/machine.ts";
-import { type Improvement, summarise } from "../harness/statistics.ts";
+import { type Improvement, medianInterval, outliers, summarise } from "../harness/statistics.ts";
 import { type Column, formatNanoseconds, formatSpread, formatTable } from "../harness/table.ts";
 import { formatTargets } from "../harness/target.ts";
 import type { Effort } from "./measurement.ts";
@@ -34,6 +34,7 @@ export function formatReport(results: readonly RowResult[], effort: Effort, nati
     formatTable(columns, tableRows(results)),
     "",
     ...footnotes(nativeReason),
+    ...outlierLines(results),
     "",
     formatTargets(listTargets(results)),
     "",
@@ -55,7 +56,7 @@ function tableRows(results: readonly RowResult[]): string[][] {
 
 function tableRow(results: readonly RowResult[], result: RowResult, first: boolean): string[] {
   const { row, measurement, native } = result;
-  const time = summarise(measurement.seconds);
+  const { median, low, high } = medianInterval(measurement.seconds);
   const improvement = improvementOf(results, result);
   const figures = thread.find((one) => sameSize(one, row));
   // The thread measured its own patch, which is the first ABI with frames handed out uninitialised.
@@ -69,8 +70,8 @@ function tableRow(results: readonly RowResult[], result: RowResult, first: boole
   return [
     first ? `${row.touchSize}/${row.mmapSize}` : "",
     row.variant,
-    formatNanoseconds(time.median * 1e9),
-    formatSpread(time.mean, time.halfWidth),
+    formatNanoseconds(median * 1e9),
+    formatSpread(median, (high - low) / 2),
     improvement === undefined ? "" : formatImprovement(improvement),
     threadSeconds === undefined ? "" : formatNanoseconds(threadSeconds * 1e9),
     isThreadRow && figures !== undefined ? formatImprovement(figures.improvement) : "",
@@ -92,7 +93,7 @@ function footnotes(nativeReason?: string): string[] {
       ? "native C: bench/microbench/microbench.c on this machine's kernel, which has no reference pages."
       : `native C is empty: ${nativeReason}.`;
   return [
-    `improvement: of the mean over memset, in percent of memset, with its 95 % interval (pooled t, as ministat prints it).`,
+    "improvement: over memset of the same round, in percent of it; the median of the rounds, with the 95 % interval that their order gives.",
     `thread: DragonBoard 845c, 2021; its RSS includes about ${THREAD_BASE_RSS_KIB} KiB of the process's own.`,
     native,
     `RSS: of the simulated process, from its smaps_rollup before munmap. host RSS: of a Node process for this row alone,`,
@@ -100,16 +101,43 @@ function footnotes(nativeReason?: string): string[] {
   ];
 }
 
+/** Named, so that who reads a figure knows what the median left aside. */
+function outlierLines(results: readonly RowResult[]): string[] {
+  const found = results.flatMap(({ row, measurement }) =>
+    outliers(measurement.seconds).map(
+      ({ round, timesMedian }) => `${row.name} round ${round} (${timesMedian.toFixed(2)} × its median)`,
+    ),
+  );
+  return found.length === 0 ? [] : [`outliers, which medians pass over: ${found.join(", ")}.`];
+}
+
+/** Half an interval above this many points is too wide to conclude from. */
+const WIDE_POINTS = 5;
+
 function conclusion(results: readonly RowResult[]): string {
   const parts = thread.flatMap((figures) => {
     const result = results.find((one) => one.row.variant === "refpage-v5-plumbed" && sameSize(one.row, figures));
     const improvement = result && improvementOf(results, result);
     return improvement === undefined
       ? []
-      : [{ ours: improvement.percent.toFixed(1), theirs: figures.improvement.percent.toFixed(1) }];
+      : [
+          {
+            size: `${figures.touchSize}/${figures.mmapSize}`,
+            improvement,
+            theirs: figures.improvement.percent.toFixed(1),
+          },
+        ];
   });
   if (parts.length === 0) return "No conclusion: the chosen rows hold no memset row with its refpage-v5-plumbed row.";
-  const ours = parts.map((part) => part.ours).join(", ");
+  const wide = parts.filter(({ improvement }) => improvement.halfWidth > WIDE_POINTS);
+  if (wide.length > 0) {
+    const which = wide.map(({ size, improvement }) => `${size} ${formatImprovement(improvement)}`).join(", ");
+    return (
+      `No conclusion: intervals wider than ± ${WIDE_POINTS} points (${which}) say that this machine was busy. ` +
+      "Run it again when it is idle, or with more --runs."
+    );
+  }
+  const ours = parts.map(({ improvement }) => improvement.percent.toFixed(1)).join(", ");
   const theirs = parts.map((part) => part.theirs).join(", ");
   return `Conclusion: reference pages (second ABI, plumbed) save ${ours} % of memset's time; the thread measured ${theirs} %.`;
 }

@@ -1,6 +1,6 @@
 // What was measured of each row, and how rows of one size are held against each other.
 // Text and targets are made elsewhere.
-import { type Improvement, improvementOver } from "../harness/statistics.ts";
+import { type Improvement, pairedImprovement } from "../harness/statistics.ts";
 import type { Measurement } from "./measurement.ts";
 import type { NativeMeasurement } from "./native.ts";
 import type { Row, ThreadFigures } from "./rows.ts";
@@ -24,5 +24,5 @@ export function sameSize(a: Row | ThreadFigures, b: Row | ThreadFigures): boolea
 export function improvementOf(results: readonly RowResult[], { row, measurement }: RowResult): Improvement | undefined {
   const memset = memsetRowOf(results, row);
   if (memset === undefined || row.fill === "memset" || row.fill === "anonymous") return undefined;
-  return improvementOver(memset.measurement.seconds, measurement.seconds);
+  return pairedImprovement(memset.measurement.seconds, measurement.seconds);
 }

@@ -20,7 +20,7 @@ function improvementTargets(results: readonly RowResult[]): Target[] {
       const improvement = result && improvementOf(results, result);
       if (improvement === undefined) return [];
       const size = `${figures.touchSize}/${figures.mmapSize}`;
-      const target = { measured: improvement.percent, unit: " %" };
+      const target = { measured: improvement.percent, halfWidth: improvement.halfWidth, unit: " %" };
       return [
         {
           ...target,
