@@ -103,12 +103,14 @@ function footnotes(nativeReason?: string): string[] {
 
 /** Named, so that who reads a figure knows what the median left aside. */
 function outlierLines(results: readonly RowResult[]): string[] {
-  const found = results.flatMap(({ row, measurement }) =>
-    outliers(measurement.seconds).map(
-      ({ round, timesMedian }) => `${row.name} round ${round} (${timesMedian.toFixed(2)} × its median)`,
-    ),
-  );
-  return found.length === 0 ? [] : [`outliers, which medians pass over: ${found.join(", ")}.`];
+  const found = results.flatMap(({ row, measurement }) => {
+    const far = outliers(measurement.seconds);
+    if (far.length === 0) return [];
+    const rounds = far.map(({ round }) => round).join(", ");
+    const times = far.map(({ timesMedian }) => timesMedian.toFixed(2)).join(", ");
+    return [`  ${row.name}: round ${rounds} (${times} × its median)`];
+  });
+  return found.length === 0 ? [] : ["outliers, which medians pass over:", ...found];
 }
 
 /** Half an interval above this many points is too wide to conclude from. */

@@ -39,7 +39,7 @@ test("one round far out is named, and moves no figure", () => {
     ),
   );
   expect(text).toContain(
-    "outliers, which medians pass over: 4096/4096000:refpage-v5-plumbed round 7 (190.00 × its median).",
+    "outliers, which medians pass over:\n  4096/4096000:refpage-v5-plumbed: round 7 (190.00 × its median)\n",
   );
   expect(text).toContain("99.50 % ± 0.00");
 });
