@@ -53,6 +53,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "WebAssembly modules on the heap and under the checks, against the same unmodified",
     load: () => import("./wasm/wasm.ts"),
   },
+  soak: {
+    what: "hundreds of millions of operations: memory and time stay flat, nothing is lost",
+    load: () => import("./soak/soak.ts"),
+  },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale/scale.ts") },
 };
 

@@ -11,7 +11,11 @@ const WORD = 4;
 /** Equal words that are worth a run of their own. */
 const SHORTEST_REPEAT = 4;
 
+/** Bytes are gathered in pieces of this size, so that none is copied more than once. */
+const PIECE_BYTES = 2 ** 22;
+
 export class ByteWriter {
+  private readonly pieces: Uint8Array[] = [];
   private bytes = new Uint8Array(65_536);
   private length = 0;
   private readonly float = new Float64Array(1);
@@ -19,9 +23,9 @@ export class ByteWriter {
 
   private reserve(more: number): void {
     if (this.length + more <= this.bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.length + more));
-    larger.set(this.bytes.subarray(0, this.length));
-    this.bytes = larger;
+    this.pieces.push(this.bytes.subarray(0, this.length));
+    this.bytes = new Uint8Array(Math.max(PIECE_BYTES, more));
+    this.length = 0;
   }
 
   /** A whole number from 0, seven bits a byte. */
@@ -93,8 +97,16 @@ export class ByteWriter {
     return word === words[at + 1] && word === words[at + 2] && word === words[at + 3];
   }
 
-  finish(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+  /** Everything in one array, with room for `more` bytes behind it. */
+  finish(more = 0): Uint8Array {
+    const pieces = [...this.pieces, this.bytes.subarray(0, this.length)];
+    const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, more));
+    let at = 0;
+    for (const piece of pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    return whole;
   }
 }
 

@@ -5,7 +5,7 @@ import { ByteWriter } from "./bytes.ts";
 import { SnapshotError } from "./error.ts";
 import { hashBytes } from "./hash.ts";
 import { type KeptClass, kept } from "./kept.ts";
-import { MAGIC, NODE, VALUE, VERSION, VIEWS } from "./nodes.ts";
+import { HASH_BYTES, MAGIC, NODE, VALUE, VERSION, VIEWS } from "./nodes.ts";
 
 export interface EncodeOptions {
   /** What cannot be kept, a stranger's function or object, is left out instead of being refused; using it later fails. Default false. */
@@ -42,11 +42,10 @@ class Encoder {
     for (const root of roots) this.value(root, "root");
     for (this.current = 0; this.current < this.queue.length; this.current++) this.node(this.queue[this.current]);
     for (const buffer of this.buffers) this.contents(buffer);
-    const body = writer.finish();
-    const whole = new ByteWriter();
-    whole.raw(body);
-    whole.raw(new TextEncoder().encode(hashBytes(body)));
-    return whole.finish();
+    const bytes = writer.finish(HASH_BYTES);
+    const end = bytes.length - HASH_BYTES;
+    bytes.set(new TextEncoder().encode(hashBytes(bytes, end)), end);
+    return bytes;
   }
 
   private path(id: number): string {

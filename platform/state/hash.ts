@@ -4,19 +4,25 @@
 export function hashBytes(bytes: Uint8Array, end = bytes.length): string {
   let high = 0x9747b28c ^ end;
   let low = 0x3c6ef372 ^ end;
-  let at = 0;
-  for (; at + 4 <= end; at += 4) {
-    const word = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
-    high = Math.imul(high ^ word, 0x85ebca6b);
+  const words = wordsOf(bytes, end);
+  for (let i = 0; i < words.length; i++) {
+    high = Math.imul(high ^ words[i], 0x85ebca6b);
     high ^= high >>> 15;
-    low = Math.imul(low ^ word, 0xc2b2ae35);
+    low = Math.imul(low ^ words[i], 0xc2b2ae35);
     low ^= low >>> 13;
   }
-  for (; at < end; at++) {
+  for (let at = words.length * 4; at < end; at++) {
     high = Math.imul(high ^ bytes[at], 0x85ebca6b);
     low = Math.imul(low ^ bytes[at], 0xc2b2ae35);
   }
   return hex(mix(high ^ (low >>> 7))) + hex(mix(low ^ (high << 5)));
+}
+
+/** The whole words among the first `end` bytes, without a copy where they lie as words do. */
+function wordsOf(bytes: Uint8Array, end: number): Int32Array {
+  const count = Math.floor(end / 4);
+  if (bytes.byteOffset % 4 === 0) return new Int32Array(bytes.buffer, bytes.byteOffset, count);
+  return new Int32Array(bytes.slice(0, count * 4).buffer);
 }
 
 function mix(word: number): number {
