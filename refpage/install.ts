@@ -1,6 +1,7 @@
 // Installs refpage_create in a kernel: the system call in both forms, under the numbers that programs use (R1, R2).
 // The work of a call is create.ts; this is the module's one entry.
 
+import { type OptionKinds, requireOptions } from "../platform/hardware/given-options.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import type { SystemCall } from "../platform/kernel/syscall-table.ts";
 import { keepMaker } from "../platform/state/kept.ts";
@@ -22,11 +23,15 @@ export interface RefpageOptions {
   readonly hugeReferencePages?: HugeReferencePages;
 }
 
+/** The options of {@link RefpageOptions}, by type. */
+export const REFPAGE_OPTIONS: OptionKinds = { abi: "any", share: "boolean", hugeReferencePages: "any" };
+
 /** Adds the call to a kernel. @throws ExtensionError if the kernel has it already. RangeError: a policy that does not exist. */
-export function installRefpage(
-  kernel: Kernel,
-  { abi = "both", share = false, hugeReferencePages = "small" }: RefpageOptions = {},
-): ReferencePageStore {
+export function installRefpage(kernel: Kernel, options: RefpageOptions = {}): ReferencePageStore {
+  requireOptions("installRefpage", options, REFPAGE_OPTIONS);
+  const { abi = "both", share = false, hugeReferencePages = "small" } = options;
+  if (abi !== 1 && abi !== 2 && abi !== "both")
+    throw new RangeError(`abi: ${JSON.stringify(abi)} is none of 1, 2, "both"`);
   if (!HUGE_REFERENCE_PAGES.includes(hugeReferencePages)) {
     const known = HUGE_REFERENCE_PAGES.join(", ");
     throw new RangeError(`hugeReferencePages: "${String(hugeReferencePages)}" is none of ${known}`);

@@ -1,17 +1,26 @@
 // A kernel with reference pages in one call, and the system call as functions that read like C's syscall(2) wrappers.
 
+import { requireOptions } from "../platform/hardware/given-options.ts";
 import type { Machine, MachineOptions } from "../platform/hardware/machine.ts";
-import { Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
+import { KERNEL_OPTIONS, Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
 import type { Process } from "../platform/kernel/process.ts";
-import { installRefpage, type RefpageOptions, SYS_refpage_create, SYS_refpage_create2 } from "./install.ts";
+import {
+  installRefpage,
+  REFPAGE_OPTIONS,
+  type RefpageOptions,
+  SYS_refpage_create,
+  SYS_refpage_create2,
+} from "./install.ts";
 
 /** A kernel on a new machine (or the given one) with refpage_create installed, both forms unless `abi` says otherwise. */
 export function createKernel(
   machine: Machine | MachineOptions = {},
   options: KernelOptions & RefpageOptions = {},
 ): Kernel {
-  const kernel = new Kernel(machine, options);
-  installRefpage(kernel, options);
+  requireOptions("createKernel", options, { ...KERNEL_OPTIONS, ...REFPAGE_OPTIONS });
+  const { abi, share, hugeReferencePages, ...kernelOptions } = options;
+  const kernel = new Kernel(machine, kernelOptions);
+  installRefpage(kernel, { abi, share, hugeReferencePages });
   return kernel;
 }
 

@@ -1,6 +1,7 @@
 // class Checker: the calls a user makes on heap.checker and their answers. Client requests have Valgrind's meanings.
 // It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
 
+import { requireOptions } from "../../platform/hardware/given-options.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { keepClass, keepMaker, keepPlaceOfGiven } from "../../platform/state/kept.ts";
@@ -184,12 +185,15 @@ export class Checker extends Requests implements ChunkListener {
    * suppressed. A chunk from which an arena deals is told by the arena's chunks.
    * @throws RangeError: `report` or `pointers` names something that there is not
    */
-  leakCheck({
-    roots = this.leakDefaults?.roots() ?? [],
-    pointers = this.leakDefaults?.pointers ?? "either",
-    report = ["definitely lost", "possibly lost"],
-    except,
-  }: LeakCheckOptions = {}): LeakSummary {
+  leakCheck(options: LeakCheckOptions = {}): LeakSummary {
+    requireOptions("leakCheck", options, { roots: "object", pointers: "any", report: "object", except: "object" });
+    const {
+      roots = this.leakDefaults?.roots() ?? [],
+      pointers = this.leakDefaults?.pointers ?? "either",
+      report = ["definitely lost", "possibly lost"],
+      except,
+    } = options;
+    this.heap.requireAlive();
     for (const kind of report) requireWord("report", kind, LEAK_KINDS);
     requireWord("pointers", pointers, POINTER_FORMS);
     const all = this.scanForLeaks(roots, pointers);
@@ -234,6 +238,7 @@ export class Checker extends Requests implements ChunkListener {
 
   /** Pointers of the user's live blocks, those of arenas included. */
   liveBlocks(): Set<number> {
+    this.heap.requireAlive();
     return new Set(this.chunks().map(({ pointer }) => pointer));
   }
 

@@ -1,6 +1,7 @@
 // Client requests, with the meanings of Valgrind's memcheck.h: marks, checks, validity bits, and arenas (mempools).
 // They need a heap that tracks bytes, where they change marks; elsewhere they do nothing, as Valgrind's do outside Valgrind.
 
+import { requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
@@ -27,6 +28,8 @@ export interface CheckedHeap {
   readonly level: "off" | "page" | "byte";
   explain(address: number): Explanation;
   stacksOf(pointer: number): ChunkStacks | null;
+  /** @throws HeapError ended: the heap has ended */
+  requireAlive(): void;
 }
 
 export interface RequestSources {
@@ -130,7 +133,7 @@ export abstract class Requests {
 
   /** VALGRIND_CHECK_MEM_IS_ADDRESSABLE: reports unless all is. @returns 0, or the first address that is not */
   checkIsAddressable(address: Address, length: ByteCount): number {
-    checkRange("checkIsAddressable", address, length);
+    this.begin("checkIsAddressable", address, length);
     const bad = this.sources.addressable.firstForbidden(address % TAG_UNIT, length);
     if (bad < 0) return 0;
     this.judge.report("invalid-access", "check", bad, 1, bad);
@@ -177,8 +180,10 @@ export abstract class Requests {
    * VALGRIND_CREATE_MEMPOOL: an arena, known by its anchor address. The program makes the memory that it deals out noaccess
    * first. @throws RangeError: the pool exists already
    */
-  createMempool(pool: Address, { name, redzoneBytes = 0, isZeroed = false }: MempoolOptions = {}): void {
-    checkRange("createMempool", pool, redzoneBytes);
+  createMempool(pool: Address, options: MempoolOptions = {}): void {
+    requireOptions("createMempool", options, { name: "string", redzoneBytes: "number", isZeroed: "boolean" });
+    const { name, redzoneBytes = 0, isZeroed = false } = options;
+    this.begin("createMempool", pool, redzoneBytes);
     if (this.sources.arenas.get(pool) !== undefined)
       throw new RangeError(`createMempool: 0x${hex(pool)} is one already`);
     this.sources.arenas.create(pool, { name, redzoneBytes, isZeroed });
@@ -248,6 +253,7 @@ export abstract class Requests {
   /** VALGRIND_MOVE_MEMPOOL: the pool has another anchor. */
   moveMempool(from: Address, to: Address): void {
     this.requirePool("moveMempool", from);
+    this.begin("moveMempool", to, 0);
     this.sources.arenas.move(from, to);
   }
 
@@ -262,6 +268,7 @@ export abstract class Requests {
 
   /** VALGRIND_MEMPOOL_EXISTS. */
   mempoolExists(pool: Address): boolean {
+    this.begin("mempoolExists", pool, 0);
     return this.sources.arenas.get(pool) !== undefined;
   }
 
@@ -276,14 +283,21 @@ export abstract class Requests {
   }
 
   private requirePool(request: string, pool: number): Arena {
+    this.begin(request, pool, 0);
     const arena = this.sources.arenas.get(pool);
     if (arena === undefined) throw new RangeError(`${request}: 0x${hex(pool)} is no pool`);
     return arena;
   }
 
+  /** Each request begins so. @throws HeapError ended; RangeError: no address, no length */
+  private begin(request: string, address: number, length: number): void {
+    this.sources.heap.requireAlive();
+    checkRange(request, address, length);
+  }
+
   /** @returns the address without its tag */
   private requireOwn(request: string, tagged: number, length: number): number {
-    checkRange(request, tagged, length);
+    this.begin(request, tagged, length);
     const address = tagged % TAG_UNIT;
     const bad = this.sources.addressable.firstForeign(address, length);
     if (bad < 0) return address;

@@ -2,6 +2,7 @@
 // What code hosts ask beyond the standard (a location for each result, help for each rule, URIs relative to a root) is met here.
 
 import type { Location, Log, ReportingDescriptor, Result } from "sarif";
+import { requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Finding, FindingKind } from "./finding.ts";
 import { type Frame, isProgramFrame, pathOfFrame } from "./frames.ts";
 import { formatFinding } from "./text.ts";
@@ -74,6 +75,7 @@ const RULES: readonly Rule[] = [
 
 /** One run of SARIF 2.1.0: a result a finding, its stack, the block's stacks as related locations. */
 export function findingsToSarif(findings: readonly Finding[], options: SarifOptions = {}): object {
+  requireOptions("toSarif", options, { sourceRoot: "string", automationId: "string" });
   const root = rootUri(options.sourceRoot ?? globalThis.process?.cwd?.() ?? "/");
   const automation = options.automationId === undefined ? {} : { automationDetails: { id: options.automationId } };
   const log: Log = {

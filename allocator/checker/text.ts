@@ -1,5 +1,6 @@
 // Findings as text. The stable form names blocks, never addresses or lines, so that it can be an inline snapshot.
 
+import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Block, Finding, Operation } from "./finding.ts";
 import { type Frame, formatFrame, isProgramFrame } from "./frames.ts";
 
@@ -7,6 +8,8 @@ export interface TextOptions {
   /** Leave out what changes from run to run or with each edit: lines, columns, folders. Default false. */
   readonly stable?: boolean;
 }
+
+const TEXT_OPTIONS: OptionKinds = { stable: "boolean" };
 
 const OPERATIONS: Record<Operation, string> = {
   load: "load of",
@@ -53,7 +56,9 @@ const FREE_CAUSES = {
 } as const;
 
 /** One finding: a headline, its stack, and what is known of the block. Without a final newline. */
-export function formatFinding(finding: Finding, { stable = false }: TextOptions = {}): string {
+export function formatFinding(finding: Finding, options: TextOptions = {}): string {
+  requireOptions("formatFinding", options, TEXT_OPTIONS);
+  const { stable = false } = options;
   const lines = [headline(finding), ...formatStack(finding.stack, stable)];
   if (finding.kind !== "leak" && finding.block !== null) lines.push(...describeBlock(finding, stable));
   else if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "loaded last"));
@@ -63,6 +68,7 @@ export function formatFinding(finding: Finding, { stable = false }: TextOptions 
 
 /** All findings, an empty line between them, and a line that counts them. */
 export function formatFindings(findings: readonly Finding[], options: TextOptions = {}): string {
+  requireOptions("toText", options, TEXT_OPTIONS);
   const parts = findings.map((finding) => formatFinding(finding, options));
   return [...parts, `${findings.length === 0 ? "no" : findings.length} error${findings.length === 1 ? "" : "s"}`].join(
     "\n\n",

@@ -1,6 +1,7 @@
 // C's allocation functions over a heap's parts: argument rules and errno (S16), and C++'s operators (S17).
 // What hooks and stacks are told is observed.ts; what the functions mean to a user stands in heap.ts.
 
+import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { ERRNO } from "../../platform/kernel/abi/errors.ts";
 import {
@@ -17,9 +18,9 @@ import { ORIGIN_MALLOC, ORIGIN_MEMALIGN, ORIGIN_NEW, ORIGIN_NEW_ARRAY } from "..
 import { reallocate } from "../combined/reallocate.ts";
 import * as reports from "../common/report.ts";
 import { storeWord } from "../common/words.ts";
-import { requireAlive } from "./end.ts";
 import { freeObserved, noteAllocation, reallocObserved } from "./observed.ts";
 import type { HeapParts } from "./parts.ts";
+import { requireAlive } from "./parts.ts";
 
 const MIN_ALIGNMENT = 16;
 /** sizeof(void *), which posix_memalign's alignments are multiples of. */
@@ -37,6 +38,7 @@ export interface OperatorOptions {
 }
 
 export const PLAIN_OPERATOR: OperatorOptions = {};
+const OPERATOR_OPTIONS: OptionKinds = { array: "boolean", alignment: "number", size: "number" };
 
 export function malloc(parts: HeapParts, size: number): number {
   if (!isSize(size)) rejectSize("malloc", "size", size);
@@ -173,11 +175,9 @@ export function malloc_usable_size(parts: HeapParts, pointer: number): number {
   return 0;
 }
 
-export function operatorNew(
-  parts: HeapParts,
-  size: number,
-  { array, alignment = MIN_ALIGNMENT }: OperatorOptions,
-): number {
+export function operatorNew(parts: HeapParts, size: number, options: OperatorOptions): number {
+  if (options !== PLAIN_OPERATOR) requireOptions("operatorNew", options, OPERATOR_OPTIONS);
+  const { array, alignment = MIN_ALIGNMENT } = options;
   checkSize("operatorNew", "size", size);
   if (!isPowerOfTwo(alignment)) throw new RangeError(`operatorNew: alignment ${alignment} is not a power of two`);
   const origin = array === true ? ORIGIN_NEW_ARRAY : ORIGIN_NEW;
@@ -186,7 +186,9 @@ export function operatorNew(
   return pointer;
 }
 
-export function operatorDelete(parts: HeapParts, pointer: number, { array, size = 0 }: OperatorOptions): void {
+export function operatorDelete(parts: HeapParts, pointer: number, options: OperatorOptions): void {
+  if (options !== PLAIN_OPERATOR) requireOptions("operatorDelete", options, OPERATOR_OPTIONS);
+  const { array, size = 0 } = options;
   checkPointer("operatorDelete", pointer);
   checkSize("operatorDelete", "size", size);
   end(parts, pointer, array === true ? ORIGIN_NEW_ARRAY : ORIGIN_NEW, size);

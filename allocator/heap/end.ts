@@ -23,12 +23,6 @@ export function enrol<Face extends Resident>(heap: Face, parts: HeapParts): Face
   return heap;
 }
 
-/** @throws HeapError ended: the heap was disposed of, or its process has ended */
-export function requireAlive(parts: HeapParts): HeapParts {
-  if (parts.ended !== null) throw new HeapError("ended", null, parts.ended);
-  return parts;
-}
-
 /**
  * Ends the heap: its process if that was made for it, else its mappings and descriptors. A second call does nothing.
  * @throws what an asynchronous tag mismatch that was not reported yet is reported as, or what the sink of a recording threw;

@@ -23,10 +23,10 @@ import type { Recording, RecordOptions } from "../record/recording.ts";
 import type { RecordSink } from "../record/trace-writer.ts";
 import type { LargeTagCounts } from "../tagging/tagged-secondary.ts";
 import * as c from "./c-interface.ts";
-import { disposeHeap, enrol, requireAlive } from "./end.ts";
+import { disposeHeap, enrol } from "./end.ts";
 import * as introspection from "./introspection.ts";
 import { forkParts, joinParts, makeHeapParts } from "./make-parts.ts";
-import { checkerOf, explainAddress, type HeapParts } from "./parts.ts";
+import { checkerOf, explainAddress, type HeapParts, requireAlive } from "./parts.ts";
 import { type PinnedRange, pinRange } from "./pin.ts";
 import { makeString, makeStruct, type OwnedStruct, type StructLayout, type StructView, viewStruct } from "./struct.ts";
 import * as threads from "./threads.ts";
@@ -182,8 +182,9 @@ export class Heap {
     return this.#parts.errno;
   }
 
+  /** @throws RangeError: no whole number of 32 bits, as C's int is */
   set errno(errno: number) {
-    this.#parts.errno = errno;
+    introspection.setErrno(this.#parts, errno);
   }
 
   /** Loads and stores of the thread that runs now, by DataView's names. */
@@ -411,7 +412,8 @@ export class Heap {
 
   /** A view of the struct that lies at `pointer` already; nothing is freed by it. */
   structAt<Layout extends StructLayout>(layout: Layout, pointer: number): StructView<Layout> {
-    return viewStruct(this.memory, layout, pointer);
+    requireAlive(this.#parts);
+    return viewStruct(this, layout, pointer);
   }
 
   /**

@@ -16,9 +16,9 @@ import { RELEASE_KINDS, type ReleaseKind } from "../primary/primary-release.ts";
 import type { RecordedHeap } from "../record/heap-tap.ts";
 import { Recording, type RecordOptions } from "../record/recording.ts";
 import type { RecordSink } from "../record/trace-writer.ts";
-import { requireAlive } from "./end.ts";
 import { type MalloptTarget, mallopt } from "./mallopt.ts";
 import type { HeapParts } from "./parts.ts";
+import { requireAlive } from "./parts.ts";
 
 /** C's truth values, as the setters take them. */
 export type CBoolean = 0 | 1;
@@ -122,6 +122,12 @@ export function setPatternFillContents({ allocator }: HeapParts, on: CBoolean): 
 
 export function setAddLargeAllocationSlack({ allocator }: HeapParts, on: CBoolean): void {
   allocator.addLargeAllocationSlack = isOn("malloc_set_add_large_allocation_slack", on);
+}
+
+/** @throws RangeError: no C int */
+export function setErrno(parts: HeapParts, errno: number): void {
+  if ((errno | 0) !== errno) throw new RangeError(`errno: ${format(errno)} is no whole number of 32 bits`);
+  parts.errno = errno;
 }
 
 export function setTrackAllocationStacks(parts: HeapParts, on: CBoolean): void {

@@ -18,9 +18,17 @@ import { resolveOptions } from "../options/resolve-options.ts";
 import { TagControl } from "../tagging/tag-control.ts";
 import type { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 import { FOREIGN, type TrackedAllocator } from "../tracking/tracked-allocator.ts";
-import { endWithProcess, requireAlive } from "./end.ts";
+import { endWithProcess } from "./end.ts";
 import { type HeapFamily, makeFamily } from "./family.ts";
-import { explainAddress, explanations, type HeapParts, type PartsBox, partsIn, stacksOf } from "./parts.ts";
+import {
+  explainAddress,
+  explanations,
+  type HeapParts,
+  type PartsBox,
+  partsIn,
+  requireAlive,
+  stacksOf,
+} from "./parts.ts";
 
 /** The advice of option `hugePages`, and the smallest mapping that gets it: below 2 MiB no huge page fits. */
 const HUGE_ADVICE = {

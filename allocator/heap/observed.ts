@@ -4,8 +4,8 @@
 import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../combined/chunk-header.ts";
 import { reallocate } from "../combined/reallocate.ts";
 import { HeapError } from "../common/heap-error.ts";
-import { requireAlive } from "./end.ts";
 import type { HeapParts } from "./parts.ts";
+import { requireAlive } from "./parts.ts";
 
 export function noteAllocation({ stackTable, hooks }: HeapParts, pointer: number, size: number): void {
   stackTable?.recordAllocation(pointer);

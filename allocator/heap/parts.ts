@@ -8,7 +8,7 @@ import { keepMaker } from "../../platform/state/kept.ts";
 import { Checker } from "../checker/checker.ts";
 import type { CheckedHeap } from "../checker/requests.ts";
 import type { Allocator } from "../combined/combined.ts";
-import type { ChunkStacks } from "../common/heap-error.ts";
+import { type ChunkStacks, HeapError } from "../common/heap-error.ts";
 import type { Program } from "../common/program.ts";
 import type { StackTable } from "../common/stacks.ts";
 import { type Explanation, explain } from "../inspection/explain.ts";
@@ -60,6 +60,12 @@ export function partsIn({ parts }: PartsBox): HeapParts {
   return parts;
 }
 
+/** @throws HeapError ended: the heap was disposed of, or its process has ended */
+export function requireAlive(parts: HeapParts): HeapParts {
+  if (parts.ended !== null) throw new HeapError("ended", null, parts.ended);
+  return parts;
+}
+
 /** What a checker asks a heap. */
 const explainIn = keepMaker(
   "heap.explainIn",
@@ -70,8 +76,12 @@ const allStacksIn = keepMaker(
   (box: PartsBox) => (pointer: number) => partsIn(box).stackTable?.allStacksOf(pointer) ?? null,
 );
 
-export function explanations(box: PartsBox): Pick<CheckedHeap, "explain" | "stacksOf"> {
-  return { explain: explainIn(box), stacksOf: allStacksIn(box) };
+const requireAliveIn = keepMaker("heap.requireAliveIn", (box: PartsBox) => () => {
+  requireAlive(partsIn(box));
+});
+
+export function explanations(box: PartsBox): Pick<CheckedHeap, "explain" | "stacksOf" | "requireAlive"> {
+  return { explain: explainIn(box), stacksOf: allStacksIn(box), requireAlive: requireAliveIn(box) };
 }
 
 /** The heap's checker; one that tracks nothing is made when it is first asked for. */

@@ -80,17 +80,11 @@ export function placeLayout(layout: StructLayout): PlacedLayout {
   return { offsets, size: Math.ceil(end / alignment) * alignment, alignment };
 }
 
-/** The view of a struct of this layout at `pointer`. */
+/**
+ * The view of a struct of this layout at `pointer`. `heap` is asked for its memory at each access, so that threads, recordings and
+ * the heap's end count.
+ */
 export function viewStruct<Layout extends StructLayout>(
-  memory: Memory,
-  layout: Layout,
-  pointer: number,
-): StructView<Layout> {
-  return viewIn({ memory }, layout, pointer);
-}
-
-/** `heap` is asked for its memory at each access, so that threads, recordings and the heap's end count. */
-function viewIn<Layout extends StructLayout>(
   heap: { readonly memory: Memory },
   layout: Layout,
   pointer: number,
@@ -125,6 +119,7 @@ const utf8 = new TextEncoder();
 
 /** @returns a fresh chunk with the text and a NUL, or 0 */
 export function makeString(heap: ObjectHeap, text: string): number {
+  if (typeof text !== "string") throw new TypeError(`string: ${typeof text} is not a string`);
   const bytes = utf8.encode(`${text}\0`);
   const pointer = heap.malloc(bytes.length);
   if (pointer !== 0) heap.memory.write(pointer, bytes);
@@ -136,6 +131,6 @@ export function makeStruct<Layout extends StructLayout>(heap: ObjectHeap, layout
   const { size } = placeLayout(layout);
   const pointer = heap.calloc(1, size);
   if (pointer === 0) throw new RangeError(`struct: no memory for ${size} bytes`);
-  const view = viewIn(heap, layout, pointer);
+  const view = viewStruct(heap, layout, pointer);
   return Object.defineProperty(view, Symbol.dispose, { value: () => heap.free(pointer) }) as OwnedStruct<Layout>;
 }

@@ -2,8 +2,8 @@
 // Whose cache that is, is tsd.ts; simulated threads are the kernel's.
 
 import type { Thread } from "../../platform/kernel/thread.ts";
-import { requireAlive } from "./end.ts";
 import type { HeapParts } from "./parts.ts";
+import { requireAlive } from "./parts.ts";
 
 export function withThread<Result>(parts: HeapParts, thread: Thread, work: () => Result): Result {
   if (typeof work !== "function") throw new TypeError("withThread: the work is a function");

@@ -1,5 +1,6 @@
 // Recording a heap (`heap.record`): its calls and first touches become a trace, written to whatever takes bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
+import { requireOptions } from "../../platform/hardware/given-options.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { READ, WRITE } from "./events.ts";
 import { type RecordedHeap, tapHeap } from "./heap-tap.ts";
@@ -28,8 +29,9 @@ export class Recording {
   private isRunning = true;
 
   /** @throws TypeError: the sink has no `write`. RangeError: an unknown format. What the sink throws at the trace's head. */
-  constructor(heap: RecordedHeap, sink: RecordSink, { format = "binary" }: RecordOptions = {}) {
-    this.writer = new TraceWriter(sink, format);
+  constructor(heap: RecordedHeap, sink: RecordSink, options: RecordOptions = {}) {
+    requireOptions("record", options, { format: "any" });
+    this.writer = new TraceWriter(sink, options.format ?? "binary");
     this.recorder = new Recorder((batch) => {
       if (!this.isRunning) return;
       try {

@@ -1,5 +1,6 @@
 // What a piece of a program did to a heap, as data: the ground that test matchers stand on, and all that node:test needs.
 
+import { requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Finding } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
 import { formatFindings } from "../checker/text.ts";
@@ -115,6 +116,7 @@ export function assertNoFindings(heap: Heap): void {
 
 /** @throws CheckError: chunks are live that cannot be reached from `roots` */
 export function assertNoLeaks(heap: Heap, options: { readonly roots?: readonly Root[] } = {}): void {
+  requireOptions("assertNoLeaks", options, { roots: "object" });
   const { findings } = heap.checker.leakCheck(options);
   heap.checker.forget(findings);
   if (findings.length > 0) throw new CheckError(findings);

@@ -3,6 +3,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Finding } from "../checker/finding.ts";
 import { isProgramFrame, pathOfFrame } from "../checker/frames.ts";
 import { findingsToSarif } from "../checker/sarif.ts";
@@ -20,6 +21,13 @@ export interface HeapReporterOptions {
   readonly write?: (line: string) => void;
 }
 
+const REPORTER_OPTIONS: OptionKinds = {
+  outputFile: "any",
+  annotations: "boolean",
+  sourceRoot: "string",
+  write: "function",
+};
+
 /** What Vitest (3.2 to 5) hands a reporter, as far as it is used. */
 interface ReportedTest {
   meta(): object;
@@ -34,6 +42,10 @@ export class HeapReporter {
   private readonly options: HeapReporterOptions;
 
   constructor(options: HeapReporterOptions = {}) {
+    requireOptions("HeapReporter", options, REPORTER_OPTIONS);
+    const { outputFile = null } = options;
+    if (outputFile !== null && typeof outputFile !== "string")
+      throw new TypeError(`HeapReporter: outputFile is a string or null, not ${typeof outputFile}`);
     this.options = options;
   }
 

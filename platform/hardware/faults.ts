@@ -31,9 +31,16 @@ export class SegmentationFault extends Error {
   /** The tag of the pointer that was used, 0 to 15. */
   readonly tag: number;
 
-  constructor(code: SegmentationFaultCode, address: Address, access: Access, tag = 0) {
+  /** `reason`: why there is nothing, if the code's own words do not say it. */
+  constructor(
+    code: SegmentationFaultCode,
+    address: Address,
+    access: Access,
+    tag = 0,
+    reason = segmentationReasons[code],
+  ) {
     const pointer = tag === 0 ? "" : ` through a pointer with tag ${tag}`;
-    super(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${segmentationReasons[code]}`);
+    super(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${reason}`);
     hideLibraryFrames(this);
     this.code = code;
     this.address = address;

@@ -6,6 +6,7 @@ import { digest, encode } from "../state/encode.ts";
 import { SnapshotError } from "../state/error.ts";
 import { keepClass, kept } from "../state/kept.ts";
 import { Counters } from "./counters.ts";
+import { type OptionKinds, requireOptions } from "./given-options.ts";
 import { PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 import { PageTable } from "./page-table.ts";
@@ -37,6 +38,13 @@ export interface Resident {
 }
 
 const GIB = 2 ** 30;
+const MACHINE_OPTIONS: OptionKinds = {
+  memoryBytes: "any",
+  mte: "boolean",
+  gzvaBlockBytes: "any",
+  shadow: "boolean",
+  buffer: "object",
+};
 
 export class Machine {
   readonly memoryBytes: number;
@@ -52,8 +60,10 @@ export class Machine {
   private readonly sparePageTables: PageTable[] = [];
   private noPages: PageTable | null = null;
 
-  /** @throws RangeError for a size, or block, that no machine has. */
-  constructor({ memoryBytes = GIB, mte = true, gzvaBlockBytes = 64, shadow = false, buffer }: MachineOptions = {}) {
+  /** @throws RangeError for a size, or block, that no machine has, or an unknown option; TypeError for a value of another type. */
+  constructor(options: MachineOptions = {}) {
+    requireOptions("Machine", options, MACHINE_OPTIONS);
+    const { memoryBytes = GIB, mte = true, gzvaBlockBytes = 64, shadow = false, buffer } = options;
     if (
       !Number.isSafeInteger(memoryBytes) ||
       memoryBytes % PAGE_SIZE !== 0 ||
@@ -67,6 +77,8 @@ export class Machine {
     if (![16, 32, 64, 128, 256, 512, 1024, 2048].includes(gzvaBlockBytes)) {
       throw new RangeError(`gzvaBlockBytes: ${gzvaBlockBytes} is not a power of two from 16 to 2048`);
     }
+    if (buffer !== undefined && !(buffer instanceof ArrayBuffer))
+      throw new TypeError("buffer: RAM lies in an ArrayBuffer");
     if (buffer !== undefined && (memoryBytes > 4 * GIB || buffer.byteLength < memoryBytes)) {
       throw new RangeError(
         `buffer: ${buffer.byteLength} bytes cannot hold ${memoryBytes} bytes of RAM (at most 4 GiB)`,
@@ -89,8 +101,9 @@ export class Machine {
    * @throws SnapshotError: the state holds functions or objects that are not the library's own (a signal handler, a recording's sink,
    * a WebAssembly module's memory); the message says where. Nothing has changed.
    */
-  snapshot({ lossy = false }: SnapshotOptions = {}): Uint8Array {
-    return encode([this], { lossy });
+  snapshot(options: SnapshotOptions = {}): Uint8Array {
+    requireOptions("snapshot", options, { lossy: "boolean" });
+    return encode([this], { lossy: options.lossy });
   }
 
   /**

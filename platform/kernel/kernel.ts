@@ -2,6 +2,7 @@
 // modules above this floor, and others, add interfaces of their own by extend().
 
 import type { Counters } from "../hardware/counters.ts";
+import { type OptionKinds, requireOptions } from "../hardware/given-options.ts";
 import type { PageCount, PageNumber } from "../hardware/integers.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { hideFields, outline } from "../hardware/outline.ts";
@@ -75,6 +76,21 @@ const closedIn = keepMaker("kernel.closedIn", (kernel: Kernel) => () => {
   kernel.openFiles--;
 });
 
+/** The options of {@link KernelOptions}, by type. */
+export const KERNEL_OPTIONS: OptionKinds = {
+  initialisation: "any",
+  overcommit: "any",
+  overcommitRatio: "any",
+  maxMapCount: "any",
+  fileMax: "any",
+  clock: "function",
+  seed: "number",
+  syscalls: "any",
+  hugePages: "object",
+  ipcLock: "boolean",
+  homeFrames: "any",
+};
+
 export class Kernel implements KernelServices {
   readonly machine: Machine;
   readonly counters: Counters;
@@ -112,6 +128,7 @@ export class Kernel implements KernelServices {
 
   /** @throws RangeError for an option outside its range. */
   constructor(machine: Machine | MachineOptions = {}, options: KernelOptions = {}) {
+    requireOptions("Kernel", options, KERNEL_OPTIONS);
     const {
       initialisation = "plumbed",
       overcommit = 1,
@@ -163,6 +180,7 @@ export class Kernel implements KernelServices {
 
   /** A process with an empty address space and descriptors 0, 1 and 2 open. */
   createProcess(options: ProcessOptions = {}): Process {
+    requireOptions("createProcess", options, { name: "string", cgroup: "object" });
     const process = new Process(this, this.nextPid(), options);
     this.processes.set(process.pid, process);
     return process;
@@ -180,6 +198,7 @@ export class Kernel implements KernelServices {
   }
 
   createCgroup(options: CgroupOptions): MemoryCgroup {
+    requireOptions("createCgroup", options, { name: "string", limitBytes: "any" });
     const cgroup = new MemoryCgroup(this.frames.cgroups.length, options);
     this.frames.cgroups.push(cgroup);
     return cgroup;
@@ -252,7 +271,9 @@ export class Kernel implements KernelServices {
    * pages map, where the settings allow huge pages, and that hold at least `smallestPages` private pages (512 − max_ptes_none;
    * Linux's default is 1). @returns how many became huge.
    */
-  khugepaged(process: Process, { limit = 8, smallestPages = 1 }: KhugepagedOptions = {}): number {
+  khugepaged(process: Process, options: KhugepagedOptions = {}): number {
+    requireOptions("khugepaged", options, { limit: "number", smallestPages: "number" });
+    const { limit = 8, smallestPages = 1 } = options;
     return khugepagedStep(process.addressSpace, smallestPages, limit);
   }
 

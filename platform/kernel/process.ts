@@ -368,10 +368,12 @@ export class Process extends FileCalls {
     return thread;
   }
 
-  /** Forgets a thread that has ended; Thread.exit calls it. */
+  /** Ends a thread, as {@link Thread.exit} does, and forgets it. */
   removeThread(thread: Thread): void {
     const index = this.threads.indexOf(thread);
-    if (index !== -1) this.threads.splice(index, 1);
+    if (index === -1) return;
+    this.threads.splice(index, 1);
+    thread.exit();
     if (this.currentThread === thread) this.currentThread = this.mainThread;
   }
 

@@ -11,14 +11,7 @@ import { DETACH } from "../hardware/page-table.ts";
 import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { keepClass } from "../state/kept.ts";
 import { OutOfMemoryError } from "./abi/errors.ts";
-import {
-  FAULT_DONE,
-  FAULT_FORBIDDEN,
-  FAULT_NOT_MAPPED,
-  FAULT_OUT_OF_MEMORY,
-  FAULT_PAST_END,
-  handlePageFault,
-} from "./mm/fault.ts";
+import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./mm/fault.ts";
 import type { Process } from "./process.ts";
 import { type FaultError, forceFault, SignalMask } from "./signals.ts";
 import { applyControl } from "./tagged-address.ts";
@@ -49,8 +42,9 @@ export class Thread implements FaultHandler {
   /** The MMU's way into the kernel; `by`: whose access it is, where its observer wants to know. @throws SegmentationFault, BusError or OutOfMemoryError; the access did not happen then. */
   handleFault(address: Address, access: number, by?: Mmu): void {
     const { process } = this;
+    if (this.ended || process.exitStatus !== null) throw this.faultAfterEnd(address, access);
     const page = (address * PAGES_PER_BYTE) | 0;
-    const result = this.ended ? FAULT_NOT_MAPPED : handlePageFault(process.addressSpace, process, page, access);
+    const result = handlePageFault(process.addressSpace, process, page, access);
     if (result === FAULT_DONE) return;
     if (result === FAULT_OUT_OF_MEMORY) throw new OutOfMemoryError(process.pid, address);
     process.kernel.counters.segmentationFaults++;
@@ -63,6 +57,14 @@ export class Thread implements FaultHandler {
         : new SegmentationFault(result === FAULT_FORBIDDEN ? "SEGV_ACCERR" : "SEGV_MAPERR", address, kind, tag);
     forceFault(this, fault, tag);
     throw fault;
+  }
+
+  /** For whoever kept the memory of a thread that has ended: no signal handler hears of it. */
+  private faultAfterEnd(address: Address, access: number): SegmentationFault {
+    const { process, tid } = this;
+    const who = process.exitStatus === null ? `thread ${tid}` : `process ${process.pid}`;
+    const kind = access === ACCESS_STORE ? "store" : "load";
+    return new SegmentationFault("SEGV_MAPERR", address, kind, this.memory.faultTag, `${who} has ended`);
   }
 
   /** The MMU tells of a tag mismatch or alignment fault, before it throws it. */

@@ -1,5 +1,6 @@
 // From a module's bytes to what instances are made of: read, chosen, rewritten, compiled by the engine. Nothing of an instance is here.
 
+import { type OptionKinds, requireOptions } from "../../../platform/hardware/given-options.ts";
 import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { HeapOptions } from "../../options/options.ts";
 import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
@@ -57,20 +58,20 @@ export interface ModuleOptions {
   readonly heap?: HeapOptions;
 }
 
-const OPTION_NAMES = [
-  "memoryBytes",
-  "checks",
-  "functions",
-  "nullBytes",
-  "invalidFree",
-  "fileName",
-  "initialisation",
-  "uninitialised",
-  "exactArithmetic",
-  "callArguments",
-  "trackOrigins",
-  "heap",
-];
+const MODULE_OPTIONS: OptionKinds = {
+  memoryBytes: "any",
+  checks: "any",
+  functions: "any",
+  nullBytes: "any",
+  invalidFree: "any",
+  fileName: "string",
+  initialisation: "any",
+  uninitialised: "any",
+  exactArithmetic: "any",
+  callArguments: "any",
+  trackOrigins: "any",
+  heap: "object",
+};
 const REFUSED_HEAP_OPTIONS = ["process", "kernel", "memoryBytes", "largeRealloc"] as const;
 
 export interface Compiled {
@@ -186,11 +187,8 @@ function throwCompileError(bytes: Uint8Array): never {
 }
 
 /** @throws RangeError, TypeError: an option that does not exist, or cannot be */
-function checkOptions(options: ModuleOptions): void {
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.includes(name))
-      throw new RangeError(`unknown option "${name}"; known are ${OPTION_NAMES.join(", ")}`);
-  }
+export function checkOptions(options: ModuleOptions): void {
+  requireOptions("a module's options", options, MODULE_OPTIONS);
   const { checks = "addresses", invalidFree = "throw", nullBytes = 0, initialisation = "plumbed", heap = {} } = options;
   checkDefinedness(options);
   if (checks !== "addresses" && checks !== "none")

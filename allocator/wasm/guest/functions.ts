@@ -4,7 +4,7 @@
 import type { Checker } from "../../checker/face.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { DEFAULT_LIMIT } from "../rewriting/layout.ts";
-import { type Compiled, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
+import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import type {
   Bytes,
   EngineInstance,
@@ -124,7 +124,9 @@ export async function instantiate(
  */
 export function createMemory(
   descriptor: MemoryDescriptor,
-  { memoryBytes = DEFAULT_LIMIT, uninitialised = "off" }: Pick<ModuleOptions, "memoryBytes" | "uninitialised"> = {},
+  options: Pick<ModuleOptions, "memoryBytes" | "uninitialised"> = {},
 ): EngineMemory {
+  checkOptions(options);
+  const { memoryBytes = DEFAULT_LIMIT, uninitialised = "off" } = options;
   return createGuestMemory(descriptor, memoryBytes, uninitialised === "byte");
 }

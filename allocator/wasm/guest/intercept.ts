@@ -5,7 +5,7 @@ import { EXTERNAL_MEMORY } from "../binary/module.ts";
 import { readModule } from "../binary/read-module.ts";
 import { DEFAULT_LIMIT, WASM_PAGE } from "../rewriting/layout.ts";
 import { IMPORT_MODULE, PRIVATE } from "../rewriting/rewriter.ts";
-import { type Compiled, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
+import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import {
   type Bytes,
   type Engine,
@@ -38,6 +38,7 @@ interface ResponseLike {
  * From now on `WebAssembly.instantiate`, `compile`, their streaming forms, `Module`, `Instance` and `Memory` put modules on the heap.
  * Calls nest: the last one that is in force decides.
  * @param options for every module; `functions` only fits where all modules have the same
+ * @throws RangeError, TypeError: an option that does not exist, or cannot be; nothing has changed
  */
 export function intercept(options: ModuleOptions = {}): Interception {
   return new Interceptor(options);
@@ -51,6 +52,7 @@ class Interceptor implements Interception {
   private isInForce = true;
 
   constructor(options: ModuleOptions) {
+    checkOptions(options);
     this.options = options;
     const global = globalWebAssembly();
     for (const [name, value] of Object.entries(this.functions())) {

@@ -1,5 +1,6 @@
 // The settings of transparent huge pages (/sys/kernel/mm/transparent_hugepage), as they may be given and changed.
 // Which areas may have huge pages by them is huge-eligibility.ts.
+import { requireOptions } from "../../hardware/given-options.ts";
 import { keepClass } from "../../state/kept.ts";
 import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
 
@@ -33,7 +34,9 @@ export class HugePageSettings {
   private enabledOrders = 0;
 
   /** @throws RangeError for a value that Linux's files would not take. */
-  constructor({ enabled = "madvise", useZeroPage = true, sizes = [HUGE_KIB], shmem = "never" }: HugePageOptions = {}) {
+  constructor(options: HugePageOptions = {}) {
+    requireOptions("hugePages", options, { enabled: "any", useZeroPage: "boolean", sizes: "object", shmem: "any" });
+    const { enabled = "madvise", useZeroPage = true, sizes = [HUGE_KIB], shmem = "never" } = options;
     if (!ENABLED.includes(enabled))
       throw new RangeError(`hugePages.enabled: "${String(enabled)}" is none of ${ENABLED.join(", ")}`);
     if (shmem !== "never" && shmem !== "advise")

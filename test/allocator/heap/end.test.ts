@@ -1,6 +1,8 @@
 // The end of a heap, by disposal or with its process: what is given back, that every later call says so, and that nothing of it
 // reaches whoever has its process's page table next.
 import { describe, expect, test } from "vitest";
+import { Checker } from "../../../allocator/checker/checker.ts";
+import type { Checker as Face } from "../../../allocator/checker/face.ts";
 import { HeapError } from "../../../allocator/common/heap-error.ts";
 import { Heap } from "../../../allocator/heap/heap.ts";
 import type { HeapOptions } from "../../../allocator/options/options.ts";
@@ -77,6 +79,50 @@ const calls: [string, (heap: Heap, p: number) => unknown][] = [
   ["record", (heap) => heap.record({ write: () => true })],
 ];
 
+/** Every request to a checker that somebody has kept, except those that tell of what was found before. */
+const requests: [string, (checker: Face, p: number) => unknown][] = [
+  ["leakCheck", (checker) => checker.leakCheck()],
+  ["liveBlocks", (checker) => checker.liveBlocks()],
+  ["makeDefined", (checker, p) => checker.makeDefined(p, 1)],
+  ["makeUndefined", (checker, p) => checker.makeUndefined(p, 1)],
+  ["makeNoAccess", (checker, p) => checker.makeNoAccess(p, 1)],
+  ["makeDefinedIfAddressable", (checker, p) => checker.makeDefinedIfAddressable(p, 1)],
+  ["checkIsAddressable", (checker, p) => checker.checkIsAddressable(p, 1)],
+  ["checkIsDefined", (checker, p) => checker.checkIsDefined(p, 1)],
+  ["getValidityBits", (checker, p) => checker.getValidityBits(p, 1)],
+  ["setValidityBits", (checker, p) => checker.setValidityBits(p, new Uint8Array(1))],
+  ["createMempool", (checker, p) => checker.createMempool(p + 16)],
+  ["destroyMempool", (checker, p) => checker.destroyMempool(p)],
+  ["mempoolAlloc", (checker, p) => checker.mempoolAlloc(p, p, 16)],
+  ["mempoolFree", (checker, p) => checker.mempoolFree(p, p)],
+  ["mempoolTrim", (checker, p) => checker.mempoolTrim(p, p, 16)],
+  ["moveMempool", (checker, p) => checker.moveMempool(p, p + 16)],
+  ["mempoolChange", (checker, p) => checker.mempoolChange(p, p, p, 16)],
+  ["mempoolExists", (checker, p) => checker.mempoolExists(p)],
+];
+
+interface Kept {
+  readonly struct: { x: number };
+  readonly owned: { x: number };
+  readonly data: DataView;
+  readonly bytes: Uint8Array;
+}
+
+/** What somebody has kept of a heap, in use. */
+const kept: [string, (objects: Kept) => unknown][] = [
+  ["load by structAt", ({ struct }) => struct.x],
+  [
+    "store by structAt",
+    ({ struct }) => {
+      struct.x = 1;
+    },
+  ],
+  ["load by struct", ({ owned }) => owned.x],
+  ["view", ({ data }) => data.getUint8(0)],
+  ["bytes", ({ bytes }) => bytes[0]],
+  ["bytes' fill", ({ bytes }) => bytes.fill(0)],
+];
+
 function endedKind(act: () => unknown): string {
   try {
     act();
@@ -85,6 +131,22 @@ function endedKind(act: () => unknown): string {
   }
   return "no report";
 }
+
+test("every request of a checker is in the list, but what tells of the past", () => {
+  const past = [
+    ["constructor", "findings", "reportOn", "onFinding", "addSuppressions", "toSuppressions", "countErrors", "clear"],
+    ["countSuppressed", "disableErrorReporting", "enableErrorReporting", "forget", "toText", "toJSON", "toSarif"],
+    // The library's own.
+    ["scanForLeaks", "allocationOf", "leakFinding", "chunks", "quarantineBatches", "here", "watch", "chunkAllocated"],
+    ["chunkFreed", "chunkResized", "isLarge", "freeRefused", "own", "tracksBytes", "define", "undefine", "forbid"],
+    ["undefineByte", "shutRedzones", "endChunk", "requireChunk", "requirePool", "requireOwn", "requireAddressable"],
+    ["begin"],
+  ].flat();
+  const known = new Set([...past, ...requests.map(([name]) => name)]);
+  const prototypes = [Checker.prototype, Object.getPrototypeOf(Checker.prototype)];
+  const missing = prototypes.flatMap((one) => Object.getOwnPropertyNames(one)).filter((name) => !known.has(name));
+  expect(missing).toEqual([]);
+});
 
 test("every method of a heap is in the list of calls", () => {
   const names = new Set(
@@ -120,6 +182,12 @@ describe.each(families)("a %s heap", (_name, options) => {
           name,
         ).toBe("ended: the heap was disposed of");
       }
+      for (const [name, request] of requests) {
+        expect(
+          endedKind(() => request(heap.checker, p)),
+          name,
+        ).toBe("ended: the heap was disposed of");
+      }
       expect(() => heap[Symbol.dispose]()).not.toThrow();
     }
   });
@@ -134,6 +202,9 @@ describe.each(families)("a %s heap", (_name, options) => {
     const p = heap.malloc(100);
     const { memory } = heap;
     const { checker } = heap;
+    const struct = heap.structAt({ x: "uint8" }, p);
+    const view = { struct, owned: heap.struct({ x: "uint8" }), data: heap.view(p, 10), bytes: heap.view(p, 10).bytes };
+    checker.createMempool(p);
     end(heap);
     const next = openHeap({ ...options, process: kernel.createProcess() });
     const q = next.malloc(100);
@@ -144,8 +215,22 @@ describe.each(families)("a %s heap", (_name, options) => {
         name,
       ).toBe(`ended: the heap's process ${heap.process.pid} has ended`);
     }
-    expect(() => memory.getUint8(p)).toThrow(/SEGV/);
-    expect(() => checker.leakCheck()).toThrow();
+    if (heap.process.exitStatus !== null)
+      expect(() => memory.getUint8(p)).toThrow(`process ${heap.process.pid} has ended`);
+    else expect(() => memory.getUint8(p)).toThrow(/SEGV/);
+    for (const [name, use] of kept) {
+      expect(
+        endedKind(() => use(view)),
+        name,
+      ).toBe(`ended: the heap's process ${heap.process.pid} has ended`);
+    }
+    for (const [name, request] of requests) {
+      expect(
+        endedKind(() => request(checker, p)),
+        name,
+      ).toBe(`ended: the heap's process ${heap.process.pid} has ended`);
+    }
+    expect(checker.findings).toEqual([]);
     heap[Symbol.dispose]();
     expect([...next.memory.read(q, 100)]).toEqual(new Array(100).fill(7));
     next.checkInvariants();
@@ -174,6 +259,17 @@ describe.each(families)("a %s heap", (_name, options) => {
     heap.endThread(thread);
     heap.free(p);
     heap.checkInvariants();
+  });
+
+  test("refuses a thread that its process removed", () => {
+    const heap = openHeap(options);
+    const thread = heap.process.createThread();
+    const { memory } = thread;
+    heap.process.removeThread(thread);
+    expect(thread.ended).toBe(true);
+    expect(() => heap.withThread(thread, () => {})).toThrow(`thread ${thread.tid} has ended`);
+    expect(() => memory.getUint8(heap.malloc(1))).toThrow(`thread ${thread.tid} has ended`);
+    expect(heap.process.exitStatus).toBe(null);
   });
 
   test("comes back to the main thread when the work has ended the thread that it came from", () => {

@@ -172,3 +172,16 @@ test("100,000 pairs of malloc and free make system calls only to begin with", ()
   const { minorFaults, framesAllocated } = heap.kernel.counters.since(before);
   expect([minorFaults, framesAllocated]).toEqual([0, 0]);
 });
+
+test("errno is a C int, text is a string: anything else is refused, and changes nothing", () => {
+  const heap = new Heap();
+  heap.errno = 22;
+  for (const wrong of ["x", 0.5, Number.NaN, null, undefined, 2 ** 31, "12"]) {
+    expect(() => {
+      heap.errno = wrong as number;
+    }, String(wrong)).toThrow(RangeError);
+  }
+  expect(heap.errno).toBe(22);
+  for (const wrong of [5, null, undefined, {}]) expect(() => heap.string(wrong as string)).toThrow(TypeError);
+  expect(heap.mallinfo().uordblks).toBe(0);
+});

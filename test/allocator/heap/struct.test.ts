@@ -50,14 +50,14 @@ describe("a view", () => {
 
   test.each(values)("stores and loads a %s", (type, value) => {
     const { memory, pointer } = createMemory();
-    const view = viewStruct(memory, { field: type }, pointer) as { field: number | bigint };
+    const view = viewStruct({ memory }, { field: type }, pointer) as { field: number | bigint };
     view.field = value;
     expect(view.field).toBe(value);
   });
 
   test("is memory itself: a store to the address is seen by the property, and the other way round", () => {
     const { memory, pointer } = createMemory();
-    const view = viewStruct(memory, { a: "uint32", b: "uint32" }, pointer);
+    const view = viewStruct({ memory }, { a: "uint32", b: "uint32" }, pointer);
     memory.setUint32(pointer + 4, 7);
     expect(view.b).toBe(7);
     view.a = 9;
@@ -66,7 +66,7 @@ describe("a view", () => {
 
   test("lists its fields, and says where it lies", () => {
     const { memory, pointer } = createMemory();
-    const view = viewStruct(memory, { a: "uint32", b: "uint32" }, pointer);
+    const view = viewStruct({ memory }, { a: "uint32", b: "uint32" }, pointer);
     expect(Object.keys(view)).toEqual(["a", "b"]);
     expect(view.pointer).toBe(pointer);
   });
@@ -82,7 +82,7 @@ describe("names that every object has", () => {
       '{ "first": "uint32", "__proto__": "uint32", "constructor": "uint8" }',
     );
     const { memory, pointer } = createMemory();
-    const view = viewStruct(memory, layout, pointer);
+    const view = viewStruct({ memory }, layout, pointer);
     Reflect.set(view, "__proto__", 7);
     expect(memory.getUint32(pointer + 4)).toBe(7);
     expect(placeLayout(layout).size).toBe(12);
