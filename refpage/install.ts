@@ -14,6 +14,7 @@ export const SYS_refpage_create = 448;
 /** The thread's second form never had a number; here it is the next one, so that a kernel can offer both. */
 export const SYS_refpage_create2 = 449;
 
+/** What the kernel's reference pages are like. */
 export interface RefpageOptions {
   /** Which forms of the call exist: 1 as in v4, 2 as agreed in the thread. Default "both". */
   readonly abi?: 1 | 2 | "both";

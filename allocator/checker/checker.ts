@@ -34,6 +34,7 @@ const ORIGIN_MALLOC = 0;
 const LEAK_KINDS: readonly LeakKind[] = ["definitely lost", "indirectly lost", "possibly lost", "still reachable"];
 const POINTER_FORMS: readonly PointerForm[] = ["integer", "float64", "either", "integer32"];
 
+/** What a leak check takes for reachable, and which leaks it reports. */
 export interface LeakCheckOptions {
   /** Where live pointers are: values that the program holds, and ranges of memory to scan. Default: nowhere. */
   readonly roots?: readonly Root[];
@@ -55,9 +56,13 @@ export interface LeakDefaults {
 
 /** Blocks and bytes of each kind. */
 export interface LeakSummary {
+  /** No pointer leads to these blocks. */
   readonly definitely: LeakCount;
+  /** Only lost blocks point to these. */
   readonly indirectly: LeakCount;
+  /** Only pointers into their middle lead to these. */
   readonly possibly: LeakCount;
+  /** A root, or a block that is reachable, points to these. */
   readonly reachable: LeakCount;
   /** One for each kind and allocation stack, the most bytes first. */
   readonly findings: readonly Finding[];
@@ -112,6 +117,7 @@ export class Checker extends Requests implements ChunkListener {
     return this.judge.reportsLoads ? "load" : "use";
   }
 
+  /** Sets the moment; a load of undefined bytes is reported when they are loaded, or when something depends on them. */
   set reportOn(moment: "load" | "use") {
     if (moment !== "load" && moment !== "use")
       throw new RangeError(`reportOn: "${moment}" is neither "load" nor "use"`);
@@ -152,6 +158,7 @@ export class Checker extends Requests implements ChunkListener {
     this.results.disabled++;
   }
 
+  /** Ends what `disableErrorReporting` began; calls nest. */
   enableErrorReporting(): void {
     if (this.results.disabled > 0) this.results.disabled--;
   }
@@ -167,10 +174,12 @@ export class Checker extends Requests implements ChunkListener {
     this.results.remove(findings);
   }
 
+  /** All findings as text, the first one first, each with its stacks. */
   toText(options: TextOptions = {}): string {
     return formatFindings(this.findings, options);
   }
 
+  /** All findings as plain data, for JSON. */
   toJSON(): object[] {
     return findingsToJson(this.findings);
   }

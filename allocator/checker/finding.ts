@@ -48,40 +48,56 @@ export type Cause =
 /** How an unreachable block is lost, by Memcheck's words. */
 export type LeakKind = "definitely lost" | "indirectly lost" | "possibly lost" | "still reachable";
 
+/** A block of the heap that a finding is about. */
 export interface Block {
   /** "block A", "block B" in the order in which reports mention them: stable where addresses are not. */
   readonly name: string;
+  /** Address of its first byte. */
   readonly pointer: number;
+  /** Bytes, as they were asked for. */
   readonly size: number;
+  /** Whether it had been freed when the finding was made. */
   readonly state: "live" | "freed";
+  /** What it came from. */
   readonly origin: "malloc" | "new" | "new[]" | "memalign" | "arena" | "unknown";
   /** Of a block that realloc made longer: its size before; else null. */
   readonly grownFrom: number | null;
   /** The arena whose chunk it is, or null. */
   readonly arena: string | null;
+  /** The stack of the allocation; empty if no stacks are kept. */
   readonly allocation: readonly Frame[];
+  /** The stack of the free; empty if it is live, or if no stacks are kept. */
   readonly free: readonly Frame[];
 }
 
+/** One place where the program does something wrong, and how often it did. */
 export interface Finding {
+  /** What is wrong. */
   readonly kind: FindingKind;
+  /** What the program did; null for a leak. */
   readonly operation: Operation | null;
+  /** Why the bytes were not the program's to use; null for undefined bytes and for leaks. */
   readonly cause: Cause | null;
+  /** How a leaked block was lost; null for all other findings. */
   readonly leakKind: LeakKind | null;
   /** First byte and number of bytes of the access, or of the leaked block; of a value that was used, 0 and 0. */
   readonly address: number;
+  /** Bytes, as they were asked for. */
   readonly size: number;
   /** Address of the first undefined byte; null where that is not what is wrong. */
   readonly firstUndefined: number | null;
   /** From the block's begin to the access; negative in front of it; null without a block. */
   readonly offset: number | null;
+  /** The block that the address belongs to, or belonged to; null if none is known. */
   readonly block: Block | null;
   /** Of undefined bytes that came by copy, or bits in a value: the block that they are from; else null. */
   readonly origin: Block | null;
+  /** The stack of what the program did, innermost first; of a leak, of the allocation. */
   readonly stack: readonly Frame[];
   /** How often it happened, with the same stack. */
   count: number;
   /** Of a leak: how many blocks and bytes the group has. */
   readonly blocks: number;
+  /** Bytes of the access; of a leak, of all its blocks. */
   readonly bytes: number;
 }

@@ -3,12 +3,15 @@
 
 import { isLibraryFile, pathOfUrl } from "../../platform/host/stack.ts";
 
+/** A place in a stack. */
 export interface Frame {
   /** Function name as V8 gives it, or "" for module code and anonymous functions. */
   readonly functionName: string;
   /** Path or URL as the host gives it. */
   readonly file: string;
+  /** From 1; 0 if it is not known. */
   readonly line: number;
+  /** From 1; 0 if it is not known. */
   readonly column: number;
 }
 

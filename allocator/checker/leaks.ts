@@ -7,7 +7,14 @@ import { findUndefined } from "../../platform/hardware/validity.ts";
 import type { LeakKind } from "./finding.ts";
 
 /** A pointer that the program holds outside simulated memory, or a range of memory that holds pointers. */
-export type Root = number | { readonly address: number; readonly length: number };
+export type Root =
+  | number
+  | {
+      /** Address of the range's first byte. */
+      readonly address: number;
+      /** Bytes of the range. */
+      readonly length: number;
+    };
 
 /** How pointers look in memory: 64-bit integers, doubles, or either; or 32-bit integers, as a WebAssembly module's. */
 export type PointerForm = "integer" | "float64" | "either" | "integer32";

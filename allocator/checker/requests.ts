@@ -47,6 +47,7 @@ export interface MempoolRemains {
   readonly bytes: number;
 }
 
+/** How a pool of the program's own is checked. */
 export interface MempoolOptions {
   /** What reports call it. Default: "arena 1", "arena 2". */
   readonly name?: string;

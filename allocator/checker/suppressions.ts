@@ -5,7 +5,9 @@ import { type Frame, fileNameOf, isProgramFrame, pathOfFrame } from "./frames.ts
 
 /** All that is given must match; `*` in a name stands for any characters. A name is looked for in every frame of the stack. */
 export interface Suppression {
+  /** Only findings of this kind; absent: of all. */
   readonly kind?: FindingKind;
+  /** A function of the finding's stack; `*` stands for any text. */
   readonly functionName?: string;
   /** The end of the path: `codec.ts`, `vendor/*.ts`. */
   readonly file?: string;

@@ -4,6 +4,7 @@ import { type OptionKinds, requireOptions } from "../../platform/hardware/given-
 import type { Block, Finding, Operation } from "./finding.ts";
 import { type Frame, formatFrame, isProgramFrame } from "./frames.ts";
 
+/** How findings are written as text. */
 export interface TextOptions {
   /** Leave out what changes from run to run or with each edit: lines, columns, folders. Default false. */
   readonly stable?: boolean;

@@ -37,7 +37,9 @@ export type HeapErrorKind =
 
 /** Host stack traces of a chunk, as text, one frame a line; null where none was kept (S24, `stacks: true`). */
 export interface ChunkStacks {
+  /** Of the allocation; null if it was not kept. */
   readonly allocation: string | null;
+  /** Of the free; null if it was not kept, or if the chunk is live. */
   readonly free: string | null;
 }
 
@@ -50,10 +52,13 @@ const FRAMES = 16;
  * same text, with the words that people have for it behind it where Scudo's do not say so (a double free).
  */
 export class HeapError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name: string = "HeapError";
+  /** What was detected. */
   readonly kind: HeapErrorKind;
   /** The chunk's address as the report prints it (without a tag); null where the report is about no address. */
   readonly address: number | null;
+  /** Scudo's own report: what Scudo would write to the log before it aborts. */
   readonly report: string;
   /** Where the chunk was allocated and freed. Not named `stacks`: Vitest keeps parsed frames under that name of an error. */
   readonly chunkStacks: ChunkStacks | null;

@@ -12,25 +12,45 @@
  * whole number. A store that throws has changed nothing.
  */
 export interface Memory {
+  /** Loads an unsigned byte. */
   getUint8(address: number): number;
+  /** Stores the low 8 bits of a number. */
   setUint8(address: number, value: number): void;
+  /** Loads a signed byte. */
   getInt8(address: number): number;
+  /** Stores the low 8 bits of a number. */
   setInt8(address: number, value: number): void;
+  /** Loads an unsigned integer of 16 bits. */
   getUint16(address: number, littleEndian?: boolean): number;
+  /** Stores the low 16 bits of a number. */
   setUint16(address: number, value: number, littleEndian?: boolean): void;
+  /** Loads a signed integer of 16 bits. */
   getInt16(address: number, littleEndian?: boolean): number;
+  /** Stores the low 16 bits of a number. */
   setInt16(address: number, value: number, littleEndian?: boolean): void;
+  /** Loads an unsigned integer of 32 bits. */
   getUint32(address: number, littleEndian?: boolean): number;
+  /** Stores the low 32 bits of a number. */
   setUint32(address: number, value: number, littleEndian?: boolean): void;
+  /** Loads a signed integer of 32 bits. */
   getInt32(address: number, littleEndian?: boolean): number;
+  /** Stores the low 32 bits of a number. */
   setInt32(address: number, value: number, littleEndian?: boolean): void;
+  /** Loads a number of single precision. */
   getFloat32(address: number, littleEndian?: boolean): number;
+  /** Stores a number, rounded to single precision. */
   setFloat32(address: number, value: number, littleEndian?: boolean): void;
+  /** Loads a number of double precision. */
   getFloat64(address: number, littleEndian?: boolean): number;
+  /** Stores a number of double precision. */
   setFloat64(address: number, value: number, littleEndian?: boolean): void;
+  /** Loads an unsigned integer of 64 bits. */
   getBigUint64(address: number, littleEndian?: boolean): bigint;
+  /** Stores the low 64 bits of a bigint. */
   setBigUint64(address: number, value: bigint, littleEndian?: boolean): void;
+  /** Loads a signed integer of 64 bits. */
   getBigInt64(address: number, littleEndian?: boolean): bigint;
+  /** Stores the low 64 bits of a bigint. */
   setBigInt64(address: number, value: bigint, littleEndian?: boolean): void;
   /** Copies `length` bytes; overlapping ranges are copied as if through a buffer (memmove). */
   copy(to: number, from: number, length: number): void;

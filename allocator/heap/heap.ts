@@ -182,7 +182,7 @@ export class Heap {
     return this.#parts.errno;
   }
 
-  /** @throws RangeError: no whole number of 32 bits, as C's int is */
+  /** Sets errno. @throws RangeError: no whole number of 32 bits, as C's int is */
   set errno(errno: number) {
     introspection.setErrno(this.#parts, errno);
   }
@@ -192,10 +192,12 @@ export class Heap {
     return this.#parts.program.userMemory;
   }
 
+  /** The process whose heap this is. */
   get process(): Process {
     return this.#parts.process;
   }
 
+  /** The kernel of that process. */
   get kernel(): Kernel {
     return this.#parts.process.kernel;
   }
@@ -267,6 +269,7 @@ export class Heap {
     return introspection.fillOf(this.#parts);
   }
 
+  /** Sets what chunks are filled with from now on. */
   set fill(fill: Fill) {
     introspection.setFill(this.#parts, fill);
   }
@@ -321,6 +324,7 @@ export class Heap {
     this.#parts.allocator.registry.disable();
   }
 
+  /** Ends what `malloc_disable` began. */
   malloc_enable(): void {
     this.#parts.allocator.registry.enable();
   }
@@ -355,7 +359,7 @@ export class Heap {
 
   /**
    * malloc_info(3): writes how many live chunks there are of each size below the largest class, as XML (S19.3).
-   * @param options 0, as the manual says
+   * @param _options 0, as the manual says
    * @param stream takes the text
    * @returns 0
    */

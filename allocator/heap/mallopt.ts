@@ -2,18 +2,28 @@
 
 import { format } from "../combined/arguments.ts";
 
+/** mallopt: 0 gives freed pages back as soon as can be, 1 after the interval, -1 never. */
 export const M_DECAY_TIME = -100;
+/** mallopt: gives freed pages back now. */
 export const M_PURGE = -101;
+/** mallopt: which bugs tagging is to find. */
 export const M_MEMTAG_TUNING = -102;
+/** mallopt: whether this thread's chunks are filled. */
 export const M_THREAD_DISABLE_MEM_INIT = -103;
+/** mallopt: gives freed pages back now, and empties caches and quarantines first. */
 export const M_PURGE_ALL = -104;
+/** mallopt: how many freed large blocks are cached at most. */
 export const M_CACHE_COUNT_MAX = -200;
+/** mallopt: the largest freed block that is cached, in bytes. */
 export const M_CACHE_SIZE_MAX = -201;
+/** mallopt: how many thread caches there are at most, with a shared registry. */
 export const M_TSDS_COUNT_MAX = -202;
+/** mallopt: writes the statistics. */
 export const M_LOG_STATS = -205;
 
 /** M_MEMTAG_TUNING's values. */
 export const M_MEMTAG_TUNING_BUFFER_OVERFLOW = 0;
+/** The value of M_MEMTAG_TUNING for finding uses after free: tags are random. */
 export const M_MEMTAG_TUNING_UAF = 1;
 
 /** What mallopt switches; a switch answers whether every component took the value (S20.1). */

@@ -7,7 +7,9 @@ import type { Process } from "../../platform/kernel/process.ts";
 export interface PinnedRange extends Disposable {
   /** In order of address, one view for each stretch of neighbouring frames; together they are `length` bytes. */
   readonly views: readonly Uint8Array[];
+  /** Address of the first byte. */
   readonly pointer: number;
+  /** How many bytes are pinned. */
   readonly length: number;
   /** Unpins. The views must not be used after it: their frames may be given to somebody else. May be called again. */
   release(): void;

@@ -26,7 +26,10 @@ export type FieldValue<Type extends FieldType> = Type extends "bigUint64" | "big
 /** A view: one property a field, and where it lies. */
 export type StructView<Layout extends StructLayout> = {
   -readonly [Name in keyof Layout]: FieldValue<Layout[Name]>;
-} & { readonly pointer: number };
+} & {
+  /** Address of the struct. */
+  readonly pointer: number;
+};
 
 interface FieldAccess {
   readonly size: number;

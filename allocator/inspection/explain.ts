@@ -32,26 +32,37 @@ export type Place =
 
 /** A chunk as its header describes it. */
 export interface ExplainedChunk {
+  /** Address that the program has. */
   readonly pointer: number;
   /** Requested bytes. Of a freed chunk, those it had. */
   readonly size: number;
+  /** Scudo's state of a chunk. */
   readonly state: "allocated" | "quarantined" | "available";
   /** How it was allocated; null once it is freed, when the header no longer knows. */
   readonly origin: "malloc" | "new" | "new[]" | "memalign" | null;
 }
 
+/** What lies at an address. */
 export interface Explanation {
   /** The address asked about, without its tag. */
   readonly address: number;
   /** One sentence, without a full stop. */
   readonly sentence: string;
+  /** Which part of the heap it is in. */
   readonly place: Place;
   /** The chunk at or nearest to the address in its block, if the block has one. */
   readonly chunk: ExplainedChunk | null;
   /** Bytes from the chunk's pointer to the address; negative in front of it. */
   readonly offset: number | null;
   /** The block; class 0 is a large one with a mapping of its own. */
-  readonly block: { readonly begin: number; readonly size: number; readonly classId: number } | null;
+  readonly block: {
+    /** Address of its first byte. */
+    readonly begin: number;
+    /** Its bytes. */
+    readonly size: number;
+    /** Number of its size class. */
+    readonly classId: number;
+  } | null;
   /** Where the chunk was allocated and freed, of a heap with `stacks: true`. */
   readonly stacks: ChunkStacks | null;
 }

@@ -12,7 +12,9 @@ import { gatherCounters } from "./gather-statistics.ts";
 export interface HeapCensus {
   /** Chunks with the user, and batches of the quarantine. */
   readonly allocatedChunks: number;
+  /** Freed chunks that wait. */
   readonly quarantinedChunks: number;
+  /** The quarantine's own blocks, which list them. */
   readonly quarantineBatches: number;
   /** Blocks that are on no free list and whose header says neither: overwritten by the program, or lost. */
   readonly unreadableChunks: number;

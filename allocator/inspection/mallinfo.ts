@@ -4,9 +4,13 @@ import type { HeapStatistics } from "./statistics.ts";
 
 /** glibc's fields. Scudo fills five; the others are 0. */
 export interface Mallinfo {
+  /** Always 0: Scudo has no arena that grows by brk. */
   readonly arena: number;
+  /** Free chunks; Scudo counts none. */
   readonly ordblks: number;
+  /** Free fast chunks; Scudo counts none. */
   readonly smblks: number;
+  /** Large blocks that are mapped one by one. */
   readonly hblks: number;
   /** Bytes mapped. */
   readonly hblkhd: number;
@@ -18,6 +22,7 @@ export interface Mallinfo {
   readonly uordblks: number;
   /** Bytes free. */
   readonly fordblks: number;
+  /** Always 0: there is no top chunk to give back. */
   readonly keepcost: number;
 }
 

@@ -13,7 +13,9 @@ import {
 export const INTERVAL_MAX = 0x7fffffff;
 export const INTERVAL_MIN = -0x80000000;
 
+/** The part of a configuration that is about chunks below the largest size class. */
 export interface PrimaryConfig {
+  /** Which block sizes there are. */
   readonly sizeClassMap: SizeClassMap;
   /** Log2 of the bytes reserved for each class, 20 to 35. */
   readonly regionSizeLog: number;
@@ -29,36 +31,56 @@ export interface PrimaryConfig {
   readonly maxBatches: number;
   /** Bytes of a pointer inside a transfer batch: 8, or 4 for compact pointers. Decides the block size of class 0 (S10.5). */
   readonly compactPointerBytes: 4 | 8;
+  /** The shortest interval that can be set, in milliseconds. */
   readonly minReleaseIntervalMs: number;
+  /** The longest interval that can be set, in milliseconds. */
   readonly maxReleaseIntervalMs: number;
   /** Beats the option `release_to_os_interval_ms` when given. */
   readonly defaultReleaseIntervalMs?: number;
 }
 
+/** The part of a configuration that is about freed large blocks. */
 export interface SecondaryCacheConfig {
   /** Slots of the cache. */
   readonly entriesArraySize: number;
   /** Slots of the quarantine before the cache, which only tagging uses (S12.5). */
   readonly quarantineSize: number;
+  /** Mappings that are cached, unless mallopt says otherwise. */
   readonly defaultMaxEntriesCount: number;
   /** Largest committed size that is cached, in bytes. */
   readonly defaultMaxEntrySize: number;
+  /** The shortest interval that can be set, in milliseconds. */
   readonly minReleaseIntervalMs: number;
+  /** The longest interval that can be set, in milliseconds. */
   readonly maxReleaseIntervalMs: number;
+  /** Beats the option `release_to_os_interval_ms` when given. */
   readonly defaultReleaseIntervalMs?: number;
 }
 
 /** How threads come by a cache: one each, or a rotating share of a few (S30). */
 export type TsdConfig =
-  | { readonly model: "exclusive" }
-  | { readonly model: "shared"; readonly arraySize: number; readonly defaultCount: number };
+  | {
+      /** A cache for each thread. */
+      readonly model: "exclusive";
+    }
+  | {
+      /** A few caches for all threads. */
+      readonly model: "shared";
+      /** Caches that there may be. */
+      readonly arraySize: number;
+      /** Caches that there are, unless mallopt says otherwise. */
+      readonly defaultCount: number;
+    };
 
 /** A whole heap configuration. Give your own to `new Heap({ config })`, most easily by {@link customConfig}. */
 export interface HeapConfig {
+  /** For messages; default "custom". */
   readonly name: string;
   /** Whether memory tagging may be used at all. */
   readonly maySupportMemoryTagging: boolean;
+  /** What differs from the default configuration's primary. */
   readonly primary: PrimaryConfig;
+  /** How threads come by a cache. */
   readonly tsd: TsdConfig;
   /** Absent: freed large blocks are unmapped at once. */
   readonly secondaryCache?: SecondaryCacheConfig;
@@ -166,10 +188,15 @@ export const configs = {
 
 /** What a user must say of a configuration of their own; the rest takes Scudo's values for omitted fields (S7). */
 export interface CustomConfig {
+  /** For messages; default "custom". */
   readonly name?: string;
+  /** Whether memory tagging may be used at all; default true. */
   readonly maySupportMemoryTagging?: boolean;
+  /** What differs from the default configuration's primary. */
   readonly primary: Pick<PrimaryConfig, "sizeClassMap" | "regionSizeLog"> & Partial<PrimaryConfig>;
+  /** How threads come by a cache. */
   readonly tsd?: TsdConfig;
+  /** What differs from the default configuration's cache; absent: nothing is cached. */
   readonly secondaryCache?: Partial<SecondaryCacheConfig>;
 }
 

@@ -138,7 +138,12 @@ const STACKS_FRAMES = 16;
 export function stackSizes(
   option: string,
   value: boolean | object,
-): { readonly capacity: number; readonly frames: number } | null {
+): {
+  /** Stacks that are kept. */
+  readonly capacity: number;
+  /** Frames of each. */
+  readonly frames: number;
+} | null {
   if (value === false) return null;
   if (value !== true && (typeof value !== "object" || value === null)) flag(option, value as never);
   const given = value === true ? {} : ownValues(value as object, ["capacity", "frames"], `${option}.`);

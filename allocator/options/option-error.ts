@@ -5,6 +5,7 @@ import { HeapError } from "../common/heap-error.ts";
 
 /** An unknown or malformed option. `report` is what Scudo would have written where it has such a report. */
 export class OptionError extends HeapError {
+  /** The class's name, for what is told apart by name. */
   override readonly name: string = "OptionError";
   /** The option as it was written. */
   readonly option: string;

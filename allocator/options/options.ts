@@ -33,18 +33,20 @@ export type ConfigName = keyof typeof configs;
 /** What fresh memory reads: Scudo's contents of the moment, zero, or a pattern (S14). */
 export type Fill = (typeof FILLS)[number];
 export const FILLS = ["none", "zero", "pattern"] as const;
+/** What a heap says of huge pages to the kernel; the first is the default. */
+export const HUGE_PAGE_ADVICE = ["scudo", "never", "madvise", "always"] as const;
+export type HugePageAdvice = (typeof HUGE_PAGE_ADVICE)[number];
 /**
  * How a large chunk gets its pattern. `"refpage"`: a mapping of a reference page, no pass over the bytes. `"memset"`: filled by
  * the program. `"scudo"`: its pattern-or-zero of S14.3: a fresh mapping reads 0, one from the cache is filled.
  */
-/** What a heap says of huge pages to the kernel; the first is the default. */
-export const HUGE_PAGE_ADVICE = ["scudo", "never", "madvise", "always"] as const;
-export type HugePageAdvice = (typeof HUGE_PAGE_ADVICE)[number];
 export type LargeFill = "refpage" | "memset" | "scudo";
+/** Whether chunks are tagged, and how a mismatch is reported. */
 export type Tagging = (typeof TAGGINGS)[number];
 export const TAGGINGS = ["off", "async", "asymm", "sync"] as const;
 /** What a large chunk becomes when no tagged reference page can be had. */
 export type TagFailure = "untagged" | "user-tags";
+/** Whether reads of uninitialised memory are found, and how finely. */
 export type Uninitialised = "off" | "page" | "byte";
 
 /** Sizes of the global and the thread-local part in KiB, largest chunk that enters in bytes. */
@@ -120,8 +122,11 @@ export interface HeapOptions {
   // Scudo's flags, and where they are taken from
   /** Scudo's quarantine (S13); all three sizes are needed for one that works. */
   quarantine?: QuarantineSizes;
+  /** Whether a free by another function than the allocation's kind allows is reported (Scudo's `dealloc_type_mismatch`). */
   deallocTypeMismatch?: boolean;
+  /** Whether a sized delete with another size is reported (Scudo's `delete_size_mismatch`). */
   deleteSizeMismatch?: boolean;
+  /** Whether an allocation that is too large gives null, or is reported (Scudo's `may_return_null`). */
   mayReturnNull?: boolean;
   /** Milliseconds; negative: never release. */
   releaseToOSIntervalMs?: number;
@@ -249,5 +254,6 @@ type FlagOption =
 
 /** The options of a heap, checked and with every default filled in. Flags are under Scudo's own names. */
 export interface ResolvedHeapOptions extends Omit<CheckedOptions, FlagOption> {
+  /** Scudo's flags under Scudo's names. */
   readonly flags: Flags;
 }

@@ -39,13 +39,17 @@ const LOOKUP_LIMIT_BYTES = 1 << 18;
  * Invariants (tested for every map, S6.7): sizes ascend strictly; `classOf(sizeOf(c)) = c`; `classOf(sizeOf(c) + 1) = c + 1`.
  */
 export class SizeClassMap {
+  /** For messages and statistics. */
   readonly name: string;
   /** Bytes of each class's blocks by class id; entry 0 is 0 (config.ts derives class 0 from the pointer size). */
   readonly sizes: Float64Array;
+  /** Number of the class of the largest blocks. */
   readonly largestClass: number;
   /** Bytes of the largest class's blocks. */
   readonly maxSize: number;
+  /** How many blocks of a class a thread's cache holds at most, where their bytes do not limit it. */
   readonly maxCachedHint: number;
+  /** Log2 of the bytes of a class that a thread's cache holds. */
   readonly maxBytesCachedLog: number;
   /** Class id by (size + 15) / 16, for sizes up to the look-up limit: one load on the allocation path. */
   readonly classBySize16: Uint8Array;

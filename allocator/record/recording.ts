@@ -7,6 +7,7 @@ import { type RecordedHeap, tapHeap } from "./heap-tap.ts";
 import { Recorder } from "./recorder.ts";
 import { type RecordFormat, type RecordSink, TraceWriter } from "./trace-writer.ts";
 
+/** How a heap is recorded. */
 export interface RecordOptions {
   /** `"binary"`, the default, is small and quick to replay; `"text"` has a line an event. */
   readonly format?: RecordFormat;
@@ -75,6 +76,7 @@ export class Recording {
     return { events: this.writer.events, ids: this.writer.ids };
   }
 
+  /** Stops, as `stop` does. */
   [Symbol.dispose](): void {
     this.stop();
   }

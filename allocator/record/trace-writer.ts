@@ -11,6 +11,7 @@ export interface RecordSink {
 }
 
 export const RECORD_FORMATS = ["binary", "text"] as const;
+/** How a recording is written. */
 export type RecordFormat = (typeof RECORD_FORMATS)[number];
 
 const utf8 = new TextEncoder();

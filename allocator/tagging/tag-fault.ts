@@ -15,34 +15,46 @@ import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { type ChunkStacks, formatPointer, HeapError } from "../common/heap-error.ts";
 import type { TaggedAllocator } from "./tagged-allocator.ts";
 
+/** What the tags say that happened. */
 export type TagFaultKind = "use-after-free" | "overflow" | "underflow";
 
 /** One explanation of a tag fault. */
 export interface TagFaultCause {
+  /** What this chunk makes likely. */
   readonly kind: TagFaultKind;
   /** The chunk, without tag, and the bytes asked for. */
   readonly pointer: number;
+  /** Bytes, as they were asked for. */
   readonly size: number;
   /** Bytes from the chunk's begin to the fault; negative in front of it. */
   readonly offset: number;
   /** The thread that freed it; null for a live chunk. */
   readonly freedBy: number | null;
+  /** Of the chunk's allocation and free; null if none are kept. */
   readonly stacks: ChunkStacks | null;
 }
 
 /** The access that failed: address without tag, the pointer's tag, what memory has there. */
 export interface FaultingAccess {
+  /** The address, without its tag. */
   readonly address: number;
+  /** The pointer's tag. */
   readonly tag: number;
+  /** The memory's tag. */
   readonly memoryTag: number;
+  /** What the program did. */
   readonly action: string;
+  /** The signal's code: synchronous or asynchronous. */
   readonly code: "SEGV_MTESERR" | "SEGV_MTEAERR";
 }
 
 /** The report of a tag fault; `causes` are the likeliest first, and none if nothing near has the pointer's tag. */
 export class TagFaultError extends HeapError {
+  /** The signal's code: synchronous or asynchronous. */
   readonly code: FaultingAccess["code"];
+  /** The access that faulted. */
   readonly access: FaultingAccess;
+  /** Chunks that explain it, the likeliest first. */
   readonly causes: readonly TagFaultCause[];
 
   constructor(access: FaultingAccess, causes: readonly TagFaultCause[], place: string) {

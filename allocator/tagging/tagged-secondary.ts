@@ -42,7 +42,9 @@ export interface LargeTagCounts {
   readonly mapped: number;
   /** Mappings for which no reference page could be had: what `onTagFailure` said was done. */
   readonly failures: number;
+  /** Large chunks that stayed untagged for lack of a reference page. */
   readonly untagged: number;
+  /** Large chunks whose granules the program tagged itself. */
   readonly userTagged: number;
   /** The last reason, as an errno name. */
   readonly lastFailure: string | null;

@@ -37,7 +37,13 @@ export function observe(heap: Heap, work: () => unknown): Observation {
  * The same in two parts, for work that waits; findings stay on the list.
  * @param isMine asked at each finding whether it is the work's; default: all are
  */
-export function beginObservation(heap: Heap, isMine: () => boolean = () => true): { end(error: unknown): Observation } {
+export function beginObservation(
+  heap: Heap,
+  isMine: () => boolean = () => true,
+): {
+  /** Tells what the work did. `error`: what it threw, if it did. */
+  end(error: unknown): Observation;
+} {
   const { results } = wholeCheckerOf(heap);
   const times = new Map<Finding, number>();
   const watcher = (finding: Finding): void => {
@@ -88,7 +94,9 @@ export function findCorruption(heap: Heap): string | null {
 
 /** A failed check of a heap. Its stack is the program's, so that runners show the program's line. */
 export class CheckError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "CheckError";
+  /** What was found. */
   readonly findings: readonly Finding[];
 
   constructor(findings: readonly Finding[]) {

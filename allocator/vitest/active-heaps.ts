@@ -53,6 +53,7 @@ export function watchHeap(heap: Heap): void {
   else context.heaps.add(heap);
 }
 
+/** Ends what `watchHeap` began. */
 export function unwatchHeap(heap: Heap): void {
   watched.delete(heap);
   everywhere.delete(heap);

@@ -32,14 +32,17 @@ export interface HeapTestOptions extends HeapOptions {
 export interface WasmTestOptions extends ModuleOptions {
   /** The module: bytes, or what `compile` of refheap/wasm made, once for all tests, which has options of its own. */
   readonly module?: Bytes | Module;
+  /** What the module imports. */
   readonly imports?: Imports;
   /** Whether a lost block fails the test at its end. Default `"fail"`. */
   readonly leaks?: "fail" | "ignore";
 }
 
+/** What a test of refheap/vitest may ask for. */
 export interface HeapFixtures {
   /** Set with `test.override({ heapOptions: … })`, or in a `test.extend` of your own. */
   heapOptions: HeapTestOptions;
+  /** A heap of the test's own, checked at its end. */
   heap: Heap;
   /** Set with `test.override({ wasmOptions: { module, imports } })`. */
   wasmOptions: WasmTestOptions;

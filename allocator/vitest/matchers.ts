@@ -10,6 +10,7 @@ import { heapsOf, isRunning, runAs } from "./active-heaps.ts";
 
 /** What a finding must be like; what is not given may be anything. */
 export interface ExpectedAccess {
+  /** What the program did. */
   readonly operation?: Operation;
   /** Bytes of the access. */
   readonly size?: number;
@@ -23,8 +24,11 @@ export interface ExpectedAccess {
   readonly functionName?: string;
 }
 
+/** What a leak must be like; what is not given may be anything. */
 export interface ExpectedLeak {
+  /** How many blocks are lost. */
   readonly blocks?: number;
+  /** How many bytes they have together. */
   readonly bytes?: number;
   /** Pointers that the test still holds, and ranges of memory that hold pointers. */
   readonly roots?: readonly Root[];

@@ -10,6 +10,7 @@ import { findingsToSarif } from "../checker/sarif.ts";
 import { formatFinding } from "../checker/text.ts";
 import { recordedFindings } from "./test-meta.ts";
 
+/** Where the reporter writes to. */
 export interface HeapReporterOptions {
   /** The SARIF file, from the folder that Vitest runs in. Default `"refheap.sarif"`; null: none is written. */
   readonly outputFile?: string | null;
@@ -49,6 +50,7 @@ export class HeapReporter {
     this.options = options;
   }
 
+  /** Vitest calls it when all tests are over. */
   onTestRunEnd(modules: readonly ReportedModule[]): void {
     const findings = distinct(modules.flatMap(({ children }) => [...children.allTests()].flatMap(findingsOf)));
     const { outputFile = "refheap.sarif", sourceRoot = process.cwd() } = this.options;

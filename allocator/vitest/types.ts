@@ -18,7 +18,9 @@ export interface HeapMatchers<R = void> {
   toTouchAtMost(bytes: number): R;
   /** The process of the heap has this many resident bytes. */
   toHaveRss(bytes: number): R;
+  /** The process of the heap has at most this many resident bytes. */
   toHaveRssAtMost(bytes: number): R;
+  /** The process of the heap has at least this many resident bytes. */
   toHaveRssAtLeast(bytes: number): R;
 }
 

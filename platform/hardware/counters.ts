@@ -31,6 +31,7 @@ export class Counters {
 
   /** Faults that mapped 2 MiB: by a huge page of the process's own, or by a huge clean page. */
   hugeWriteFaults = 0;
+  /** Faults that mapped a clean page of 2 MiB. */
   hugeCleanFaults = 0;
   /** Faults that mapped a large folio of less than 2 MiB. */
   folioFaults = 0;
@@ -38,27 +39,35 @@ export class Counters {
   hugeFallbacks = 0;
   /** Huge entries that became 512 small ones (thp_split_pmd), folios that became single frames (thp_split_page). */
   hugeSplits = 0;
+  /** Huge pages that were taken apart. */
   folioSplits = 0;
   /** Huge pages made of small ones by MADV_COLLAPSE or khugepaged (thp_collapse_alloc). */
   hugeCollapses = 0;
 
+  /** Frames that were taken. */
   framesAllocated = 0;
+  /** Frames that were given back. */
   framesFreed = 0;
   /** Frames that left the page allocator zeroed, and the bytes written for that. */
   framesZeroed = 0;
+  /** Bytes that the kernel cleared. */
   bytesZeroed = 0;
   /** Frames that the kernel initialised with something other than zeroes: a pattern or a reference page. */
   framesFilled = 0;
+  /** Bytes that the kernel filled with a pattern. */
   bytesFilled = 0;
   /** Frames copied for copy-on-write between processes, or from a file page. */
   framesCopied = 0;
+  /** Bytes that the kernel copied. */
   bytesCopied = 0;
   /** DC GZVA blocks that zeroed and tagged memory, the kernel's and the programs'. */
   gzvaBlocks = 0;
   /** Bytes that programs wrote by Memory.fill and fillPattern. */
   userBytesFilled = 0;
 
+  /** Page-table entries that were set. */
   ptesSet = 0;
+  /** Page-table entries that were cleared. */
   ptesZapped = 0;
   /** Signals for which a load or store gave up. */
   segmentationFaults = 0;
@@ -117,6 +126,9 @@ export class Counters {
 type NumericKeys<T> = { [K in keyof T]: T[K] extends number ? K : never }[keyof T];
 type CounterNumbers = { readonly [K in NumericKeys<Counters>]: number };
 /** One reading of all counters. */
-export type CounterSnapshot = CounterNumbers & { readonly systemCalls: Readonly<Record<string, number>> };
+export type CounterSnapshot = CounterNumbers & {
+  /** How often each system call was made, by name. */
+  readonly systemCalls: Readonly<Record<string, number>>;
+};
 
 keepClass("Counters", Counters);

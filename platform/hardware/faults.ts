@@ -22,11 +22,15 @@ const segmentationReasons: Record<SegmentationFaultCode, string> = {
 
 /** SIGSEGV: a load or store that the mapping, its protection or its tags refuse. The access did not happen (SEGV_MTEAERR: it did). */
 export class SegmentationFault extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "SegmentationFault";
+  /** The signal that Linux would send. */
   readonly signal = "SIGSEGV";
+  /** The signal's code. */
   readonly code: SegmentationFaultCode;
   /** si_addr: the first byte that could not be accessed, without the pointer's tag; 0 for SEGV_MTEAERR. */
   readonly address: Address;
+  /** What the program did. */
   readonly access: Access;
   /** The tag of the pointer that was used, 0 to 15. */
   readonly tag: number;
@@ -51,10 +55,15 @@ export class SegmentationFault extends Error {
 
 /** SIGBUS: past the end of a mapped file (BUS_ADRERR), or a tag store at an unaligned address (BUS_ADRALN). */
 export class BusError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "BusError";
+  /** The signal that Linux would send. */
   readonly signal = "SIGBUS";
+  /** The signal's code. */
   readonly code: BusErrorCode;
+  /** The address, without its tag. */
   readonly address: Address;
+  /** What the program did. */
   readonly access: Access;
 
   constructor(code: BusErrorCode, address: Address, access: Access) {
@@ -69,9 +78,13 @@ export class BusError extends Error {
 
 /** SIGILL: an instruction that programs may not use (LDGM, STGM, STZGM outside the kernel). */
 export class IllegalInstruction extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "IllegalInstruction";
+  /** The signal that Linux would send. */
   readonly signal = "SIGILL";
+  /** The signal's code. */
   readonly code = "ILL_ILLOPC";
+  /** The instruction that the machine does not have. */
   readonly instruction: string;
 
   constructor(instruction: string) {

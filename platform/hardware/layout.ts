@@ -10,6 +10,7 @@ export const PAGES_PER_BYTE = 1 / PAGE_SIZE;
 
 /** A process sees addresses of 38 bits: 256 GiB, 2^26 pages. */
 export const ADDRESS_BITS = 38;
+/** The first address that a program cannot have: 2^38. */
 export const ADDRESS_LIMIT = 2 ** ADDRESS_BITS;
 export const PAGE_COUNT = 2 ** 26;
 export const PAGE_MASK = 0x3ffffff;

@@ -12,6 +12,7 @@ import { hideFields, outline } from "./outline.ts";
 import { PageTable } from "./page-table.ts";
 import { LARGEST_MEMORY_BYTES, PhysicalMemory, SMALLEST_MEMORY_BYTES } from "./physical-memory.ts";
 
+/** What a machine has. */
 export interface MachineOptions {
   /** RAM in bytes, a multiple of the page size from 16 MiB to 16 GiB. Default 1 GiB. */
   readonly memoryBytes?: number;
@@ -28,12 +29,15 @@ export interface MachineOptions {
   readonly buffer?: ArrayBuffer;
 }
 
+/** How a machine is written to a file. */
 export interface SnapshotOptions {
+  /** Whether what no file can keep is left out instead of thrown on. Default false. */
   readonly lossy?: boolean;
 }
 
 /** What stands on a machine, and can say whether its state is sound. */
 export interface Resident {
+  /** @throws Error naming the first broken rule */
   checkInvariants(): unknown;
 }
 
@@ -46,13 +50,21 @@ const MACHINE_OPTIONS: OptionKinds = {
   buffer: "object",
 };
 
+/** RAM, page tables, counters and the hardware of memory tagging. Kernels and processes stand on it. */
 export class Machine {
+  /** Bytes of RAM. */
   readonly memoryBytes: number;
+  /** Frames of RAM, 4 KiB each. */
   readonly frameCount: number;
+  /** Whether it has memory tagging. */
   readonly mte: boolean;
+  /** Whether each byte has a bit that says whether it is defined. */
   readonly shadow: boolean;
+  /** Bytes that DC GZVA clears and tags in one go. */
   readonly gzvaBlockBytes: number;
+  /** The RAM. */
   readonly ram: PhysicalMemory;
+  /** What happened on it. */
   readonly counters = new Counters();
   /** What stands on the machine: kernels and heaps, as long as they live. */
   readonly residents = new Set<Resident>();
@@ -96,7 +108,7 @@ export class Machine {
   /**
    * Everything: RAM, tags, validity, and what stands on the machine with all that it knows, kernels, processes, descriptors, heaps.
    * As a file of this version of the library, whose size is that of what was written, equal words counted once.
-   * @param options.lossy leaves out what no file can keep instead of throwing, for looking at the state later: in what is restored, a
+   * With `lossy` it leaves out what no file can keep instead of throwing, for looking at the state later: in what is restored, a
    * function that was left out throws when it is called. Default false.
    * @throws SnapshotError: the state holds functions or objects that are not the library's own (a signal handler, a recording's sink,
    * a WebAssembly module's memory); the message says where. Nothing has changed.
@@ -136,6 +148,7 @@ export class Machine {
     this.counters.reset();
   }
 
+  /** A page table that is empty: a kept one, or a new one. */
   takePageTable(): PageTable {
     return this.sparePageTables.pop() ?? new PageTable();
   }

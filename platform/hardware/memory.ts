@@ -26,8 +26,8 @@ import { USE_LOAD, USE_STORE } from "./validity.ts";
 
 /**
  * Simulated memory as a program sees it. Method names are DataView's. Without their last argument they are little-endian, as the
- * machine is; `false` given for it is big-endian. Addresses are whole
- * numbers below 2^38, with an optional MTE tag at bits 48–51; an access may cross pages and need not be aligned.
+ * machine is; `false` given for it is big-endian. Addresses are whole numbers below 2^38, with an optional MTE tag at bits 48–51; an
+ * access may cross pages and need not be aligned.
  *
  * Every access throws {@link SegmentationFault} or {@link BusError} where a program would get the signal, and
  * RangeError for an address that is no whole number. A store that throws has changed nothing.
@@ -53,7 +53,7 @@ export class Memory extends Mmu {
   // Each fast path compares the address's place in its page, as a number and as bits: they differ for an address that has
   // a fraction or a tag, or is negative, too large or NaN, which the slow path then sorts out.
 
-  getUint8(address: Address): number {
+  /** Loads an unsigned byte. */ getUint8(address: Address): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -66,7 +66,7 @@ export class Memory extends Mmu {
     return this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0];
   }
 
-  setUint8(address: Address, value: number): void {
+  /** Stores the low 8 bits of a number. */ setUint8(address: Address, value: number): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -83,15 +83,15 @@ export class Memory extends Mmu {
     this.bytes[(((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0] = value;
   }
 
-  getInt8(address: Address): number {
+  /** Loads a signed byte. */ getInt8(address: Address): number {
     return (this.getUint8(address) << 24) >> 24;
   }
 
-  setInt8(address: Address, value: number): void {
+  /** Stores the low 8 bits of a number. */ setInt8(address: Address, value: number): void {
     this.setUint8(address, value);
   }
 
-  getUint16(address: Address, littleEndian = true): number {
+  /** Loads an unsigned integer of 16 bits. */ getUint16(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -102,7 +102,7 @@ export class Memory extends Mmu {
     return this.view.getUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setUint16(address: Address, value: number, littleEndian = true): void {
+  /** Stores the low 16 bits of a number. */ setUint16(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -115,7 +115,7 @@ export class Memory extends Mmu {
     this.view.setUint16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getInt16(address: Address, littleEndian = true): number {
+  /** Loads a signed integer of 16 bits. */ getInt16(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -126,7 +126,7 @@ export class Memory extends Mmu {
     return this.view.getInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setInt16(address: Address, value: number, littleEndian = true): void {
+  /** Stores the low 16 bits of a number. */ setInt16(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -139,7 +139,7 @@ export class Memory extends Mmu {
     this.view.setInt16((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getUint32(address: Address, littleEndian = true): number {
+  /** Loads an unsigned integer of 32 bits. */ getUint32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -152,7 +152,7 @@ export class Memory extends Mmu {
     return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setUint32(address: Address, value: number, littleEndian = true): void {
+  /** Stores the low 32 bits of a number. */ setUint32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -170,7 +170,7 @@ export class Memory extends Mmu {
     this.view.setUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getInt32(address: Address, littleEndian = true): number {
+  /** Loads a signed integer of 32 bits. */ getInt32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -183,7 +183,7 @@ export class Memory extends Mmu {
     return this.view.getInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setInt32(address: Address, value: number, littleEndian = true): void {
+  /** Stores the low 32 bits of a number. */ setInt32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -201,7 +201,7 @@ export class Memory extends Mmu {
     this.view.setInt32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getFloat32(address: Address, littleEndian = true): number {
+  /** Loads a number of single precision. */ getFloat32(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -212,7 +212,7 @@ export class Memory extends Mmu {
     return this.view.getFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setFloat32(address: Address, value: number, littleEndian = true): void {
+  /** Stores a number, rounded to 32 bits. */ setFloat32(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -225,7 +225,7 @@ export class Memory extends Mmu {
     this.view.setFloat32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getFloat64(address: Address, littleEndian = true): number {
+  /** Loads a number of double precision. */ getFloat64(address: Address, littleEndian = true): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -238,7 +238,7 @@ export class Memory extends Mmu {
     return this.view.getFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setFloat64(address: Address, value: number, littleEndian = true): void {
+  /** Stores a number of double precision. */ setFloat64(address: Address, value: number, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -256,7 +256,7 @@ export class Memory extends Mmu {
     this.view.setFloat64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getBigUint64(address: Address, littleEndian = true): bigint {
+  /** Loads an unsigned integer of 64 bits. */ getBigUint64(address: Address, littleEndian = true): bigint {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -267,7 +267,7 @@ export class Memory extends Mmu {
     return this.view.getBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setBigUint64(address: Address, value: bigint, littleEndian = true): void {
+  /** Stores the low 64 bits of a bigint. */ setBigUint64(address: Address, value: bigint, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -280,7 +280,7 @@ export class Memory extends Mmu {
     this.view.setBigUint64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
 
-  getBigInt64(address: Address, littleEndian = true): bigint {
+  /** Loads a signed integer of 64 bits. */ getBigInt64(address: Address, littleEndian = true): bigint {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -291,7 +291,7 @@ export class Memory extends Mmu {
     return this.view.getBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, littleEndian);
   }
 
-  setBigInt64(address: Address, value: bigint, littleEndian = true): void {
+  /** Stores the low 64 bits of a bigint. */ setBigInt64(address: Address, value: bigint, littleEndian = true): void {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;

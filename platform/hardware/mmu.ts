@@ -50,8 +50,11 @@ const NEVER = -1;
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
 
 export class Mmu implements TableReader {
+  /** The machine's RAM. */
   readonly ram: PhysicalMemory;
+  /** The machine's counters. */
   readonly counters: Counters;
+  /** The page table of the process that runs. */
   pageTable: PageTable;
   protected entries: Int32Array;
   private readonly faults: FaultHandler;
@@ -67,7 +70,9 @@ export class Mmu implements TableReader {
 
   /** Results of {@link translate}: the bank and frame of the byte that was asked for, and whether its page has PROT_MTE. */
   bank = 0;
+  /** Frame of the last address that was looked up. */
   frame = 0;
+  /** Whether that address's tag is checked. */
   tagged = false;
 
   /** The tag of the pointer whose access faults, while handleFault() runs. */
@@ -126,6 +131,7 @@ export class Mmu implements TableReader {
     return this.mode;
   }
 
+  /** Sets how a tag that does not match is reported. */
   set tagCheckMode(mode: TagCheckMode) {
     this.mode = mode;
     this.update();
@@ -136,6 +142,7 @@ export class Mmu implements TableReader {
     return this.override;
   }
 
+  /** Sets whether checks are off for the moment (PSTATE.TCO). */
   set tco(suppress: boolean) {
     this.override = suppress;
     this.update();

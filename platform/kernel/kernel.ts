@@ -31,6 +31,7 @@ import { SystemCallTable } from "./syscall-table.ts";
 import type { PreferredTagCheckMode } from "./tagged-address.ts";
 import type { Architecture } from "./user-structures.ts";
 
+/** What a kernel is like. */
 export interface KernelOptions {
   /** How frames that will be filled are initialised (R8). Default "plumbed". */
   readonly initialisation?: InitialisationPolicy;
@@ -91,21 +92,35 @@ export const KERNEL_OPTIONS: OptionKinds = {
   homeFrames: "any",
 };
 
+/** Frames, processes, files and system calls on a machine. {@link createKernel} makes one that has reference pages. */
 export class Kernel implements KernelServices {
+  /** The machine it runs on. */
   readonly machine: Machine;
+  /** The machine's counters. */
   readonly counters: Counters;
+  /** Which frames are free, and who has the others. */
   readonly frames: FrameAllocator;
   /** Settings of transparent huge pages; they may be changed while programs run. */
   readonly hugePages: HugePageSettings;
+  /** The page of 2 MiB that reads as zeroes. */
   readonly hugeZeroPage: HugeZeroPage;
+  /** Processes that have not been waited for, by number. */
   readonly processes = new Map<number, Process>();
   readonly maxMapCount: number;
   readonly mmapMinPage: number;
+  /** Files that may be open together. */
   readonly fileMax: number;
+  /** How much memory may be promised (vm.overcommit_memory). */
   readonly overcommit: OvercommitMode;
   private readonly commitSettings: CommitSettings;
-  readonly capabilities: { readonly ipcLock: boolean };
+  /** What its processes may do that needs a privilege. */
+  readonly capabilities: {
+    /** Whether memory may be locked beyond RLIMIT_MEMLOCK. */
+    readonly ipcLock: boolean;
+  };
+  /** Whose structures and system-call numbers it has. */
   readonly architecture: Architecture;
+  /** Which system calls there are, by number and by name. */
   readonly systemCalls: SystemCallTable;
   /** What was added to Linux's interfaces. */
   readonly extensions: Extensions;
@@ -197,6 +212,7 @@ export class Kernel implements KernelServices {
     this.machine.reset(everUsed);
   }
 
+  /** A group whose processes may use so much memory together. */
   createCgroup(options: CgroupOptions): MemoryCgroup {
     requireOptions("createCgroup", options, { name: "string", limitBytes: "any" });
     const cgroup = new MemoryCgroup(this.frames.cgroups.length, options);
@@ -254,14 +270,17 @@ export class Kernel implements KernelServices {
     return true;
   }
 
+  /** Takes back what `commit` promised. */
   uncommit(pages: PageCount): void {
     this.committedPages -= pages;
   }
 
+  /** A number for a new process or thread. */
   nextPid(): number {
     return ++this.lastPid;
   }
 
+  /** A number for a new file. */
   nextInodeNumber(): number {
     return ++this.lastInode;
   }
@@ -277,10 +296,12 @@ export class Kernel implements KernelServices {
     return khugepagedStep(process.addressSpace, smallestPages, limit);
   }
 
+  /** A number for a new address space. */
   nextSpaceId(): number {
     return ++this.lastSpaceId;
   }
 
+  /** A number for what private pages of related areas have in common. */
   nextAnonVma(): number {
     return ++this.lastAnonVma;
   }

@@ -40,9 +40,11 @@ import { openTerminal } from "./terminal.ts";
 import { Thread } from "./thread.ts";
 import { definePinned } from "./user-validity.ts";
 
+/** What a process is like. */
 export interface ProcessOptions {
   /** Name in /proc/PID/status. Default "program". */
   readonly name?: string;
+  /** The group that its memory counts for; absent: the parent's, or none. */
   readonly cgroup?: MemoryCgroup;
 }
 
@@ -58,22 +60,33 @@ export interface EndedChild {
   readonly minorFaults: number;
 }
 
+/** A process: an address space, descriptors, threads, and the system calls by their names. */
 export class Process extends FileCalls {
+  /** Its number, from 1. */
   readonly pid: ProcessId;
+  /** Who made it; null for the first. */
   readonly parent: Process | null;
+  /** The kernel that it runs on. */
   readonly kernel: Kernel;
+  /** Its name, for messages and procfs. */
   readonly name: string;
+  /** What is mapped. */
   readonly addressSpace: AddressSpace;
+  /** Its open files, by descriptor. */
   readonly fds: FdTable;
+  /** The thread that it began with. */
   readonly mainThread: Thread;
+  /** All its threads. */
   readonly threads: Thread[] = [];
   /** The thread that makes system calls now. */
   currentThread: Thread;
   /** Faults resolved for this process (ru_minflt): its own, and those the kernel took for it. */
   minorFaults = 0;
+  /** What it ended with, as wait4 has it; null while it runs. */
   exitStatus: number | null = null;
   /** The signal that ended the process, if one did. */
   exitSignal: number | null = null;
+  /** What signals do. */
   readonly signalActions: SignalActions;
   private readonly children = new Set<Process>();
 
@@ -109,10 +122,12 @@ export class Process extends FileCalls {
     return this.mainThread.memory;
   }
 
+  /** Its limits. */
   get limits(): ResourceLimits {
     return this.addressSpace.limits;
   }
 
+  /** Bytes that are resident, as in /proc/pid/status. */
   get rssBytes(): number {
     return this.addressSpace.rssPages * PAGE_SIZE;
   }

@@ -9,11 +9,17 @@ import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Thread } from "./thread.ts";
 
+/** An instruction that the machine does not have. */
 export const SIGILL = 4;
+/** An access past the end of a mapped file. */
 export const SIGBUS = 7;
+/** Ends the process; cannot be caught. */
 export const SIGKILL = 9;
+/** The program's own. */
 export const SIGUSR1 = 10;
+/** An access outside a mapping, or against its protection or tag. */
 export const SIGSEGV = 11;
+/** Stops the process; cannot be caught. */
 export const SIGSTOP = 19;
 const LAST_SIGNAL = 64;
 /** Where handlers seem to lie: no program is mapped there, and nothing jumps to them. */

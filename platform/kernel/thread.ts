@@ -16,15 +16,19 @@ import type { Process } from "./process.ts";
 import { type FaultError, forceFault, SignalMask } from "./signals.ts";
 import { applyControl } from "./tagged-address.ts";
 
+/** A thread of a process: loads and stores, signal mask, tag checks. */
 export class Thread implements FaultHandler {
   /** Thread id; the main thread's is the pid. */
   readonly tid: number;
+  /** Whose thread it is. */
   readonly process: Process;
   /** Memory as this thread loads and stores it. */
   readonly memory: Memory;
   /** The word of PR_SET_TAGGED_ADDR_CTRL. */
   taggedAddressControl = 0;
+  /** Signals that wait. */
   signalMask = new SignalMask();
+  /** Whether it has ended. */
   ended = false;
 
   constructor(process: Process, tid: number) {

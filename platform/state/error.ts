@@ -2,5 +2,6 @@
 
 /** A state holds what no file can keep, or a file is damaged, of another version, or no snapshot at all. Nothing was changed. */
 export class SnapshotError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "SnapshotError";
 }

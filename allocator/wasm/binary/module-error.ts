@@ -8,8 +8,11 @@
  */
 export type ModuleErrorCode = "truncated" | "malformed" | "unsupported" | "memory" | "allocator";
 
+/** A module that cannot be read, or that uses what is not supported. Its bytes are left as they were. */
 export class ModuleError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "ModuleError";
+  /** What is wrong with it. */
   readonly code: ModuleErrorCode;
   /** Byte of the module, or −1 where the fault has no place. */
   readonly offset: number;

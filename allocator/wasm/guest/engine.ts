@@ -1,17 +1,24 @@
 // The JavaScript engine's own WebAssembly, as types and as a value: the standard types are in TypeScript's DOM library, which this
 // project does not ask for. Shapes are those of the WebAssembly JavaScript interface, so that both kinds fit each other.
 
+/** The bytes of a module. */
 export type Bytes = ArrayBufferView | ArrayBuffer;
 
+/** What a memory is made from. */
 export interface MemoryDescriptor {
   /** Pages of 64 KiB. */
   initial: number;
+  /** Pages of 64 KiB that it may have. */
   maximum?: number;
+  /** Whether it is shared between threads. */
   shared?: boolean;
 }
 
+/** The engine's memory. */
 export interface EngineMemory {
+  /** Its bytes; another one after it has grown. */
   readonly buffer: ArrayBuffer;
+  /** Makes it larger. @param delta pages of 64 KiB. @returns how many it had */
   grow(delta: number): number;
 }
 
@@ -29,6 +36,7 @@ export interface EngineGlobal {
 
 /** Opaque: a compiled module. */
 export interface EngineModule {
+  /** `WebAssembly.Module`, of the engine's own. */
   readonly [Symbol.toStringTag]?: string;
 }
 
@@ -45,9 +53,12 @@ export interface ExportDescriptor {
 
 export type GuestFunction = (...values: never[]) => unknown;
 export type Exports = Record<string, unknown>;
+/** What a module imports: by module name, then by name. */
 export type Imports = Record<string, Record<string, unknown>>;
 
+/** The engine's instance. */
 export interface EngineInstance {
+  /** What the module exports, by name. */
   readonly exports: Exports;
 }
 

@@ -47,6 +47,7 @@ export class Module {
 export class Instance implements GuestInstance {
   /** For those who ask for an instance of the engine's: `instanceof WebAssembly.Instance` holds, as for node:wasi's start(). */
   readonly instance: EngineInstance;
+  /** The heap that the module's `malloc` is on. */
   readonly heap: Heap;
   readonly guest: Guest;
   readonly functions: ReadonlyMap<number, HeapRole>;
@@ -62,6 +63,7 @@ export class Instance implements GuestInstance {
     this.end = () => made[Symbol.dispose]();
   }
 
+  /** What the module exports. */
   get exports(): Exports {
     return this.instance.exports;
   }
@@ -71,6 +73,7 @@ export class Instance implements GuestInstance {
     return this.heap.checker;
   }
 
+  /** Ends the heap. */
   [Symbol.dispose](): void {
     this.end();
   }

@@ -47,12 +47,19 @@ export interface GuestOptions {
   readonly invalidFree: "throw" | "report";
 }
 
+/** A module's memory as a process of the simulated kernel, with the heap on it. */
 export class Guest {
+  /** Where the tables of the checker lie. */
   readonly layout: Layout;
+  /** The module's memory. */
   readonly memory: EngineMemory;
+  /** The kernel of its process. */
   readonly kernel: Kernel;
+  /** The process that the module is. */
   readonly process: Process;
+  /** The heap on its memory. */
   readonly heap: Heap;
+  /** Which of its bytes may be accessed. */
   readonly addressable: Addressable;
   /** What of the memory is undefined; null: it is not followed. */
   readonly validity: Validity | null;
@@ -243,6 +250,7 @@ export class Guest {
     this.addressable.checkInvariants();
   }
 
+  /** Ends the heap, its process and what was found. */
   [Symbol.dispose](): void {
     if (this.isDisposed) return;
     this.isDisposed = true;

@@ -43,12 +43,15 @@ const RUNTIME_FUNCTIONS: ReadonlySet<string> = new Set(["__main_void", "__wasili
 export interface GuestInstance {
   /** As the engine's: `instance.exports` has the module's exports, and `instanceof WebAssembly.Instance` holds. */
   readonly instance: EngineInstance;
+  /** The heap that the module's `malloc` is on. */
   readonly heap: Heap;
+  /** What was found, and what is looked for. */
   readonly checker: Checker;
   /** The memory, kernel and process behind the heap. */
   readonly guest: Guest;
   /** Functions that the heap took over, by index; empty: the module's own allocator runs, and only its memory is checked. */
   readonly functions: ReadonlyMap<number, HeapRole>;
+  /** Ends the heap. */
   [Symbol.dispose](): void;
 }
 

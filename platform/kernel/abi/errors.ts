@@ -6,35 +6,64 @@ import { hideLibraryFrames } from "../../host/stack.ts";
 
 /** errno values of Linux (asm-generic/errno-base.h, errno.h), those that the simulated calls can give. */
 export const ERRNO = {
+  /** It is not permitted. */
   EPERM: 1,
+  /** There is no such file. */
   ENOENT: 2,
+  /** There is no such process. */
   ESRCH: 3,
+  /** A signal came in between. */
   EINTR: 4,
+  /** Input or output failed. */
   EIO: 5,
+  /** There is no such device or address. */
   ENXIO: 6,
+  /** No such descriptor is open, or not for this. */
   EBADF: 9,
+  /** There is no such child. */
   ECHILD: 10,
+  /** It cannot be done now. */
   EAGAIN: 11,
+  /** There is no memory, or no room for a mapping. */
   ENOMEM: 12,
+  /** It is not permitted by the file's mode. */
   EACCES: 13,
+  /** An address is not the program's. */
   EFAULT: 14,
+  /** It is in use. */
   EBUSY: 16,
+  /** It is there already. */
   EEXIST: 17,
+  /** The file cannot be mapped. */
   ENODEV: 19,
+  /** An argument is not valid. */
   EINVAL: 22,
+  /** The system has too many open files. */
   ENFILE: 23,
+  /** The process has too many open files. */
   EMFILE: 24,
+  /** The descriptor does not know this ioctl. */
   ENOTTY: 25,
+  /** The file is being run. */
   ETXTBSY: 26,
+  /** The file would be too large. */
   EFBIG: 27,
+  /** There is no room left. */
   ENOSPC: 28,
+  /** A pipe has no position. */
   ESPIPE: 29,
+  /** Nothing reads the pipe. */
   EPIPE: 32,
+  /** The name is too long. */
   ENAMETOOLONG: 36,
+  /** There is no such system call. */
   ENOSYS: 38,
+  /** The value does not fit. */
   EOVERFLOW: 75,
+  /** It is not supported. */
   EOPNOTSUPP: 95,
 } as const;
+/** The name of an error number. */
 export type ErrnoCode = keyof typeof ERRNO;
 
 const meanings: Record<ErrnoCode, string> = {
@@ -70,7 +99,9 @@ const meanings: Record<ErrnoCode, string> = {
 
 /** A system call failed; nothing beyond what its manual page allows has changed. Shaped as Node's own system errors. */
 export class SystemError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "SystemError";
+  /** The error number's name. */
   readonly code: ErrnoCode;
   /** The positive errno number, as C programs see it. */
   readonly errno: number;
@@ -91,10 +122,15 @@ export class SystemError extends Error {
  * not happen; the kernel and all other processes go on, and so may this one if it can give memory back.
  */
 export class OutOfMemoryError extends Error {
+  /** The class's name, for what is told apart by name. */
   override readonly name = "OutOfMemoryError";
+  /** The signal that ends the process. */
   readonly signal = "SIGKILL";
+  /** The error number's name. */
   readonly code = "OOM_KILL";
+  /** The address whose page had no frame. */
   readonly address: Address;
+  /** The process that was killed. */
   readonly pid: ProcessId;
 
   constructor(pid: ProcessId, address: Address) {

@@ -3,14 +3,22 @@
 import { keepClass } from "../../state/kept.ts";
 import { SystemError } from "./errors.ts";
 
+/** Bytes of private writable memory. */
 export const RLIMIT_DATA = 2;
+/** Bytes of the stack. */
 export const RLIMIT_STACK = 3;
+/** Descriptors; the first that cannot be had. */
 export const RLIMIT_NOFILE = 7;
+/** Bytes that may be locked. */
 export const RLIMIT_MEMLOCK = 8;
+/** Bytes of address space. */
 export const RLIMIT_AS = 9;
 
+/** A limit of a process, in the limit's own unit; Infinity: none. */
 export interface Limit {
+  /** What counts. */
   readonly soft: number;
+  /** As far as `soft` may be raised. */
   readonly hard: number;
 }
 
@@ -24,6 +32,7 @@ const defaults: ReadonlyMap<number, Limit> = new Map([
   [RLIMIT_AS, { soft: Number.POSITIVE_INFINITY, hard: Number.POSITIVE_INFINITY }],
 ]);
 
+/** The limits of a process (getrlimit(2)). */
 export class ResourceLimits {
   private readonly limits: Map<number, Limit>;
 
@@ -31,6 +40,7 @@ export class ResourceLimits {
     this.limits = new Map(parent === undefined ? defaults : parent.limits);
   }
 
+  /** What counts. */
   soft(resource: number): number {
     return this.limits.get(resource)?.soft ?? Number.POSITIVE_INFINITY;
   }

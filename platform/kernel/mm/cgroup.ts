@@ -3,19 +3,25 @@
 
 import { keepClass } from "../../state/kept.ts";
 
+/** What a group is like. */
 export interface CgroupOptions {
+  /** For messages. */
   readonly name: string;
   /** memory.max in bytes; Infinity is no limit. */
   readonly limitBytes?: number;
 }
 
+/** A group of processes whose memory is counted together, and limited. */
 export class MemoryCgroup {
   /** Index in the kernel's list, kept beside each charged frame. */
   readonly id: number;
+  /** For messages. */
   readonly name: string;
+  /** Bytes that its processes may have together; Infinity: no limit. */
   limitBytes: number;
-  /** Frames charged now (memory.current in pages), and the most that ever were. */
+  /** Frames charged now (memory.current in pages). */
   chargedFrames = 0;
+  /** The most that ever were (memory.peak). */
   peakFrames = 0;
   /** Charges that met the limit (memory.events "max"). */
   failures = 0;

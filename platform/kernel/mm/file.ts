@@ -7,16 +7,22 @@ import type { Caller } from "./address-space.ts";
 import type { CleanPage } from "./frames.ts";
 import type { Inode } from "./inode.ts";
 
+/** Open for reading. */
 export const O_RDONLY = 0;
+/** Open for writing. */
 export const O_WRONLY = 1;
+/** Open for both. */
 export const O_RDWR = 2;
 export const O_ACCMODE = 3;
+/** Each write goes to the end. */
 export const O_APPEND = 0o2000;
+/** Calls do not wait. */
 export const O_NONBLOCK = 0o4000;
 export const O_DIRECT = 0o40000;
 export const O_NOATIME = 0o1000000;
 /** The descriptor only names a file: nothing can be done with its content. */
 export const O_PATH = 0o10000000;
+/** Closed by exec. */
 export const O_CLOEXEC = 0o2000000;
 
 /**

@@ -11,7 +11,9 @@ import { VM_READ, VM_WRITE } from "./vm-flags.ts";
 
 /** Frames that cannot go away or be copied from under their holder until released. */
 export class PinnedPages {
+  /** Address of the first byte. */
   readonly address: Address;
+  /** How many bytes are pinned. */
   readonly length: ByteCount;
   private readonly space: AddressSpace;
   private pinned: number[];

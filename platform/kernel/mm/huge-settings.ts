@@ -7,8 +7,10 @@ import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
 /** The bit of a set of orders that stands for pages of 2 MiB. */
 export const HUGE_ORDER_BIT = 1 << HUGE_ORDER;
 
+/** Who gets huge pages: all, those who ask by madvise, or no process. */
 export type HugePagesEnabled = "always" | "madvise" | "never";
 
+/** As the files in /sys/kernel/mm/transparent_hugepage. */
 export interface HugePageOptions {
   /** Which areas may get huge pages: all, those with MADV_HUGEPAGE, none. Default "madvise". */
   readonly enabled?: HugePagesEnabled;
