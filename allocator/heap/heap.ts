@@ -207,10 +207,7 @@ export class Heap {
     return this.#parts.options;
   }
 
-  /**
-   * Finds reads of memory that nobody wrote (option `uninitialised`), accesses outside live chunks, and leaks; takes client
-   * requests. Without the option it still checks for leaks.
-   */
+  /** Finds reads of unwritten memory (option `uninitialised`), accesses outside chunks, leaks (always); takes client requests. */
   get checker(): Checker {
     return checkerOf(this.#parts);
   }
