@@ -8,7 +8,7 @@ import { dirname, join, resolve } from "node:path";
 import { rolldown } from "rolldown";
 import { thirdPartyLicences } from "./third-party.mjs";
 
-const floors = ["platform", "refpage", "allocator", "bench"];
+const floors = ["platform", "refpage", "allocator", "bench", "fuzz"];
 const command = "bench/lab/cli";
 
 function typeScriptFiles(folder) {

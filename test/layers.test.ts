@@ -8,7 +8,7 @@ import { circles, type Graph, grouped } from "./circles.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
 /** From the bottom up; a file may import from its own floor and those before it. */
-const floors = ["platform", "refpage", "allocator", "bench"] as const;
+const floors = ["platform", "refpage", "allocator", "bench", "fuzz"] as const;
 /** From the bottom up, too: what snapshots are made of knows nothing of machines, and silicon nothing of the kernel on top of it. */
 const rooms = ["platform/state", "platform/hardware", "platform/kernel"] as const;
 /** The only files that may re-export: what package.json's `exports` names, and the start of each floor. */

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
-const FOLDERS = ["platform", "refpage", "allocator", "bench", "test", "docs", "scripts", "examples"];
+const FOLDERS = ["platform", "refpage", "allocator", "bench", "fuzz", "test", "docs", "scripts", "examples"];
 const OWN_PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
 /** Files of somebody else's: upstream sources by their folder, the reader's own program on a page. */
 const UPSTREAM = /^(?:fs|mm|arch|kernel|include|memcheck|malloc)\/[\w/-]+\.c$/;

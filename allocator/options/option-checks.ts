@@ -101,7 +101,9 @@ const PATTERN_LENGTHS = [1, 2, 4, 8, 16];
 export function patternBytes(option: string, pattern: number | readonly number[] | Uint8Array): Uint8Array {
   const isList = Array.isArray(pattern) || pattern instanceof Uint8Array;
   if (typeof pattern !== "number" && !isList) refuse(option, pattern, null, "1, 2, 4, 8 or 16 bytes");
-  const bytes: unknown[] = typeof pattern === "number" ? [pattern] : Array.from(pattern as readonly unknown[]);
+  // By index: an array whose buffer was taken away has no elements, but its iterator throws.
+  const given = typeof pattern === "number" ? [pattern] : pattern;
+  const bytes = Array.from({ length: given.length }, (_, index): unknown => given[index]);
   if (!PATTERN_LENGTHS.includes(bytes.length)) refuse(option, pattern, null, "1, 2, 4, 8 or 16 bytes");
   for (const [index, byte] of bytes.entries()) {
     if (Number.isInteger(byte) && Number(byte) >= 0 && Number(byte) <= 255) continue;

@@ -1,7 +1,7 @@
 // System calls on descriptors: memfd_create, pipe, dup, read, write and their like, as Process has them from here.
 // What a kind of file does is in its own file; here is what all calls check first.
 import type { Address, ByteCount, Descriptor, FileOffset } from "../hardware/integers.ts";
-import { int, word } from "./abi/arguments.ts";
+import { int, list, structure, text, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import {
   F_ADD_SEALS,
@@ -69,6 +69,7 @@ export abstract class FileCalls {
   memfd_create(name: string, flags = 0): Descriptor {
     enter(this, calls.memfd_create);
     int(flags, "flags", "memfd_create");
+    text(name, "name", "memfd_create");
     const both = MFD_NOEXEC_SEAL | MFD_EXEC;
     if ((flags & ~MFD_KNOWN) !== 0 || (flags & both) === both) {
       throw new SystemError("EINVAL", "memfd_create", `flags ${flags}`);
@@ -133,6 +134,7 @@ export abstract class FileCalls {
   open(path: string, flags = 0): Descriptor {
     enter(this, calls.open);
     int(flags, "flags", "open");
+    text(path, "path", "open");
     const match = /^\/proc\/self\/fd\/(\d+)$/.exec(path);
     if (match === null) throw new SystemError("ENOENT", "open", path);
     const fd = Number(match[1]);
@@ -302,6 +304,11 @@ export abstract class FileCalls {
    */
   poll(requests: readonly PollRequest[]): number[] {
     enter(this, calls.poll);
+    for (const request of list(requests, "requests", "poll")) {
+      const { fd, events } = structure(request, "request", "poll");
+      int(fd, "fd", "poll");
+      int(events, "events", "poll");
+    }
     if (requests.length > this.limits.soft(RLIMIT_NOFILE)) throw new SystemError("EINVAL", "poll", "too many");
     return requests.map((request) => readyEvents(this, request));
   }

@@ -2,7 +2,7 @@
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import type { Address, ByteCount, FrameNumber, ProcessId } from "../hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE, PTE_FRAME_SHIFT } from "../hardware/layout.ts";
-import { untagged, word } from "./abi/arguments.ts";
+import { list, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
@@ -112,7 +112,11 @@ export function processVmCall(
 ): number {
   if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
   for (const vectors of [local, remote]) {
-    for (const [address] of vectors) word(address, "iov_base", syscall);
+    for (const vector of list(vectors, "vectors", syscall)) {
+      const [address, length] = list(vector, "vector", syscall);
+      word(address, "iov_base", syscall);
+      word(length, "iov_len", syscall);
+    }
   }
   checkVectors(local, syscall);
   const ours = capped(local);

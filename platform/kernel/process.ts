@@ -6,7 +6,7 @@ import { PAGE_SIZE } from "../hardware/layout.ts";
 import type { Memory } from "../hardware/memory.ts";
 import { outline } from "../hardware/outline.ts";
 import { keepClass } from "../state/kept.ts";
-import { int, untagged, word } from "./abi/arguments.ts";
+import { int, list, named, structure, text, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { MAP_ANONYMOUS } from "./abi/mman.ts";
 import { type Limit, ResourceLimits } from "./abi/rlimit.ts";
@@ -287,24 +287,30 @@ export class Process extends FileCalls {
   /** execve(2), as far as memory is concerned: a new image with nothing mapped, and no tag checks. */
   execve(name: string): 0 {
     enter(this, calls.execve);
-    return execve(this, name);
+    return execve(this, text(name, "filename", "execve"));
   }
 
   /** rt_sigaction(2); null only asks. @returns the disposition before. @throws SystemError EINVAL */
   sigaction(signal: number, action: SignalDisposition | null): SignalDisposition {
     enter(this, calls.rt_sigaction);
+    if (action !== null && action !== "default" && action !== "ignore") {
+      if (typeof structure(action, "action", "rt_sigaction").handler !== "function")
+        throw new RangeError("rt_sigaction: the action's handler is no function");
+    }
     return action === null ? this.signalActions.ask(signal) : this.signalActions.set(signal, action);
   }
 
   /** rt_sigprocmask(2) of the running thread; signals that waited are delivered before it returns. @throws SystemError EINVAL */
   sigprocmask(how: number, signals: readonly number[]): 0 {
     enter(this, calls.rt_sigprocmask);
-    return changeSignalMask(this.currentThread, how, signals);
+    return changeSignalMask(this.currentThread, how, list(signals, "signals", "rt_sigprocmask"));
   }
 
   /** kill(2): signal 0 only asks whether the process exists. @throws SystemError ESRCH, EINVAL */
   kill(pid: ProcessId, signal: number): 0 {
     enter(this, calls.kill);
+    int(pid, "pid", "kill");
+    int(signal, "sig", "kill");
     return kill(this.kernel, pid, signal);
   }
 
@@ -317,6 +323,7 @@ export class Process extends FileCalls {
   /** wait4(2) with WNOHANG for child `pid`, or any with −1. @returns null while none has ended. @throws SystemError ECHILD */
   wait4(pid = -1): EndedChild | null {
     enter(this, calls.wait4);
+    int(pid, "pid", "wait4");
     const candidates = [...this.children].filter((child) => pid === -1 || child.pid === pid);
     if (candidates.length === 0) throw new SystemError("ECHILD", "wait4");
     const ended = candidates.find((child) => child.exitStatus !== null);
@@ -360,16 +367,18 @@ export class Process extends FileCalls {
   /** prctl(2), for the options that are simulated. @throws SystemError EINVAL */
   prctl(option: number, arg2 = 0, arg3 = 0, arg4 = 0, arg5 = 0): number {
     enter(this, calls.prctl);
-    return prctl(this.currentThread, option, arg2, arg3, arg4, arg5);
+    const given = [arg2, arg3, arg4, arg5].map((value, index) => word(value, `arg${index + 2}`, "prctl"));
+    return prctl(this.currentThread, int(option, "option", "prctl"), given[0], given[1], given[2], given[3]);
   }
 
   /**
    * syscall(2): by number (the kernel's architecture's) or name. Strings and structures lie in the program's memory, as in C;
    * registered calls, such as refpage_create, are made in the same way.
-   * @throws SystemError ENOSYS: this kernel has no such call.
+   * @throws SystemError ENOSYS: this kernel has no such call. RangeError: an argument that no register could hold.
    */
   syscall(numberOrName: number | string, ...args: number[]): number {
     const entry = this.kernel.systemCalls.find(numberOrName);
+    for (let i = 0; i < args.length; i++) word(args[i], "argument", entry.name);
     if (!entry.enters) enter(this, entry);
     return entry.call(this.currentThread, ...args);
   }
@@ -395,8 +404,10 @@ export class Process extends FileCalls {
   /** Pins pages as a driver would (get_user_pages); `write` breaks copy-on-write first. @throws SystemError EFAULT */
   pin(address: Address, length: ByteCount, options: { readonly write: boolean }): PinnedPages {
     const start = untagged(word(address, "address", "pin"));
-    const pinned = pinUserPages(this.addressSpace, this, start, word(length, "length", "pin"), options);
-    if (options.write) definePinned(this, pinned);
+    const { write } = structure(options, "options", "pin");
+    if (typeof write !== "boolean") throw new RangeError(`pin: write ${named(write)} is neither true nor false`);
+    const pinned = pinUserPages(this.addressSpace, this, start, word(length, "length", "pin"), { write });
+    if (write) definePinned(this, pinned);
     return pinned;
   }
 

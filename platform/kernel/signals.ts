@@ -5,6 +5,7 @@ import { type Access, BusError, IllegalInstruction, SegmentationFault } from "..
 import type { Address, ProcessId } from "../hardware/integers.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
 import { keepClass } from "../state/kept.ts";
+import { named } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Thread } from "./thread.ts";
@@ -150,7 +151,7 @@ export class SignalMask {
   change(how: number, signals: readonly number[]): SignalInfo[] {
     for (const signal of signals) requireSignal(signal, "rt_sigprocmask");
     if (how !== SIG_BLOCK && how !== SIG_UNBLOCK && how !== SIG_SETMASK) {
-      throw new SystemError("EINVAL", "rt_sigprocmask", `how ${how}`);
+      throw new SystemError("EINVAL", "rt_sigprocmask", `how ${named(how)}`);
     }
     if (how === SIG_SETMASK) this.blocked.clear();
     for (const signal of signals) {
@@ -165,7 +166,7 @@ export class SignalMask {
 
 function requireSignal(signal: number, syscall: string): void {
   if (!Number.isInteger(signal) || signal < 1 || signal > LAST_SIGNAL) {
-    throw new SystemError("EINVAL", syscall, `signal ${signal}`);
+    throw new SystemError("EINVAL", syscall, `signal ${named(signal)}`);
   }
 }
 

@@ -1,6 +1,8 @@
 // Resource limits of a process, by Linux's numbers (asm-generic/resource.h); Infinity stands for RLIM_INFINITY.
 // Who checks a limit is the call that it bounds.
+
 import { keepClass } from "../../state/kept.ts";
+import { named } from "./arguments.ts";
 import { SystemError } from "./errors.ts";
 
 /** Bytes of private writable memory. */
@@ -48,7 +50,7 @@ export class ResourceLimits {
   /** @throws SystemError EINVAL: a resource that is not simulated. */
   get(resource: number, syscall: string): Limit {
     const limit = this.limits.get(resource);
-    if (limit === undefined) throw new SystemError("EINVAL", syscall, `resource ${resource}`);
+    if (limit === undefined) throw new SystemError("EINVAL", syscall, `resource ${named(resource)}`);
     return limit;
   }
 
@@ -56,8 +58,8 @@ export class ResourceLimits {
   set(resource: number, limit: Limit, syscall: string): void {
     this.get(resource, syscall);
     for (const value of [limit.soft, limit.hard]) {
-      if (!(value >= 0) || (Number.isFinite(value) && !Number.isSafeInteger(value))) {
-        throw new SystemError("EINVAL", syscall, `limit ${value}`);
+      if (typeof value !== "number" || !(value >= 0) || (Number.isFinite(value) && !Number.isSafeInteger(value))) {
+        throw new SystemError("EINVAL", syscall, `limit ${named(value)}`);
       }
     }
     if (limit.soft > limit.hard)

@@ -1,5 +1,6 @@
 // /proc/PID: which text is which file. Each has Linux's layout to the column and is made in a file of its own:
 // procfs-maps.ts, procfs-smaps.ts, procfs-status.ts; pagemap, which is no text, in procfs-pagemap.ts. All only read.
+import { named } from "../abi/arguments.ts";
 import { mapsText } from "./procfs-maps.ts";
 import { rollupText, smapsText } from "./procfs-smaps.ts";
 import { type PrintedProcess, statmText, statusText } from "./procfs-status.ts";
@@ -19,5 +20,7 @@ export function procFile(process: PrintedProcess, file: ProcFile): string {
       return statusText(process);
     case "statm":
       return statmText(process.addressSpace);
+    default:
+      throw new RangeError(`procfs: there is no file ${named(file)}`);
   }
 }

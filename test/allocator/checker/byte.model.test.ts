@@ -1,9 +1,8 @@
-// Level "byte" against the plain model of byte-model.ts over random programs: after each step the bytes that it touched and
+// Level "byte" against the plain model of fuzz/checker/byte-model.ts over random programs: after each step the bytes that it touched and
 // a sample of all others have the model's marks; at the end every byte has, and nothing was reported.
 import fc from "fast-check";
 import { test } from "vitest";
-import "../../seed.ts";
-import { Model, step } from "./byte-model.ts";
+import { Model, step } from "../../../fuzz/checker/byte-model.ts";
 
 test.each(["mremap", "copy"] as const)("marks are the model's in any program; realloc by %s", (largeRealloc) => {
   fc.assert(

@@ -2,11 +2,12 @@
 // Named configurations, options drawn at random, and two heaps in one process; at the end the resident set is small again.
 import fc from "fast-check";
 import { describe, test } from "vitest";
-import { type CustomConfig, customConfig } from "../../../allocator/options/config.ts";
+import { customConfig } from "../../../allocator/options/config.ts";
 import type { HeapOptions } from "../../../allocator/options/options.ts";
-import { fixedSizeClassMap, SizeClassMap } from "../../../allocator/options/size-class-map.ts";
+import { fixedSizeClassMap } from "../../../allocator/options/size-class-map.ts";
+import { heapOptions, drawnOptions as options } from "../../../fuzz/heap/drawn-options.ts";
+import { runProgram, step } from "../../../fuzz/heap/heap-model.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
-import { runProgram, step } from "./heap-model.ts";
 
 const tinyMap = fixedSizeClassMap({
   name: "tiny",
@@ -38,82 +39,6 @@ const settings: [string, HeapOptions][] = [
   ],
 ];
 
-/** A list of classes as a user may give it. The largest holds a batch of the quarantine. */
-const classes = fc
-  .record({
-    sizes: fc.uniqueArray(fc.integer({ min: 1, max: 3000 }), { minLength: 1, maxLength: 20 }),
-    largest: fc.integer({ min: 3001, max: 6000 }),
-    maxCachedHint: fc.integer({ min: 1, max: 14 }),
-    maxBytesCachedLog: fc.integer({ min: 6, max: 16 }),
-  })
-  .map(({ sizes, largest, ...hints }) => {
-    const ascending = [...sizes.sort((a, b) => a - b), largest].map((units) => units * 16);
-    return new SizeClassMap({
-      name: "drawn",
-      sizes: ascending.map((bytes) => Math.max(32, bytes)).filter(isNew),
-      ...hints,
-    });
-  });
-
-function isNew(value: number, index: number, list: readonly number[]): boolean {
-  return list.indexOf(value) === index;
-}
-
-const secondaryCache = fc.nat(12).chain((slots) =>
-  fc.record({
-    entriesArraySize: fc.constant(slots),
-    defaultMaxEntriesCount: fc.nat(slots),
-    defaultMaxEntrySize: fc.constantFrom(0, 2 ** 18, 2 ** 19, 2 ** 21),
-  }),
-);
-
-const config: fc.Arbitrary<CustomConfig> = fc.record(
-  {
-    primary: fc.record(
-      {
-        sizeClassMap: classes,
-        regionSizeLog: fc.integer({ min: 20, max: 24 }),
-        groupSizeLog: fc.integer({ min: 17, max: 20 }),
-        randomOffset: fc.boolean(),
-        mapIncrement: fc.integer({ min: 1, max: 64 }).map((pages) => pages * 4096),
-        contiguousRegions: fc.boolean(),
-        maxBatches: fc.integer({ min: 1, max: 8 }),
-        compactPointerBytes: fc.constantFrom(4 as const, 8 as const),
-      },
-      { requiredKeys: ["sizeClassMap", "regionSizeLog"] },
-    ),
-    tsd: fc.oneof(
-      fc.constant({ model: "exclusive" as const }),
-      fc.integer({ min: 1, max: 4 }).map((count) => ({ model: "shared" as const, arraySize: 4, defaultCount: count })),
-    ),
-    secondaryCache,
-  },
-  { requiredKeys: ["primary"] },
-);
-
-const options: fc.Arbitrary<HeapOptions> = fc.record(
-  {
-    config: fc.oneof(config, fc.constantFrom("default" as const, "android" as const, "fuchsia" as const)),
-    fill: fc.constantFrom("none" as const, "zero" as const, "pattern" as const),
-    pattern: fc
-      .constantFrom(1, 2, 4, 8, 16)
-      .chain((length) => fc.array(fc.nat(255), { minLength: length, maxLength: length })),
-    largeFill: fc.constantFrom("refpage" as const, "memset" as const, "scudo" as const),
-    largeRealloc: fc.constantFrom("mremap" as const, "copy" as const),
-    fillOnFree: fc.boolean(),
-    quarantine: fc.record({
-      sizeKb: fc.nat(128),
-      threadLocalSizeKb: fc.integer({ min: 1, max: 64 }),
-      maxChunkSize: fc.constantFrom(64, 2048, 20_000),
-    }),
-    checksum: fc.constantFrom("crc32c" as const, "bsd" as const),
-    releaseToOSIntervalMs: fc.constantFrom(-1, 0, 1, 5000),
-    secondaryCachePolicy: fc.constantFrom("array" as const, "lru" as const),
-    exactUsableSize: fc.boolean(),
-  },
-  { requiredKeys: [] },
-);
-
 const steps = fc.array(step, { minLength: 1, maxLength: 60 });
 const seeds = fc.nat(0xffff);
 /** FC_RUNS: how many times as many programs as usual. */
@@ -124,7 +49,7 @@ describe.each(settings)("%s", (_, given) => {
 
   test("a random program, its threads and its children see nothing but what malloc promises", () => {
     fc.assert(
-      fc.property(steps, seeds, (program, seed) => runProgram(kernel, [given], program, seed)),
+      fc.property(steps, seeds, (program, seed) => void runProgram(kernel, [given], program, seed)),
       { numRuns: 15 * factor },
     );
   });
@@ -135,7 +60,12 @@ describe("options drawn at random", () => {
 
   test("one heap", () => {
     fc.assert(
-      fc.property(options, steps, seeds, (given, program, seed) => runProgram(kernel, [given], program, seed)),
+      fc.property(
+        options,
+        steps,
+        seeds,
+        (given, program, seed) => void runProgram(kernel, [heapOptions(given)], program, seed),
+      ),
       { numRuns: 40 * factor },
     );
   });
@@ -143,7 +73,12 @@ describe("options drawn at random", () => {
   test("two heaps in one process", () => {
     const two = fc.tuple(options, options);
     fc.assert(
-      fc.property(two, steps, seeds, (given, program, seed) => runProgram(kernel, given, program, seed)),
+      fc.property(
+        two,
+        steps,
+        seeds,
+        (given, program, seed) => void runProgram(kernel, given.map(heapOptions), program, seed),
+      ),
       { numRuns: 30 * factor },
     );
   });

@@ -2,11 +2,11 @@
 // Chunks of every size are in tagging.test.ts.
 import { describe, expect, test } from "vitest";
 import { Heap, type HeapOptions } from "../../../allocator/index.ts";
+import { isCaught, LARGE, MEMORY, roundUp, tagged } from "../../../fuzz/tagging/tagged-heap.ts";
 import { loadTag } from "../../../platform/hardware/mte.ts";
 import { tagOf, withoutTag } from "../../../platform/hardware/tags.ts";
 import { RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
-import { isCaught, LARGE, MEMORY, roundUp, tagged } from "./tagged-heap.ts";
 
 describe("large chunks", () => {
   test("get their tag from a reference page: nothing but the first page becomes resident", () => {

@@ -3,11 +3,11 @@
 import { describe, expect, test } from "vitest";
 import type { Fill } from "../../../allocator/index.ts";
 import { Heap, HeapError, M_MEMTAG_TUNING, M_MEMTAG_TUNING_BUFFER_OVERFLOW } from "../../../allocator/index.ts";
+import { isCaught, LARGE, MEMORY, roundUp, tagged } from "../../../fuzz/tagging/tagged-heap.ts";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
 import { SIGSEGV } from "../../../platform/kernel/signals.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
-import { isCaught, LARGE, MEMORY, roundUp, tagged } from "./tagged-heap.ts";
 
 const sizes = [0, 1, 15, 16, 17, 100, 1000, 4096, 5000, 60_000, LARGE, 2 ** 20];
 

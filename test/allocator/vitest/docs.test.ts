@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { wat } from "../wasm/wat.ts";
+import { wat } from "../../../fuzz/wasm/wat.ts";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../../..");
 const page = ["docs/vitest.md", "docs/wasm.md"].map((name) => readFileSync(join(root, name), "utf8")).join("\n");

@@ -2,7 +2,7 @@
 // That a test fails by it is run by a runner of its own (child.test.ts does so for heaps).
 import { describe } from "vitest";
 import { expect, test } from "../../../allocator/vitest/index.ts";
-import { wat } from "../wasm/wat.ts";
+import { wat } from "../../../fuzz/wasm/wat.ts";
 
 const module = wat(`(module
   (memory (export "memory") 2)

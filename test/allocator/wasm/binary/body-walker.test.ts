@@ -20,7 +20,7 @@ import {
   V128,
 } from "../../../../allocator/wasm/binary/instructions.ts";
 import { readModule } from "../../../../allocator/wasm/binary/read-module.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 /** Walks the first function, and notes the type of the top operand at each instruction of a kind. */
 function topTypesAt(opcode: number, text: string): number[] {

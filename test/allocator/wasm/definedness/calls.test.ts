@@ -1,6 +1,6 @@
 // Undefined bits go through calls of every kind, and end where the guest's own code does.
 import { expect, test } from "vitest";
-import { track } from "./rewritten.ts";
+import { track } from "../../../../fuzz/wasm/definedness-rewritten.ts";
 
 const CONDITION = 0;
 const TABLE_INDEX = 2;

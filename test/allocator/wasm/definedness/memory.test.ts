@@ -1,6 +1,6 @@
 // Memory's shadow: bulk instructions, what the host wrote, and the guest's stack, whose frames begin and end undefined.
 import { describe, expect, test } from "vitest";
-import { type TrackOptions, track } from "./rewritten.ts";
+import { type TrackOptions, track } from "../../../../fuzz/wasm/definedness-rewritten.ts";
 
 const uses = ({ reports }: { reports: readonly { use: number }[] }) => reports.map(({ use }) => use);
 

@@ -16,7 +16,7 @@ import {
 } from "../../../../allocator/wasm/binary/instructions.ts";
 import { computes, RULES } from "../../../../allocator/wasm/definedness/rules.ts";
 import { engine } from "../../../../allocator/wasm/guest/engine.ts";
-import { type Tracked, track } from "./rewritten.ts";
+import { type Tracked, track } from "../../../../fuzz/wasm/definedness-rewritten.ts";
 
 const SIZES: Readonly<Record<number, number>> = { [I32]: 4, [I64]: 8, [F32]: 4, [F64]: 8, [V128]: 16 };
 

@@ -1,6 +1,6 @@
 // What the model has no instructions for: floats, vectors, select of all types, globals, references; and what a report changes.
 import { expect, test } from "vitest";
-import { track } from "./rewritten.ts";
+import { track } from "../../../../fuzz/wasm/definedness-rewritten.ts";
 
 const uses = ({ reports }: { reports: readonly { use: number }[] }) => reports.map(({ use }) => use);
 

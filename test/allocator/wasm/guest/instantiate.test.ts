@@ -4,7 +4,7 @@ import { ModuleError } from "../../../../allocator/wasm/binary/module-error.ts";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { type EngineMemory, engine, type Imports } from "../../../../allocator/wasm/guest/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 type Call = (...values: number[]) => number;
 

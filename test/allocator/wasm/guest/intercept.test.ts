@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { expect, test } from "vitest";
 import type { Engine, EngineModule } from "../../../../allocator/wasm/guest/engine.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const host = (
   globalThis as unknown as { WebAssembly: Engine & { instantiate: (...values: unknown[]) => Promise<unknown> } }

@@ -7,7 +7,7 @@ import { WASI } from "node:wasi";
 import { expect, test } from "vitest";
 import type { Imports } from "../../../../allocator/wasm/guest/engine.ts";
 import { instantiate } from "../../../../allocator/wasm/guest/functions.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 test("node:wasi starts a guest, and reads what it prints from a block of the heap", async () => {
   const file = join(mkdtempSync(join(tmpdir(), "refheap-wasi-")), "output");

@@ -6,7 +6,7 @@ import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts"
 import { type EngineMemory, engine, type Imports } from "../../../../allocator/wasm/guest/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 type Call = (...values: number[]) => number;
 

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { CheckedAddresses } from "../../../../allocator/wasm/rewriting/checked-addresses.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const LOAD = 0;
 const STORE = 1;

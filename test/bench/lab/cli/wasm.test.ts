@@ -2,7 +2,7 @@
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { wat } from "../../../allocator/wasm/wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 import { Workplace } from "./refheap.ts";
 
 const fixture = fileURLToPath(new URL("../wasm/fixtures/message.wasm", import.meta.url));

@@ -1,6 +1,6 @@
 // What the tests of tagged heaps share: a small heap with synchronous tags, and whether an access is caught. No tests here.
-import { Heap, HeapError, type HeapOptions } from "../../../allocator/index.ts";
-import { SegmentationFault } from "../../../platform/hardware/faults.ts";
+import { Heap, HeapError, type HeapOptions } from "../../allocator/index.ts";
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
 
 /** More than the primary takes. */
 export const LARGE = 200_000;

@@ -1,9 +1,11 @@
 // A plain model of what an access at level "byte" is: for each byte of memory that the program was given, whether it may be accessed
 // and whether it was written. It knows nothing of pages, classes or headers. Which programs are tried is access.model.test.ts.
 import fc from "fast-check";
-import { expect } from "vitest";
-import { type Finding, Heap } from "../../../allocator/index.ts";
-import { SegmentationFault } from "../../../platform/hardware/faults.ts";
+import { type Finding, Heap } from "../../allocator/index.ts";
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import { expect } from "../harness/expect.ts";
+import type { Fuzzer } from "../harness/fuzzer.ts";
+import { type Journal, show, silent } from "../harness/journal.ts";
 
 const ACCESSES = [
   "load",
@@ -58,12 +60,16 @@ const stop = (): never => {
 };
 
 export class Model {
-  readonly heap = new Heap({ uninitialised: "byte", memoryBytes: 64 * 2 ** 20, seed: 3 });
+  readonly heap: Heap;
   private readonly blocks: Block[] = [];
-  private readonly file = this.heap.process.memfd_create("file");
-  private readonly target = this.heap.calloc(1, 20_000);
+  private readonly file: number;
+  private readonly target: number;
 
-  constructor() {
+  constructor(journal: Journal = silent) {
+    const options = { uninitialised: "byte", memoryBytes: 2 ** 26, seed: 3 } as const;
+    this.heap = journal.make("heap", `new Heap(${show(options)})`, () => new Heap(options));
+    this.file = this.heap.process.memfd_create("file");
+    this.target = this.heap.calloc(1, 20_000);
     this.heap.process.ftruncate(this.file, 20_000);
   }
 
@@ -244,3 +250,18 @@ function storeOf(bytes: number): (memory: Memory, address: number) => void {
     ? (memory, address) => memory.setInt32(address, 1)
     : (memory, address) => memory.setFloat64(address, 1);
 }
+
+export const accesses: Fuzzer<Step[]> = {
+  program: fc.array(step, { minLength: 1, maxLength: 60 }),
+  run: (steps, journal) => {
+    journal.note('import { Heap } from "refheap";');
+    const model = new Model(journal);
+    try {
+      for (const given of steps) model.run(given);
+    } finally {
+      model[Symbol.dispose]();
+    }
+    return steps.length;
+  },
+  inTests: 20,
+};

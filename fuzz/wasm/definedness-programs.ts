@@ -1,5 +1,5 @@
 // Random small programs for the model: trees of instructions, typed so that they are valid, and their text form.
-// What they mean is model.ts. Every loop goes back only while there is fuel, so that all of them end.
+// What they mean is definedness-model.ts. Every loop goes back only while there is fuel, so that all of them end.
 
 export type Type = "i32" | "i64";
 

@@ -1,7 +1,7 @@
-// What programs.ts's programs do and what is undefined in it, by interpreting them over pairs of a value and a shadow.
+// What definedness-programs.ts's programs do and what is undefined in it, by interpreting them over pairs of a value and a shadow.
 // The rules are written anew, on BigInts: nothing here is the pass's code. A shadow is a cell: a value that was read from a local
 // shares the local's until one of them changes, so that a report makes both defined.
-import { GLOBALS, type Node, type Program, type Routine, type Type } from "./programs.ts";
+import { GLOBALS, type Node, type Program, type Routine, type Type } from "./definedness-programs.ts";
 
 interface Cell {
   shadow: bigint;

@@ -1,17 +1,11 @@
 // A module rewritten for definedness alone, run without a heap or kernel: what it reports, and the shadow of its memory.
-import type { FunctionType } from "../../../../allocator/wasm/binary/module.ts";
-import { readModule } from "../../../../allocator/wasm/binary/read-module.ts";
-import { instrumentDefinedness } from "../../../../allocator/wasm/definedness/additions.ts";
-import { type EngineMemory, type EngineTable, engine } from "../../../../allocator/wasm/guest/engine.ts";
-import { makeLayout } from "../../../../allocator/wasm/rewriting/layout.ts";
-import {
-  IMPORT_MODULE,
-  MEMORY_NAME,
-  rewrite,
-  type Slot,
-  TABLE_NAME,
-} from "../../../../allocator/wasm/rewriting/rewriter.ts";
-import { wat as assemble } from "../wat.ts";
+import type { FunctionType } from "../../allocator/wasm/binary/module.ts";
+import { readModule } from "../../allocator/wasm/binary/read-module.ts";
+import { instrumentDefinedness } from "../../allocator/wasm/definedness/additions.ts";
+import { type EngineMemory, type EngineTable, engine } from "../../allocator/wasm/guest/engine.ts";
+import { makeLayout } from "../../allocator/wasm/rewriting/layout.ts";
+import { IMPORT_MODULE, MEMORY_NAME, rewrite, type Slot, TABLE_NAME } from "../../allocator/wasm/rewriting/rewriter.ts";
+import { wat as assemble } from "./wat.ts";
 
 export interface Tracked {
   readonly exports: Record<string, (...values: never[]) => unknown>;

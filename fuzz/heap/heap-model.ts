@@ -1,18 +1,21 @@
 // A plain model of heaps, a list of live chunks each, and random programs over it: threads, forks, two heaps in one process.
-// Which options the programs run with is heap.model.test.ts's business. No test in here.
+// Which options the programs run with is drawn-options.ts's business.
 import fc from "fast-check";
-import { expect } from "vitest";
-import { Heap } from "../../../allocator/heap/heap.ts";
-import type { HeapOptions } from "../../../allocator/options/options.ts";
-import type { Kernel } from "../../../platform/kernel/kernel.ts";
-import type { Process } from "../../../platform/kernel/process.ts";
-import type { Thread } from "../../../platform/kernel/thread.ts";
+import { Heap } from "../../allocator/heap/heap.ts";
+import type { HeapOptions } from "../../allocator/options/options.ts";
+import type { Kernel } from "../../platform/kernel/kernel.ts";
+import type { Process } from "../../platform/kernel/process.ts";
+import type { Thread } from "../../platform/kernel/thread.ts";
+import { expect } from "../harness/expect.ts";
+import { type Journal, silent } from "../harness/journal.ts";
 
 /** A live chunk: its bytes are `seed`, `seed + 1`, … at the sampled places. */
 interface Live {
   readonly pointer: number;
   readonly size: number;
   readonly seed: number;
+  /** From calloc, and not moved since: its block was zeroed to the end, and growth in place fills nothing (S14.5). */
+  readonly isZeroed: boolean;
 }
 
 /** Every byte of small chunks; of large ones the ends and a few in between. */
@@ -42,7 +45,7 @@ export class Model {
     this.live = [...live];
   }
 
-  add(pointer: number, size: number, alignment: number): void {
+  add(pointer: number, size: number, alignment: number, isZeroed = false): void {
     expect(pointer % alignment).toBe(0);
     const usable = this.heap.malloc_usable_size(pointer);
     if (this.options.exactUsableSize === false) expect(usable).toBeGreaterThanOrEqual(size);
@@ -50,7 +53,7 @@ export class Model {
     const others = [...this.live, ...(this.neighbour?.live ?? [])];
     const overlapping = others.find((one) => one.pointer < pointer + size && pointer < one.pointer + one.size);
     expect(overlapping).toBeUndefined();
-    const chunk = { pointer, size, seed: this.nextSeed++ };
+    const chunk = { pointer, size, seed: this.nextSeed++, isZeroed };
     this.live.push(chunk);
     this.scribble(chunk);
   }
@@ -66,7 +69,7 @@ export class Model {
   }
 
   /** What the fill promises of fresh bytes `[from, size)`; Scudo's large pattern may also be zero. */
-  checkFresh(pointer: number, from: number, size: number, isZeroed: boolean): void {
+  checkFresh(pointer: number, from: number, size: number, isZeroed: boolean, mayBeZero = false): void {
     const { fill = "none" } = this.options;
     const pattern = [this.options.pattern ?? 0xab].flat() as number[];
     for (const offset of [...sampled(size), ...gained(from, size)]) {
@@ -74,7 +77,8 @@ export class Model {
       const byte = this.heap.memory.getUint8(pointer + offset);
       const expected = pattern[offset % pattern.length];
       if (isZeroed || fill === "zero") expect(byte).toBe(0);
-      else if (fill === "pattern" && this.options.largeFill === "scudo") expect([0, expected]).toContain(byte);
+      else if (fill === "pattern" && (mayBeZero || this.options.largeFill === "scudo"))
+        expect([0, expected]).toContain(byte);
       else if (fill === "pattern") expect(byte).toBe(expected);
     }
   }
@@ -130,7 +134,7 @@ function perform(model: Model, one: Step["call"]): void {
     const pointer = one.kind === "malloc" ? heap.malloc(one.size) : heap.calloc(1, one.size);
     expect(pointer).not.toBe(0);
     model.checkFresh(pointer, 0, one.size, one.kind === "calloc");
-    model.add(pointer, one.size, 16);
+    model.add(pointer, one.size, 16, one.kind === "calloc");
   } else if (one.kind === "memalign") {
     const pointer = heap.memalign(2 ** one.log, one.size);
     expect(pointer).not.toBe(0);
@@ -139,12 +143,15 @@ function perform(model: Model, one: Step["call"]): void {
   } else if (one.kind === "realloc" && live.length > 0) {
     const [old] = live.splice(one.pick % live.length, 1);
     const newSize = Math.max(1, one.by === null ? one.size : old.size + one.by);
+    // Where all the room is the program's, all of it is kept.
+    const kept = model.options.exactUsableSize === false ? heap.malloc_usable_size(old.pointer) : old.size;
     const pointer = heap.realloc(old.pointer, newSize);
     model.checkContents({ ...old, pointer }, Math.min(old.size, newSize));
     // Bytes gained in the chunk's own block must read as fresh ones too, unless its user had the whole block already.
     const isFresh = pointer !== old.pointer || model.options.exactUsableSize !== false;
-    if (isFresh) model.checkFresh(pointer, old.size, newSize, false);
-    model.add(pointer, newSize, 16);
+    const mayBeZero = pointer === old.pointer && old.isZeroed;
+    if (isFresh) model.checkFresh(pointer, kept, newSize, false, mayBeZero);
+    model.add(pointer, newSize, 16, mayBeZero);
   } else if (one.kind === "free" && live.length > 0) {
     const [chunk] = live.splice(one.pick % live.length, 1);
     model.checkContents(chunk);
@@ -207,12 +214,29 @@ class Side {
 /** More would only be slow. */
 const MOST_SIDES = 3;
 
-/** Runs a random program with one heap for each of `given` in one process; every process is checked to its end. */
-export function runProgram(kernel: Kernel, given: readonly HeapOptions[], steps: readonly Step[], seed: number): void {
-  const process = kernel.createProcess({ name: "model" });
-  const models = given.map(
-    (options, index) => new Model(new Heap({ ...options, process, seed: seed + index }), options),
-  );
+/** Where a program is written down, and its heaps' options as text. */
+export interface Written {
+  readonly journal: Journal;
+  readonly shown: readonly string[];
+}
+
+/**
+ * Runs a random program with one heap for each of `given` in one process; every process is checked to its end.
+ * @returns how many calls were compared
+ */
+export function runProgram(
+  kernel: Kernel,
+  given: readonly HeapOptions[],
+  steps: readonly Step[],
+  seed: number,
+  { journal, shown }: Written = { journal: silent, shown: [] },
+): number {
+  const process = journal.wrap(kernel, "kernel").createProcess({ name: "model" });
+  const models = given.map((options, index) => {
+    const text = `new Heap({ ...${shown[index]}, process, seed: ${seed + index} })`;
+    const make = () => new Heap({ ...options, process: journal.unwrap(process), seed: seed + index });
+    return new Model(journal.make("heap", text, make), options);
+  });
   const sides = [new Side(models)];
   for (const { where, call } of steps) {
     const side = sides[where % sides.length];
@@ -227,4 +251,5 @@ export function runProgram(kernel: Kernel, given: readonly HeapOptions[], steps:
   }
   for (const side of sides) side.end();
   kernel.checkInvariants();
+  return steps.length;
 }

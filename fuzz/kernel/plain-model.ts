@@ -1,6 +1,6 @@
 // A plain model of processes and their memory: one Map from page to what is there, whole pages of bytes, no sharing tricks.
 // Slow and obvious on purpose; the property tests hold the kernel against it.
-import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 
 /** What all mappings of a shared object see: pages by number, zeroes where nothing was stored. */
 export class PlainObject {

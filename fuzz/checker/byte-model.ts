@@ -1,12 +1,11 @@
 // A plain model of level "byte": a Map from address to defined or not, beside a heap that does the same steps.
-// The steps are here; which random programs are made of them is byte.model.test.ts.
+// The steps are here; how many random programs are made of them is the caller's choice.
 
 import fc from "fast-check";
-import { expect } from "vitest";
-import type { Memory } from "../../../allocator/common/memory.ts";
-import { Heap } from "../../../allocator/index.ts";
-import { firstUndefined } from "../../../allocator/tracking/undefined-bytes.ts";
-import type { Memory as MachineMemory } from "../../../platform/hardware/memory.ts";
+import type { Memory } from "../../allocator/common/memory.ts";
+import { Heap } from "../../allocator/index.ts";
+import { firstUndefined } from "../../allocator/tracking/undefined-bytes.ts";
+import type { Memory as MachineMemory } from "../../platform/hardware/memory.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
@@ -14,7 +13,10 @@ import {
   MREMAP_MAYMOVE,
   PROT_READ,
   PROT_WRITE,
-} from "../../../platform/kernel/abi/mman.ts";
+} from "../../platform/kernel/abi/mman.ts";
+import { expect } from "../harness/expect.ts";
+import type { Fuzzer } from "../harness/fuzzer.ts";
+import { type Journal, show, silent } from "../harness/journal.ts";
 
 const PAGE_SIZE = 4096;
 const OPERATIONS = [
@@ -50,14 +52,17 @@ const LARGE = 140_000;
 
 export class Model {
   readonly heap: Heap;
+  private readonly journal: Journal;
   private readonly ranges: Range[] = [];
   private readonly defined = new Map<number, boolean>();
   private readonly forbidden = new Set<number>();
   private readonly pipe: [number, number];
   private readonly source: number;
 
-  constructor(largeRealloc: "mremap" | "copy") {
-    this.heap = new Heap({ uninitialised: "byte", memoryBytes: 64 * 2 ** 20, seed: 1, largeRealloc });
+  constructor(largeRealloc: "mremap" | "copy", journal: Journal = silent) {
+    this.journal = journal;
+    const options = { uninitialised: "byte", memoryBytes: 2 ** 26, seed: 1, largeRealloc } as const;
+    this.heap = journal.make("heap", `new Heap(${show(options)})`, () => new Heap(options));
     this.pipe = this.heap.process.pipe2();
     this.source = this.heap.calloc(1, PAGE_SIZE);
   }
@@ -244,7 +249,7 @@ export class Model {
     }
   }
 
-  /** An arena in a chunk: nothing but its live chunk may be accessed, of which nothing is written; in the end none of it. */
+  /** An arena in a chunk: nothing but its live chunk may be accessed, of which nothing is written; in the end only what the pool forgot. */
   private deal(range: Range, from: number, length: number): void {
     if (length < 48) return;
     const { checker, memory } = this.heap;
@@ -260,11 +265,14 @@ export class Model {
     this.mark(begin, size >> 1, true);
     this.check(from, length, range);
     checker.mempoolChange(from, begin, begin, (size >> 1) + 1);
-    this.forbid(begin + (size >> 1) + 1, size - (size >> 1) - 1);
+    // As in Memcheck, the pool knows another size from here on, and no byte changes by that.
+    const changed = (size >> 1) + 1;
     this.check(from, length, range);
     if (size % 2 === 0) checker.mempoolFree(from, begin);
     checker.destroyMempool(from);
-    this.forbid(from, length);
+    this.forbid(begin, changed);
+    // What is alive when the pool ends has its redzones shut where it ended last.
+    if (size % 2 !== 0) this.forbid(begin + changed, Math.min(8, length - 16 - changed));
     this.check(from, length, range);
   }
 
@@ -274,20 +282,50 @@ export class Model {
     const end = Math.min(from + length, range.pointer + range.size);
     if (end <= begin) return;
     const { checker } = this.heap;
-    const bits = checker.getValidityBits(begin, end - begin);
-    const bad = bits.findIndex((bit, i) => (bit === 0) !== this.defined.get(begin + i));
-    if (bad >= 0) throw new Error(`byte ${begin + bad - range.pointer} of ${range.size} has ${bits[bad]}`);
-    checker.disableErrorReporting();
-    const first = checker.checkIsAddressable(begin, end - begin);
-    checker.enableErrorReporting();
     let expected = begin;
     while (expected < end && !this.forbidden.has(expected)) expected++;
-    expect(first).toBe(expected === end ? 0 : expected);
+    this.checkMarks(begin, expected, range);
+    if (expected < end) {
+      // As Memcheck's VALGRIND_GET_VBITS: no byte's bits are told unless all may be accessed.
+      expect(
+        isRefused(() => checker.getValidityBits(begin, end - begin)),
+        "bits of no-access memory",
+      ).toBe(true);
+      for (let from = expected; from < end; ) {
+        const shut = from;
+        while (from < end && this.forbidden.has(from)) from++;
+        if (from > shut) expect(this.firstForbidden(shut, 1), "no-access begins").toBe(shut);
+        if (from > shut) expect(this.firstForbidden(from - 1, 1), "no-access ends").toBe(from - 1);
+        let to = from;
+        while (to < end && !this.forbidden.has(to)) to++;
+        expect(this.firstForbidden(from, to - from), "addressable").toBe(0);
+        this.checkMarks(from, to, range);
+        from = to;
+      }
+    }
+    expect(this.firstForbidden(begin, end - begin)).toBe(expected === end ? 0 : expected);
+  }
+
+  /** The first byte that may not be accessed, 0 if all may. */
+  private firstForbidden(address: number, length: number): number {
+    const { checker } = this.heap;
+    checker.disableErrorReporting();
+    const first = checker.checkIsAddressable(address, length);
+    checker.enableErrorReporting();
+    return first;
+  }
+
+  /** Compares the marks of [begin, end), all of which may be accessed. */
+  private checkMarks(begin: number, end: number, range: Range): void {
+    if (end <= begin) return;
+    const bits = this.heap.checker.getValidityBits(begin, end - begin);
+    const bad = bits.findIndex((bit, i) => (bit === 0) !== this.defined.get(begin + i));
+    if (bad >= 0) throw new Error(`byte ${begin + bad - range.pointer} of ${range.size} has ${bits[bad]}`);
   }
 
   private compare(memory: Memory, address: number, length: number, marks: readonly boolean[]): void {
     for (let i = 0; i < length; i++) {
-      const isDefined = firstUndefined(memory as MachineMemory, address + i, 1) < 0;
+      const isDefined = firstUndefined(this.journal.unwrap(memory) as MachineMemory, address + i, 1) < 0;
       if (isDefined !== marks[i]) throw new Error(`the child's byte ${i} is ${isDefined ? "defined" : "undefined"}`);
     }
   }
@@ -305,3 +343,37 @@ export class Model {
     expect(this.heap.checker.findings).toEqual([]);
   }
 }
+
+function isRefused(call: () => unknown): boolean {
+  try {
+    call();
+    return false;
+  } catch (error) {
+    if (error instanceof RangeError) return true;
+    throw error;
+  }
+}
+
+interface Program {
+  readonly largeRealloc: "mremap" | "copy";
+  readonly steps: readonly Step[];
+}
+
+export const byteMarks: Fuzzer<Program> = {
+  program: fc.record({
+    largeRealloc: fc.constantFrom("mremap" as const, "copy" as const),
+    steps: fc.array(step, { minLength: 1, maxLength: 16 }),
+  }),
+  run: ({ largeRealloc, steps }, journal) => {
+    journal.note('import { Heap } from "refheap";');
+    const model = new Model(largeRealloc, journal);
+    try {
+      for (const given of steps) model.run(given);
+      model.checkAll();
+    } finally {
+      model[Symbol.dispose]();
+    }
+    return steps.length;
+  },
+  inTests: 12,
+};

@@ -1,0 +1,64 @@
+// The fuzzers by name; each is loaded only when asked for. One line adds one. Differential runs against a real Scudo, C library or
+// kernel are in differential.ts, since they need what may not be there.
+import type { Fuzzer } from "./harness/fuzzer.ts";
+
+interface Entry {
+  readonly what: string;
+  readonly load: () => Promise<Fuzzer<unknown>>;
+}
+
+function entry<T>(what: string, load: () => Promise<Fuzzer<T>>): Entry {
+  return { what, load: load as () => Promise<Fuzzer<unknown>> };
+}
+
+export const fuzzers: Readonly<Record<string, Entry>> = {
+  kernel: entry(
+    "mappings, forks, files and pipes of several processes against a plain model of pages",
+    async () => (await import("./kernel/plain-programs.ts")).kernelPrograms,
+  ),
+  calls: entry(
+    "every system call with plausible and implausible arguments",
+    async () => (await import("./kernel/calls.ts")).systemCallPrograms,
+  ),
+  heap: entry(
+    "heaps of all option combinations against a list of live chunks",
+    async () => (await import("./heap/heap-programs.ts")).heapPrograms,
+  ),
+  misuse: entry(
+    "misuse, failing frames and limits on heaps of every family",
+    async () => (await import("./heap/misuse.ts")).heapMisuse,
+  ),
+  marks: entry(
+    "which bytes are defined and addressable, against a map of bytes",
+    async () => (await import("./checker/byte-model.ts")).byteMarks,
+  ),
+  accesses: entry(
+    "what the checker reports of each access, against a list of blocks",
+    async () => (await import("./checker/access-model.ts")).accesses,
+  ),
+  tagging: entry(
+    "tagged heaps: bytes, bounds, stale pointers",
+    async () => (await import("./tagging/tagged-model.ts")).taggedHeaps,
+  ),
+  options: entry(
+    "options and option strings, hostile objects among them",
+    async () => (await import("./options/options.ts")).heapOptions,
+  ),
+  traces: entry("traces of each format, damaged", async () => (await import("./traces/traces.ts")).traceFiles),
+  refpage: entry(
+    "arguments of refpage_create, both ABIs, against R1 and R2",
+    async () => (await import("./refpage/arguments.ts")).referencePages,
+  ),
+  "wasm-bytes": entry(
+    "WebAssembly modules with bytes altered",
+    async () => (await import("./wasm/mutated.ts")).mutatedModules,
+  ),
+  "wasm-results": entry(
+    "valid WebAssembly modules, rewritten and as they are",
+    async () => (await import("./wasm/same-results.ts")).sameResults,
+  ),
+  "wasm-definedness": entry(
+    "WebAssembly programs' undefined bits against an interpreter",
+    async () => (await import("./wasm/definedness.ts")).definednessPrograms,
+  ),
+};

@@ -1,0 +1,38 @@
+// Heap programs over all option combinations, one or two heaps in a process, against the list of live chunks of heap-model.ts.
+import fc from "fast-check";
+import type { Kernel } from "../../platform/kernel/kernel.ts";
+import { createKernel } from "../../refpage/kernel.ts";
+import type { Fuzzer } from "../harness/fuzzer.ts";
+import { type DrawnOptions, drawnOptions, heapOptions, shownOptions } from "./drawn-options.ts";
+import { runProgram, type Step, step } from "./heap-model.ts";
+
+interface Program {
+  readonly heaps: readonly DrawnOptions[];
+  readonly steps: readonly Step[];
+  readonly seed: number;
+}
+
+let shared: Kernel | undefined;
+
+export const heapPrograms: Fuzzer<Program> = {
+  program: fc.record({
+    heaps: fc.array(drawnOptions, { minLength: 1, maxLength: 2 }),
+    steps: fc.array(step, { minLength: 1, maxLength: 60 }),
+    seed: fc.nat(0xffff),
+  }),
+  run: ({ heaps, steps, seed }, journal) => {
+    shared ??= createKernel({ memoryBytes: 2 ** 26 });
+    journal.note('import { Heap, SizeClassMap } from "refheap";');
+    journal.note('import { createKernel } from "refheap/kernel";');
+    journal.note("const kernel = createKernel({ memoryBytes: 2 ** 26 });");
+    try {
+      const shown = heaps.map(shownOptions);
+      return runProgram(shared, heaps.map(heapOptions), steps, seed, { journal, shown });
+    } catch (error) {
+      // What a failed program leaves is none of the next one's.
+      shared = undefined;
+      throw error;
+    }
+  },
+  inTests: 60,
+};

@@ -1,0 +1,55 @@
+// Random WebAssembly programs under the definedness pass do what the model says: values, memory, reports in their order, and every
+// shadow bit of memory.
+import { deepStrictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import type { Fuzzer } from "../harness/fuzzer.ts";
+import type { Journal } from "../harness/journal.ts";
+import { Model } from "./definedness-model.ts";
+import { programOf, randomOf } from "./definedness-programs.ts";
+import { track } from "./definedness-rewritten.ts";
+
+const FUEL = 20;
+const imports = { host: { host: (value: number) => (value + 1) | 0 } };
+
+/** Runs the program of a seed. @returns its routines that were compared, and the reports there were */
+export function runDefinedness(
+  seed: number,
+  journal: Journal,
+): { readonly routines: number; readonly reports: number } {
+  const program = programOf(seed);
+  journal.note(program.text);
+  const subject = track(program.text, { imports, sharesMemory: true });
+  const model = new Model(program);
+  const random = randomOf(seed);
+  for (let i = 0; i < 128; i++) {
+    const shadow = random(3) === 0 ? random(256) : random(4) === 0 ? 255 : 0;
+    subject.bytes[i] = model.bytes[i] = random(256);
+    subject.shadow[i] = model.shadow[i] = shadow;
+  }
+  for (const [index, { params, results }] of program.routines.entries()) {
+    (subject.exports.fuel as unknown as { value: number }).value = model.fuel = FUEL;
+    const args = params.map(() => BigInt(random(2 ** 31)));
+    const expected = model.run(index, args);
+    const given = args.map((arg, i) => (params[i] === "i32" ? Number(BigInt.asIntN(32, arg)) : arg));
+    const answer = subject.exports[`f${index}`](...(given as never[]));
+    const values = results.length === 0 ? [] : results.length === 1 ? [answer] : (answer as unknown[]);
+    const widths = { i32: 32, i64: 64 };
+    deepStrictEqual(
+      values.map((value, i) => BigInt.asUintN(widths[results[i]], BigInt(value as number))),
+      expected,
+    );
+    deepStrictEqual(
+      subject.reports.map(({ use }) => use),
+      model.reports,
+    );
+    deepStrictEqual(subject.bytes.slice(0, 256), model.bytes);
+    deepStrictEqual(subject.shadow.slice(0, 256), model.shadow);
+  }
+  return { routines: program.routines.length, reports: model.reports.length };
+}
+
+export const definednessPrograms: Fuzzer<number> = {
+  program: fc.integer({ min: 1, max: 2 ** 30 }),
+  run: (seed, journal) => runDefinedness(seed, journal).routines,
+  inTests: 60,
+};
