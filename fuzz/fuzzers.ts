@@ -1,5 +1,4 @@
-// The fuzzers by name; each is loaded only when asked for. One line adds one. Differential runs against a real Scudo, C library or
-// kernel are in differential.ts, since they need what may not be there.
+// The fuzzers by name; each is loaded only when asked for. One line adds one.
 import type { Fuzzer } from "./harness/fuzzer.ts";
 
 interface Entry {

@@ -263,5 +263,5 @@ export const accesses: Fuzzer<Step[]> = {
     }
     return steps.length;
   },
-  inTests: 20,
+  inTests: 10,
 };

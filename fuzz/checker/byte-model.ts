@@ -375,5 +375,5 @@ export const byteMarks: Fuzzer<Program> = {
     }
     return steps.length;
   },
-  inTests: 12,
+  inTests: 6,
 };

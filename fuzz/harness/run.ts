@@ -21,14 +21,22 @@ export interface Tally {
 
 /** A batch is long enough that its beginning costs nothing, and short enough that the time limit is kept. */
 const BATCH = 20;
-/** Shrinking stops here: what it has found by then is short enough. */
+/** Shrinking stops here where there is a clock: what it has found by then is short enough. */
 const SHRINK_MS = 20_000;
+
+/** Which programs: their seed, how many, the path of a single one; `isTimed`: an end of shrinking by the clock. */
+export interface Batch {
+  readonly seed: number;
+  readonly count: number;
+  readonly path?: string;
+  readonly isTimed?: boolean;
+}
 
 /** Runs `count` programs from `seed` on. @returns the failure, if there is one */
 export async function runBatch<T>(
   name: string,
   fuzzer: Fuzzer<T>,
-  { seed, count, path }: { readonly seed: number; readonly count: number; readonly path?: string },
+  { seed, count, path, isTimed = false }: Batch,
   tally: Tally,
 ): Promise<Failure | undefined> {
   const property = fc.asyncProperty(fuzzer.program, async (program) => {
@@ -38,7 +46,7 @@ export async function runBatch<T>(
   const result = await fc.check(property, {
     seed,
     numRuns: count,
-    interruptAfterTimeLimit: SHRINK_MS,
+    ...(isTimed ? { interruptAfterTimeLimit: SHRINK_MS } : {}),
     ...(path === undefined ? {} : { path }),
   });
   if (!result.failed || result.counterexample === null) return undefined;
@@ -80,7 +88,7 @@ export async function runFor(
       const tally = tallyOf(tallies, name);
       const until = Math.min(end, performance.now() + turn);
       while (performance.now() < until && !failed.has(name)) {
-        const failure = await runBatch(name, fuzzer, { seed: next++, count: BATCH }, tally);
+        const failure = await runBatch(name, fuzzer, { seed: next++, count: BATCH, isTimed: true }, tally);
         if (failure === undefined) continue;
         onFailure(failure);
         failed.add(name);

@@ -34,5 +34,5 @@ export const heapPrograms: Fuzzer<Program> = {
       throw error;
     }
   },
-  inTests: 60,
+  inTests: 40,
 };

@@ -270,4 +270,4 @@ function runMisuse({ options, family, steps, seed }: Program, journal: Journal):
   }
 }
 
-export const heapMisuse: Fuzzer<Program> = { program, run: runMisuse, inTests: 60 };
+export const heapMisuse: Fuzzer<Program> = { program, run: runMisuse, inTests: 40 };

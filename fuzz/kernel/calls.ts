@@ -139,5 +139,5 @@ function runCalls(calls: readonly Call[], journal: Journal): number {
 export const systemCallPrograms: Fuzzer<Call[]> = {
   program: fc.array(call, { minLength: 1, maxLength: 40 }),
   run: runCalls,
-  inTests: 150,
+  inTests: 100,
 };

@@ -322,5 +322,5 @@ export function runPlainProgram(steps: readonly Step[], journal: Journal): numbe
 export const kernelPrograms: Fuzzer<Step[]> = {
   program: fc.array(step, { minLength: 1, maxLength: 60 }),
   run: runPlainProgram,
-  inTests: 80,
+  inTests: 40,
 };

@@ -219,5 +219,5 @@ export function runTagged(
 export const taggedHeaps: Fuzzer<{ readonly setting: string; readonly program: Program }> = {
   program: fc.record({ setting: fc.constantFrom(...Object.keys(settings)), program }),
   run: ({ setting, program: given }, journal) => runTagged(settings[setting], given, journal),
-  inTests: 20,
+  inTests: 10,
 };

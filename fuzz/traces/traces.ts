@@ -105,4 +105,4 @@ async function runTrace(given: Program, journal: Journal): Promise<number> {
   return 2;
 }
 
-export const traceFiles: Fuzzer<Program> = { program, run: runTrace, inTests: 400 };
+export const traceFiles: Fuzzer<Program> = { program, run: runTrace, inTests: 200 };

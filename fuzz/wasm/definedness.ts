@@ -51,5 +51,5 @@ export function runDefinedness(
 export const definednessPrograms: Fuzzer<number> = {
   program: fc.integer({ min: 1, max: 2 ** 30 }),
   run: (seed, journal) => runDefinedness(seed, journal).routines,
-  inTests: 60,
+  inTests: 30,
 };

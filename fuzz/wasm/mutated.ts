@@ -99,4 +99,4 @@ function runModule({ seed, edits, uninitialised }: Program, journal: Journal): n
   return 5;
 }
 
-export const mutatedModules: Fuzzer<Program> = { program, run: runModule, inTests: 200 };
+export const mutatedModules: Fuzzer<Program> = { program, run: runModule, inTests: 60 };

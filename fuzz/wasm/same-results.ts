@@ -130,5 +130,5 @@ export const sameResults: Fuzzer<{ readonly steps: readonly Given[]; readonly un
     uninitialised: fc.constantFrom("off", "byte"),
   }),
   run: ({ steps, uninitialised }, journal) => runBothWays(steps, uninitialised, journal),
-  inTests: 25,
+  inTests: 15,
 };
