@@ -117,7 +117,7 @@ export class LeakScan {
     const endPage = Math.ceil(end / PAGE_SIZE);
     let page = Math.floor(address / PAGE_SIZE);
     for (page = pageTable.next(page, endPage); page < endPage; page = pageTable.next(page + 1, endPage)) {
-      const entry = pageTable.entries[page];
+      const entry = pageTable.entryOf(page);
       if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
       const frame = entry >>> PTE_FRAME_SHIFT;
       const view = ram.viewOf(frame);

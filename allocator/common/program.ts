@@ -170,7 +170,7 @@ export class Program {
 
   /** Whether the page at an address without tag has been stored to: it is no clean page, and there at all. */
   isTouched(address: number): boolean {
-    const entry = this.memory.pageTable.entries[Math.floor(address / PAGE_SIZE)];
+    const entry = this.memory.pageTable.entryOf(Math.floor(address / PAGE_SIZE));
     return (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
   }
 

@@ -49,7 +49,7 @@ export function markUndefinedWhereDefined(memory: Memory, space: AddressSpace, a
   const { pageTable } = memory;
   const { vmas } = space;
   for (let page = Math.floor(address / PAGE_SIZE); page < endPage; ) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     const area = vmas.lookup(page);
     const clean = area === -1 ? -1 : vmas.cleanPages[area].frame;
     const isClean = entry === 0 || (entry & PTE_SPECIAL) !== 0;
@@ -96,7 +96,7 @@ function forEachFrame(
     if (untouched === "leave") {
       page = pageTable.next(page, endPage);
       if (page === endPage) return;
-      if ((pageTable.entries[page] & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
+      if ((pageTable.entryOf(page) & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
     }
     const from = Math.max(address, page * PAGE_SIZE);
     memory.translateUnchecked(from, ACCESS_STORE);
@@ -108,7 +108,7 @@ function forEachFrame(
 export function markShortUndefined(memory: Memory, address: number, length: number): void {
   const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   const offset = address & OFFSET_MASK;
-  const entry = memory.pageTable.entries[page];
+  const entry = memory.pageTable.entryOf(page);
   if (offset + length > PAGE_SIZE || (entry & PTE_WRITE) === 0) markRangeUndefined(memory, address, length, "leave");
   else if (length > 0) markUndefinedInFrame(memory.ram, entry >>> PTE_FRAME_SHIFT, offset, length);
 }

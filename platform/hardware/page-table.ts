@@ -27,10 +27,12 @@ export interface TableReader {
 }
 
 /**
- * A block that one huge entry maps has 512 equal entries here too, but for the frame numbers, which ascend: a load or a store
- * looks up the same array whatever maps its page. `huge` says so beside it.
+ * A load or a store looks up the same array whatever maps its page. `huge` says beside it which blocks one huge entry maps, and
+ * `hugeEntries` keeps that entry; the block's 512 entries are a copy of it that the first access makes (`spread`), and until then
+ * they are 0. So what is done to a huge page costs a step, and the copy is made only for who uses it. Whoever asks what maps a
+ * page asks `entryOf`; `entries` alone may be read of blocks that are known not to be huge.
  *
- * Invariants: `populated[b]` is the number of non-zero entries of block b; `tables[b]` is 1 if Linux would have a page table
+ * Invariants: the entries of a huge block are all 0, or all what its huge entry says, with ascending frame numbers; `populated[b]` is the number of non-zero entries of block b; `tables[b]` is 1 if Linux would have a page table
  * there: from the first small entry on until the kernel frees it, empty or not; no block has a table and a huge entry;
  * bit b of `blockBits` is set exactly if it has either; bit w of `wordBits` is set exactly if word w of `blockBits` is not 0.
  */
@@ -38,6 +40,8 @@ export class PageTable {
   readonly entries = new Int32Array(PAGE_COUNT);
   readonly populated = new Uint16Array(BLOCK_COUNT);
   readonly huge = new Uint8Array(BLOCK_COUNT);
+  /** By block: the huge entry, as that of the block's first page. Only where `huge` says so. */
+  private readonly hugeEntries = new Int32Array(BLOCK_COUNT);
   readonly tables = new Uint8Array(BLOCK_COUNT);
   private readonly blockBits = new Int32Array(BLOCK_COUNT / 32);
   private readonly wordBits = new Int32Array(BLOCK_COUNT / 1024);
@@ -93,6 +97,7 @@ export class PageTable {
         page = this.nextBlock(block + 1) * ENTRIES_PER_BLOCK;
         continue;
       }
+      if (this.populated[block] === ENTRIES_PER_BLOCK) return page;
       const stop = Math.min(endPage, (block + 1) * ENTRIES_PER_BLOCK);
       for (; page < stop; page++) if (this.entries[page] !== 0) return page;
     }
@@ -118,13 +123,11 @@ export class PageTable {
   /** Maps the block that starts at `page` by one huge entry; `entry` is that of its first page. It may replace another huge entry. */
   setHuge(page: PageNumber, entry: PageTableEntry, kind: number = HUGE_ENTRY): void {
     const block = page >> BLOCK_SHIFT;
-    const { entries } = this;
-    const end = page + ENTRIES_PER_BLOCK;
-    for (let at = page; at < end; at++) {
-      entries[at] = entry;
-      entry = (entry + FRAME_STEP) | 0;
+    this.hugeEntries[block] = entry;
+    if (this.huge[block] !== HUGE_NONE) {
+      this.dropSpread(page);
+      return;
     }
-    if (this.huge[block] !== HUGE_NONE) return;
     this.huge[block] = kind;
     this.populated[block] = ENTRIES_PER_BLOCK;
     if (kind === HUGE_ENTRY) this.tableCount++;
@@ -134,18 +137,44 @@ export class PageTable {
   /** Takes the huge entry of the block that starts at `page` away, with the table in reserve. */
   clearHuge(page: PageNumber): void {
     const block = page >> BLOCK_SHIFT;
-    this.entries.fill(0, page, page + ENTRIES_PER_BLOCK);
+    this.dropSpread(page);
     if (this.huge[block] === HUGE_ENTRY) this.tableCount--;
     this.huge[block] = HUGE_NONE;
+    this.hugeEntries[block] = 0;
     this.populated[block] = 0;
     this.unuse(block);
+  }
+
+  /** The entry that maps `page`, be it small or its share of a huge one; 0: none. */
+  entryOf(page: PageNumber): PageTableEntry {
+    const entry = this.entries[page];
+    if (entry !== 0 || this.huge[page >> BLOCK_SHIFT] === HUGE_NONE) return entry;
+    return (this.hugeEntries[page >> BLOCK_SHIFT] + (page & (ENTRIES_PER_BLOCK - 1)) * FRAME_STEP) | 0;
+  }
+
+  /** Writes the entries of the block of `page`, which a huge entry maps, so that accesses find them. */
+  spread(page: PageNumber): void {
+    const { entries } = this;
+    let entry = this.hugeEntries[page >> BLOCK_SHIFT];
+    const first = page & -ENTRIES_PER_BLOCK;
+    if (entries[first] === entry) return;
+    for (let at = first; at < first + ENTRIES_PER_BLOCK; at++) {
+      entries[at] = entry;
+      entry = (entry + FRAME_STEP) | 0;
+    }
+  }
+
+  private dropSpread(first: PageNumber): void {
+    if (this.entries[first] !== 0) this.entries.fill(0, first, first + ENTRIES_PER_BLOCK);
   }
 
   /** Makes 512 small entries of a huge one; what they say stays as it is. */
   splitHuge(page: PageNumber): void {
     const block = page >> BLOCK_SHIFT;
+    this.spread(page);
     if (this.huge[block] === HUGE_ENTRY_WITHOUT_TABLE) this.tableCount++;
     this.huge[block] = HUGE_NONE;
+    this.hugeEntries[block] = 0;
     this.tables[block] = 1;
   }
 
@@ -153,8 +182,12 @@ export class PageTable {
   moveBlock(from: number, to: number): void {
     const source = from >> BLOCK_SHIFT;
     const target = to >> BLOCK_SHIFT;
-    this.entries.copyWithin(to, from, from + ENTRIES_PER_BLOCK);
-    this.entries.fill(0, from, from + ENTRIES_PER_BLOCK);
+    if (this.huge[source] === HUGE_NONE) {
+      this.entries.copyWithin(to, from, from + ENTRIES_PER_BLOCK);
+      this.entries.fill(0, from, from + ENTRIES_PER_BLOCK);
+    } else this.dropSpread(from);
+    this.hugeEntries[target] = this.hugeEntries[source];
+    this.hugeEntries[source] = 0;
     this.populated[target] = this.populated[source];
     this.huge[target] = this.huge[source];
     this.tables[target] = this.tables[source];
@@ -288,13 +321,13 @@ export class PageTable {
   private checkBlock(block: number): void {
     let found = 0;
     const first = block * ENTRIES_PER_BLOCK;
-    for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) if (this.entries[page] !== 0) found++;
+    for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) if (this.entryOf(page) !== 0) found++;
     if (found !== this.populated[block])
       throw new Error(`page table: block ${block} holds ${found} entries but counts ${this.populated[block]}`);
     if (this.huge[block] === HUGE_NONE) return;
     if (this.tables[block] === 1) throw new Error(`page table: block ${block} has a table and a huge entry`);
     for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) {
-      const expected = (this.entries[first] + (page - first) * FRAME_STEP) | 0;
+      const expected = this.entries[first] === 0 ? 0 : (this.hugeEntries[block] + (page - first) * FRAME_STEP) | 0;
       if (this.entries[page] !== expected)
         throw new Error(
           `page table: page ${page} has the entry ${this.entries[page]}, not ${expected} of its huge entry`,
@@ -314,7 +347,8 @@ keepClass("PageTable", PageTable, {
     const { entries, populated, huge } = table;
     const blockBytes = ENTRIES_PER_BLOCK * entries.BYTES_PER_ELEMENT;
     for (let block = 0; block < populated.length; block++) {
-      if (populated[block] === 0 && huge[block] === HUGE_NONE) continue;
+      // Of a huge entry there is no need to keep the copies.
+      if (populated[block] === 0 || huge[block] !== HUGE_NONE) continue;
       yield [entries, block * blockBytes, (block + 1) * blockBytes];
     }
     // None at all is said as well: a table without entries is not looked through.

@@ -41,7 +41,7 @@ function dumpPages({ pageTable, kernel }: Process["addressSpace"], start: number
   const { ram } = kernel.machine;
   const pages: DumpedPage[] = [];
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) continue;
     const frame = entry >>> PTE_FRAME_SHIFT;
     const position = ram.positionOf(frame);

@@ -88,7 +88,7 @@ function checkSpace(process: Process, mapCounts: Int32Array, hugeCounts: Map<num
     total += end - start;
     if (isDataMapping(vmas.flags[id])) data += end - start;
     for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
-      const entry = pageTable.entries[page];
+      const entry = pageTable.entryOf(page);
       covered++;
       checkEntry(space, id, page, entry, who);
       if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) continue;
@@ -144,8 +144,9 @@ function checkEntry(space: AddressSpace, id: number, page: PageNumber, entry: Pa
     throw new Error(`${who}: page ${page} has frame ${frame} and is not at home`);
   if ((entry & (PTE_SPECIAL | PTE_WRITE)) === (PTE_SPECIAL | PTE_WRITE))
     throw new Error(`${who}: clean page ${page} is writable`);
+  const owner = space.pageTable.isHuge(page) ? space.kernel.frames.headOf(frame) : frame;
   const takesStores = (entry & (PTE_WRITE | PTE_DBM)) !== 0;
-  if ((entry & PTE_ANON) !== 0 && takesStores && space.kernel.frames.exclusive[frame] === 0) {
+  if ((entry & PTE_ANON) !== 0 && takesStores && space.kernel.frames.exclusive[owner] === 0) {
     throw new Error(`${who}: page ${page} is writable but frame ${frame} is not exclusive`);
   }
   if (space.kernel.machine.shadow && (entry & PTE_CHECKED) === 0)

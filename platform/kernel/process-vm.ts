@@ -70,11 +70,11 @@ function copyPart(thread: Thread, address: Address, bytes: Uint8Array, write: bo
  * that meets a fault goes byte by byte.
  */
 function overlaps(thread: Thread, frame: FrameNumber, address: Address, length: ByteCount, write: boolean): boolean {
-  const { entries } = thread.process.addressSpace.pageTable;
+  const { pageTable } = thread.process.addressSpace;
   const start = userAddress(thread, address);
   const access = write ? ACCESS_LOAD : ACCESS_STORE;
-  const first = entries[Math.floor(start / PAGE_SIZE)];
-  const last = entries[Math.floor((start + length - 1) / PAGE_SIZE)];
+  const first = pageTable.entryOf(Math.floor(start / PAGE_SIZE));
+  const last = pageTable.entryOf(Math.floor((start + length - 1) / PAGE_SIZE));
   if (!isAccessible(first, access) || !isAccessible(last, access)) return false;
   return first >>> PTE_FRAME_SHIFT === frame || last >>> PTE_FRAME_SHIFT === frame;
 }

@@ -86,7 +86,7 @@ function taggedFrame(thread: Thread, target: Process, page: PageNumber, write: b
   const id = space.vmas.lookup(page);
   if (id === -1 || (space.vmas.flags[id] & VM_MTE) === 0) return -1;
   const result = ensurePage(space, thread.process, id, page, write ? ACCESS_STORE : ACCESS_LOAD);
-  return result === FAULT_DONE ? space.pageTable.entries[page] >>> PTE_FRAME_SHIFT : -1;
+  return result === FAULT_DONE ? space.pageTable.entryOf(page) >>> PTE_FRAME_SHIFT : -1;
 }
 
 function moveTags(

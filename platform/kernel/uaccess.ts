@@ -29,10 +29,10 @@ export function userAddress(caller: Caller, address: Address): Address {
 
 /** The frame behind a page of user memory, faulted in for `access`; NO_FRAME if the program itself could not use it so. */
 export function userFrame(space: AddressSpace, charged: FaultAccount, page: PageNumber, access: number): FrameNumber {
-  let entry = space.pageTable.entries[page];
+  let entry = space.pageTable.entryOf(page);
   if (!isAccessible(entry, access)) {
     if (handlePageFault(space, charged, page, access) !== FAULT_DONE) return NO_FRAME;
-    entry = space.pageTable.entries[page];
+    entry = space.pageTable.entryOf(page);
   }
   return entry >>> PTE_FRAME_SHIFT;
 }
@@ -50,7 +50,7 @@ export function copyToUser(caller: Caller, address: Address, source: Uint8Array)
 /** How many of `length` bytes at `address` can be read without a fault. */
 export function presentBytes(caller: Caller, address: Address, length: ByteCount): ByteCount {
   const { pageTable } = caller.process.addressSpace;
-  return countReachable(caller, address, length, (page) => isAccessible(pageTable.entries[page], ACCESS_LOAD));
+  return countReachable(caller, address, length, (page) => isAccessible(pageTable.entryOf(page), ACCESS_LOAD));
 }
 
 /** Faults in every page of a buffer for reading (fault_in_readable). @returns bytes before the first page that is refused. */
@@ -119,7 +119,7 @@ function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: n
  */
 function checkedBytes(caller: Caller, address: Address, bytes: ByteCount, tag: number, access: number): number {
   const { memory, process } = caller;
-  const entry = memory.pageTable.entries[Math.floor(address / PAGE_SIZE)];
+  const entry = memory.pageTable.entryOf(Math.floor(address / PAGE_SIZE));
   if ((entry & PTE_MTE) === 0 || !faultsSynchronously(memory.tagCheckMode, access)) return bytes;
   const offset = address & OFFSET_MASK;
   const mismatch = findTagMismatch(

@@ -113,7 +113,7 @@ class UserfaultfdModule {
       if (uffd.space !== space || !uffd.isWatching) continue;
       uffd.pending.push(page);
       uffd.handler?.();
-      if ((space.pageTable.entries[page] & PTE_PRESENT) !== 0) return true;
+      if ((space.pageTable.entryOf(page) & PTE_PRESENT) !== 0) return true;
       const address = `0x${(page * PAGE_SIZE).toString(16)}`;
       throw new Error(`userfaultfd: no handler supplies the page at ${address}; the thread would sleep for ever`);
     }
@@ -239,7 +239,7 @@ function supply(
       const id = space.vmas.lookup(at);
       const isWatched = id !== -1 && (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0;
       if (!isWatched) throw new SystemError("ENOENT", "ioctl", "not registered");
-      if (space.pageTable.entries[at] !== 0) throw new SystemError("EEXIST", "ioctl", "the page is there already");
+      if (space.pageTable.entryOf(at) !== 0) throw new SystemError("EEXIST", "ioctl", "the page is there already");
       install(id, at);
     }
   } catch (error) {

@@ -16,7 +16,7 @@ export function foliosOf(
   const ids = new Map<number, number>();
   const runs: [page: number, n: number, id: number, index: number, size: number][] = [];
   for (let page = pageTable.next(FIRST_PAGE, end); page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     const frame = entry >>> PTE_FRAME_SHIFT;
     if ((entry & PTE_PRESENT) === 0 || pageTable.isHuge(page) || !frames.isInFolio(frame)) continue;
     const head = frames.headOf(frame);

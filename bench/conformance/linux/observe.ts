@@ -121,11 +121,10 @@ const letters = { small: ["A", "F"], folio: ["L", "M"], huge: ["H", "S"] } as co
 /** One character a page: what the page table holds there. */
 function pageKinds(process: Process, start: number, end: number): string {
   const { pageTable, kernel } = process.addressSpace;
-  const { entries } = pageTable;
   const pagemap = process.pagemap(start, end - start);
   let kinds = "";
   for (const [index, word] of pagemap.entries()) {
-    const entry = entries[start / PAGE_SIZE + index];
+    const entry = pageTable.entryOf(start / PAGE_SIZE + index);
     const once = (word & PM_MMAP_EXCLUSIVE) !== 0n;
     if ((entry & PTE_GUARD) !== 0) kinds += "G";
     else if ((entry & PTE_PRESENT) === 0) kinds += ".";

@@ -78,7 +78,7 @@ function collapseBlock(space: AddressSpace, id: AreaId, block: number): number {
   const head = frames.allocateFolio(HUGE_ORDER, null, space.cgroup);
   if (head === NO_FRAME) return space.cgroup?.failures !== failures ? CGROUP_FULL : NO_MEMORY;
   gather(space, id, block, head);
-  frames.exclusive.fill(1, head, head + HUGE_FRAMES);
+  frames.exclusive[head] = 1;
   pageTable.freeTables(block, block + HUGE_FRAMES);
   installHuge(space, block, makeEntry(space, head, vmas.flags[id], PTE_ANON, true));
   kernel.counters.hugeCollapses++;

@@ -72,10 +72,11 @@ export function faultIn(
   page: PageNumber,
   access: number,
 ): FaultResult {
-  const entry = space.pageTable.entries[page];
+  const entry = space.pageTable.entryOf(page);
   let result: FaultResult;
   if ((entry & PTE_GUARD) !== 0) return FAULT_GUARD;
   if ((entry & PTE_PRESENT) !== 0) {
+    if (space.pageTable.isHuge(page) && fillsHuge(space, page, entry, access)) return FAULT_DONE;
     if (access === ACCESS_STORE && (entry & PTE_DBM) !== 0) {
       // What a processor with a dirty bit does by itself: no fault that anybody counts.
       makeDirty(space, page, entry);
@@ -92,10 +93,21 @@ export function faultIn(
     result = fileFault(space, id, page, access);
   }
   if (result === FAULT_DONE) {
+    if (space.pageTable.isHuge(page)) space.pageTable.spread(page);
     charged.minorFaults++;
     space.kernel.counters.minorFaults++;
   }
   return result;
+}
+
+/**
+ * What a processor does when its TLB misses a huge entry: the block's entries are written for accesses to find. @returns whether
+ * that was all, so that there is no fault to count.
+ */
+function fillsHuge(space: AddressSpace, page: PageNumber, entry: PageTableEntry, access: number): boolean {
+  const isMiss = space.pageTable.entries[page] === 0;
+  space.pageTable.spread(page);
+  return isMiss && (entry & (access === ACCESS_STORE ? PTE_WRITE : PTE_READ)) !== 0;
 }
 
 /** The first store to a clean page that permits stores. */
@@ -107,12 +119,13 @@ function makeDirty(space: AddressSpace, page: PageNumber, entry: PageTableEntry)
     return;
   }
   const start = blockStart(page);
-  pageTable.setHuge(start, (pageTable.entries[start] & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE);
+  pageTable.setHuge(start, (pageTable.entryOf(start) & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE);
+  pageTable.spread(start);
 }
 
 /** A userfaultfd's handler supplied the page, and may have changed the areas: the access is tried again. */
 function suppliedFault(space: AddressSpace, page: PageNumber, access: number): FaultResult {
-  const entry = space.pageTable.entries[page];
+  const entry = space.pageTable.entryOf(page);
   if (access !== ACCESS_STORE || (entry & PTE_WRITE) !== 0) return FAULT_DONE;
   return writeProtectFault(space, space.vmas.lookup(page), page, entry);
 }
@@ -170,7 +183,7 @@ function writeProtectFault(space: AddressSpace, id: AreaId, page: PageNumber, pr
   }
   if (space.pageTable.isHuge(page)) {
     if (storeToHuge(space, id, page)) return FAULT_DONE;
-    entry = space.pageTable.entries[page];
+    entry = space.pageTable.entryOf(page);
     // A huge page of a file is gone from this mapping now: the copy is made as for a page that was never mapped.
     if (entry === 0) return fileFault(space, id, page, ACCESS_STORE);
   }
@@ -224,14 +237,14 @@ export function unsharePage(space: AddressSpace, charged: FaultAccount, id: Area
 function isHugeUnshared(space: AddressSpace, page: PageNumber): boolean {
   if (!space.pageTable.isHuge(page)) return false;
   const start = blockStart(page);
-  if (takeOverHuge(space, space.pageTable.entries[start] >>> PTE_FRAME_SHIFT)) return true;
+  if (takeOverHuge(space, space.pageTable.entryOf(start) >>> PTE_FRAME_SHIFT)) return true;
   splitHuge(space, start);
   return false;
 }
 
 function unshareSmallPage(space: AddressSpace, id: AreaId, page: PageNumber): FaultResult {
   const { frames, counters } = space.kernel;
-  const entry = space.pageTable.entries[page];
+  const entry = space.pageTable.entryOf(page);
   const frame = entry >>> PTE_FRAME_SHIFT;
   if (frames.exclusive[frame] === 1) return FAULT_DONE;
   if (frames.isLastReference(frame)) {
@@ -302,7 +315,7 @@ function mapCachedNeighbours(space: AddressSpace, id: AreaId, page: PageNumber):
     if (!mapHugeFile(space, id, page, own)) mapFolioOf(space, id, page, own);
   }
   for (let near = from; near < to; near++) {
-    if (near === page || pageTable.entries[near] !== 0) continue;
+    if (near === page || pageTable.entryOf(near) !== 0) continue;
     const index = vmas.pageOffset[id] + (near - vmas.startPage[id]);
     const frame = index < inode.pageCount ? inode.pages.get(index) : undefined;
     if (frame === undefined) continue;
@@ -311,5 +324,5 @@ function mapCachedNeighbours(space: AddressSpace, id: AreaId, page: PageNumber):
     installEntry(space, near, makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0));
     if ((flags & VM_LOCKED) !== 0) kernel.frames.batch(frame);
   }
-  return pageTable.entries[page] !== 0;
+  return pageTable.entryOf(page) !== 0;
 }

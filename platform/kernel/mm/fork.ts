@@ -112,7 +112,7 @@ function copyBlock(
   const { pageTable } = parent;
   const cow = isCowMapping(flags);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     if ((entry & PTE_GUARD) !== 0) {
       child.pageTable.set(page, entry);
       continue;

@@ -117,6 +117,7 @@ export abstract class FrameCounts {
     folios.references[head] += size - 1;
     folios.addMappings(head, space, size - 1);
     for (let frame = head; frame < head + size; frame++) mapCounts[frame]++;
+    this.exclusive.fill(this.exclusive[head], head, head + size);
     if (wasDirty) this.dirty[head] = 1;
   }
 

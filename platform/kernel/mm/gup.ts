@@ -78,7 +78,7 @@ export function lookupFrame(space: AddressSpace, charged: FaultAccount, page: Pa
   if (id === -1 || (vmas.flags[id] & (access === ACCESS_STORE ? VM_WRITE : VM_READ)) === 0) return NO_FRAME;
   const result = ensurePage(space, charged, id, page, access);
   if (result !== FAULT_DONE) return result === FAULT_OUT_OF_MEMORY ? NO_MEMORY : NO_FRAME;
-  return space.pageTable.entries[page] >>> PTE_FRAME_SHIFT;
+  return space.pageTable.entryOf(page) >>> PTE_FRAME_SHIFT;
 }
 
 /** As lookupFrame, for a page that is to be pinned (FOLL_PIN): one that others may share is unshared first. */
@@ -91,9 +91,10 @@ export function pinnableFrame(
   const frame = lookupFrame(space, charged, page, access);
   if (frame < 0) return frame;
   const { pageTable, vmas, kernel } = space;
-  if ((pageTable.entries[page] & PTE_ANON) === 0 || kernel.frames.exclusive[frame] === 1) return frame;
+  const asked = pageTable.isHuge(page) ? kernel.frames.headOf(frame) : frame;
+  if ((pageTable.entryOf(page) & PTE_ANON) === 0 || kernel.frames.exclusive[asked] === 1) return frame;
   if (unsharePage(space, charged, vmas.lookup(page), page) !== FAULT_DONE) return NO_MEMORY;
-  return pageTable.entries[page] >>> PTE_FRAME_SHIFT;
+  return pageTable.entryOf(page) >>> PTE_FRAME_SHIFT;
 }
 
 /**

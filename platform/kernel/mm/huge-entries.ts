@@ -31,7 +31,7 @@ export function installHugeFile(space: AddressSpace, page: PageNumber, entry: Pa
 
 /** Clears the huge entry of the block that starts at `page` and gives back what it counted (zap_huge_pmd). */
 export function zapHuge(space: AddressSpace, page: PageNumber): void {
-  const entry = space.pageTable.entries[page];
+  const entry = space.pageTable.entryOf(page);
   space.pageTable.clearHuge(page);
   space.kernel.counters.ptesZapped++;
   if ((entry & PTE_SPECIAL) !== 0) return;
@@ -46,19 +46,21 @@ export function zapHuge(space: AddressSpace, page: PageNumber): void {
  */
 export function splitHuge(space: AddressSpace, page: PageNumber): void {
   const { pageTable, vmas, kernel } = space;
-  const entry = pageTable.entries[page];
+  const entry = pageTable.entryOf(page);
   kernel.counters.hugeSplits++;
   if ((entry & PTE_SPECIAL) !== 0) {
     const id = vmas.lookup(page);
     const small = makeEntry(space, vmas.cleanPages[id].frame, vmas.flags[id], PTE_SPECIAL, false);
+    pageTable.splitHuge(page);
     pageTable.entries.fill(small, page, page + ENTRIES_PER_BLOCK);
-  } else if ((entry & PTE_ANON) === 0) {
+    return;
+  }
+  if ((entry & PTE_ANON) === 0) {
     // Pages of files are found again by later faults.
     zapHuge(space, page);
     return;
-  } else {
-    kernel.frames.splitHugeMapping(entry >>> PTE_FRAME_SHIFT, space.id, (entry & PTE_CLEAN) === 0);
   }
+  kernel.frames.splitHugeMapping(entry >>> PTE_FRAME_SHIFT, space.id, (entry & PTE_CLEAN) === 0);
   pageTable.splitHuge(page);
 }
 
@@ -74,7 +76,7 @@ export function splitHugeAt(space: AddressSpace, page: PageNumber): void {
  */
 export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNumber): boolean {
   const { frames } = parent.kernel;
-  const entry = parent.pageTable.entries[page];
+  const entry = parent.pageTable.entryOf(page);
   if ((entry & PTE_SPECIAL) === 0) {
     const head = entry >>> PTE_FRAME_SHIFT;
     if (frames.pins[head] > 0) {
@@ -82,7 +84,7 @@ export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNu
       return false;
     }
     parent.pageTable.setHuge(page, entry & ~(PTE_WRITE | PTE_DBM));
-    frames.exclusive.fill(0, head, head + HUGE_FRAMES);
+    frames.exclusive[head] = 0;
     frames.get(head);
   }
   installHuge(child, page, entry & ~(PTE_WRITE | PTE_DBM));

@@ -69,7 +69,7 @@ function allocateHuge(space: AddressSpace, id: AreaId): number {
     return NO_FRAME;
   }
   if ((vmas.flags[id] & VM_MTE) !== 0) countTaggedZeroing(space, id, HUGE_FRAMES);
-  frames.exclusive.fill(1, head, head + HUGE_FRAMES);
+  frames.exclusive[head] = 1;
   counters.hugeWriteFaults++;
   return head;
 }
@@ -82,7 +82,7 @@ function allocateHuge(space: AddressSpace, id: AreaId): number {
 export function storeToHuge(space: AddressSpace, id: AreaId, page: PageNumber): boolean {
   const { pageTable } = space;
   const start = blockStart(page);
-  const entry = pageTable.entries[start];
+  const entry = pageTable.entryOf(start);
   const flags = space.vmas.flags[id];
   if ((entry & PTE_SPECIAL) !== 0) {
     const head = hugeCleanPage(space, id)?.stores === "huge" ? allocateHuge(space, id) : NO_FRAME;
@@ -108,7 +108,7 @@ export function takeOverHuge(space: AddressSpace, head: number): boolean {
   const { frames, counters } = space.kernel;
   if (frames.exclusive[head] === 0) {
     if (frames.folios.references[head] !== 1) return false;
-    frames.exclusive.fill(1, head, head + HUGE_FRAMES);
+    frames.exclusive[head] = 1;
   }
   counters.reuseFaults++;
   return true;

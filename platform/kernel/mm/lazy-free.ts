@@ -23,7 +23,7 @@ export function freeLazily(space: AddressSpace, start: PageNumber, end: PageNumb
       page += untouched - 1;
       continue;
     }
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     if ((entry & PTE_ANON) === 0) continue;
     const frame = entry >>> PTE_FRAME_SHIFT;
     if (frames.isInFolio(frame)) page += freeFolio(space, page, frames.headOf(frame)) - 1;
@@ -43,12 +43,12 @@ function freeFolio(space: AddressSpace, page: PageNumber, head: number): number 
   const size = frames.folios.sizeOf(head);
   if (pageTable.isHuge(page)) {
     frames.dirty[head] = 0;
-    pageTable.setHuge(page, cleanEntry(pageTable.entries[page]));
+    pageTable.setHuge(page, cleanEntry(pageTable.entryOf(page)));
     return size;
   }
   if (frames.dirty[head] === 1 && frames.folios.mappings[head] !== size) return size;
   frames.dirty[head] = 0;
-  for (let at = page; at < page + size; at++) pageTable.entries[at] = cleanEntry(pageTable.entries[at]);
+  for (let at = page; at < page + size; at++) pageTable.entries[at] = cleanEntry(pageTable.entryOf(at));
   return size;
 }
 
@@ -58,7 +58,7 @@ export function splitPartialFolios(space: AddressSpace, start: PageNumber, end: 
   const { frames } = space.kernel;
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     const untouched = splitIfPartial(space, page, end);
-    const frame = pageTable.entries[page] >>> PTE_FRAME_SHIFT;
+    const frame = pageTable.entryOf(page) >>> PTE_FRAME_SHIFT;
     if (untouched > 0) page += untouched - 1;
     else if (frames.isInFolio(frame)) page += frames.folios.sizeOf(frames.headOf(frame)) - 1;
   }
@@ -71,7 +71,7 @@ export function splitPartialFolios(space: AddressSpace, start: PageNumber, end: 
 function splitIfPartial(space: AddressSpace, page: PageNumber, end: PageNumber): number {
   const { pageTable, kernel } = space;
   const { frames } = kernel;
-  const entry = pageTable.entries[page];
+  const entry = pageTable.entryOf(page);
   const isHuge = pageTable.isHuge(page);
   const rest = pageTable.blockEnd(page) - page;
   if ((entry & PTE_SPECIAL) !== 0) return isHuge ? rest : 1;
@@ -94,13 +94,13 @@ function splitIfPartial(space: AddressSpace, page: PageNumber, end: PageNumber):
 /** How many pages from `page` on, before `end` and in its block, map consecutive pages of the same folio (folio_pte_batch). */
 function mappedInARow(space: AddressSpace, page: PageNumber, end: PageNumber): number {
   const { pageTable, kernel } = space;
-  const first = pageTable.entries[page] >>> PTE_FRAME_SHIFT;
+  const first = pageTable.entryOf(page) >>> PTE_FRAME_SHIFT;
   const { folios } = kernel.frames;
   const head = folios.headOf(first);
   const longest = Math.min(head + folios.sizeOf(head) - first, end - page, pageTable.blockEnd(page) - page);
   let count = 1;
   while (count < longest) {
-    const entry = pageTable.entries[page + count];
+    const entry = pageTable.entryOf(page + count);
     if ((entry & PTE_PRESENT) === 0 || entry >>> PTE_FRAME_SHIFT !== first + count) break;
     count++;
   }
@@ -133,7 +133,7 @@ function mapZeroPages(space: AddressSpace, head: number, size: number, start: Pa
 /** The frame of a private page that a small entry maps, or NO_FRAME. */
 function entryFrame(space: AddressSpace, page: PageNumber): number {
   const { pageTable } = space;
-  const entry = pageTable.entries[page];
+  const entry = pageTable.entryOf(page);
   return (entry & PTE_ANON) !== 0 && !pageTable.isHuge(page) ? entry >>> PTE_FRAME_SHIFT : NO_FRAME;
 }
 

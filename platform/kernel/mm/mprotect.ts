@@ -133,7 +133,7 @@ function changeEntries(space: AddressSpace, id: AreaId, start: PageNumber, end: 
   const { pageTable } = space;
   const flags = space.vmas.flags[id];
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     if ((entry & PTE_PRESENT) === 0) continue;
     const keepsWrite = (entry & (PTE_WRITE | PTE_DBM)) !== 0 && (flags & VM_WRITE) !== 0;
     const writable = keepsWrite || ((entry & PTE_SPECIAL) === 0 && canBecomeWritable(space, entry, flags));

@@ -25,7 +25,7 @@ export function ensurePage(
   page: PageNumber,
   access: number,
 ): FaultResult {
-  const entry = space.pageTable.entries[page];
+  const entry = space.pageTable.entryOf(page);
   if ((entry & PTE_PRESENT) !== 0 && (access === ACCESS_LOAD || (entry & (PTE_WRITE | PTE_DBM)) !== 0)) {
     if (access === ACCESS_STORE) touchForStore(space, entry);
     return FAULT_DONE;

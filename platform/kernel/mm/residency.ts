@@ -25,7 +25,7 @@ export function mincore(space: AddressSpace, address: Address, length: ByteCount
     for (; page < stop; page++) {
       const index = vmas.pageOffset[id] + (page - vmas.startPage[id]);
       const cached = inode?.pages.has(index) === true;
-      vector[page - start] = (pageTable.entries[page] & PTE_PRESENT) !== 0 || cached ? 1 : 0;
+      vector[page - start] = (pageTable.entryOf(page) & PTE_PRESENT) !== 0 || cached ? 1 : 0;
     }
   }
   return vector;

@@ -24,14 +24,17 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
   let zapped = 0;
   let anonymousPages = 0;
   let filePages = 0;
-  let stop = page;
-  for (page = pageTable.next(stop, endPage); page < endPage; page = pageTable.next(stop, endPage)) {
+  while (page < endPage) {
+    const block = pageTable.nextUsedBlock(page, endPage);
+    if (block >= endPage) break;
+    page = Math.max(page, block);
+    const stop = Math.min(pageTable.blockEnd(page), endPage);
+    if (pageTable.isHuge(page) && zapWholeHuge(space, page, stop)) {
+      page = stop;
+      continue;
+    }
     const before = zapped;
     const last = before + pageTable.entriesInBlock(page);
-    stop = Math.min(pageTable.blockEnd(page), endPage);
-    if (pageTable.isHuge(page)) {
-      if (zapWholeHuge(space, page, stop)) continue;
-    }
     for (let at = page; at < stop && zapped < last; at++) {
       const entry = entries[at];
       if (entry === 0) continue;
@@ -44,6 +47,7 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
       frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
     }
     pageTable.noteCleared(page, zapped - before);
+    page = stop;
   }
   space.rssAnonymous -= anonymousPages;
   space.rssFile -= filePages;
@@ -105,7 +109,7 @@ export function unmapFilePages(
       const to = Math.min(vmas.endPage[id], end + shift);
       space.noteRss();
       for (let page = pageTable.next(from, to); page < to; page = pageTable.next(page + 1, to)) {
-        const entry = pageTable.entries[page];
+        const entry = pageTable.entryOf(page);
         if ((entry & PTE_GUARD) !== 0) continue;
         if (pageTable.isHuge(page)) {
           // Part of it or all: what is left is found again by faults.

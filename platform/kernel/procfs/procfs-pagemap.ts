@@ -29,7 +29,7 @@ export function pagemap(space: AddressSpace, address: Address, length: ByteCount
   const words = new BigUint64Array(end - first);
   const { pageTable, kernel } = space;
   for (let page = first < end ? pageTable.next(first, end) : end; page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     let word = 0n;
     if ((entry & PTE_GUARD) !== 0) word = PM_GUARD_REGION;
     else if ((entry & PTE_PRESENT) !== 0) {

@@ -66,7 +66,7 @@ export function areaUsage(space: AddressSpace, id: number, usage: AreaUsage = no
   const end = vmas.endPage[id];
   const locked = (vmas.flags[id] & VM_LOCKED) !== 0;
   for (let page = pageTable.next(vmas.startPage[id], end); page < end; page = pageTable.next(page + 1, end)) {
-    const entry = pageTable.entries[page];
+    const entry = pageTable.entryOf(page);
     const isCounted = (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
     if (pageTable.isHuge(page)) {
       if (isCounted) addHuge(space, usage, entry, locked);

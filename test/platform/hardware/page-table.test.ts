@@ -1,7 +1,7 @@
 // The flat page table against a plain Map: what is set, counted and skipped, and that its bitmaps never drift.
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
-import { PAGE_COUNT, PTE_FRAME_SHIFT, PTE_READ } from "../../../platform/hardware/layout.ts";
+import { PAGE_COUNT, PTE_FRAME_SHIFT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import {
   ENTRIES_PER_BLOCK,
   HUGE_ENTRY,
@@ -122,8 +122,10 @@ describe("a huge entry", () => {
       check();
     } finally {
       if (table.isHuge(BLOCK)) table.clearHuge(BLOCK);
-      for (let page = table.next(0, PAGE_COUNT); page < PAGE_COUNT; page = table.next(page, PAGE_COUNT))
-        table.set(page, 0);
+      for (let page = table.next(0, PAGE_COUNT); page < PAGE_COUNT; page = table.next(page, PAGE_COUNT)) {
+        if (table.isHuge(page)) table.clearHuge(page);
+        else table.set(page, 0);
+      }
       table.freeTables(0, PAGE_COUNT);
       table.checkInvariants();
     }
@@ -131,7 +133,7 @@ describe("a huge entry", () => {
 
   test("is found by every page of its block, each with the frame that follows the last", () => {
     withHuge(() => {
-      expect(table.entries[BLOCK + 7]).toBe(((1024 + 7) << PTE_FRAME_SHIFT) | PTE_READ);
+      expect(table.entryOf(BLOCK + 7)).toBe(((1024 + 7) << PTE_FRAME_SHIFT) | PTE_READ);
       expect([table.next(0, PAGE_COUNT), table.count(0, PAGE_COUNT)]).toEqual([BLOCK, ENTRIES_PER_BLOCK]);
       table.checkInvariants();
     });
@@ -154,6 +156,30 @@ describe("a huge entry", () => {
     });
   });
 
+  test("writes the entries of its block only when it is spread, and takes them back when it changes or goes", () => {
+    withHuge(() => {
+      const shown = () => [table.entries[BLOCK], table.entries[2 * BLOCK - 1], table.entries[2 * BLOCK]];
+      expect(shown()).toEqual([0, 0, 0]);
+      table.spread(BLOCK + 9);
+      expect(shown()).toEqual([ENTRY, ENTRY + (511 << PTE_FRAME_SHIFT), 0]);
+      table.checkInvariants();
+      table.setHuge(BLOCK, ENTRY | PTE_WRITE);
+      expect([...shown(), table.entryOf(BLOCK)]).toEqual([0, 0, 0, ENTRY | PTE_WRITE]);
+      table.spread(BLOCK);
+      table.clearHuge(BLOCK);
+      expect([...shown(), table.entryOf(BLOCK + 9)]).toEqual([0, 0, 0, 0]);
+    });
+  });
+
+  test.each([false, true])("moves alike whether its block was spread or not: %s", (isSpread) => {
+    withHuge(() => {
+      if (isSpread) table.spread(BLOCK);
+      table.moveBlock(BLOCK, 3 * BLOCK);
+      expect([table.entryOf(BLOCK + 5), table.entryOf(3 * BLOCK + 5)]).toEqual([0, ENTRY + (5 << PTE_FRAME_SHIFT)]);
+      table.checkInvariants();
+    });
+  });
+
   test("that goes leaves its block untouched", () => {
     table.setHuge(BLOCK, ENTRY);
     table.clearHuge(BLOCK);
@@ -163,7 +189,7 @@ describe("a huge entry", () => {
   test("moves to another block as it is", () => {
     withHuge(() => {
       table.moveBlock(BLOCK, 3 * BLOCK);
-      expect([table.isUntouched(BLOCK), table.isHuge(3 * BLOCK), table.entries[3 * BLOCK]]).toEqual([
+      expect([table.isUntouched(BLOCK), table.isHuge(3 * BLOCK), table.entryOf(3 * BLOCK)]).toEqual([
         true,
         true,
         ENTRY,
@@ -175,6 +201,7 @@ describe("a huge entry", () => {
 
   test("with an entry that does not follow the one before is found by checkInvariants", () => {
     withHuge(() => {
+      table.spread(BLOCK);
       table.entries[BLOCK + 3] = ENTRY;
       expect(() => table.checkInvariants()).toThrow(`page ${BLOCK + 3} has the entry ${ENTRY}`);
     });
