@@ -4,6 +4,7 @@
 import { limits, rssAccounting, sharing } from "./accounting.ts";
 import { contentKinds } from "./contents.ts";
 import { renewDocuments } from "./documents.ts";
+import { hugePages } from "./huge-pages.ts";
 import { doubleInitialisation, userfaultfd, whenItLoses } from "./initialisation.ts";
 import type { Question } from "./question.ts";
 
@@ -14,6 +15,7 @@ const QUESTIONS: readonly Question[] = [
   sharing,
   rssAccounting,
   limits,
+  hugePages,
   whenItLoses,
 ];
 

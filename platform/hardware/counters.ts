@@ -33,6 +33,10 @@ export class Counters {
   hugeWriteFaults = 0;
   /** Faults that mapped a clean page of 2 MiB. */
   hugeCleanFaults = 0;
+  /** Of the first: stores to a huge clean page, which are write-protect faults; the others are anonymous write faults. */
+  hugeReplaceFaults = 0;
+  /** Bytes of huge pages that the kernel zeroed or filled; part of bytesZeroed and bytesFilled. */
+  hugeBytesInitialised = 0;
   /** Faults that mapped a large folio of less than 2 MiB. */
   folioFaults = 0;
   /** Faults that were to have 2 MiB, or a large folio, and got less, since there was no block of frames or the cgroup was full. */
@@ -69,6 +73,8 @@ export class Counters {
   ptesSet = 0;
   /** Page-table entries that were cleared. */
   ptesZapped = 0;
+  /** Of ptesZapped: huge entries. */
+  hugeEntriesZapped = 0;
   /** Signals for which a load or store gave up. */
   segmentationFaults = 0;
 

@@ -32,9 +32,9 @@ export function checkFolios(
       held += references[frame];
     }
     const counts: readonly (readonly [string, number, number])[] = [
-      ["huge entries", huge, folios.entire[head]],
-      ["entries", huge + small, folios.mappings[head]],
-      ["references", held, folios.references[head]],
+      ["huge entries", huge, folios.entire(head)],
+      ["entries", huge + small, folios.mappings(head)],
+      ["references", held, folios.references(head)],
     ];
     for (const [name, found, counted] of counts) {
       if (found !== counted) throw new Error(`the folio of frame ${head} has ${found} ${name} but counts ${counted}`);
@@ -44,5 +44,5 @@ export function checkFolios(
 
 /** Whether a folio in use starts at `frame`. */
 function isHead(frames: FrameAllocator, frame: FrameNumber): boolean {
-  return frames.isInFolio(frame) && frames.folios.headOf(frame) === frame && frames.folios.references[frame] > 0;
+  return frames.isInFolio(frame) && frames.folios.headOf(frame) === frame && frames.folios.references(frame) > 0;
 }

@@ -11,6 +11,7 @@ export const CALIBRATION_SOURCE = String.raw`
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,6 +60,28 @@ static void *map(size_t length) {
   madvise(p, length, MADV_NOHUGEPAGE);
 #endif
   return p;
+}
+
+/* Blocks of HUGE bytes at a multiple of it, that the kernel may map by huge pages. */
+enum { BLOCKS = 16 };
+static const size_t HUGE = 2 << 20;
+static unsigned char *map_huge(void) {
+  unsigned char *p = mmap(0, (BLOCKS + 1) * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) {
+    perror("mmap");
+    exit(1);
+  }
+  p = (unsigned char *)(((uintptr_t)p + HUGE - 1) & ~(HUGE - 1));
+#ifdef MADV_HUGEPAGE
+  madvise(p, BLOCKS * HUGE, MADV_HUGEPAGE);
+#endif
+  return p;
+}
+
+static long minor_faults(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
 }
 
 static volatile unsigned char sink;
@@ -199,6 +222,66 @@ static int time_userfaultfd(double *samples) {
 static int time_userfaultfd(double *samples) { (void)samples; return 0; }
 #endif
 
+/*
+ * First stores to, or first loads of, blocks of 2 MiB, in nanoseconds a block. Returns 0 if the pages that came were small, which
+ * shows in a second access: a page that the first one did not map takes a fault.
+ */
+static int time_huge(double *samples, int store, int unmapping) {
+  for (int round = 0; round < ROUNDS; round++) {
+    unsigned char *p = map_huge();
+    volatile unsigned char *q = p;
+    double start = now();
+    if (store) for (int i = 0; i < BLOCKS; i++) q[i * HUGE] = 1;
+    else if (!unmapping) for (int i = 0; i < BLOCKS; i++) sink += q[i * HUGE];
+    double touched = now();
+    if (!unmapping || store) {
+      long before = minor_faults();
+      for (int i = 0; i < BLOCKS; i++) sink += q[i * HUGE + HUGE / 2];
+      if (minor_faults() - before >= BLOCKS) return 0;
+    }
+    double unmaps = now();
+    munmap(p, BLOCKS * HUGE);
+    samples[round] = (unmapping ? now() - unmaps : touched - start) / BLOCKS;
+  }
+  return 1;
+}
+
+static void print_assumed(const char *name, double value, const char *how) {
+  median = value;
+  low = value / 2;
+  high = value * 4;
+  print(name, 0, how);
+}
+
+/* fault: of a small page, nanoseconds; byte: of memset. */
+static void huge_pages(double write_fault, double read_fault, double byte, double zap) {
+  double samples[ROUNDS];
+  if (!time_huge(samples, 1, 0)) {
+    fprintf(stderr, "huge pages are off here (/sys/kernel/mm/transparent_hugepage/enabled): their constants are assumed\n");
+    print_assumed("hugeWriteFault", write_fault, "assumed: as a write fault; this machine gave no huge page");
+    print_assumed("hugeReadFault", read_fault, "assumed: as a read fault; this machine gave no huge page");
+    print_assumed("hugeByte", byte, "assumed: as memset; this machine gave no huge page");
+    print_assumed("zappedHugePage", zap, "assumed: as a small page; this machine gave no huge page");
+    return;
+  }
+  summarise(samples);
+  median /= HUGE;
+  low /= HUGE;
+  high /= HUGE;
+  print("hugeByte", write_fault / HUGE, "measured: first store to 2 MiB that MADV_HUGEPAGE was given for, less a small write fault");
+  print_assumed("hugeWriteFault", write_fault, "assumed: as a small write fault, which hugeByte leaves out");
+  if (time_huge(samples, 0, 0)) {
+    summarise(samples);
+    print("hugeReadFault", 0, "measured: first load of 2 MiB that MADV_HUGEPAGE was given for");
+  } else print_assumed("hugeReadFault", read_fault, "assumed: as a read fault; use_zero_page is off here");
+  if (!time_huge(samples, 0, 1)) exit(1);
+  summarise(samples);
+  double untouched = median;
+  if (!time_huge(samples, 1, 1)) exit(1);
+  summarise(samples);
+  print("zappedHugePage", untouched, "measured: munmap of touched huge pages less untouched");
+}
+
 static long cache_bytes(void) {
   long bytes = 0;
 #ifdef _SC_LEVEL3_CACHE_SIZE
@@ -251,6 +334,7 @@ int main(void) {
   print("writeFault", byte * PAGE, "measured: first store to 1000 pages, less a page of memset");
   time_pages(samples, 0, read_pages);
   summarise(samples);
+  double read_fault = median;
   print("readFault", 0, "measured: first load of 1000 pages");
   time_pages(samples, read_pages, write_pages);
   summarise(samples);
@@ -264,6 +348,7 @@ int main(void) {
   low = (low - untouched) / PAGES;
   high = (high - untouched) / PAGES;
   print("zappedPage", 0, "measured: munmap of 1000 touched pages less untouched");
+  huge_pages(fault - byte * PAGE, read_fault, byte, median);
 
   if (time_userfaultfd(samples)) {
     summarise(samples);

@@ -25,6 +25,10 @@ export const COST_EVENTS = [
   "zappedPage",
   "messageRoundTrip",
   "coldByte",
+  "hugeWriteFault",
+  "hugeReadFault",
+  "hugeByte",
+  "zappedHugePage",
 ] as const;
 export type CostEvent = (typeof COST_EVENTS)[number];
 
@@ -83,20 +87,25 @@ export function costCounts(counters: CounterSnapshot, program: ProgramCounts, ca
   const messages = program.faultMessages;
   const written = counters.bytesZeroed + counters.bytesFilled + counters.bytesCopied;
   const copiedByte = counters.bytesCopied - messages * PAGE_BYTES;
+  const hugeFaults = counters.hugeWriteFaults - counters.hugeReplaceFaults;
   return {
     systemCall: systemCall - messages * CALLS_PER_MESSAGE,
     mapCall,
-    writeFault: counters.anonymousWriteFaults + counters.fileFaults + messages,
-    writeProtectFault: counters.writeProtectFaults,
-    readFault: counters.cleanReadFaults + counters.spuriousFaults,
-    kernelByte: written - copiedByte,
+    writeFault: counters.anonymousWriteFaults - hugeFaults + counters.fileFaults + messages,
+    writeProtectFault: counters.writeProtectFaults - counters.hugeReplaceFaults,
+    readFault: counters.cleanReadFaults - counters.hugeCleanFaults + counters.spuriousFaults,
+    kernelByte: written - copiedByte - counters.hugeBytesInitialised,
     copiedByte,
     userByte: counters.userBytesFilled,
     tagGranule: program.tagGranules,
     gzvaBlock: counters.gzvaBlocks + program.gvaBlocks,
-    zappedPage: counters.ptesZapped,
+    zappedPage: counters.ptesZapped - counters.hugeEntriesZapped,
     messageRoundTrip: messages,
     coldByte: program.peakRssBytes > cacheBytes ? written : 0,
+    hugeWriteFault: counters.hugeWriteFaults,
+    hugeReadFault: counters.hugeCleanFaults,
+    hugeByte: counters.hugeBytesInitialised,
+    zappedHugePage: counters.hugeEntriesZapped,
   };
 }
 

@@ -46,6 +46,11 @@ function fitDragonBoard(): MachineModel {
         "assumed: two context switches and a read; the thread never measured it",
       ),
       coldByte: constant(coldByte, 0, 1, "table: refpage row 3 beyond row 2's price, the larger set leaves the cache"),
+      // The thread measured no huge page. A fault is a fault; what clears 2 MiB is the same store instructions, a page less to look up.
+      hugeWriteFault: constant(fault, 0.8, 4, "assumed: as a write fault"),
+      hugeReadFault: constant(fault * 0.6, 0.5, 4, "assumed: as a read fault"),
+      hugeByte: constant(userByte, 0.5, 1.5, "assumed: as a byte by memset"),
+      zappedHugePage: constant(zap, 0.8, 8, "assumed: as a small page, or some of them"),
     },
   };
 }

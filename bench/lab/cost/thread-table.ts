@@ -64,6 +64,10 @@ export function iterationCounts(privatePages: number, filledBytes: number, cache
     zappedPage: privatePages,
     messageRoundTrip: 0,
     coldByte: bytes > cacheBytes ? bytes : 0,
+    hugeWriteFault: 0,
+    hugeReadFault: 0,
+    hugeByte: 0,
+    zappedHugePage: 0,
   };
 }
 

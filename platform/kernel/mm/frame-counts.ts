@@ -58,6 +58,9 @@ export abstract class FrameCounts {
   /** Called when a count has fallen to 0 or below: the frame, or a reference to its folio, is given back. */
   protected abstract release(frame: FrameNumber): void;
 
+  /** Gives a reference to a folio back; the last one frees it. */
+  protected abstract putFolio(head: FrameNumber): void;
+
   /** Large folios. Made at the first use: most kernels have none, and their counts take room. */
   get folios(): Folios {
     this.largeFolios ??= new Folios(this.frameCount);
@@ -96,26 +99,22 @@ export abstract class FrameCounts {
 
   /** Counts a huge entry that maps a folio; the caller brings the reference. */
   mapHuge(head: number, space: number): void {
-    this.folios.entire[head]++;
-    this.folios.addMappings(head, space, 1);
+    this.folios.addEntire(head, space);
   }
 
   /** Takes a huge entry's mapping of a folio away, and its reference. */
   unmapHuge(head: number, space: number): void {
     const { folios } = this;
-    folios.entire[head]--;
-    folios.removeMappings(head, space, 1);
-    if (folios.entire[head] === 0 && folios.mappings[head] > 0 && this.hasUnmappedPage(head)) folios.notePartial(head);
-    this.put(head);
+    folios.removeEntire(head, space);
+    if (folios.entire(head) === 0 && folios.mappings(head) > 0 && this.hasUnmappedPage(head)) folios.notePartial(head);
+    this.putFolio(head);
   }
 
   /** As one huge entry of a folio becomes small ones; `wasDirty`: it was stored to. */
   splitHugeMapping(head: number, space: number, wasDirty: boolean): void {
     const { folios, mapCounts } = this;
     const size = folios.sizeOf(head);
-    folios.entire[head]--;
-    folios.references[head] += size - 1;
-    folios.addMappings(head, space, size - 1);
+    folios.splitEntire(head, space);
     for (let frame = head; frame < head + size; frame++) mapCounts[frame]++;
     this.exclusive.fill(this.exclusive[head], head, head + size);
     if (wasDirty) this.dirty[head] = 1;
@@ -141,7 +140,7 @@ export abstract class FrameCounts {
   /** Entries of either size that map a frame. */
   mapCountOf(frame: FrameNumber): number {
     const count = this.mapCounts[frame];
-    return this.references[frame] < 0 ? count + this.folios.entire[this.folios.headOf(frame)] : count;
+    return this.references[frame] < 0 ? count + this.folios.entire(this.folios.headOf(frame)) : count;
   }
 
   /** The frame at which a frame's pins and its dirty mark stand: its own, or the first of its folio. */
@@ -219,16 +218,16 @@ export abstract class FrameCounts {
     const { folios } = this;
     const head = folios.headOf(frame);
     folios.removeMappings(head, space, 1);
-    if (this.mapCounts[frame] === 0 && folios.entire[head] === 0 && folios.mappings[head] > 0) folios.notePartial(head);
+    if (this.mapCounts[frame] === 0 && folios.entire(head) === 0 && folios.mappings(head) > 0) folios.notePartial(head);
   }
 
   private getInFolio(frame: FrameNumber): void {
     this.references[frame] = IN_FOLIO;
-    this.folios.references[this.folios.headOf(frame)]++;
+    this.folios.addReferences(this.folios.headOf(frame), 1);
   }
 
   /** Whether only page-table entries hold a folio (can_split_folio). */
   canSplit(head: number): boolean {
-    return this.folios.references[head] === this.folios.mappings[head];
+    return this.folios.references(head) === this.folios.mappings(head);
   }
 }

@@ -10,7 +10,7 @@ import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
 import { keepClass, keepValue } from "../../state/kept.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import { FrameCounts } from "./frame-counts.ts";
-import { FreeFrames, IN_FOLIO, NONE_FREE } from "./free-frames.ts";
+import { FreeFrames, HUGE_FRAMES, HUGE_ORDER, IN_FOLIO, NONE_FREE } from "./free-frames.ts";
 
 /**
  * How frames are initialised (R8). `nozero`: those that will be filled leave uninitialised (v4's __GFP_NOZERO).
@@ -279,15 +279,21 @@ export class FrameAllocator extends FrameCounts {
   }
 
   private initialise(head: number, size: number, clean: CleanPage): void {
-    if (this.policy === "double" && clean !== zeroPage) initialiseFrames(zeroPage, this.ram, this.counters, head, size);
-    initialiseFrames(clean, this.ram, this.counters, head, size);
+    const { counters } = this;
+    const before = counters.bytesZeroed + counters.bytesFilled;
+    if (this.policy === "double" && clean !== zeroPage) initialiseFrames(zeroPage, this.ram, counters, head, size);
+    initialiseFrames(clean, this.ram, counters, head, size);
+    if (size === HUGE_FRAMES) counters.hugeBytesInitialised += counters.bytesZeroed + counters.bytesFilled - before;
   }
 
   private putInFolio(frame: FrameNumber): void {
     this.references[frame] = IN_FOLIO;
+    this.putFolio(this.folios.headOf(frame));
+  }
+
+  protected putFolio(head: FrameNumber): void {
     const { folios } = this;
-    const head = folios.headOf(frame);
-    if (--folios.references[head] > 0) return;
+    if (folios.addReferences(head, -1) > 0) return;
     const size = folios.sizeOf(head);
     const order = folios.order[head];
     const owner = this.cgroupIds[head];
@@ -295,7 +301,8 @@ export class FrameAllocator extends FrameCounts {
       this.cgroups[owner - 1].chargedFrames -= size;
       this.cgroupIds[head] = 0;
     }
-    this.exclusive.fill(0, head, head + size);
+    if (order === HUGE_ORDER && folios.isWhole(head)) this.exclusive[head] = 0;
+    else this.exclusive.fill(0, head, head + size);
     this.dirty[head] = 0;
     folios.forget(head);
     this.usedFrames -= size;
@@ -309,7 +316,7 @@ export class FrameAllocator extends FrameCounts {
    */
   splitFolio(head: number): boolean {
     const { folios } = this;
-    if (folios.entire[head] !== 0 || !this.canSplit(head)) return false;
+    if (folios.entire(head) !== 0 || !this.canSplit(head)) return false;
     const size = folios.sizeOf(head);
     const owner = this.cgroupIds[head];
     const wasDirty = this.dirty[head];
@@ -332,7 +339,7 @@ export class FrameAllocator extends FrameCounts {
   splitCached(head: number, at: number): void {
     const { folios } = this;
     const size = folios.sizeOf(head);
-    if (folios.mappings[head] !== 0 || folios.references[head] !== size) return;
+    if (folios.mappings(head) !== 0 || folios.references(head) !== size) return;
     const owner = this.cgroupIds[head];
     folios.dissolve(head);
     this.counters.folioSplits++;
@@ -353,7 +360,7 @@ export class FrameAllocator extends FrameCounts {
       return;
     }
     this.folios.create(first, Math.log2(size));
-    this.folios.references[first] = size;
+    this.folios.addReferences(first, size - 1);
   }
 
   /** @throws Error naming the broken invariant. */

@@ -34,6 +34,7 @@ export function zapHuge(space: AddressSpace, page: PageNumber): void {
   const entry = space.pageTable.entryOf(page);
   space.pageTable.clearHuge(page);
   space.kernel.counters.ptesZapped++;
+  space.kernel.counters.hugeEntriesZapped++;
   if ((entry & PTE_SPECIAL) !== 0) return;
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous -= HUGE_FRAMES;
   else space.rssFile -= HUGE_FRAMES;
@@ -85,7 +86,7 @@ export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNu
     }
     parent.pageTable.setHuge(page, entry & ~(PTE_WRITE | PTE_DBM));
     frames.exclusive[head] = 0;
-    frames.get(head);
+    frames.folios.addReferences(head, 1);
   }
   installHuge(child, page, entry & ~(PTE_WRITE | PTE_DBM));
   return true;

@@ -90,6 +90,7 @@ export function storeToHuge(space: AddressSpace, id: AreaId, page: PageNumber): 
       splitHuge(space, start);
       return false;
     }
+    space.kernel.counters.hugeReplaceFaults++;
     installHuge(space, start, makeEntry(space, head, flags, PTE_ANON, true));
     return true;
   }
@@ -107,7 +108,7 @@ export function storeToHuge(space: AddressSpace, id: AreaId, page: PageNumber): 
 export function takeOverHuge(space: AddressSpace, head: number): boolean {
   const { frames, counters } = space.kernel;
   if (frames.exclusive[head] === 0) {
-    if (frames.folios.references[head] !== 1) return false;
+    if (frames.folios.references(head) !== 1) return false;
     frames.exclusive[head] = 1;
   }
   counters.reuseFaults++;

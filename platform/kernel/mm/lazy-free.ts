@@ -46,7 +46,7 @@ function freeFolio(space: AddressSpace, page: PageNumber, head: number): number 
     pageTable.setHuge(page, cleanEntry(pageTable.entryOf(page)));
     return size;
   }
-  if (frames.dirty[head] === 1 && frames.folios.mappings[head] !== size) return size;
+  if (frames.dirty[head] === 1 && frames.folios.mappings(head) !== size) return size;
   frames.dirty[head] = 0;
   for (let at = page; at < page + size; at++) pageTable.entries[at] = cleanEntry(pageTable.entryOf(at));
   return size;

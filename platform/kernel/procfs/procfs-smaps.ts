@@ -83,7 +83,7 @@ function addHuge(space: AddressSpace, usage: AreaUsage, entry: PageTableEntry, l
   const { frames } = space.kernel;
   const head = entry >>> PTE_FRAME_SHIFT;
   usage[(entry & PTE_ANON) !== 0 ? "anonymousHuge" : "sharedHuge"] += HUGE_FRAMES;
-  if (frames.folios.references[head] === 1) {
+  if (frames.folios.references(head) === 1) {
     addPages(space, usage, entry, 1, HUGE_FRAMES, locked);
     return;
   }

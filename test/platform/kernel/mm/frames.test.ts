@@ -358,7 +358,7 @@ test("after any order of allocations, copies, blocks, references and failures th
         expect(cgroup.chargedFrames).toBe(pages([...references.keys()].filter((held) => owners.get(held))));
       }
       for (const [frame, count] of references) {
-        expect(sizes.get(frame) === 1 ? frames.references[frame] : frames.folios.references[frame]).toBe(count);
+        expect(sizes.get(frame) === 1 ? frames.references[frame] : frames.folios.references(frame)).toBe(count);
       }
     }),
     { numRuns: 30 },
