@@ -3,6 +3,7 @@
 
 import { READ, WRITE } from "../../../allocator/record/events.ts";
 import { OutOfMemoryError } from "../../../platform/kernel/abi/errors.ts";
+import { openKept } from "../traces/kept-trace.ts";
 import type { OpenTraceOptions, Trace } from "../traces/open.ts";
 import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";
@@ -34,6 +35,8 @@ export interface ReplayOptions extends OpenTraceOptions {
   readonly touches?: string;
   readonly memoryBytes?: number;
   readonly verify?: boolean;
+  /** Whether this thread will probably replay the same file again soon: then its events are kept. */
+  readonly isRepeated?: boolean;
   /** The module of a policy of the user's own; loaded if it is not given. */
   readonly own?: OwnPolicy;
 }
@@ -48,7 +51,7 @@ const PERHAPS_WITHOUT: readonly string[] = ["binary", "text"];
  * @throws TraceError for a bad line, VerificationError if `verify` finds the heap at fault, RangeError for a wrong model.
  */
 export async function runReplay(file: string, options: ReplayOptions): Promise<ReplayResult> {
-  const trace = await openTrace(file, options);
+  const trace = await (options.isRepeated ? openKept : openTrace)(file, options);
   if (options.touches !== undefined || isReadOnce(file) || !PERHAPS_WITHOUT.includes(trace.format)) {
     return replayTrace(trace, options);
   }

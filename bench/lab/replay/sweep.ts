@@ -7,7 +7,7 @@ import type { Policy } from "./policy.ts";
 import type { ReplayResult, ReplayTask } from "./result.ts";
 import { lacksTouches, type ReplayOptions, runReplay } from "./run-replay.ts";
 
-export type SharedOptions = Pick<ReplayOptions, "memoryBytes" | "verify" | "skipBad" | "format">;
+export type SharedOptions = Pick<ReplayOptions, "memoryBytes" | "verify" | "skipBad" | "format" | "isRepeated">;
 
 export interface SweepOptions extends SharedOptions {
   /** Worker threads; 1: in this thread. Default: the host's cores. */
@@ -78,7 +78,9 @@ export function shardTasks<T>(tasks: readonly T[], { index, of }: { index: numbe
 export async function runSweep(tasks: readonly ReplayTask[], options: SweepOptions = {}): Promise<ReplayResult[]> {
   const { jobs = availableParallelism(), onDone, ...shared } = options;
   const run = Math.min(jobs, tasks.length) > 1 ? runOnWorkers : runHere;
-  return run(tasks, shared, jobs, onDone);
+  // Traces come one after the other: a thread with more tasks than traces meets one again.
+  const isRepeated = tasks.length / Math.min(jobs, tasks.length || 1) > new Set(tasks.map(({ trace }) => trace)).size;
+  return run(tasks, { ...shared, isRepeated }, jobs, onDone);
 }
 
 type Run = (

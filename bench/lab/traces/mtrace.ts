@@ -67,12 +67,11 @@ export class MtraceParser implements LineParser {
     if (!this.hex(bytes, middle, afterMiddle)) return EXPECTED;
     const { low, high } = this.scanner;
     if (sign === PLUS || sign === GREATER) {
-      const caller = callerOf(bytes, start, afterSign - 1);
       const rows = batch.count;
       if (sign === PLUS) this.blocks.allocate(batch, MALLOC, 0, low, high, this.size, 0);
-      else this.end(low, high, caller, batch);
+      else this.end(low, high, callerOf(bytes, start, afterSign - 1), batch);
       // The last row is the allocation: a free of a forgotten block stands before it.
-      if (batch.count > rows) batch.site[batch.count - 1] = this.sites.of(siteOf(caller));
+      if (batch.count > rows) batch.site[batch.count - 1] = this.siteOf(bytes, start, afterSign - 1);
     } else if (sign === BANG) this.tally.failedCalls++;
     else return EXPECTED;
     return "";
@@ -115,6 +114,13 @@ export class MtraceParser implements LineParser {
     return scanner.hex64() && scanner.atEnd;
   }
 
+  /** The caller in `[start, end)` without the `@` in front. */
+  private siteOf(bytes: Uint8Array, start: number, end: number): number {
+    let from = start < end && bytes[start] === AT ? start + 1 : start;
+    while (from < end && isBlank(bytes[from])) from++;
+    return this.sites.ofBytes(bytes, from, beforeBlanks(bytes, from, end));
+  }
+
   /** Before the sign stands nothing, or `@ CALLER`. */
   private callerIsRight(bytes: Uint8Array, start: number, signStart: number): boolean {
     return signStart === start || (bytes[start] === AT && isBlank(bytes[start + 1]));
@@ -141,11 +147,6 @@ function signAt(bytes: Uint8Array, start: number, end: number): number {
 
 function callerOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
-}
-
-/** The caller without the `@` in front. */
-function siteOf(caller: string): string {
-  return caller.replace(/^@\s+/, "").trimEnd();
 }
 
 function isBanner(bytes: Uint8Array, start: number, end: number): boolean {
