@@ -11,6 +11,7 @@ import { type ComparedTrace, compareResults } from "../report/comparison.ts";
 import { comparisonCsv } from "../report/comparison-text.ts";
 import { firstSeeds, reportPage } from "../report/page.ts";
 import { pageMapChart } from "../report/page-map-chart.ts";
+import { firefoxProfile, speedscopeFile } from "../report/profile-export.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { replayFiles } from "./replay-files.ts";
 import { checkFolderOf, isResultFile, readResultFiles, typedCommand, writeWhole } from "./result-files.ts";
@@ -20,6 +21,8 @@ export interface DrawOptions {
   readonly out: string;
   readonly svg?: string;
   readonly csv?: string;
+  readonly speedscope?: string;
+  readonly firefoxProfile?: string;
   readonly baseline?: string;
   readonly machine: string;
   readonly policy?: readonly Policy[];
@@ -31,7 +34,8 @@ export interface DrawOptions {
 
 /** Reads the results and writes the page, and what else was asked for. */
 export async function drawReport(files: readonly string[], options: DrawOptions): Promise<void> {
-  checkFolderOf(options.out);
+  for (const file of [options.out, options.csv, options.speedscope, options.firefoxProfile])
+    if (file !== undefined) checkFolderOf(file);
   const resultFiles = files.filter(isResultFile);
   const parts = await readResultFiles(resultFiles);
   const traces = files.filter((file) => !resultFiles.includes(file));
@@ -49,6 +53,14 @@ export async function drawReport(files: readonly string[], options: DrawOptions)
   if (options.csv !== undefined) {
     await writeWhole(options.csv, comparisonCsv(compared));
     written.push(options.csv);
+  }
+  for (const [file, make] of [
+    [options.speedscope, speedscopeFile],
+    [options.firefoxProfile, firefoxProfile],
+  ] as const) {
+    if (file === undefined) continue;
+    await writeWhole(file, JSON.stringify(make(results)));
+    written.push(file);
   }
   process.stderr.write(`written: ${written.join(", ")}\n`);
 }

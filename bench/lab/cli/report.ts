@@ -17,6 +17,8 @@ export function reportCommand(): Command {
     .addOption(new Option("-o, --out <file>", "the page to write").default("refheap-report.html"))
     .option("--svg <folder>", "also write each picture as an SVG file")
     .option("--csv <file>", "also write the figures as CSV")
+    .option("--speedscope <file>", "also write the memory at the peaks by call site, for www.speedscope.app")
+    .option("--firefox-profile <file>", "the same for profiler.firefox.com")
     .option("-b, --baseline <policy>", "the policy to hold the others against; default: the first of each trace")
     .addOption(policyOption())
     .addOption(touchOption())
