@@ -1,6 +1,7 @@
 // What hooks and kept stacks are told of allocations and frees (S26.1): of those that happen, and of no refused one.
 // Heaps without hooks and stacks never come here.
 
+import { MAX_SIZE } from "../combined/arguments.ts";
 import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../combined/chunk-header.ts";
 import { reallocate } from "../combined/reallocate.ts";
 import { HeapError } from "../common/heap-error.ts";
@@ -39,17 +40,34 @@ export function freeObserved(parts: HeapParts, pointer: number, origin: number, 
   stackTable?.recordFree(pointer);
 }
 
-/** Whether the allocator will answer a free with a report about this very chunk. */
-function willBeRefused({ allocator, options }: HeapParts, pointer: number, origin: number, size: number): boolean {
+/** Whether the allocator will answer any call that ends a chunk with a report about this very one. */
+function isRefusedAnyway({ allocator }: HeapParts, pointer: number): boolean {
   if (!allocator.isOwned(pointer) || allocator.registry.disabled) return true;
   const plain = allocator.untag(pointer);
+  const isLarge = classIdOf(allocator.headers.load(allocator.memory, plain)) === 0;
+  return isLarge && !allocator.secondary.isSound(plain - HEADER_SIZE);
+}
+
+/** Whether the allocator will answer a free with a report about this very chunk. */
+function willBeRefused(parts: HeapParts, pointer: number, origin: number, size: number): boolean {
+  if (isRefusedAnyway(parts, pointer)) return true;
+  const { allocator } = parts;
+  const { flags } = parts.options;
+  const plain = allocator.untag(pointer);
   const low = allocator.headers.load(allocator.memory, plain);
-  if (classIdOf(low) === 0 && !allocator.secondary.isSound(plain - HEADER_SIZE)) return true;
-  const { flags } = options;
   const made = originOf(low);
   const isOfOrigin = made === origin || (made === ORIGIN_MEMALIGN && origin === ORIGIN_MALLOC);
   if (flags.dealloc_type_mismatch && !isOfOrigin) return true;
   return flags.delete_size_mismatch && size !== 0 && allocator.sizeOf(plain, low) !== size;
+}
+
+/** As {@link willBeRefused} of a realloc: what new and memalign made is not its to resize. */
+function reallocWillBeRefused(parts: HeapParts, pointer: number, size: number): boolean {
+  if (isRefusedAnyway(parts, pointer)) return true;
+  const { allocator } = parts;
+  if (size >= MAX_SIZE && !allocator.mayReturnNull) return true;
+  const low = allocator.headers.load(allocator.memory, allocator.untag(pointer));
+  return parts.options.flags.dealloc_type_mismatch && originOf(low) !== ORIGIN_MALLOC;
 }
 
 /**
@@ -57,12 +75,18 @@ function willBeRefused({ allocator, options }: HeapParts, pointer: number, origi
  * as allocated. @returns 0 if there is no memory
  */
 export function reallocObserved(parts: HeapParts, pointer: number, size: number): number {
-  const { allocator, hooks } = parts;
-  if (!allocator.isOwned(pointer) || allocator.registry.disabled) return reallocate(allocator, pointer, size);
+  const { allocator } = parts;
   allocator.program.deliverReports();
+  if (reallocWillBeRefused(parts, pointer, size)) {
+    const resized = reallocate(allocator, pointer, size);
+    // A disabled heap still resizes what can stay where it is.
+    if (resized === 0) return 0;
+    announceEnd(parts, pointer);
+    noteResize(parts, pointer, resized, size);
+    return resized;
+  }
   const oldSize = allocator.usableSize(pointer);
-  if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
-  else hooks.deallocate?.(pointer);
+  announceEnd(parts, pointer);
   try {
     const moved = reallocate(allocator, pointer, size);
     if (moved !== 0) noteResize(parts, pointer, moved, size);
@@ -73,6 +97,11 @@ export function reallocObserved(parts: HeapParts, pointer: number, size: number)
     else if (allocator.isOwned(pointer)) announceResize(parts, pointer, pointer, oldSize);
     throw error;
   }
+}
+
+function announceEnd({ hooks }: HeapParts, pointer: number): void {
+  if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
+  else hooks.deallocate?.(pointer);
 }
 
 function noteResize(parts: HeapParts, pointer: number, moved: number, size: number): void {
