@@ -19,6 +19,12 @@ function createHeap(level: Level): Heap {
   return new Heap({ uninitialised: level, seed: 1, memoryBytes: 2 ** 30 });
 }
 
+/** A heap that hands freed blocks out again immediately at every level, as only `off` and `page` do by themselves. */
+function createReusingHeap(level: Level): Heap {
+  const quarantine = { sizeKb: 0, threadLocalSizeKb: 0, maxChunkSize: 0 };
+  return new Heap({ uninitialised: level, seed: 1, memoryBytes: 2 ** 28, quarantine });
+}
+
 function timed(operations: number, work: () => void): number {
   const start = process.hrtime.bigint();
   work();
@@ -31,13 +37,15 @@ function measureTimes(level: Level, rounds: number): Record<string, number> {
   const base = heap.malloc(Math.max(...WORKING_SETS));
   memory.fill(base, 1, Math.max(...WORKING_SETS));
   const start = Math.ceil(base / 4) * 4;
-  const live = new Float64Array(LIVE_CHUNKS);
-  for (let index = 0; index < LIVE_CHUNKS; index++)
-    live[index] = heap.malloc(16 + ((index * 37) & REPLACED_BYTES_MASK));
+  const live = liveChunks(heap);
+  const reusing = createReusingHeap(level);
+  const liveReused = liveChunks(reusing);
   const tasks: Record<string, () => number> = {
     "malloc + free of 64 bytes": () => timed(PAIRS, () => mallocAndFree(heap)),
     "random replacement": () => timed(PAIRS, () => replace(heap, live)),
     "malloc, 64 bytes by words, free": () => timed(PAIRS, () => mallocWriteFree(heap)),
+    "the pair, freed blocks reused": () => timed(PAIRS, () => mallocAndFree(reusing)),
+    "replacement, freed blocks reused": () => timed(PAIRS, () => replace(reusing, liveReused)),
   };
   for (const bytes of WORKING_SETS) {
     for (const [name, loop] of Object.entries(memoryLoops)) {
@@ -55,6 +63,13 @@ function measureTimes(level: Level, rounds: number): Record<string, number> {
   }
   if (heap.checker.findings.length > 0) throw new Error(heap.checker.toText());
   return least;
+}
+
+function liveChunks(heap: Heap): Float64Array {
+  const live = new Float64Array(LIVE_CHUNKS);
+  for (let index = 0; index < LIVE_CHUNKS; index++)
+    live[index] = heap.malloc(16 + ((index * 37) & REPLACED_BYTES_MASK));
+  return live;
 }
 
 function mallocAndFree(heap: Heap): void {
