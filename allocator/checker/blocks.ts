@@ -96,6 +96,24 @@ export class Blocks {
     return now?.pointer === pointer && now.size === size ? now : this.describe(pointer, size, false, null);
   }
 
+  /** A chunk that was live once, with the stack of its allocation: as it is now, or freed if it is no more. */
+  describeEarlier(pointer: number, size: number, allocation: string | null): Block {
+    const now = this.at(pointer);
+    const stack = this.sources.stacksOf(pointer)?.allocation ?? null;
+    if (now?.pointer === pointer && now.size === size && stack === allocation) return now;
+    return {
+      name: this.nameOf(`${pointer} ${allocation ?? ""}`),
+      pointer,
+      size,
+      state: "freed",
+      origin: "malloc",
+      grownFrom: null,
+      arena: null,
+      allocation: parseFrames(allocation),
+      free: [],
+    };
+  }
+
   /** Forgets the names, so that the next report's first block is A again. */
   forgetNames(): void {
     this.names.clear();

@@ -9,13 +9,13 @@ import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { HeapError } from "../common/heap-error.ts";
-import { Traces } from "../common/traces.ts";
+import { type Trace, Traces } from "../common/traces.ts";
 import type { ChunkListener, TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import { firstUndefined } from "../tracking/undefined-bytes.ts";
 import { Addressable } from "./addressable.ts";
 import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
-import type { Finding, LeakKind } from "./finding.ts";
+import type { Block, Finding, LeakKind } from "./finding.ts";
 import { Findings } from "./findings.ts";
 import { type Frame, formatFrame, isProgramFrame, parseFrames } from "./frames.ts";
 import { causeOfRefusal } from "./invalid-frees.ts";
@@ -272,6 +272,7 @@ export class Checker extends Requests implements ChunkListener {
       offset: 0,
       block,
       origin: null,
+      originFrame: null,
       stack: block.allocation,
       count: 1,
       blocks: chunks.length,
@@ -330,6 +331,16 @@ export class Checker extends Requests implements ChunkListener {
     this.blocks.freed.note(pointer, size, origin, this.isLarge(size));
   }
 
+  /** Where the live chunk at `pointer` was allocated; null: the heap keeps no stacks. */
+  allocationTrace(pointer: number): Trace | null {
+    return this.heap.allocationTrace(pointer);
+  }
+
+  /** A chunk as it was once, which may be gone, and another in its place. */
+  describeEarlier(pointer: number, size: number, allocation: Trace | null): Block {
+    return this.blocks.describeEarlier(pointer, size, allocation?.toString() ?? null);
+  }
+
   /** Kept bytes keep what was said of them, wherever they are now. */
   chunkResized(pointer: number, oldSize: number, newSize: number, oldPointer: number): void {
     const kept = Math.min(oldSize, newSize);
@@ -366,6 +377,7 @@ export class Checker extends Requests implements ChunkListener {
       offset: block === null ? null : about - block.pointer,
       block,
       origin: null,
+      originFrame: null,
       stack: this.here(),
       count: 1,
       blocks: 0,

@@ -70,6 +70,12 @@ export interface Block {
   readonly free: readonly Frame[];
 }
 
+/** Where undefined bits are from: memory of a block, or of a function's stack frame; one of both is there. */
+export interface Origin {
+  readonly block: Block | null;
+  readonly frame: Frame | null;
+}
+
 /** One place where the program does something wrong, and how often it did. */
 export interface Finding {
   /** What is wrong. */
@@ -92,6 +98,8 @@ export interface Finding {
   readonly block: Block | null;
   /** Of undefined bytes that came by copy, or bits in a value: the block that they are from; else null. */
   readonly origin: Block | null;
+  /** Of undefined bits of a guest's stack: the function whose frame they are from, and the line at which it took it; else null. */
+  readonly originFrame: Frame | null;
   /** The stack of what the program did, innermost first; of a leak, of the allocation. */
   readonly stack: readonly Frame[];
   /** How often it happened, with the same stack. */

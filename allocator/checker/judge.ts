@@ -7,7 +7,7 @@ import { keepClass } from "../../platform/state/kept.ts";
 import type { Trace, Traces } from "../common/traces.ts";
 import type { Addressable } from "./addressable.ts";
 import type { Blocks } from "./blocks.ts";
-import type { Block, Cause, Finding, Operation } from "./finding.ts";
+import type { Block, Cause, Finding, Operation, Origin } from "./finding.ts";
 import type { Findings } from "./findings.ts";
 import { parseFrames } from "./frames.ts";
 import type { NoAccess } from "./no-access.ts";
@@ -106,13 +106,17 @@ export class Judge implements ValidityObserver {
     this.addressableTo = 0;
   }
 
-  /** `bad`: the first undefined byte, or the first that is not the program's to access. */
+  /**
+   * `bad`: the first undefined byte, or the first that is not the program's to access.
+   * `originOf`: asked where undefined bits are from, if this is a new finding; absent: what copies of blocks are known
+   */
   report(
     kind: "uninitialised" | "invalid-access",
     operation: Operation,
     address: number,
     size: number,
     bad: number,
+    originOf: (() => Origin | null) | null = null,
   ): void {
     const { findings, traces, blocks, origins } = this.sources;
     if (findings.disabled > 0) return;
@@ -123,6 +127,8 @@ export class Judge implements ValidityObserver {
       if (this.isRepetition(trace, access)) return;
       const isUninitialised = kind === "uninitialised";
       const block = isUninitialised ? blocks.at(bad) : blocks.blamedFor(address, size, bad);
+      const from = originOf?.() ?? null;
+      const source = from?.block?.name === block?.name ? null : (from?.block ?? null);
       const seen: Seen = { access, epoch: this.epoch, finding: null };
       this.seen.set(trace, seen);
       seen.finding = findings.add({
@@ -135,7 +141,8 @@ export class Judge implements ValidityObserver {
         firstUndefined: isUninitialised ? bad : null,
         offset: block === null ? null : address - block.pointer,
         block,
-        origin: isUninitialised ? origins.of(bad, block) : null,
+        origin: source ?? (isUninitialised ? origins.of(bad, block) : null),
+        originFrame: from?.frame ?? null,
         stack: parseFrames(trace.toString()),
         count: 1,
         blocks: 0,
@@ -148,11 +155,11 @@ export class Judge implements ValidityObserver {
 
   /**
    * A value that undefined bits decide is used.
-   * @param origin where the bits were loaded from, or −1
+   * @param originOf asked where the bits are from, if this is a new finding; null: that is not followed
    * @returns the finding; null: it is suppressed, or nothing is reported
    */
-  reportValue(operation: Operation, origin: number): Finding | null {
-    const { findings, traces, blocks } = this.sources;
+  reportValue(operation: Operation, originOf: (() => Origin | null) | null): Finding | null {
+    const { findings, traces } = this.sources;
     if (findings.disabled > 0 || this.isBusy) return null;
     this.isBusy = true;
     try {
@@ -161,6 +168,7 @@ export class Judge implements ValidityObserver {
       const known = this.seen.get(trace);
       const isSame = known?.access === access && (known.finding !== null || known.epoch === this.epoch);
       if (isSame && this.isKnown(known)) return known.finding;
+      const origin = originOf?.() ?? null;
       const seen: Seen = { access, epoch: this.epoch, finding: null };
       this.seen.set(trace, seen);
       seen.finding = findings.add({
@@ -173,7 +181,8 @@ export class Judge implements ValidityObserver {
         firstUndefined: null,
         offset: null,
         block: null,
-        origin: origin < 0 ? null : blocks.at(origin),
+        origin: origin?.block ?? null,
+        originFrame: origin?.frame ?? null,
         stack: parseFrames(trace.toString()),
         count: 1,
         blocks: 0,

@@ -8,6 +8,7 @@ import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Allocator } from "../combined/combined.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
+import type { Trace } from "../common/traces.ts";
 import type { Explanation } from "../inspection/explain.ts";
 import {
   firstUndefined,
@@ -28,6 +29,7 @@ export interface CheckedHeap {
   readonly level: "off" | "page" | "byte";
   explain(address: number): Explanation;
   stacksOf(pointer: number): ChunkStacks | null;
+  allocationTrace(pointer: number): Trace | null;
   /** @throws HeapError ended: the heap has ended */
   requireAlive(): void;
 }

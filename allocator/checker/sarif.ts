@@ -115,15 +115,17 @@ function descriptorOf({ id, name, short, full, help, cwe, severity }: Rule): Rep
 }
 
 function toResult(finding: Finding, root: string): Result {
-  const { kind, block, origin } = finding;
+  const { kind, block, origin, originFrame } = finding;
   const stack = programFrames(finding.stack);
   const allocation = programFrames(block?.allocation ?? []);
   const free = programFrames(block?.free ?? []);
   const source = programFrames(origin?.allocation ?? []);
+  const frame = originFrame === null ? [] : [originFrame];
   const related = [
     ...allocation.slice(0, 1).map((frame) => locate(frame, root, "allocated here")),
     ...free.slice(0, 1).map((frame) => locate(frame, root, "freed here")),
     ...source.slice(0, 1).map((frame) => locate(frame, root, "the undefined bytes were allocated here")),
+    ...frame.map((place) => locate(place, root, "the undefined bits are from this function's stack frame")),
   ];
   const place = stack[0] ?? allocation[0];
   return {

@@ -62,7 +62,9 @@ export function formatFinding(finding: Finding, options: TextOptions = {}): stri
   const { stable = false } = options;
   const lines = [headline(finding), ...formatStack(finding.stack, stable)];
   if (finding.kind !== "leak" && finding.block !== null) lines.push(...describeBlock(finding, stable));
-  else if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "loaded last"));
+  else if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "bits are"));
+  if (finding.originFrame !== null)
+    lines.push(`  the undefined bits are from a stack frame`, `    ${formatFrame(finding.originFrame, { stable })}`);
   if (finding.count > 1 && !stable) lines.push(`  (${finding.count} times)`);
   return lines.join("\n");
 }
@@ -126,13 +128,13 @@ function describeBlock(finding: Finding, stable: boolean): string[] {
   const from = block.arena === null ? `from ${block.origin}` : `a chunk of ${block.arena}`;
   const lines = [`  ${block.name}: ${from}${growth}`, ...formatStack(block.allocation, stable)];
   if (block.free.length > 0) lines.push(`  ${block.name} was freed`, ...formatStack(block.free, stable));
-  if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "copied"));
+  if (finding.origin !== null) lines.push(...describeOrigin(finding.origin, stable, "bytes were copied"));
   return lines;
 }
 
 function describeOrigin(origin: Block, stable: boolean, how: string): string[] {
   const from = origin.arena === null ? `from ${origin.origin}` : `a chunk of ${origin.arena}`;
-  const headline = `  the undefined bytes were ${how} from ${origin.name} of ${countBytes(origin.size)}, ${from}`;
+  const headline = `  the undefined ${how} from ${origin.name} of ${countBytes(origin.size)}, ${from}`;
   return [headline, ...formatStack(origin.allocation, stable)];
 }
 

@@ -68,6 +68,11 @@ export class StackTable {
     this.freedFrees[row] = null;
   }
 
+  /** Where the live chunk at `address` was allocated, or null. */
+  allocationOf(address: number): Trace | null {
+    return this.live.get(address) ?? null;
+  }
+
   /** What the ring knows of the chunk at `address`, or null. */
   stacksOf(address: number): ChunkStacks | null {
     const slot = this.slotOf.get(address);

@@ -75,13 +75,24 @@ const allStacksIn = keepMaker(
   "heap.allStacksIn",
   (box: PartsBox) => (pointer: number) => partsIn(box).stackTable?.allStacksOf(pointer) ?? null,
 );
+const allocationIn = keepMaker(
+  "heap.allocationIn",
+  (box: PartsBox) => (pointer: number) => partsIn(box).stackTable?.allocationOf(pointer) ?? null,
+);
 
 const requireAliveIn = keepMaker("heap.requireAliveIn", (box: PartsBox) => () => {
   requireAlive(partsIn(box));
 });
 
-export function explanations(box: PartsBox): Pick<CheckedHeap, "explain" | "stacksOf" | "requireAlive"> {
-  return { explain: explainIn(box), stacksOf: allStacksIn(box), requireAlive: requireAliveIn(box) };
+export function explanations(
+  box: PartsBox,
+): Pick<CheckedHeap, "explain" | "stacksOf" | "allocationTrace" | "requireAlive"> {
+  return {
+    explain: explainIn(box),
+    stacksOf: allStacksIn(box),
+    allocationTrace: allocationIn(box),
+    requireAlive: requireAliveIn(box),
+  };
 }
 
 /** The heap's checker; one that tracks nothing is made when it is first asked for. */

@@ -10,17 +10,21 @@ import { wat as assemble } from "./wat.ts";
 export interface Tracked {
   readonly exports: Record<string, (...values: never[]) => unknown>;
   /** Uses that were reported: kind and offset in the module. */
-  readonly reports: { readonly use: number; readonly offset: number }[];
+  readonly reports: { readonly use: number; readonly offset: number; readonly origin: number }[];
   readonly bytes: Uint8Array;
   /** Shadow of the guest's memory: bit 1 is undefined. */
   readonly shadow: Uint8Array;
+  /** Of the word at an address. */
+  setOrigin(address: number, origin: number): void;
   /** Bytes of the module as given, and rewritten. */
   readonly sizes: { readonly given: number; readonly rewritten: number };
-  markUndefined(address: number, size: number): void;
+  markUndefined(address: number, size: number, origin?: number): void;
 }
 
 export interface TrackOptions {
   readonly exactArithmetic?: boolean;
+  /** Where undefined bits are from is followed, too. */
+  readonly tracksOrigins?: boolean;
   /** Global 0 is the stack pointer. */
   readonly hasStack?: boolean;
   readonly imports?: Record<string, Record<string, unknown>>;
@@ -50,7 +54,11 @@ let shared: EngineMemory | null = null;
 export function track(source: string | Uint8Array, options: TrackOptions = {}): Tracked {
   const bytes = typeof source === "string" ? assemble(source) : source;
   const module = readModule(bytes);
-  const layout = makeLayout(LIMIT, { validity: true, initialPages: module.memory?.minimum ?? 0 });
+  const layout = makeLayout(LIMIT, {
+    validity: true,
+    origins: options.tracksOrigins ?? false,
+    initialPages: module.memory?.minimum ?? 0,
+  });
   const rewritten = rewrite(module, {
     layout,
     checksAccesses: false,
@@ -60,15 +68,19 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
       exactArithmetic: options.exactArithmetic ?? false,
       checksArguments: true,
       validityBase: layout.validityBase,
+      originBase: layout.originBase,
+      frameOrigins: 2 ** 31,
       stackGlobal: options.hasStack ? 0 : -1,
       loadsFrom: 0,
       storesFrom: 0,
       hostFrames: new Set(),
     }),
   });
-  const memory = (options.sharesMemory ? shared : null) ?? makeMemory(layout.totalPages);
+  const known = options.sharesMemory ? shared : null;
+  const memory = known?.buffer.byteLength === layout.totalPages * 65536 ? known : makeMemory(layout.totalPages);
   if (options.sharesMemory) {
-    for (const at of [0, layout.validityBase]) new Uint8Array(memory.buffer, at, 65536).fill(0);
+    for (const at of [0, layout.validityBase, Math.max(0, layout.originBase)])
+      new Uint8Array(memory.buffer, at, 65536).fill(0);
     shared = memory;
   }
   const instance = new engine.Instance(new engine.Module(rewritten.bytes), {
@@ -76,19 +88,38 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
     [IMPORT_MODULE]: { [MEMORY_NAME]: memory },
   });
   const shadow = new Uint8Array(memory.buffer, layout.validityBase, LIMIT);
+  const origins = layout.originBase < 0 ? null : new Uint32Array(memory.buffer, layout.originBase, LIMIT / 4);
   const subject: Tracked = {
     exports: instance.exports as Tracked["exports"],
     reports: [],
     bytes: new Uint8Array(memory.buffer, 0, LIMIT),
     shadow,
     sizes: { given: bytes.length, rewritten: rewritten.bytes.length },
-    markUndefined: (address, size) => shadow.fill(0xff, address, address + size),
+    markUndefined(address, size, origin = 0) {
+      shadow.fill(0xff, address, address + size);
+      origins?.fill(origin, address >>> 2, (address + size + 3) >>> 2);
+    },
+    setOrigin(address, origin) {
+      if (origins !== null) origins[address >>> 2] = origin;
+    },
   };
   fillTable(rewritten.slots, instance.exports[TABLE_NAME] as EngineTable, (purpose) => {
     if (purpose === "definedness use")
-      return (use: number, offset: number) => void subject.reports.push({ use, offset });
+      return (use: number, offset: number, origin = 0) =>
+        void subject.reports.push({ use, offset, origin: origin >>> 0 });
     if (purpose === "definedness load")
       return (address: number, size: number) => options.onLoad?.(subject, address, size);
+    if (purpose === "definedness copy")
+      return (to: number, from: number, size: number) => {
+        // A cell that bytes of several come to has one of theirs.
+        const moved = origins?.slice(from >>> 2, (from + size + 3) >>> 2) ?? [];
+        for (let i = 0; i < size; i++)
+          if (shadow[to + i] !== 0) subject.setOrigin(to + i, moved[((from + i) >>> 2) - (from >>> 2)]);
+      };
+    if (purpose === "definedness origin")
+      return (address: number, size: number, origin: number) => {
+        for (let at = address; at < address + size; at += 1) subject.setOrigin(at, origin);
+      };
     return () => 0;
   });
   return subject;

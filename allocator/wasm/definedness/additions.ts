@@ -1,7 +1,7 @@
 // What the pass for definedness adds to a module: helper functions, and globals for the shadows of globals, arguments and results.
 // Made once a module; globals of arguments and results as functions come that have so many.
 
-import { I32, I64, OP_END, OP_I32_OR, OP_IF, V128 } from "../binary/instructions.ts";
+import { I32, I64, OP_END, OP_I32_EQZ, OP_I32_OR, OP_IF, OP_SELECT, V128 } from "../binary/instructions.ts";
 import type { FunctionType, Module } from "../binary/module.ts";
 import type { PassTargets } from "../rewriting/address-pass.ts";
 import type { Code } from "../rewriting/code.ts";
@@ -9,6 +9,7 @@ import { ADDRESS_AND_SIZE, ONE_NUMBER, THREE_NUMBERS } from "../rewriting/helper
 import type { Additions, Instrument } from "../rewriting/instrumentation.ts";
 import {
   copyShadowHelper,
+  FIVE_NUMBERS,
   FOUR_NUMBERS,
   fillShadowHelper,
   frameHelper,
@@ -17,6 +18,7 @@ import {
   stackHelper,
 } from "./definedness-helpers.ts";
 import { DefinednessPass } from "./definedness-pass.ts";
+import { loadOriginHelper, storeOriginHelper, TWO_TO_ONE } from "./origin-code.ts";
 import { pushZero } from "./slots.ts";
 import { type DefinednessTargets, USE_ARGUMENT } from "./targets.ts";
 import { shadowType, widthOf } from "./widths.ts";
@@ -27,6 +29,10 @@ export interface DefinednessOptions {
   readonly checksArguments: boolean;
   /** From a guest address to the shadow of its byte. */
   readonly validityBase: number;
+  /** From four times a guest's word to its origin: where origins of memory begin, or −1, where they are not followed. */
+  readonly originBase: number;
+  /** Origins of stack memory are this plus the byte of the module at which it is taken. */
+  readonly frameOrigins: number;
   /** The global that is the guest's stack pointer, or −1. */
   readonly stackGlobal: number;
   /** Where the host is to hear of undefined bytes that are loaded or stored: at this address and above. */
@@ -55,12 +61,17 @@ function addDefinedness(
   additions: Additions,
   options: DefinednessOptions & { isOutside(functionIndex: number): boolean },
 ): DefinednessTargets {
-  const { validityBase, stackGlobal } = options;
+  const { validityBase, originBase, stackGlobal } = options;
+  const tracksOrigins = originBase >= 0;
   const host = (type: FunctionType, purpose: Parameters<Additions["addHostFunction"]>[1]): number =>
     additions.addHostFunction(type, purpose);
   const from = (address: number, purpose: Parameters<Additions["addHostFunction"]>[1]): number =>
     additions.addFunction(ADDRESS_AND_SIZE, fromHelper(address, host(ADDRESS_AND_SIZE, purpose)));
-  const storedHelper = from(options.storesFrom, "definedness store");
+  const stored = from(options.storesFrom, "definedness store");
+  const setOrigin = tracksOrigins ? host(THREE_NUMBERS, "definedness origin") : -1;
+  const shadows = { validityBase, originBase };
+  const frameType = tracksOrigins ? ADDRESS_AND_SIZE : ONE_NUMBER;
+  const origins = new Map<number, number>();
   const positions = (): ((position: number, type: number) => number) => {
     const made = new Map<number, number>();
     return (position, type) => {
@@ -83,24 +94,39 @@ function addDefinedness(
   return {
     ...base,
     validityBase,
-    reportHelper: host(ADDRESS_AND_SIZE, "definedness use"),
+    reportHelper: host(tracksOrigins ? THREE_NUMBERS : ADDRESS_AND_SIZE, "definedness use"),
     loadedHelper: from(options.loadsFrom, "definedness load"),
-    storedHelper,
-    frameHelper: hasStack ? additions.addFunction(ONE_NUMBER, frameHelper(validityBase, stackGlobal)) : -1,
-    stackHelper: hasStack ? additions.addFunction(ONE_NUMBER, stackHelper(validityBase, stackGlobal)) : -1,
+    storedHelper: tracksOrigins ? additions.addFunction(THREE_NUMBERS, storeOriginHelper(originBase, stored)) : stored,
+    frameHelper: hasStack ? additions.addFunction(frameType, frameHelper(shadows, stackGlobal, setOrigin)) : -1,
+    stackHelper: hasStack ? additions.addFunction(frameType, stackHelper(shadows, stackGlobal, setOrigin)) : -1,
     hostFrameHelper: hasStack ? additions.addFunction(ONE_NUMBER, hostFrameHelper(validityBase, stackGlobal)) : -1,
     hostFrames: options.hostFrames,
     copyShadowHelper: additions.addFunction(
       THREE_NUMBERS,
-      copyShadowHelper(validityBase, base.checksAccesses ? base.copyHelper : -1, storedHelper),
+      copyShadowHelper(
+        validityBase,
+        base.checksAccesses ? base.copyHelper : -1,
+        stored,
+        tracksOrigins ? host(THREE_NUMBERS, "definedness copy") : -1,
+      ),
     ),
     fillShadowHelper: additions.addFunction(
-      FOUR_NUMBERS,
-      fillShadowHelper(validityBase, base.checksAccesses ? base.fillHelper : -1, storedHelper),
+      tracksOrigins ? FIVE_NUMBERS : FOUR_NUMBERS,
+      fillShadowHelper(validityBase, base.checksAccesses ? base.fillHelper : -1, stored, setOrigin),
     ),
     argumentFlag: additions.addShadowGlobal(I32),
     argumentGlobal: positions(),
     resultGlobal: positions(),
+    tracksOrigins,
+    originGlobal: (shadowGlobal) => {
+      const made = origins.get(shadowGlobal) ?? additions.addShadowGlobal(I32);
+      origins.set(shadowGlobal, made);
+      return made;
+    },
+    loadOriginHelper: tracksOrigins
+      ? additions.addFunction(TWO_TO_ONE, loadOriginHelper(validityBase, originBase))
+      : -1,
+    frameOrigins: options.frameOrigins,
     globalShadows,
     stackGlobal,
     isOutside: options.isOutside,
@@ -124,19 +150,38 @@ function writeOutsideFunction(code: Code, type: FunctionType, offset: number, ta
   code.globalSet(targets.argumentFlag);
   if (targets.checksArguments) {
     for (const [i, [position, param]] of params.entries()) {
-      code.globalGet(targets.argumentGlobal(position, shadowType(param)));
-      if (shadowType(param) === V128) code.two(0xfd, 0x53);
-      else if (shadowType(param) === I64) {
-        pushZero(code, param);
-        code.byte(widthOf(param).ne);
-      }
+      pushIsArgumentUndefined(code, position, param, targets);
       if (i > 0) code.byte(OP_I32_OR);
     }
     code.open(OP_IF);
     code.constant(USE_ARGUMENT);
     code.constant(offset);
+    if (targets.tracksOrigins) pushArgumentOrigin(code, params, targets);
     code.call(targets.reportHelper);
     code.byte(OP_END);
   }
   code.byte(OP_END);
+}
+
+function pushIsArgumentUndefined(code: Code, position: number, type: number, targets: DefinednessTargets): void {
+  code.globalGet(targets.argumentGlobal(position, shadowType(type)));
+  if (shadowType(type) === V128) code.two(0xfd, 0x53);
+  else if (shadowType(type) === I64) {
+    pushZero(code, type);
+    code.byte(widthOf(type).ne);
+  }
+}
+
+/** The origin of the first argument that has undefined bits. */
+function pushArgumentOrigin(
+  code: Code,
+  params: readonly (readonly [position: number, type: number])[],
+  targets: DefinednessTargets,
+): void {
+  code.constant(0);
+  for (const [position, type] of params.toReversed()) {
+    code.globalGet(targets.originGlobal(targets.argumentGlobal(position, shadowType(type))));
+    pushIsArgumentUndefined(code, position, type, targets);
+    code.plain(OP_I32_EQZ, OP_SELECT);
+  }
 }

@@ -29,8 +29,7 @@ export abstract class CallCode extends MemoryCode {
     code.open(OP_IF);
     for (const [position, type] of params.entries()) {
       if (shadowType(type) === 0) continue;
-      code.globalGet(targets.argumentGlobal(position, shadowType(type)));
-      code.localSet(this.localShadow(position));
+      this.takeFromGlobal(targets.argumentGlobal(position, shadowType(type)), this.localShadow(position));
     }
     code.constant(0);
     code.globalSet(targets.argumentFlag);
@@ -66,10 +65,7 @@ export abstract class CallCode extends MemoryCode {
     }
     for (let i = 0; i < results.length; i++) {
       if (isOutside || shadowType(results[i]) === 0) slots.setDefined(base + i);
-      else {
-        code.globalGet(targets.resultGlobal(i, shadowType(results[i])));
-        code.localSet(slots.setHome(base + i, results[i]));
-      }
+      else this.takeFromGlobal(targets.resultGlobal(i, shadowType(results[i])), slots.setHome(base + i, results[i]));
     }
   }
 
@@ -87,10 +83,7 @@ export abstract class CallCode extends MemoryCode {
     for (let i = 0; i < params.length; i++) {
       const type = shadowType(params[i]);
       if (type === 0) continue;
-      const shadow = slots.shadow(base + i);
-      if (shadow === DEFINED) pushZero(code, type);
-      else code.localGet(shadow);
-      code.globalSet(targets.argumentGlobal(i, type));
+      this.putToGlobal(slots.shadow(base + i), type, targets.argumentGlobal(i, type));
     }
     code.constant(1);
     code.globalSet(targets.argumentFlag);
@@ -109,15 +102,12 @@ export abstract class CallCode extends MemoryCode {
 
   /** Before a return, or a branch to the function's end: the shadows of the results that lie on top, below `above` others. */
   protected passResults(above: number): void {
-    const { walker, slots, code, targets } = this;
+    const { walker, slots, targets } = this;
     const { results } = walker.type;
     const base = walker.height - above - results.length;
     for (const [position, type] of results.entries()) {
       if (shadowType(type) === 0) continue;
-      const shadow = slots.shadow(base + position);
-      if (shadow === DEFINED) pushZero(code, type);
-      else code.localGet(shadow);
-      code.globalSet(targets.resultGlobal(position, shadowType(type)));
+      this.putToGlobal(slots.shadow(base + position), type, targets.resultGlobal(position, shadowType(type)));
     }
   }
 }

@@ -8,6 +8,7 @@ import { CheckedAddresses } from "../rewriting/checked-addresses.ts";
 import { Code } from "../rewriting/code.ts";
 import { ScratchLocals } from "../rewriting/scratch-locals.ts";
 import { KnownLocals } from "./known-locals.ts";
+import { OriginLocals } from "./origin-code.ts";
 import { DEFINED, pushZero, Slots } from "./slots.ts";
 import { type DefinednessTargets, USE_CONDITION, type Use } from "./targets.ts";
 import { shadowType, widthOf } from "./widths.ts";
@@ -32,6 +33,7 @@ export abstract class DefinednessBody {
   protected readonly checked = new CheckedAddresses();
   protected readonly known = new KnownLocals();
   protected readonly slots: Slots;
+  protected readonly origins: OriginLocals;
   /** Shadows of the guest's locals; −1: none was needed so far. */
   private localShadows = new Int32Array(64);
 
@@ -39,11 +41,13 @@ export abstract class DefinednessBody {
     this.module = module;
     this.targets = targets;
     this.walker = new BodyWalker(module);
-    this.slots = new Slots(this.scratch, this.code);
+    this.origins = new OriginLocals(this.code, this.scratch, targets.tracksOrigins);
+    this.slots = new Slots(this.scratch, this.code, this.origins);
   }
 
   protected beginLocals(): void {
     const { localCount } = this.walker;
+    this.origins.begin();
     if (localCount > this.localShadows.length) this.localShadows = new Int32Array(localCount * 2);
     this.localShadows.fill(-1, 0, localCount);
     this.known.begin(this.walker.type.params.length, localCount);
@@ -62,10 +66,37 @@ export abstract class DefinednessBody {
     this.code.append(this.module.bytes, walker.start, walker.end);
   }
 
+  /** A shadow that is in a global goes to the local `to`, with its origin. */
+  protected takeFromGlobal(global: number, to: number): void {
+    const { code, targets, origins } = this;
+    code.globalGet(global);
+    code.localSet(to);
+    if (!targets.tracksOrigins) return;
+    code.globalGet(targets.originGlobal(global));
+    code.localSet(origins.of(to));
+  }
+
+  /** The shadow in `from`, or that of a defined value, goes to a global, with its origin. */
+  protected putToGlobal(from: number, type: number, global: number): void {
+    const { code, targets, origins } = this;
+    if (from === DEFINED) pushZero(code, type);
+    else code.localGet(from);
+    code.globalSet(global);
+    if (from === DEFINED || !targets.tracksOrigins) return;
+    code.localGet(origins.of(from));
+    code.globalSet(targets.originGlobal(global));
+  }
+
   /** Pushes whether the shadow in `local` has a set bit. */
   protected pushIsUndefined(shadow: number, type: number): void {
     const { code } = this;
     code.localGet(shadow);
+    this.isNotZero(type);
+  }
+
+  /** Makes of a shadow on the stack whether it has a set bit. */
+  protected isNotZero(type: number): void {
+    const { code } = this;
     if (shadowType(type) === V128) code.two(0xfd, ANY_TRUE);
     else if (shadowType(type) !== I32) {
       pushZero(code, type);
@@ -73,16 +104,22 @@ export abstract class DefinednessBody {
     }
   }
 
+  private report(use: Use, shadow: number): void {
+    const { code, targets, walker, origins } = this;
+    code.constant(use);
+    code.constant(walker.start);
+    if (targets.tracksOrigins) code.localGet(origins.of(shadow));
+    code.call(targets.reportHelper);
+  }
+
   /** Reports a use of the value in `slot` if it has undefined bits, and takes it for defined from then on. */
   protected checkSlot(slot: number, type: number, use: Use): void {
-    const { code, slots, targets, walker } = this;
+    const { code, slots } = this;
     const shadow = slots.shadow(slot);
     if (shadow === DEFINED) return;
     this.pushIsUndefined(shadow, type);
     code.open(OP_IF);
-    code.constant(use);
-    code.constant(walker.start);
-    code.call(targets.reportHelper);
+    this.report(use, shadow);
     pushZero(code, type);
     code.localSet(shadow);
     code.byte(OP_END);
@@ -95,7 +132,7 @@ export abstract class DefinednessBody {
 
   /** Reports a branch on the value on top, in `slot`, unless a defined bit that is 1 decides it: then the rest stays undefined. */
   protected checkCondition(slot: number): void {
-    const { code, slots, targets, walker, scratch } = this;
+    const { code, slots, scratch } = this;
     const shadow = slots.shadow(slot);
     if (shadow === DEFINED) return;
     let value = slots.source(slot);
@@ -107,9 +144,7 @@ export abstract class DefinednessBody {
     code.open(OP_IF);
     this.pushIsUndecided(value, shadow);
     code.open(OP_IF);
-    code.constant(USE_CONDITION);
-    code.constant(walker.start);
-    code.call(targets.reportHelper);
+    this.report(USE_CONDITION, shadow);
     code.constant(0);
     code.localSet(shadow);
     code.plain(OP_END, OP_END);

@@ -22,8 +22,19 @@ import {
 import type { FunctionType } from "../binary/module.ts";
 import type { Code } from "../rewriting/code.ts";
 import { begin, finish } from "../rewriting/helpers.ts";
+import { ORIGIN_CELL } from "./origin-code.ts";
 
 export const FOUR_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32, I32), results: new Uint8Array(0) };
+export const FIVE_NUMBERS: FunctionType = {
+  params: Uint8Array.of(I32, I32, I32, I32, I32),
+  results: new Uint8Array(0),
+};
+
+/** Where shadows lie, and origins (−1: they are not followed). */
+export interface Shadows {
+  readonly validityBase: number;
+  readonly originBase: number;
+}
 
 /**
  * What fresh memory holds, so that bytes which the host wrote there can be told (guest/validity.ts): no byte of ASCII, of UTF-8's
@@ -32,6 +43,7 @@ export const FOUR_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32,
 export const PATTERN = 0xb5;
 
 const I64_STORE = 0x37;
+const I32_STORE = 0x36;
 const I64_LOAD = 0x29;
 const LOAD8_U = 0x2d;
 const I64_NE = 0x52;
@@ -56,12 +68,19 @@ function signedLeb(value: bigint): Uint8Array {
   }
 }
 
+/** For origins: the local that has a frame's, and the function (address, size, origin) that sets those of memory. */
+interface FrameHost {
+  readonly origin: number;
+  readonly setOrigin: number;
+}
+
 /** Makes [from, to) undefined, where both are locals, and fills it with the pattern if it `isFresh`; `length` is a scratch local. */
 function markUndefined(
   code: Code,
-  validityBase: number,
+  { validityBase, originBase }: Shadows,
   [from, to, length]: readonly number[],
   isFresh: boolean,
+  host: FrameHost,
 ): void {
   code.localGet(to);
   code.localGet(from);
@@ -90,6 +109,10 @@ function markUndefined(
     code.localGet(length);
     code.plain(0xfc, 11, 0);
   }
+  if (originBase >= 0) {
+    for (const local of [from, length, host.origin]) code.localGet(local);
+    code.call(host.setOrigin);
+  }
   code.byte(OP_ELSE);
   code.open(OP_BLOCK);
   code.open(OP_LOOP);
@@ -106,6 +129,11 @@ function markUndefined(
     code.append(PATTERN_WORD, 0, PATTERN_WORD.length);
     code.memory(I64_STORE, 0);
   }
+  for (let cell = 0; cell < 8 && originBase >= 0; cell += ORIGIN_CELL) {
+    code.localGet(from);
+    code.localGet(host.origin);
+    code.memory(I32_STORE, originBase + cell);
+  }
   code.localGet(from);
   code.constant(8);
   code.byte(OP_I32_ADD);
@@ -114,9 +142,10 @@ function markUndefined(
   code.plain(OP_END, OP_END, OP_END);
 }
 
-/** (new stack pointer): the frame down to it becomes undefined. */
-export function frameHelper(validityBase: number, stackGlobal: number): Uint8Array {
-  const [lowest, end, length] = [0, 1, 2];
+/** (new stack pointer), and its origin if that is followed: the frame down to it becomes undefined. */
+export function frameHelper(shadows: Shadows, stackGlobal: number, setOrigin: number): Uint8Array {
+  const params = shadows.originBase < 0 ? 1 : 2;
+  const [lowest, end, length] = [0, params, params + 1];
   const code = begin(2);
   code.globalGet(stackGlobal);
   code.localSet(end);
@@ -124,23 +153,28 @@ export function frameHelper(validityBase: number, stackGlobal: number): Uint8Arr
   code.localGet(end);
   code.byte(OP_I32_LT_U);
   code.open(OP_IF);
-  markUndefined(code, validityBase, [lowest, end, length], true);
+  markUndefined(code, shadows, [lowest, end, length], true, { origin: 1, setOrigin });
   code.byte(OP_END);
   return finish(code);
 }
 
-/** (new stack pointer): what lies between it and the old one becomes undefined, and fresh if the new one is the lower. */
-export function stackHelper(validityBase: number, stackGlobal: number): Uint8Array {
-  const [value, old, length] = [0, 1, 2];
+/**
+ * (new stack pointer), and the origin if that is followed: what lies between it and the old one becomes undefined, and fresh if the
+ * new one is the lower.
+ */
+export function stackHelper(shadows: Shadows, stackGlobal: number, setOrigin: number): Uint8Array {
+  const params = shadows.originBase < 0 ? 1 : 2;
+  const [value, old, length] = [0, params, params + 1];
+  const host = { origin: 1, setOrigin };
   const code = begin(2);
   code.globalGet(stackGlobal);
   code.localTee(old);
   code.localGet(value);
   code.byte(I32_GE_U);
   code.open(OP_IF);
-  markUndefined(code, validityBase, [value, old, length], true);
+  markUndefined(code, shadows, [value, old, length], true, host);
   code.byte(OP_ELSE);
-  markUndefined(code, validityBase, [old, value, length], false);
+  markUndefined(code, shadows, [old, value, length], false, host);
   code.byte(OP_END);
   return finish(code);
 }
@@ -182,9 +216,9 @@ export function fromHelper(from: number, host: number): Uint8Array {
 
 /**
  * (to, from, count): memory.copy of the bytes, by `copy` (which may check them first; −1: plainly), and of their shadows.
- * `stored` (address, size) is called if some of them are undefined.
+ * `stored` (address, size) is called if some of them are undefined, and before it `origins` (to, from, count) unless that is −1.
  */
-export function copyShadowHelper(validityBase: number, copy: number, stored: number): Uint8Array {
+export function copyShadowHelper(validityBase: number, copy: number, stored: number, origins: number): Uint8Array {
   const [to, from, count, at] = [0, 1, 2, 3];
   const code = begin(1);
   for (const local of [to, from, count]) code.localGet(local);
@@ -214,6 +248,10 @@ export function copyShadowHelper(validityBase: number, copy: number, stored: num
     code.memory(step === 8 ? I64_LOAD : LOAD8_U, validityBase);
     if (step === 8) code.plain(I64_CONST, 0, I64_NE);
     code.open(OP_IF);
+    if (origins >= 0) {
+      for (const local of [to, from, count]) code.localGet(local);
+      code.call(origins);
+    }
     code.localGet(to);
     code.localGet(count);
     code.call(stored);
@@ -228,8 +266,11 @@ export function copyShadowHelper(validityBase: number, copy: number, stored: num
   return finish(code);
 }
 
-/** (to, value, count, shadow of the value): memory.fill with its shadow; `stored` (address, size) is called for undefined bytes. */
-export function fillShadowHelper(validityBase: number, fill: number, stored: number): Uint8Array {
+/**
+ * (to, value, count, shadow of the value), and its origin unless `setOrigin` (address, size, origin) is −1: memory.fill with its shadow;
+ * `stored` (address, size) is called for undefined bytes.
+ */
+export function fillShadowHelper(validityBase: number, fill: number, stored: number, setOrigin: number): Uint8Array {
   const code = begin(0);
   for (const local of [0, 1, 2]) code.localGet(local);
   if (fill >= 0) code.call(fill);
@@ -245,6 +286,10 @@ export function fillShadowHelper(validityBase: number, fill: number, stored: num
   code.plain(OP_I32_AND, OP_I32_EQZ);
   code.open(OP_IF);
   code.plain(OP_RETURN, OP_END);
+  if (setOrigin >= 0) {
+    for (const local of [0, 2, 4]) code.localGet(local);
+    code.call(setOrigin);
+  }
   code.localGet(0);
   code.localGet(2);
   code.call(stored);

@@ -361,7 +361,33 @@ export class DefinednessPass extends CallCode {
       code.byte(OP_I32_AND);
       this.pushDisagreement(values, [first, second], type);
     }
-    code.localSet(slots.setHome(base, type));
+    const home = slots.setHome(base, type);
+    // What is chosen may be defined where the choice is not: then its bits are undefined by the condition.
+    this.originOfChoice([first, second, condition], flag, home, type);
+    code.localSet(home);
+  }
+
+  /** The result's shadow is on the stack, and the shadows of the operands where they were. */
+  private originOfChoice(shadows: readonly number[], flag: number, home: number, type: number): void {
+    const { code, origins, targets } = this;
+    if (!targets.tracksOrigins) return;
+    const [first, second, condition] = shadows;
+    const pushOrigin = (shadow: number) => (shadow === DEFINED ? code.constant(0) : code.localGet(origins.of(shadow)));
+    pushOrigin(first);
+    pushOrigin(second);
+    code.localGet(flag);
+    code.byte(OP_SELECT);
+    if (condition !== DEFINED) {
+      pushOrigin(condition);
+      this.pushShadow(first, type);
+      this.pushShadow(second, type);
+      code.localGet(flag);
+      code.two(OP_SELECT_TYPED, 1);
+      code.byte(shadowType(type));
+      this.isNotZero(type);
+      code.byte(OP_SELECT);
+    }
+    code.localSet(origins.of(home));
   }
 
   private pushShadow(shadow: number, type: number): void {

@@ -12,6 +12,7 @@ import {
   OP_MEMORY_GROW,
   OP_MEMORY_INIT,
   OP_MEMORY_SIZE,
+  OP_SELECT,
   OPERANDS,
   POPS,
   PUSHES,
@@ -71,6 +72,7 @@ export abstract class MemoryCode extends ValueCode {
       }
       this.shadowAccess(opcode);
       code.localSet(home);
+      this.loadOrigin(opcode, address, home, vector);
       code.byte(OP_END);
     }
   }
@@ -108,6 +110,23 @@ export abstract class MemoryCode extends ValueCode {
     this.code.byte(OP_I32_ADD);
   }
 
+  /** The origin of what was loaded, else of the vector that it became a part of. */
+  private loadOrigin(opcode: number, address: number, home: number, vector: number): void {
+    const { code, origins, targets } = this;
+    if (!targets.tracksOrigins) return;
+    this.pushPlace(address);
+    code.constant(ACCESS_BYTES[opcode]);
+    code.call(targets.loadOriginHelper);
+    if (vector !== DEFINED) {
+      const loaded = this.scratch.of(I32, PURPOSE_SUM);
+      code.localTee(loaded);
+      code.localGet(origins.of(vector));
+      code.localGet(loaded);
+      code.byte(OP_SELECT);
+    }
+    code.localSet(origins.of(home));
+  }
+
   private storeShadow(opcode: number, address: number, stored: number): void {
     const { code, targets } = this;
     const type = OPERANDS[opcode * 3 + 1];
@@ -120,6 +139,7 @@ export abstract class MemoryCode extends ValueCode {
     code.open(OP_IF);
     this.pushPlace(address);
     code.constant(ACCESS_BYTES[opcode]);
+    if (targets.tracksOrigins) code.localGet(this.origins.of(stored));
     code.call(targets.storedHelper);
     code.byte(OP_END);
   }
@@ -170,6 +190,10 @@ export abstract class MemoryCode extends ValueCode {
       case OP_MEMORY_FILL:
         if (fillValue === DEFINED) code.constant(0);
         else code.localGet(fillValue);
+        if (targets.tracksOrigins) {
+          if (fillValue === DEFINED) code.constant(0);
+          else code.localGet(this.origins.of(fillValue));
+        }
         code.call(targets.fillShadowHelper);
         break;
       case OP_MEMORY_INIT:

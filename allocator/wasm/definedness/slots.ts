@@ -3,6 +3,7 @@
 
 import type { Code } from "../rewriting/code.ts";
 import type { ScratchLocals } from "../rewriting/scratch-locals.ts";
+import type { OriginLocals } from "./origin-code.ts";
 import { shadowType } from "./widths.ts";
 
 /** Of a slot's shadow: no bit is undefined. */
@@ -14,6 +15,7 @@ const NOT_SHARED = -1;
 export class Slots {
   private readonly scratch: ScratchLocals;
   private readonly code: Code;
+  private readonly origins: OriginLocals;
   /** Local with the shadow, or DEFINED. */
   private shadows = new Int32Array(256);
   /** The local of the guest's whose shadow is shared, or NOT_SHARED. */
@@ -22,8 +24,9 @@ export class Slots {
   /** The local of the guest's that still has the slot's value, or NOT_SHARED. */
   private sources = new Int32Array(256);
 
-  constructor(scratch: ScratchLocals, code: Code) {
+  constructor(scratch: ScratchLocals, code: Code, origins: OriginLocals) {
     this.scratch = scratch;
+    this.origins = origins;
     this.code = code;
   }
 
@@ -106,6 +109,7 @@ export class Slots {
     if (shadow === DEFINED) pushZero(code, type);
     else code.localGet(shadow);
     code.localSet(home);
+    if (shadow !== DEFINED) this.origins.copy(shadow, home);
   }
 
   /** `local` of the guest gets another value: slots below `height` that share its shadow keep the old one at home. */

@@ -15,20 +15,20 @@ export type Use = 0 | 1 | 2 | 3 | 4 | 5;
 export interface DefinednessTargets extends PassTargets {
   /** From a guest address to the shadow of its byte. */
   readonly validityBase: number;
-  /** (use, offset of the instruction in the module): reports. */
+  /** (use, offset of the instruction in the module), and the origin of the undefined bits if that is followed: reports. */
   readonly reportHelper: number;
   /** (address, size): bytes there have undefined bits; those that the host wrote are made defined. */
   readonly loadedHelper: number;
-  /** (address, size): the guest stores undefined bits there. */
+  /** (address, size), and the origin of the undefined bits if that is followed: the guest stores undefined bits there. */
   readonly storedHelper: number;
-  /** (new stack pointer): the frame between it and the stack pointer becomes undefined. */
+  /** (new stack pointer, origin): the frame between it and the stack pointer becomes undefined. */
   readonly frameHelper: number;
-  /** (new stack pointer), before it is set: what lies between it and the old one becomes undefined. */
+  /** (new stack pointer, origin), before it is set: what lies between it and the old one becomes undefined. */
   readonly stackHelper: number;
   /** (new stack pointer) of functions by which the host takes room on the stack. */
   readonly hostFrameHelper: number;
   readonly hostFrames: ReadonlySet<number>;
-  /** (to, from, count) and (to, value, count, shadow of the value): memory with its shadow; ranges were checked. */
+  /** (to, from, count) and (to, value, count, shadow of the value, and its origin if that is followed): memory with its shadow. */
   readonly copyShadowHelper: number;
   readonly fillShadowHelper: number;
   /** i32: the shadows of a call's arguments are in the argument globals; its callee takes them. */
@@ -36,6 +36,14 @@ export interface DefinednessTargets extends PassTargets {
   /** Global with the shadow of argument or result `position`, of the shadow's type. */
   argumentGlobal(position: number, type: number): number;
   resultGlobal(position: number, type: number): number;
+  /** Whether the build follows where undefined bits are from. */
+  readonly tracksOrigins: boolean;
+  /** Globals with the origins of what has its shadow in a global. */
+  originGlobal(shadowGlobal: number): number;
+  /** (address, size): the origin of the first byte there that has undefined bits. */
+  readonly loadOriginHelper: number;
+  /** The origin of stack memory that the instruction at a byte of the module takes is this plus the byte. */
+  readonly frameOrigins: number;
   /** Shadow of each of the guest's globals; −1: always defined. */
   readonly globalShadows: Int32Array;
   /** The guest's stack pointer, or −1. */

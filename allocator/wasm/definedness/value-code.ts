@@ -98,8 +98,18 @@ export abstract class ValueCode extends DefinednessBody {
     this.input.opcode = opcode;
     this.input.start = walker.start;
     this.input.end = walker.end;
+    const home = this.originOfOperands(opcode, base, count);
     rule.write(this.input);
-    this.code.localSet(slots.setHome(base, PUSHES[opcode]));
+    this.code.localSet(home);
+  }
+
+  /** The result is at home, with the origin of the first operand that has undefined bits. @returns the home */
+  private originOfOperands(opcode: number, base: number, count: number): number {
+    const home = this.slots.setHome(base, PUSHES[opcode]);
+    this.origins.choose(this.input.shadows, count, home, (shadow, i) =>
+      this.pushIsUndefined(shadow, OPERANDS[opcode * 3 + i]),
+    );
+    return home;
   }
 
   /** Puts the values that `mask` asks for into locals, unless a local of the guest's has them. */
@@ -154,6 +164,7 @@ export abstract class ValueCode extends DefinednessBody {
       if (shadow !== DEFINED) {
         code.localGet(shadow);
         code.localSet(this.localShadow(local));
+        this.origins.copy(shadow, this.localShadow(local));
         known.remove(local);
       } else if (!known.has(local)) {
         pushZero(code, type);
@@ -179,7 +190,7 @@ export abstract class ValueCode extends DefinednessBody {
   }
 
   private globalGet(): void {
-    const { walker, slots, code, targets } = this;
+    const { walker, slots, targets } = this;
     const { first: global, height } = walker;
     this.copy();
     const shadow = targets.globalShadows[global] ?? -1;
@@ -191,22 +202,18 @@ export abstract class ValueCode extends DefinednessBody {
       }
       return;
     }
-    code.globalGet(shadow);
-    code.localSet(slots.setHome(height, this.module.globals[global].type));
+    this.takeFromGlobal(shadow, slots.setHome(height, this.module.globals[global].type));
   }
 
   private globalSet(): void {
-    const { walker, slots, code, targets } = this;
+    const { walker, slots, targets } = this;
     const { first: global, height } = walker;
     const slot = height - 1;
     if (!walker.isDead && global === targets.stackGlobal) this.setStack(slot);
     else {
       const shadow = targets.globalShadows[global] ?? -1;
       if (shadow >= 0 && !walker.isDead) {
-        const from = slots.shadow(slot);
-        if (from === DEFINED) pushZero(code, this.module.globals[global].type);
-        else code.localGet(from);
-        code.globalSet(shadow);
+        this.putToGlobal(slots.shadow(slot), this.module.globals[global].type, shadow);
       }
     }
     this.copy();
@@ -230,11 +237,17 @@ export abstract class ValueCode extends DefinednessBody {
     const isFrame = slot === this.frameSlot || (this.frameLocal >= 0 && slots.source(slot) === this.frameLocal);
     if (!isFrame) {
       code.localGet(value);
+      if (!this.isHostFrame) this.pushFrameOrigin();
       code.call(this.isHostFrame ? targets.hostFrameHelper : targets.stackHelper);
     }
     this.frameSlot = -1;
     this.frameLocal = -1;
     code.localGet(value);
+  }
+
+  private pushFrameOrigin(): void {
+    const { targets, code, walker } = this;
+    if (targets.tracksOrigins) code.constant(targets.frameOrigins + walker.start);
   }
 
   /** The stack pointer less a size: a frame, of a leaf function perhaps, which never sets the stack pointer. */
@@ -243,6 +256,7 @@ export abstract class ValueCode extends DefinednessBody {
     const value = scratch.of(I32, PURPOSE_ADDRESS);
     code.localTee(value);
     code.localGet(value);
+    this.pushFrameOrigin();
     code.call(targets.frameHelper);
     this.frameSlot = slot;
     this.frameLocal = -1;

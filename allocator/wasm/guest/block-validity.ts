@@ -2,6 +2,7 @@
 // bytes. Memory outside blocks always counts as defined: to touch it is another error.
 
 import { type HeapRole, TLSF_HEADER } from "./heap-functions.ts";
+import type { Origins } from "./origins.ts";
 import type { Validity } from "./validity.ts";
 
 const ZEROED: ReadonlySet<HeapRole> = new Set(["calloc", "rust_alloc_zeroed"]);
@@ -16,17 +17,19 @@ const RESIZING: ReadonlyMap<HeapRole, number> = new Map([
 export class BlockValidity {
   private readonly validity: Validity;
   private readonly sizes: ReadonlyMap<number, number>;
+  private readonly origins: Origins | null;
   private allocated = 0;
 
-  /** @param sizes live blocks */
-  constructor(validity: Validity, sizes: ReadonlyMap<number, number>) {
+  /** @param sizes live blocks @param origins null: where bits are from is not followed */
+  constructor(validity: Validity, sizes: ReadonlyMap<number, number>, origins: Origins | null) {
     this.validity = validity;
     this.sizes = sizes;
+    this.origins = origins;
   }
 
   noteAllocation(pointer: number, size: number): void {
     this.allocated = pointer;
-    this.validity.blockEnds(pointer + size);
+    this.validity.blockEnds(pointer + size, 0);
   }
 
   noteFree(pointer: number, size: number): void {
@@ -45,7 +48,10 @@ export class BlockValidity {
       const size = sizes.get(this.allocated);
       // What the allocator itself wrote in front of the guest's pointer stays.
       const front = role === "tlsf_alloc" || role === "tlsf_realloc" ? TLSF_HEADER : 0;
-      if (size !== undefined && !ZEROED.has(role)) validity.allocated(this.allocated + front, size - front);
+      if (size === undefined) return result;
+      const origin = this.originOf(this.allocated, size);
+      if (!ZEROED.has(role)) validity.allocated(this.allocated + front, size - front, origin);
+      validity.blockEnds(this.allocated + size, origin);
       return result;
     }
     if (result === 0) return result;
@@ -53,8 +59,13 @@ export class BlockValidity {
     const size = sizes.get(now) ?? 0;
     const kept = Math.min(size, oldSize);
     validity.restore(now, kept === oldSize ? saved : validity.first(saved, kept));
-    if (size > kept) validity.allocated(now + kept, size - kept);
-    validity.blockEnds(now + size);
+    const origin = this.originOf(now, size);
+    if (size > kept) validity.allocated(now + kept, size - kept, origin);
+    validity.blockEnds(now + size, origin);
     return result;
+  }
+
+  private originOf(pointer: number, size: number): number {
+    return this.origins?.allocated(pointer, size) ?? 0;
   }
 }

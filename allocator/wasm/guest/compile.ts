@@ -17,6 +17,7 @@ import { type Bytes, type EngineModule, engine } from "./engine.ts";
 import { debugInfoOf } from "./frames.ts";
 import { compileHostTable } from "./host-table.ts";
 import { knownNames } from "./known-names.ts";
+import { framesOf } from "./origins.ts";
 import { endOfNull, findStack, type StackRegion } from "./stack-region.ts";
 
 /** How a module is put on the heap. */
@@ -52,7 +53,10 @@ export interface ModuleOptions {
   readonly exactArithmetic?: boolean;
   /** With `uninitialised: "byte"`: whether arguments of calls that leave the module must be defined. Default `"check"`. */
   readonly callArguments?: "check" | "trust";
-  /** With `uninitialised: "byte"`: findings name the block that undefined bits were last loaded from. Default false. */
+  /**
+   * With `uninitialised: "byte"`: findings name the allocation, or the function's stack frame, that undefined bits are from, whatever
+   * they went through since; slower, and as much memory again. Default false.
+   */
   readonly trackOrigins?: boolean;
   /** The heap's options. Not all can be: kernel, process and memoryBytes are the guest's own, tags have no room in 32 bits. */
   readonly heap?: HeapOptions;
@@ -81,6 +85,8 @@ export interface Compiled {
   readonly layout: Layout;
   readonly functions: ChosenFunctions;
   readonly stack: StackRegion | null;
+  /** The origin of stack memory that the instruction at byte n takes is this plus n. */
+  readonly frameOrigins: number;
   readonly nullBytes: number;
   readonly engineModule: EngineModule;
   readonly hostTable: EngineModule;
@@ -102,16 +108,18 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
   const names = knownNames(module, debugInfo);
   const layout = makeLayout(options.memoryBytes ?? DEFAULT_LIMIT, {
     validity: options.uninitialised === "byte",
+    origins: options.trackOrigins ?? false,
     initialPages: module.memory?.minimum ?? 0,
   });
   const functions = chooseFunctions(module, names, options.functions);
   const stack = findStack(module, names);
+  const frameOrigins = layout.originBase < 0 ? 0 : framesOf(copy.length);
   const rewritten = rewrite(module, {
     layout,
     checksAccesses: (options.checks ?? "addresses") === "addresses",
     heapFunctions: functions,
     stack,
-    instrument: instrumentOf(module, names, layout, stack, options),
+    instrument: instrumentOf(module, names, layout, { stack, frameOrigins }, options),
   });
   const nullBytes = endOfNull(module, options.nullBytes ?? 1024);
   const hostTable = compileHostTable(rewritten.slots);
@@ -122,6 +130,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     layout,
     functions,
     stack,
+    frameOrigins,
     nullBytes,
     hostTable,
     options,
@@ -141,7 +150,7 @@ function instrumentOf(
   module: Module,
   names: Names,
   layout: Layout,
-  stack: StackRegion | null,
+  { stack, frameOrigins }: Pick<Compiled, "stack" | "frameOrigins">,
   options: ModuleOptions,
 ): Instrument | null {
   if (options.uninitialised !== "byte" || module.memory === null) return null;
@@ -154,9 +163,11 @@ function instrumentOf(
     exactArithmetic: options.exactArithmetic ?? false,
     checksArguments: (options.callArguments ?? "check") === "check",
     validityBase: layout.validityBase,
+    originBase: layout.originBase,
+    frameOrigins,
     stackGlobal: stack?.global ?? -1,
-    // What lies in the image is defined but for the stack, whose bytes are only asked about for their origin.
-    loadsFrom: options.trackOrigins === true ? 0 : image,
+    // What lies in the image is defined but for the stack, whose bytes the host looks after by itself.
+    loadsFrom: image,
     storesFrom: image,
     hostFrames,
   });

@@ -3,7 +3,6 @@
 
 import type { Checker } from "../../checker/face.ts";
 import type { Heap } from "../../heap/heap.ts";
-import { DEFAULT_LIMIT } from "../rewriting/layout.ts";
 import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import type {
   Bytes,
@@ -17,7 +16,7 @@ import type {
 import type { Guest } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { type GuestInstance, instantiateCompiled } from "./instance.ts";
-import { createMemory as createGuestMemory } from "./memory-object.ts";
+import { createMemory as createGuestMemory, type MemoryOptions } from "./memory-object.ts";
 
 /** A module that was rewritten and compiled, to be instantiated any number of times. */
 export class Module {
@@ -121,15 +120,11 @@ export async function instantiate(
 }
 
 /**
- * A memory for modules that import theirs, instead of `new WebAssembly.Memory(descriptor)`. `memoryBytes` and `uninitialised` must be
- * what the modules are compiled with.
+ * A memory for modules that import theirs, instead of `new WebAssembly.Memory(descriptor)`. `memoryBytes`, `uninitialised` and
+ * `trackOrigins` must be what the modules are compiled with.
  * @throws ModuleError, RangeError, TypeError
  */
-export function createMemory(
-  descriptor: MemoryDescriptor,
-  options: Pick<ModuleOptions, "memoryBytes" | "uninitialised"> = {},
-): EngineMemory {
+export function createMemory(descriptor: MemoryDescriptor, options: MemoryOptions = {}): EngineMemory {
   checkOptions(options);
-  const { memoryBytes = DEFAULT_LIMIT, uninitialised = "off" } = options;
-  return createGuestMemory(descriptor, memoryBytes, uninitialised === "byte");
+  return createGuestMemory(descriptor, options);
 }

@@ -22,6 +22,7 @@ import { BlockValidity } from "./block-validity.ts";
 import { type EngineMemory, engine } from "./engine.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import { Homes } from "./homes.ts";
+import { Origins } from "./origins.ts";
 import { Validity } from "./validity.ts";
 
 /**
@@ -64,6 +65,8 @@ export class Guest {
   /** What of the memory is undefined; null: it is not followed. */
   readonly validity: Validity | null;
   private readonly blockValidity: BlockValidity | null;
+  /** Where undefined bits are from; null: that is not followed. */
+  readonly origins: Origins | null;
   private readonly options: GuestOptions;
   /** The module's memory now, in pages of 64 KiB. */
   pages: number;
@@ -102,12 +105,13 @@ export class Guest {
       end: imageEnd,
     });
     this.validity = layout.validityBase < 0 ? null : new Validity(bytes, layout, space.pageTable, imageEnd);
-    this.blockValidity = this.validity && new BlockValidity(this.validity, this.addressable.sizes);
     space.homes = new Homes(space, this.addressable, bytes);
     if (imageEnd > 0) {
       this.process.mmap(0, imageEnd, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
     }
     this.heap = this.makeHeap();
+    this.origins = layout.originBase < 0 ? null : new Origins(this.heap);
+    this.blockValidity = this.validity && new BlockValidity(this.validity, this.addressable.sizes, this.origins);
   }
 
   private makeHeap(): Heap {

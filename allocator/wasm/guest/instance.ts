@@ -106,7 +106,7 @@ class Instantiation {
     this.imports = imports;
     this.guest = guest;
     const isFollowed = compiled.options.uninitialised === "byte" && guest.validity !== null;
-    this.uses = isFollowed ? new UndefinedUses(guest, compiled.options.trackOrigins ?? false) : null;
+    this.uses = isFollowed ? new UndefinedUses(guest) : null;
     this.watched = this.uses === null ? null : new WatchedImports(guest, this.uses, compiled.stack);
   }
 
@@ -114,6 +114,7 @@ class Instantiation {
     const { compiled, imports, guest } = this;
     const { rewritten, module, functions } = compiled;
     this.checkSegments();
+    guest.origins?.addModule(compiled);
     const { watched } = this;
     const real = new engine.Instance(compiled.engineModule, {
       ...(watched?.wrap(module, imports) ?? imports),
@@ -190,8 +191,8 @@ class Instantiation {
           return undefined;
         };
       case "definedness use":
-        return (use, offset) => {
-          this.uses?.use(use, offset);
+        return (use, offset, origin) => {
+          this.uses?.use(use, offset, origin);
           return undefined;
         };
       case "definedness load":
@@ -202,6 +203,16 @@ class Instantiation {
       case "definedness store":
         return (address, size) => {
           guest.validity?.noteStored(address >>> 0, size >>> 0);
+          return undefined;
+        };
+      case "definedness origin":
+        return (address, size, origin) => {
+          guest.validity?.setOrigin(address >>> 0, size >>> 0, origin >>> 0);
+          return undefined;
+        };
+      case "definedness copy":
+        return (to, from, size) => {
+          guest.validity?.copyOrigins(to >>> 0, from >>> 0, size >>> 0);
           return undefined;
         };
       case "probe":

@@ -142,7 +142,7 @@ class Interceptor implements Interception {
     // Threads and memories that do not fit are the engine's: only a module that imports one is refused.
     if (descriptor?.shared === true || descriptor?.initial * WASM_PAGE > memoryBytes)
       return new engine.Memory(descriptor);
-    return createMemory(descriptor, memoryBytes, this.options.uninitialised === "byte");
+    return createMemory(descriptor, this.options);
   }
 }
 

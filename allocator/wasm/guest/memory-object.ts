@@ -2,8 +2,8 @@
 // knows: its `buffer` also has what lies above the guest's limit, never changes and is never detached, and `grow` asks the guest.
 
 import { ModuleError } from "../binary/module-error.ts";
-import { type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
-import type { Compiled } from "./compile.ts";
+import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
+import type { Compiled, ModuleOptions } from "./compile.ts";
 import { type EngineMemory, engine, type MemoryDescriptor } from "./engine.ts";
 import { Guest, makeMemory } from "./guest.ts";
 
@@ -39,15 +39,25 @@ function growFromHost(guest: Guest, delta: number): number {
   return before;
 }
 
+/** What a memory and the modules that import it must have the same. */
+export type MemoryOptions = Pick<ModuleOptions, "memoryBytes" | "uninitialised" | "trackOrigins">;
+
 /**
  * Stands in for `new WebAssembly.Memory`, for modules that import their memory.
  * @throws RangeError, TypeError as the engine's; ModuleError unsupported: a shared memory
  */
-export function createMemory(descriptor: MemoryDescriptor, memoryBytes: number, validity: boolean): EngineMemory {
+export function createMemory(
+  descriptor: MemoryDescriptor,
+  { memoryBytes = DEFAULT_LIMIT, uninitialised = "off", trackOrigins = false }: MemoryOptions,
+): EngineMemory {
   if (descriptor?.shared === true) throw new ModuleError("unsupported", "threads (a shared memory)");
   // The engine's own checks, on a memory that is thrown away.
   new engine.Memory(descriptor);
-  const layout = makeLayout(memoryBytes, { validity, initialPages: descriptor.initial });
+  const layout = makeLayout(memoryBytes, {
+    validity: uninitialised === "byte",
+    origins: trackOrigins,
+    initialPages: descriptor.initial,
+  });
   const memory = makeMemory(layout);
   const own = { ...descriptor };
   prepared.set(memory, { layout, descriptor: own, guest: null });
@@ -86,7 +96,7 @@ export function guestOfMemory(memory: unknown, compiled: Compiled, name: string)
   if (layout.shadowBase !== compiled.layout.shadowBase)
     throw new ModuleError(
       "memory",
-      `the memory ${name} was made with other memoryBytes, or another uninitialised, than the module`,
+      `the memory ${name} was made with other memoryBytes, another uninitialised or trackOrigins, than the module`,
     );
   if (found.guest === null) {
     found.guest = new Guest(

@@ -1,5 +1,5 @@
 // Findings about undefined bits: what guest code did with them, and which undefined bytes it gave to the host.
-// Where the bits are from is what the last load of undefined bytes says: most often theirs, and without a cost.
+// Where the bits are from is what the pass and the memory's origins say (origins.ts).
 
 import type { Finding, Operation } from "../../checker/finding.ts";
 import { wholeCheckerOf } from "../../heap/heap.ts";
@@ -38,19 +38,17 @@ interface Site {
 
 export class UndefinedUses {
   private readonly guest: Guest;
-  private readonly tracksOrigins: boolean;
   private readonly sites = new Map<number, Site>();
   /** The guest's stack pointer now. */
   stackPointer: () => number = () => 0;
 
-  constructor(guest: Guest, tracksOrigins: boolean) {
+  constructor(guest: Guest) {
     this.guest = guest;
-    this.tracksOrigins = tracksOrigins;
   }
 
-  /** Guest code at byte `offset` of the module is about to do something that undefined bits decide. */
-  use(use: number, offset: number): void {
-    const { heap, validity } = this.guest;
+  /** Guest code at byte `offset` of the module is about to do something that undefined bits of an origin decide. */
+  use(use: number, offset: number, origin: number): void {
+    const { heap, origins } = this.guest;
     const { judge } = wholeCheckerOf(heap);
     const stackPointer = this.stackPointer();
     let site = this.sites.get(offset);
@@ -64,7 +62,7 @@ export class UndefinedUses {
       site.streak++;
       return;
     }
-    const found = judge.reportValue(OPERATIONS[use], this.tracksOrigins ? validity!.lastLoad : -1);
+    const found = judge.reportValue(OPERATIONS[use], origins === null ? null : () => origins.describe(origin));
     site.streak = found === finding && site.stackPointer === stackPointer ? site.streak + 1 : 0;
     site.finding = found;
     site.stackPointer = stackPointer;
@@ -72,12 +70,13 @@ export class UndefinedUses {
 
   /** The host is about to read bytes for the guest. @returns whether all of them are defined; they are from now on */
   giveToHost(address: number, size: number): boolean {
-    const { heap, validity, layout } = this.guest;
+    const { heap, validity, origins, layout } = this.guest;
     const end = Math.min(address + size, layout.limitBytes);
     if (address >= end) return true;
     const first = validity!.firstUndefined(address, end - address);
     if (first < 0) return true;
-    wholeCheckerOf(heap).judge.report("uninitialised", "system call", address, size, first);
+    const originOf = origins === null ? null : () => origins.describe(validity!.originAt(first));
+    wholeCheckerOf(heap).judge.report("uninitialised", "system call", address, size, first, originOf);
     return false;
   }
 }

@@ -8,6 +8,7 @@
 import { PAGE_SIZE, PTE_PRESENT } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
 import { PATTERN } from "../definedness/definedness-helpers.ts";
+import { ORIGIN_CELL } from "../definedness/origin-code.ts";
 import type { Layout } from "../rewriting/layout.ts";
 
 /** Of blocks above this, pages that are not there yet become undefined when they are touched. */
@@ -18,6 +19,7 @@ const UNDEFINED = 0xff;
 export interface SavedValidity {
   readonly shadow: Uint8Array;
   readonly stored: Uint8Array;
+  readonly origins: Uint32Array | null;
 }
 
 export class Validity {
@@ -29,8 +31,10 @@ export class Validity {
   private readonly stored: Uint8Array;
   /** Pages that become undefined when they are touched. */
   private readonly pending: Uint8Array;
-  /** First undefined byte of the load that met one last, or −1. */
-  lastLoad = -1;
+  /** Where undefined bits are from, a number for each four bytes; null: that is not followed. */
+  private readonly origins: Uint32Array | null;
+  /** Origins of pages that become undefined when they are touched. */
+  private readonly pendingOrigins: Uint32Array;
 
   /** Memory below was never filled with the pattern by the host: the image. */
   private readonly heapStart: number;
@@ -42,6 +46,10 @@ export class Validity {
     this.entries = pageTable.entries;
     this.stored = new Uint8Array(layout.limitBytes / 8);
     this.pending = new Uint8Array(layout.limitBytes / PAGE_SIZE);
+    const { originBase, limitBytes } = layout;
+    const offset = memory.byteOffset + originBase;
+    this.origins = originBase < 0 ? null : new Uint32Array(memory.buffer, offset, limitBytes / ORIGIN_CELL);
+    this.pendingOrigins = new Uint32Array(originBase < 0 ? 0 : limitBytes / PAGE_SIZE);
   }
 
   define(address: number, size: number): void {
@@ -51,24 +59,32 @@ export class Validity {
 
   /**
    * The bytes behind a block's end, up to a multiple of 8: loads of aligned words around the end may read them, as with Memcheck's
-   * `--partial-loads-ok=yes`, and get undefined bits.
+   * `--partial-loads-ok=yes`, and get undefined bits, of that origin.
    */
-  blockEnds(end: number): void {
+  blockEnds(end: number, origin: number): void {
+    const behind = Math.ceil(end / ORIGIN_CELL) * ORIGIN_CELL;
+    this.setOrigin(behind, -behind & 7, origin);
     this.shadow.fill(UNDEFINED, end, Math.ceil(end / 8) * 8);
   }
 
-  /** Memory that the program was given and nothing is known of. Cost: the range, less a large one's pages that are not there. */
-  allocated(address: number, size: number): void {
+  /**
+   * Memory that the program was given and nothing is known of. Cost: the range, less a large one's pages that are not there.
+   * `origin`: of its bits.
+   */
+  allocated(address: number, size: number, origin: number): void {
     if (size <= LARGE) {
-      this.makeFresh(address, address + size);
+      this.makeFresh(address, address + size, origin);
       return;
     }
     const end = address + size;
     for (let at = address; at < end; ) {
       const page = Math.floor(at / PAGE_SIZE);
       const stop = Math.min(end, (page + 1) * PAGE_SIZE);
-      if (stop - at < PAGE_SIZE || (this.entries[page] & PTE_PRESENT) !== 0) this.makeFresh(at, stop);
-      else this.pending[page] = 1;
+      if (stop - at < PAGE_SIZE || (this.entries[page] & PTE_PRESENT) !== 0) this.makeFresh(at, stop, origin);
+      else {
+        this.pending[page] = 1;
+        if (this.origins !== null) this.pendingOrigins[page] = origin;
+      }
       at = stop;
     }
   }
@@ -93,10 +109,11 @@ export class Validity {
   touched(page: number): void {
     if (this.pending[page] === 0) return;
     this.pending[page] = 0;
-    this.makeFresh(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+    this.makeFresh(page * PAGE_SIZE, (page + 1) * PAGE_SIZE, this.pendingOrigins[page] ?? 0);
   }
 
-  private makeFresh(from: number, to: number): void {
+  private makeFresh(from: number, to: number, origin: number): void {
+    this.setOrigin(from, to - from, origin);
     this.shadow.fill(UNDEFINED, from, to);
     this.bytes.fill(PATTERN, from, to);
     this.stored.fill(0, from >>> 3, (to + 7) >>> 3);
@@ -109,20 +126,26 @@ export class Validity {
     return {
       shadow: this.shadow.slice(address, address + size),
       stored: this.stored.slice(address >>> 3, (address + size + 7) >>> 3),
+      origins: this.origins?.slice(address / ORIGIN_CELL, Math.ceil((address + size) / ORIGIN_CELL)) ?? null,
     };
   }
 
   /** The first `size` bytes of what was saved. */
-  first({ shadow, stored }: SavedValidity, size: number): SavedValidity {
-    return { shadow: shadow.subarray(0, size), stored: stored.subarray(0, (size + 7) >>> 3) };
+  first({ shadow, stored, origins }: SavedValidity, size: number): SavedValidity {
+    return {
+      shadow: shadow.subarray(0, size),
+      stored: stored.subarray(0, (size + 7) >>> 3),
+      origins: origins?.subarray(0, Math.ceil(size / ORIGIN_CELL)) ?? null,
+    };
   }
 
   /** The saved range and this one begin at multiples of 8. */
-  restore(address: number, { shadow, stored }: SavedValidity): void {
+  restore(address: number, { shadow, stored, origins }: SavedValidity): void {
     const end = address + shadow.length;
     if (shadow.length > LARGE) this.pending.fill(0, Math.ceil(address / PAGE_SIZE), Math.floor(end / PAGE_SIZE));
     this.shadow.set(shadow, address);
     this.stored.set(stored, address >>> 3);
+    if (origins !== null) this.origins?.set(origins, address / ORIGIN_CELL);
   }
 
   /** The first byte of a range with an undefined bit, or −1, after bytes that the host wrote were made defined. */
@@ -147,11 +170,35 @@ export class Validity {
 
   /** The guest loads undefined bits from the heap: those that the host wrote become defined. */
   loaded(address: number, size: number): void {
-    let first = -1;
-    for (let at = address + size - 1; at >= address; at--) {
-      if (this.shadow[at] !== 0 && !this.isWritten(at)) first = at;
+    for (let at = address; at < address + size; at++) if (this.shadow[at] !== 0) this.isWritten(at);
+  }
+
+  /** The origin of undefined bits at `address`, or 0. */
+  originAt(address: number): number {
+    return this.origins?.[Math.floor(address / ORIGIN_CELL)] ?? 0;
+  }
+
+  /** All bytes of a range have their undefined bits, if any, from `origin`. */
+  setOrigin(address: number, size: number, origin: number): void {
+    if (size > 0)
+      this.origins?.fill(origin, Math.floor(address / ORIGIN_CELL), Math.ceil((address + size) / ORIGIN_CELL));
+  }
+
+  /** Bytes were copied, with their shadows, and some are undefined: their origins follow. */
+  copyOrigins(to: number, from: number, size: number): void {
+    const { origins } = this;
+    if (origins === null) return;
+    const first = Math.floor(from / ORIGIN_CELL);
+    const end = Math.ceil((from + size) / ORIGIN_CELL);
+    if ((to - from) % ORIGIN_CELL === 0) {
+      origins.copyWithin(Math.floor(to / ORIGIN_CELL), first, end);
+      return;
     }
-    if (first >= 0) this.lastLoad = first;
+    const sources = origins.slice(first, end);
+    for (let i = 0; i < size; i++) {
+      if (this.shadow[to + i] !== 0)
+        origins[Math.floor((to + i) / ORIGIN_CELL)] = sources[Math.floor((from + i) / ORIGIN_CELL) - first];
+    }
   }
 
   /** The guest stored bytes to the heap, of which some have undefined bits. */

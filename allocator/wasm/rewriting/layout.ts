@@ -4,6 +4,7 @@
 //   0 ………………… limitBytes   the guest's memory: page n of it is frame n of the machine
 //   limitBytes … ramBytes   frames that the kernel has for itself: reference pages, page cache
 //   validityBase … + limitBytes   one bit for each bit of the guest's memory, 1 = undefined (level "byte" only)
+//   originBase … + limitBytes   four bytes for each four: where undefined bits are from (only where that is followed)
 //   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow
 //
 // A shadow byte of 0 means "nothing there", so that address space without memory costs none of the host's.
@@ -33,6 +34,8 @@ export interface Layout {
   readonly ramBytes: number;
   /** −1: there is no validity shadow. */
   readonly validityBase: number;
+  /** −1: there are no origins. */
+  readonly originBase: number;
   readonly shadowBase: number;
   /** Pages of 64 KiB of the whole. */
   readonly totalPages: number;
@@ -42,9 +45,9 @@ export const DEFAULT_LIMIT = 2 ** 30;
 const SMALLEST_LIMIT = 2 ** 24;
 
 /** The largest limit whose shadows fit 4 GiB. */
-function largestLimit(validity: boolean): number {
+function largestLimit(parts: number): number {
   const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES;
-  return Math.floor(room / (validity ? 2 : 1) / WASM_PAGE) * WASM_PAGE;
+  return Math.floor(room / parts / WASM_PAGE) * WASM_PAGE;
 }
 
 /**
@@ -53,26 +56,32 @@ function largestLimit(validity: boolean): number {
  */
 export function makeLayout(
   limitBytes: number,
-  options: { readonly validity: boolean; readonly initialPages: number },
+  {
+    validity,
+    origins,
+    initialPages,
+  }: { readonly validity: boolean; readonly origins: boolean; readonly initialPages: number },
 ): Layout {
-  const largest = largestLimit(options.validity);
+  const largest = largestLimit(1 + Number(validity) + Number(validity && origins));
   if (!Number.isInteger(limitBytes / WASM_PAGE) || limitBytes < SMALLEST_LIMIT || limitBytes > largest) {
     throw new RangeError(
       `memoryBytes: ${limitBytes} is not a multiple of ${WASM_PAGE} from ${SMALLEST_LIMIT} to ${largest}`,
     );
   }
-  if (options.initialPages * WASM_PAGE > limitBytes) {
+  if (initialPages * WASM_PAGE > limitBytes) {
     throw new ModuleError(
       "memory",
-      `the module begins with ${options.initialPages * WASM_PAGE} bytes of memory, more than memoryBytes (${limitBytes})`,
+      `the module begins with ${initialPages * WASM_PAGE} bytes of memory, more than memoryBytes (${limitBytes})`,
     );
   }
   const ramBytes = limitBytes + KERNEL_BYTES;
-  const shadowBase = ramBytes + (options.validity ? limitBytes : 0);
+  const originBase = ramBytes + (validity ? limitBytes : 0);
+  const shadowBase = originBase + (validity && origins ? limitBytes : 0);
   return {
     limitBytes,
     ramBytes,
-    validityBase: options.validity ? ramBytes : -1,
+    validityBase: validity ? ramBytes : -1,
+    originBase: validity && origins ? originBase : -1,
     shadowBase,
     totalPages: (shadowBase + SHADOW_BYTES) / WASM_PAGE,
   };

@@ -302,7 +302,7 @@ describe("findings", () => {
     expect(finding.origin).toMatchObject({ size: 24, state: "live" });
     const lines = formatFinding(finding, { stable: true }).split("\n");
     expect(lines[0]).toBe("Conditional branch depends on uninitialised bits");
-    expect(lines).toContain("  the undefined bytes were loaded last from block A of 24 bytes, from malloc");
+    expect(lines).toContain("  the undefined bits are from block A of 24 bytes, from malloc");
     expect(lines.at(-1)).toMatch(/^ {4}at /);
   });
 

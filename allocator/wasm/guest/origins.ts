@@ -1,0 +1,80 @@
+// What an origin of undefined bits stands for: an allocation of the heap, or the instruction at which a function took stack memory.
+// Numbers are given here and by the pass (definedness/origin-code.ts); which memory has which origin is validity.ts.
+
+import type { Origin } from "../../checker/finding.ts";
+import type { Frame } from "../../checker/frames.ts";
+import type { Trace } from "../../common/traces.ts";
+import type { Heap } from "../../heap/heap.ts";
+import { wholeCheckerOf } from "../../heap/heap.ts";
+import type { Compiled } from "./compile.ts";
+
+/** Origins from here on are places in a module; below, allocations, counted from 1. */
+export const FIRST_FRAME = 2 ** 31;
+/** Allocations that are remembered: bits may stay undefined long after their block is gone. */
+const KEPT = 2 ** 20;
+
+interface Allocation {
+  readonly pointer: number;
+  readonly size: number;
+  readonly trace: Trace | null;
+}
+
+export class Origins {
+  private readonly heap: Heap;
+  /** By number, modulo KEPT. */
+  private readonly allocations: Allocation[] = [];
+  private last = 0;
+  private readonly modules: Compiled[] = [];
+
+  constructor(heap: Heap) {
+    this.heap = heap;
+  }
+
+  addModule(compiled: Compiled): void {
+    this.modules.push(compiled);
+  }
+
+  /** The origin of what an allocation just now left undefined in a block. */
+  allocated(pointer: number, size: number): number {
+    this.last++;
+    const trace = wholeCheckerOf(this.heap).allocationTrace(pointer);
+    this.allocations[this.last % KEPT] = { pointer, size, trace };
+    return this.last;
+  }
+
+  /** What a finding says of an origin; null: it is not known, or not any more. */
+  describe(origin: number): Origin | null {
+    const number = origin >>> 0;
+    if (number >= FIRST_FRAME) return { block: null, frame: this.frameAt(number) };
+    if (number === 0 || number > this.last || number <= this.last - KEPT) return null;
+    const { pointer, size, trace } = this.allocations[number % KEPT];
+    return { block: wholeCheckerOf(this.heap).describeEarlier(pointer, size, trace), frame: null };
+  }
+
+  private frameAt(number: number): Frame | null {
+    const owner = this.modules.find(
+      ({ frameOrigins, module }) => number >= frameOrigins && number < frameOrigins + module.bytes.length,
+    );
+    if (owner === undefined) return null;
+    const { module, debugInfo, names, options } = owner;
+    const offset = number - owner.frameOrigins;
+    const body = module.bodyEnd.findIndex((end) => offset < end);
+    const index = module.importedFunctions + body;
+    // The function that the others are inlined into has the frame.
+    const { functionName, file, line, column } = debugInfo.lookup(index, offset).at(-1)!;
+    if (file !== null && line !== null) return { functionName, file, line, column: column ?? 1 };
+    const fileName = options.fileName ?? (names.module === "" ? "module.wasm" : names.module);
+    return { functionName, file: fileName, line: 1, column: offset };
+  }
+}
+
+/** Counts bytes of modules that were compiled, so that places in them are told apart. */
+let places = 0;
+
+/** The first of as many origins as a module has bytes. */
+export function framesOf(bytes: number): number {
+  if (places + bytes > FIRST_FRAME) places = 0;
+  const first = FIRST_FRAME + places;
+  places += bytes;
+  return first;
+}
