@@ -6,7 +6,9 @@ import type { Frame } from "../../checker/frames.ts";
 import type { Trace } from "../../common/traces.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { wholeCheckerOf } from "../../heap/heap.ts";
-import type { Compiled } from "./compile.ts";
+import type { Module } from "../binary/module.ts";
+import type { Names } from "../binary/names.ts";
+import type { DebugInfo } from "../debug/debug-info.ts";
 
 /** Origins from here on are places in a module; below, allocations, counted from 1. */
 export const FIRST_FRAME = 2 ** 31;
@@ -19,18 +21,28 @@ interface Allocation {
   readonly trace: Trace | null;
 }
 
+/** What is known of a module whose places are origins; part of Compiled. */
+interface Places {
+  readonly module: Module;
+  readonly names: Names;
+  readonly debugInfo: DebugInfo;
+  /** The origin of stack memory that the instruction at byte n takes is this plus n. */
+  readonly frameOrigins: number;
+  readonly options: { readonly fileName?: string };
+}
+
 export class Origins {
   private readonly heap: Heap;
   /** By number, modulo KEPT. */
   private readonly allocations: Allocation[] = [];
   private last = 0;
-  private readonly modules: Compiled[] = [];
+  private readonly modules: Places[] = [];
 
   constructor(heap: Heap) {
     this.heap = heap;
   }
 
-  addModule(compiled: Compiled): void {
+  addModule(compiled: Places): void {
     this.modules.push(compiled);
   }
 
