@@ -1,16 +1,13 @@
 // Scudo's pseudo-random generator (xorshift32) and the shuffle built on it; both are deterministic for a given seed.
 // Where seeds come from (the host or an option) is decided in heap.ts; nothing here keeps state of its own.
+import { xorshift32 } from "../../platform/hardware/xorshift.ts";
 
 /**
  * The next state of Scudo's 32-bit generator, as an unsigned number (S28.1). State 0 stays 0 for ever.
  * @param state an unsigned 32-bit number
  */
 export function nextRandom(state: number): number {
-  let x = state;
-  x ^= x << 13;
-  x ^= x >>> 17;
-  x ^= x << 5;
-  return x >>> 0;
+  return xorshift32(state);
 }
 
 /**

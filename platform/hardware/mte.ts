@@ -8,6 +8,7 @@ import type { Mmu } from "./mmu.ts";
 import { fillTagRange } from "./tag-store.ts";
 import { chooseNonExcludedTag, tagOf, withoutTag } from "./tags.ts";
 import { markDefined } from "./validity.ts";
+import { xorshift32 } from "./xorshift.ts";
 
 const ALL_TAGS = 0xffff;
 const LARGEST_IMMEDIATE = 1008;
@@ -34,10 +35,7 @@ export function randomTag(memory: Mmu, exclude: number): number {
 
 /** Four random bits of a xorshift generator, of which 0 is no state. */
 function nextRandomTag(memory: Mmu): number {
-  let x = memory.randomTagState | 0 || 1;
-  x ^= x << 13;
-  x ^= x >>> 17;
-  x ^= x << 5;
+  const x = xorshift32(memory.randomTagState | 0 || 1) | 0;
   memory.randomTagState = x;
   return Math.imul(x, 0x9e3779b1) >>> 28;
 }

@@ -6,6 +6,7 @@ import { type OptionKinds, requireOptions } from "../hardware/given-options.ts";
 import type { PageCount, PageNumber } from "../hardware/integers.ts";
 import { Machine, type MachineOptions } from "../hardware/machine.ts";
 import { hideFields, outline } from "../hardware/outline.ts";
+import { xorshift32 } from "../hardware/xorshift.ts";
 import { keepClass, keepMaker, keepPlaceOfGiven, keepValue } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { KernelExtension } from "./extension.ts";
@@ -240,12 +241,8 @@ export class Kernel implements KernelServices {
 
   /** 32 random bits from the kernel's seeded generator (xorshift32). */
   random(): number {
-    let x = this.randomState;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.randomState = x;
-    return x >>> 0;
+    this.randomState = xorshift32(this.randomState) | 0;
+    return this.randomState >>> 0;
   }
 
   /** An open file with one reference, for `syscall`. @throws SystemError ENFILE: the system has fileMax open files. */

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { type Command, Option } from "commander";
 import type { WasiProgram } from "../wasm/wasi-program.ts";
 import { optionValue } from "./exit.ts";
+import { bytesIn } from "./values.ts";
 
 export interface ProgramOptions {
   readonly dir?: Readonly<Record<string, string>>;
@@ -12,11 +13,9 @@ export interface ProgramOptions {
 }
 
 const WASM_PAGE = 65536;
-const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
 const memorySize = optionValue((text: string): number => {
-  const match = /^(\d+)([KMG])?(?:iB|B)?$/i.exec(text);
-  const bytes = match === null ? Number.NaN : Number(match[1]) * (UNITS[(match[2] ?? "").toUpperCase()] ?? 1);
+  const bytes = bytesIn(text);
   if (!(bytes >= 2 ** 24 && bytes < 2 ** 32 && bytes % WASM_PAGE === 0))
     throw new RangeError(`"${text}" is not a size from 16M to below 4G, a multiple of 64K.`);
   return bytes;

@@ -35,10 +35,15 @@ export function listOf<Value>(parse: (text: string) => Value): (text: string, be
   return (text, before = []) => [...before, parse(text)];
 }
 
+/** Bytes, in decimal with K, M or G behind; NaN: the text is no size. */
+export function bytesIn(text: string): number {
+  const match = /^(\d+)([KMG]?)(?:iB|B)?$/i.exec(text);
+  return match === null ? Number.NaN : Number(match[1]) * UNITS[match[2].toUpperCase()];
+}
+
 /** Bytes with K, M or G behind. */
 export const byteSize = optionValue((text: string): number => {
-  const match = /^(\d+)([KMG]?)(?:iB|B)?$/i.exec(text);
-  const bytes = match === null ? Number.NaN : Number(match[1]) * UNITS[match[2].toUpperCase()];
+  const bytes = bytesIn(text);
   if (!(bytes >= 2 ** 24 && bytes <= 2 ** 34)) throw new RangeError(`"${text}" is not a size from 16M to 16G.`);
   return bytes;
 });
