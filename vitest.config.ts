@@ -4,6 +4,7 @@ import { configDefaults, defineConfig } from "vitest/config";
 
 const programs = [
   "test/package.test.ts",
+  "test/api-reference.test.ts",
   "test/examples.test.ts",
   "test/bench/**/*.test.ts",
   "test/allocator/vitest/{child,post-mortem}.test.ts",

@@ -54,6 +54,7 @@ const slow = [
   "test/allocator/wasm/definedness/values.test.ts",
   "test/allocator/wasm/guest/**",
   "test/bench/**",
+  "test/api-reference.test.ts",
   "test/examples.test.ts",
   "test/package.test.ts",
   "test/platform/hardware/page-table.test.ts",

@@ -1,4 +1,18 @@
-// A line on stderr that says how far a benchmark is: only on a terminal, so that a pipe or a log never sees it.
+// Progress of long work on standard error, only on a terminal, so that a pipe or a log never sees it: a line that is overwritten, and
+// taken away at the end. By steps for benchmarks; by what was done and what remains for the command.
+import { formatBytes } from "./table.ts";
+
+const CLEAR_LINE = "\r\u001b[2K";
+/** What is shown more often than this cannot be read. */
+const INTERVAL_MS = 100;
+const SHORTEST_KNOWN_MS = 2000;
+
+/** A line that says how far something is. */
+export interface ProgressLine {
+  /** Shows a text, unless the last one is not yet 100 ms old. */
+  show(text: string): void;
+  done(): void;
+}
 
 /** Shows the current step, and takes the line away at the end. */
 export interface Progress {
@@ -6,22 +20,48 @@ export interface Progress {
   done(): void;
 }
 
-const CLEAR_LINE = "\r\u001b[2K";
-
-const silent: Progress = { step() {}, done() {} };
-
-/** @param total steps that will come, for the count in front. */
-export function startProgress(total: number, stream: NodeJS.WriteStream = process.stderr): Progress {
-  if (!stream.isTTY) return silent;
-  let steps = 0;
+export function startLine(
+  stream: NodeJS.WriteStream = process.stderr,
+  intervalMilliseconds: number = INTERVAL_MS,
+): ProgressLine {
+  if (!stream.isTTY) return { show() {}, done() {} };
+  let last = Number.NEGATIVE_INFINITY;
   return {
-    step(what) {
-      steps++;
+    show(text) {
+      const now = performance.now();
+      if (now - last < intervalMilliseconds) return;
+      last = now;
       // The last column stays free: many terminals go to the next line once it is written, and that could not be taken away.
-      stream.write(CLEAR_LINE + `[${steps}/${total}] ${what}`.slice(0, (stream.columns ?? 80) - 1));
+      stream.write(CLEAR_LINE + text.slice(0, (stream.columns ?? 80) - 1));
     },
     done() {
       stream.write(CLEAR_LINE);
     },
   };
+}
+
+/** @param total steps that will come, for the count in front; each is shown. */
+export function startProgress(total: number, stream?: NodeJS.WriteStream): Progress {
+  const line = startLine(stream, 0);
+  let steps = 0;
+  return {
+    step(what) {
+      steps++;
+      line.show(`[${steps}/${total}] ${what}`);
+    },
+    done: line.done,
+  };
+}
+
+/** `, about 12 s left`: what the rest takes if it goes on like this; "" while too little is known. */
+export function remaining(start: number, done: number, total: number, now = performance.now()): string {
+  const elapsed = now - start;
+  if (done === 0 || elapsed < SHORTEST_KNOWN_MS) return "";
+  const seconds = Math.round(((elapsed / done) * (total - done)) / 1000);
+  return seconds < 60 ? `, about ${seconds} s left` : `, about ${Math.round(seconds / 60)} min left`;
+}
+
+/** An option for what reads a file: shows how much of it has been read. */
+export function readingProgress(file: string, line: ProgressLine): { readonly onProgress: (bytes: number) => void } {
+  return { onProgress: (bytes) => line.show(`${file}: ${formatBytes(bytes)} read`) };
 }

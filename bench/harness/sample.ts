@@ -1,5 +1,6 @@
 // How short operations are timed: batches, several tasks in turn so that all meet the same machine, medians per operation.
-// tinybench times the long runs of the microbenchmark; a call for each operation would drown a load of 4 ns.
+// tinybench times the long runs of the microbenchmark. Here it would not do: it calls a function for each operation, which drowns a
+// load of 4 ns, and takes all samples of one task before the next, so that a machine that slows down meanwhile favours the first.
 import { type Summary, summarise } from "./statistics.ts";
 
 /** Runs a batch and returns how many operations it was. What the batch computes must not be predictable: see {@link keep}. */

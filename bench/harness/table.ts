@@ -1,7 +1,5 @@
 // How a benchmark prints: an aligned table without lines between the rows, and numbers with their units.
 // What the rows mean is the benchmarks' business.
-import Table from "cli-table3";
-
 /** A column's heading and on which side its cells stand. */
 export interface Column {
   readonly heading: string;
@@ -11,41 +9,18 @@ export interface Column {
 /** Blanks between two columns. */
 const GAP = 2;
 
-const noLines = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: "",
-  "left-mid": "",
-  mid: "",
-  "mid-mid": "",
-  right: "",
-  "right-mid": "",
-  middle: "  ",
-};
-
 /** The rows as text, aligned, with a line below the headings; columns stand right unless they say otherwise. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({
-    colAligns: columns.map((column) => column.align ?? "right"),
-    chars: noLines,
-    style: { "padding-left": 0, "padding-right": 0, head: [], border: [] },
-  });
-  const widths = columns.map((column, i) =>
-    Math.max(column.heading.length, ...rows.map((row) => (row[i] ?? "").length)),
-  );
-  table.push(columns.map((column) => column.heading));
-  table.push(widths.map((width) => "─".repeat(width)));
-  for (const row of rows) table.push(columns.map((_, i) => row[i] ?? ""));
-  return table
-    .toString()
-    .split("\n")
-    .map((line) => line.trimEnd())
+  const widths = columns.map(({ heading }, i) => Math.max(heading.length, ...rows.map((row) => (row[i] ?? "").length)));
+  const lines = [columns.map(({ heading }) => heading), widths.map((width) => "─".repeat(width)), ...rows];
+  return lines
+    .map((cells) => {
+      const padded = columns.map(({ align = "right" }, i) => {
+        const cell = cells[i] ?? "";
+        return align === "right" ? cell.padStart(widths[i]) : cell.padEnd(widths[i]);
+      });
+      return padded.join(" ".repeat(GAP)).trimEnd();
+    })
     .join("\n");
 }
 

@@ -1,9 +1,9 @@
 // `refheap convert`: any trace into one of our own formats, which keep everything and read fastest.
 import { Command, Option } from "commander";
+import { readingProgress, startLine } from "../../harness/progress.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { openTrace, STANDARD_INPUT } from "../traces/open.ts";
 import { WRITABLE_FORMATS, type WritableFormat, writeTrace } from "../traces/write.ts";
-import { readingProgress, startProgress } from "./progress.ts";
 import { checkFolderOf } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import { formatOption, oneOf, skipBadOption } from "./values.ts";
@@ -34,7 +34,7 @@ export function convertCommand(): Command {
 
 async function convert(file: string, output: string, options: ConvertOptions): Promise<void> {
   checkFolderOf(output);
-  const progress = startProgress();
+  const progress = startLine();
   const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
   const format = options.to ?? (/\.txt(\.gz)?$/.test(output) ? "text" : "binary");
   const { events, ids } = await writeTrace(trace.batches, output, format).finally(() => progress.done());

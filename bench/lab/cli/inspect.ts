@@ -1,5 +1,6 @@
 // `refheap inspect`: what is in a trace, before anything is replayed, or in a snapshot of a machine (inspect-state.ts).
 import { Command } from "commander";
+import { readingProgress, startLine } from "../../harness/progress.ts";
 import { formatBytes, formatTable } from "../../harness/table.ts";
 import { type Inspection, Inspector } from "../replay/inspection.ts";
 import type { TraceFormat } from "../traces/detect.ts";
@@ -7,7 +8,6 @@ import { openTrace, type Trace } from "../traces/open.ts";
 import { expandArchives } from "../traces/zip.ts";
 import { UsageError } from "./exit.ts";
 import { describeState, inspectState, isSnapshot, type StateOptions } from "./inspect-state.ts";
-import { readingProgress, startProgress } from "./progress.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import { anAddress, formatOption, jsonOption, listOf, skipBadOption, wholeNumber } from "./values.ts";
 
@@ -46,7 +46,7 @@ async function inspect(files: string[], options: InspectOptions): Promise<void> 
     }
     if (options.address !== undefined || options.maps !== undefined)
       throw new UsageError(`${file} is a trace; --address and --maps are for snapshots`);
-    const progress = startProgress();
+    const progress = startLine();
     const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
     const inspector = new Inspector();
     try {

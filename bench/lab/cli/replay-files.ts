@@ -1,5 +1,7 @@
 // What a user names, replayed: traces under policies with their touches or both ends, on all cores, with progress.
 // `refheap replay` and `refheap report` share it; their options and what they print are their own.
+
+import { remaining, startLine } from "../../harness/progress.ts";
 import { resolveOwnPolicies } from "../replay/own-policy.ts";
 import type { Policy } from "../replay/policy.ts";
 import type { ReplayResult } from "../replay/result.ts";
@@ -7,7 +9,6 @@ import { runSweep, type SharedOptions, shardTasks, sweepTasks, sweptTraces } fro
 import { isReadOnce } from "../traces/open.ts";
 import { expandArchives } from "../traces/zip.ts";
 import { UsageError } from "./exit.ts";
-import { remaining, startProgress } from "./progress.ts";
 import type { Shard } from "./values.ts";
 
 export interface ReplayFilesOptions {
@@ -33,7 +34,7 @@ export async function replayFiles(
       "standard input or a pipe can be replayed once: choose one policy and one seed, or give a file",
     );
   }
-  const progress = startProgress();
+  const progress = startLine();
   progress.show(`0/${tasks.length}`);
   const start = performance.now();
   const results = await runSweep(tasks, {

@@ -1,6 +1,6 @@
 // Progress and memory of long work: a line on terminals alone that is taken away at the end; memory that does not grow with a trace.
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startProgress } from "../../../../bench/lab/cli/progress.ts";
+import { startLine } from "../../../../bench/harness/progress.ts";
 import { Workplace } from "./refheap.ts";
 
 const MIB_IN_KIB = 1024;
@@ -13,7 +13,7 @@ afterAll(() => place.remove());
 function written(isTTY: boolean): string {
   const chunks: string[] = [];
   const stream = { isTTY, columns: 20, write: (chunk: string) => chunks.push(chunk) };
-  const progress = startProgress(stream as unknown as NodeJS.WriteStream);
+  const progress = startLine(stream as unknown as NodeJS.WriteStream);
   progress.show(`3/10 ${"a".repeat(50)}`);
   progress.done();
   return chunks.join("");
