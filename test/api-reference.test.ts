@@ -21,4 +21,4 @@ test("npm run docs:api has every entry of the package, and no warning", () => {
   });
   expect(stdout + stderr).toBe("");
   expect(status).toBe(0);
-});
+}, 400_000);

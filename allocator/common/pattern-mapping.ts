@@ -11,6 +11,7 @@ export interface PatternMapping {
   readonly length: ByteCount;
   /** PROT_READ | PROT_WRITE, and MAP_PRIVATE | MAP_FIXED, to which flags of the interface are added. */
   readonly prot: number;
+  /** MAP_PRIVATE | MAP_FIXED, to which the flags of the interface are added. */
   readonly flags: number;
   /** 1, 2, 4, 8 or 16 bytes, repeated from the mapping's begin. */
   readonly pattern: Uint8Array;

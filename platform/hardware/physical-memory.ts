@@ -33,11 +33,15 @@ export interface PhysicalMemoryOptions {
 
 const NO_BANK = new Uint8Array(0);
 
+/** RAM by frames: bytes, allocation tags and validity bits. */
 export class PhysicalMemory {
+  /** Frames of 4 KiB. */
   readonly frameCount: number;
+  /** Bytes that DC GZVA clears and tags in one go. */
   readonly gzvaBlockBytes: number;
   /** The frames, bank by bank; nearly always there is one. */
   readonly banks: Uint8Array[];
+  /** The banks once more, for numbers of several bytes. */
   readonly views: DataView[];
   /** Allocation tags: granule g of frame f is nibble g & 1 of byte f * 128 + (g >> 1). Empty on a machine without MTE. */
   readonly tags: Uint8Array;
@@ -74,6 +78,7 @@ export class PhysicalMemory {
     return bank.length > 0 ? bank : this.makeBank(frame >>> FRAME_BITS_IN_BANK);
   }
 
+  /** The view of the bank of a frame. */
   viewOf(frame: FrameNumber): DataView {
     this.bankOf(frame);
     return this.views[frame >>> FRAME_BITS_IN_BANK];
@@ -183,6 +188,7 @@ export class PhysicalMemory {
     }
   }
 
+  /** Gives one frame the tags of another. */
   copyTags(to: number, from: number): void {
     if (this.tags.length === 0 || (this.mayHaveTags[to] | this.mayHaveTags[from]) === 0) return;
     this.mayHaveTags[to] = this.mayHaveTags[from];
@@ -190,11 +196,13 @@ export class PhysicalMemory {
     this.tags.copyWithin(to * TAG_BYTES_PER_FRAME, source, source + TAG_BYTES_PER_FRAME);
   }
 
+  /** The tag of a granule of a frame, 0 to 15. */
   getTag(frame: FrameNumber, granule: number): number {
     if (this.tags.length === 0) return 0;
     return (this.tags[frame * TAG_BYTES_PER_FRAME + (granule >> 1)] >> ((granule & 1) * 4)) & 15;
   }
 
+  /** Sets the tag of a granule of a frame, 0 to 15. */
   setTag(frame: FrameNumber, granule: number, tag: number): void {
     if (this.tags.length === 0) return;
     this.mayHaveTags[frame] = 1;
@@ -211,6 +219,7 @@ export class PhysicalMemory {
     this.undefinedBits.fill(bits, position, position + VALIDITY_BYTES_PER_FRAME);
   }
 
+  /** Gives one frame the validity bits of another. */
   copyValidity(to: number, from: number): void {
     if (this.undefinedBits.length === 0 || (this.mayBeUndefined[to] | this.mayBeUndefined[from]) === 0) return;
     this.mayBeUndefined[to] = this.mayBeUndefined[from];

@@ -14,8 +14,11 @@ export interface MmapCall {
   readonly thread: Thread;
   /** Where the mapping will lie, and its length in whole pages. */
   readonly start: Address;
+  /** Bytes of the range, whole pages. */
   readonly length: ByteCount;
+  /** PROT_ bits. */
   readonly prot: number;
+  /** MAP_ bits. */
   readonly flags: number;
   /** The file offset: a multiple of the page size, which anonymous mappings have no other use for. */
   readonly offset: number;
@@ -30,18 +33,23 @@ export interface MmapCall {
  */
 export type MmapHook = (request: MapRequest, call: MmapCall) => void;
 
+/** A flag of mmap that Linux does not have. */
 export interface MmapFlag {
   /** By Linux's habit `MAP_…`; errors name it. */
   readonly name: string;
   /** One bit that neither Linux nor another extension has. */
   readonly bit: number;
+  /** Called for a mapping with the flag. */
   readonly mmap: MmapHook;
 }
 
 /** The part of one area that a madvise call covers. */
 export interface AdviceCall {
+  /** Who makes the call. */
   readonly thread: Thread;
+  /** Address of the first byte. */
   readonly start: Address;
+  /** Bytes of the range, whole pages. */
   readonly length: ByteCount;
 }
 
@@ -51,17 +59,23 @@ export interface AdviceCall {
  */
 export type AdviceHook = (request: AdviceRequest, call: AdviceCall) => void;
 
+/** An advice of madvise that Linux does not have. */
 export interface Advice {
   /** By Linux's habit `MADV_…`. */
   readonly name: string;
   /** A number that neither Linux nor another extension has. */
   readonly number: number;
+  /** Called for each area that the advice is about. */
   readonly madvise: AdviceHook;
 }
 
+/** A system call that Linux does not have. */
 export interface ExtensionCall {
+  /** Its number. */
   readonly number: number;
+  /** Its name. */
   readonly name: string;
+  /** What it does. */
   readonly call: SystemCall;
 }
 
@@ -69,8 +83,11 @@ export interface ExtensionCall {
 export interface KernelExtension {
   /** What errors call it; a kernel has each name once. */
   readonly name: string;
+  /** New system calls. */
   readonly systemCalls?: readonly ExtensionCall[];
+  /** New flags of mmap. */
   readonly mmapFlags?: readonly MmapFlag[];
+  /** New values of madvise's advice. */
   readonly advice?: readonly Advice[];
   /** For checkInvariants: the frames that the extension holds now, each as often as it has a reference. */
   readonly heldFrames?: () => Iterable<FrameNumber>;
@@ -81,7 +98,9 @@ export type ExtensionErrorCode = "taken" | "malformed" | "hook";
 
 /** An extension cannot be what it says; nothing has changed. */
 export class ExtensionError extends Error {
+  /** Its name. */
   override readonly name = "ExtensionError";
+  /** What is wrong with the extension. */
   readonly code: ExtensionErrorCode;
   /** The extension's name, "" if it has none. */
   readonly extension: string;

@@ -74,7 +74,11 @@ export interface Caller {
   readonly taggedAddressControl: number;
   /** Its load/store unit, whose tag checks the copies follow. */
   readonly memory: Memory;
-  readonly process: FaultAccount & { readonly addressSpace: AddressSpace };
+  /** Whose faults are counted, and whose address space it is. */
+  readonly process: FaultAccount & {
+    /** What the process has mapped. */
+    readonly addressSpace: AddressSpace;
+  };
 }
 
 /**
@@ -95,31 +99,44 @@ export interface HomeKeeper {
  * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.
  */
 export class AddressSpace {
+  /** What the kernel does for address spaces. */
   readonly kernel: KernelServices;
   /** By this large folios tell who maps them (mm_id); never 0. */
   readonly id: number;
+  /** What the hardware sees. */
   pageTable: PageTable;
+  /** The areas, by address. */
   readonly vmas = new VmaTable();
+  /** The limits of its process. */
   readonly limits: ResourceLimits;
+  /** The group that its frames are charged to; null: none. */
   readonly cgroup: MemoryCgroup | null;
   /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
   cleanLoadObserver: ((page: PageNumber) => void) | null = null;
 
+  /** Pages of all areas (total_vm). */
   totalPages = 0;
+  /** Pages of private writable areas (data_vm). */
   dataPages = 0;
+  /** Pages of areas that grow (stack_vm). */
   stackPages = 0;
+  /** Pages of executable areas that are not written (exec_vm). */
   execPages = 0;
+  /** Pages of locked areas (locked_vm). */
   lockedPages = 0;
   /** Pages resident now: private anonymous, and of files or shared memory. */
   rssAnonymous = 0;
+  /** Resident pages of files. */
   rssFile = 0;
   /** The largest RSS there was (VmHWM), in pages, as seen when pages are given up and when it is asked for. */
   peakRss = 0;
+  /** The largest `totalPages` (hiwater_vm). */
   peakTotal = 0;
   /** Flags that every new area gets (mlockall MCL_FUTURE). */
   defaultFlags = 0;
   /** Lowest page that the last search for a gap reached, and the widest gap above it (unmapped-area.ts). */
   gapCeiling = MMAP_BASE_PAGE;
+  /** The widest gap above `gapCeiling`, in pages. */
   gapLargest = 0;
   /** Kernel-chosen mappings are placed downwards from here. */
   mmapBase = MMAP_BASE_PAGE;
@@ -129,7 +146,9 @@ export class AddressSpace {
   readonly endObservers = new Set<() => void>();
   /** What prctl(PR_SET_THP_DISABLE) asked for. */
   thpDisable: ThpDisable = "no";
+  /** Where the heap of brk begins. */
   startBrk = 0;
+  /** Where the heap of brk ends. */
   brk = 0;
 
   constructor(kernel: KernelServices, limits: ResourceLimits, cgroup: MemoryCgroup | null) {
@@ -140,6 +159,7 @@ export class AddressSpace {
     this.pageTable = kernel.machine.takePageTable();
   }
 
+  /** All resident pages. */
   get rssPages(): number {
     return this.rssAnonymous + this.rssFile;
   }

@@ -34,6 +34,7 @@ export interface MapRequest {
   flags: number;
   /** Whether pages are anonymous: the file then only gives the clean page, and its offsets mean nothing. */
   anonymous: boolean;
+  /** What a page reads as until it is written. */
   cleanPage: CleanPage;
   /**
    * The file that the area will hold, as long as anything of it is mapped. To an anonymous mapping an extension may give one: the
@@ -48,9 +49,11 @@ export interface FileOperations {
   readonly path: string;
   /** pread/pwrite at an offset, in and out of the caller's memory. @returns bytes moved. */
   read?(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number;
+  /** Writes bytes of the caller's memory to the file. */
   write?(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number;
   /** Whether the file has positions (lseek, pread); pipes have none. */
   readonly seekable: boolean;
+  /** Called for each mapping of the file, which it may refuse or change. */
   mmap?(file: OpenFile, request: MapRequest): void;
   /** Whether fsync(2) is possible; files in RAM have nothing to write. */
   readonly syncs?: boolean;
@@ -66,12 +69,15 @@ export interface FileOperations {
 
 /** One open file description. `references` counts descriptors and mappings; the kernel's table counts it until it is 0. */
 export class OpenFile {
+  /** What the file does. */
   readonly operations: FileOperations;
   /** The inode whose pages can be mapped, null for files that have none. */
   readonly inode: Inode | null;
   /** O_… access mode and status flags. */
   flags: number;
+  /** Where the next read or write begins. */
   position = 0;
+  /** Descriptors and areas that have it. */
   references = 1;
   private readonly onClosed: () => void;
 
@@ -82,6 +88,7 @@ export class OpenFile {
     this.onClosed = onClosed;
   }
 
+  /** Whether it was opened for reading. */
   get readable(): boolean {
     return (this.flags & O_ACCMODE) !== O_WRONLY;
   }
@@ -91,14 +98,17 @@ export class OpenFile {
     return (this.flags & O_PATH) !== 0;
   }
 
+  /** Whether it was opened for writing. */
   get writable(): boolean {
     return (this.flags & O_ACCMODE) !== O_RDONLY;
   }
 
+  /** Takes a reference. */
   get(): void {
     this.references++;
   }
 
+  /** Gives a reference back; the last one closes the file. */
   put(): void {
     if (--this.references > 0) return;
     this.operations.release?.(this);

@@ -14,6 +14,7 @@ const LAZY = 2;
 
 /** Invariant: a frame of a large folio has the count IN_FOLIO, and its folio has the counts (folios.ts). */
 export abstract class FrameCounts {
+  /** Frames of RAM. */
   readonly frameCount: number;
   /** References to a frame: one for each page-table entry, page-cache slot, pin and reference page; IN_FOLIO: see `folios`. */
   readonly references: Int32Array;
@@ -132,6 +133,7 @@ export abstract class FrameCounts {
     this.pins[this.headOf(frame)]++;
   }
 
+  /** Takes a pin away. */
   unpin(frame: FrameNumber): void {
     this.pins[this.headOf(frame)]--;
     this.put(frame);
@@ -148,14 +150,17 @@ export abstract class FrameCounts {
     return this.references[frame] < 0 ? this.folios.headOf(frame) : frame;
   }
 
+  /** Whether the frame is a part of a larger folio. */
   isInFolio(frame: FrameNumber): boolean {
     return this.references[frame] < 0;
   }
 
+  /** Whether the frame was written since it was last clean. */
   isDirty(frame: FrameNumber): boolean {
     return this.dirty[this.headOf(frame)] === 1;
   }
 
+  /** Says that the frame was written. */
   markDirty(frame: FrameNumber): void {
     this.dirty[this.headOf(frame)] = 1;
   }

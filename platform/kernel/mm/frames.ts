@@ -79,12 +79,16 @@ const FIRST_BANK_FRAMES = 2 ** 20;
  * counts the initialisation but leaves them alone.
  */
 export class FrameAllocator extends FrameCounts {
+  /** The machine's RAM. */
   readonly ram: PhysicalMemory;
+  /** The machine's counters. */
   readonly counters: Counters;
+  /** Which frames are cleared, and when. */
   readonly policy: InitialisationPolicy;
   /** Accesses to frames from this one on take the checked path: those beyond the first bank of RAM, or all with validity bits. */
   readonly firstChecked: number;
   private readonly cgroupIds: Uint16Array;
+  /** The groups that frames can be charged to. */
   readonly cgroups: MemoryCgroup[] = [];
 
   private readonly free: FreeFrames;
@@ -132,6 +136,7 @@ export class FrameAllocator extends FrameCounts {
     this.references[this.reservedFrame] = 1;
   }
 
+  /** Frames that can be had. */
   get freeFrames(): number {
     return this.frameCount - this.usedFrames;
   }
