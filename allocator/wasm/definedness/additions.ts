@@ -15,6 +15,7 @@ import {
   frameHelper,
   fromHelper,
   hostFrameHelper,
+  leafHelper,
   stackHelper,
 } from "./definedness-helpers.ts";
 import { DefinednessPass } from "./definedness-pass.ts";
@@ -98,6 +99,7 @@ function addDefinedness(
     loadedHelper: from(options.loadsFrom, "definedness load"),
     storedHelper: tracksOrigins ? additions.addFunction(THREE_NUMBERS, storeOriginHelper(originBase, stored)) : stored,
     frameHelper: hasStack ? additions.addFunction(frameType, frameHelper(shadows, stackGlobal, setOrigin)) : -1,
+    leafHelper: hasStack ? additions.addFunction(frameType, leafHelper(shadows, stackGlobal, setOrigin)) : -1,
     stackHelper: hasStack ? additions.addFunction(frameType, stackHelper(shadows, stackGlobal, setOrigin)) : -1,
     hostFrameHelper: hasStack ? additions.addFunction(ONE_NUMBER, hostFrameHelper(validityBase, stackGlobal)) : -1,
     hostFrames: options.hostFrames,

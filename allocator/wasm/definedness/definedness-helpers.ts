@@ -144,16 +144,31 @@ function markUndefined(
 
 /** (new stack pointer), and its origin if that is followed: the frame down to it becomes undefined. */
 export function frameHelper(shadows: Shadows, stackGlobal: number, setOrigin: number): Uint8Array {
+  return belowStack(shadows, stackGlobal, setOrigin, true);
+}
+
+/** As {@link frameHelper}, of a frame that is left, and may never have begun: then it is called with 0. */
+export function leafHelper(shadows: Shadows, stackGlobal: number, setOrigin: number): Uint8Array {
+  return belowStack(shadows, stackGlobal, setOrigin, false);
+}
+
+function belowStack(shadows: Shadows, stackGlobal: number, setOrigin: number, isFresh: boolean): Uint8Array {
   const params = shadows.originBase < 0 ? 1 : 2;
   const [lowest, end, length] = [0, params, params + 1];
   const code = begin(2);
+  if (!isFresh) {
+    code.localGet(lowest);
+    code.byte(OP_I32_EQZ);
+    code.open(OP_IF);
+    code.plain(OP_RETURN, OP_END);
+  }
   code.globalGet(stackGlobal);
   code.localSet(end);
   code.localGet(lowest);
   code.localGet(end);
   code.byte(OP_I32_LT_U);
   code.open(OP_IF);
-  markUndefined(code, shadows, [lowest, end, length], true, { origin: 1, setOrigin });
+  markUndefined(code, shadows, [lowest, end, length], isFresh, { origin: 1, setOrigin });
   code.byte(OP_END);
   return finish(code);
 }

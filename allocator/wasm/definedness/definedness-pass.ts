@@ -134,6 +134,7 @@ export class DefinednessPass extends CallCode {
         break;
       case OP_BR:
         if (!walker.isDead) this.branch(walker.first, 0);
+        if (!walker.isDead && walker.first === walker.depth - 1) this.leaveLeafFrame();
         this.copy();
         break;
       case OP_BR_IF:
@@ -143,7 +144,7 @@ export class DefinednessPass extends CallCode {
         this.branchTable();
         break;
       case OP_RETURN:
-        if (!walker.isDead) this.passResults(0);
+        if (!walker.isDead) this.returnResults();
         this.copy();
         break;
       case OP_CALL:
@@ -217,7 +218,7 @@ export class DefinednessPass extends CallCode {
   private closeBlock(): void {
     const { walker, slots } = this;
     if (walker.depth === 1) {
-      if (!walker.isDead) this.passResults(0);
+      if (!walker.isDead) this.returnResults();
       this.copy();
       return;
     }
@@ -226,6 +227,11 @@ export class DefinednessPass extends CallCode {
     this.checked.close();
     this.known.close();
     for (const [i, type] of walker.blockResults.entries()) slots.setHome(walker.floor + i, type);
+  }
+
+  private returnResults(): void {
+    this.passResults(0);
+    this.leaveLeafFrame();
   }
 
   /** Puts the shadows of what a branch takes along, which lies below `above` other operands, where the label expects them. */

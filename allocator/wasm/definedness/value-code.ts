@@ -35,6 +35,8 @@ export abstract class ValueCode extends DefinednessBody {
   /** A function has one frame; what it takes from the stack later, it sets the stack pointer to. */
   private hasFrame = false;
   private isHostFrame = false;
+  /** The local that keeps where the frame begins, of a function that has not set the stack pointer; −1: none. */
+  private leafFrame = -1;
 
   constructor(module: Module, targets: DefinednessTargets) {
     super(module, targets);
@@ -58,6 +60,7 @@ export abstract class ValueCode extends DefinednessBody {
     this.stackLocal = -1;
     this.isHostFrame = this.targets.hostFrames.has(this.walker.functionIndex);
     this.hasFrame = this.isHostFrame;
+    this.leafFrame = -1;
   }
 
   /** Whether the value in a slot is the stack pointer less nothing, at a place where a frame may begin. */
@@ -93,6 +96,7 @@ export abstract class ValueCode extends DefinednessBody {
       if (isFrame) this.newFrame(base);
       return;
     }
+    const isFrame = opcode === OP_I32_SUB && this.isStackPointer(base);
     this.keepValues(opcode, base, count, rule.values(undefinedOperands, this.targets.exactArithmetic));
     this.copy();
     this.input.opcode = opcode;
@@ -101,6 +105,7 @@ export abstract class ValueCode extends DefinednessBody {
     const home = this.originOfOperands(opcode, base, count);
     rule.write(this.input);
     this.code.localSet(home);
+    if (isFrame) this.newFrame(base);
   }
 
   /** The result is at home, with the origin of the first operand that has undefined bits. @returns the home */
@@ -242,7 +247,17 @@ export abstract class ValueCode extends DefinednessBody {
     }
     this.frameSlot = -1;
     this.frameLocal = -1;
+    this.leafFrame = -1;
     code.localGet(value);
+  }
+
+  /** At a return, with the results' shadows on their way: the frame of a function that never set the stack pointer is left. */
+  protected leaveLeafFrame(): void {
+    const { code, targets, leafFrame } = this;
+    if (leafFrame < 0) return;
+    code.localGet(leafFrame);
+    this.pushFrameOrigin();
+    code.call(targets.leafHelper);
   }
 
   private pushFrameOrigin(): void {
@@ -254,7 +269,9 @@ export abstract class ValueCode extends DefinednessBody {
   private newFrame(slot: number): void {
     const { code, scratch, targets } = this;
     const value = scratch.of(I32, PURPOSE_ADDRESS);
+    this.leafFrame = scratch.fresh(I32);
     code.localTee(value);
+    code.localTee(this.leafFrame);
     code.localGet(value);
     this.pushFrameOrigin();
     code.call(targets.frameHelper);

@@ -110,6 +110,52 @@ describe("stack", () => {
     expect(uses(subject)).toEqual([0, 0]);
   });
 
+  test.each([
+    ["by its end", "(local.get $fp)"],
+    ["by a return", "(return (local.get $fp))"],
+    ["by a branch", "(br 0 (local.get $fp))"],
+  ])("a leaf function's frame is undefined again when it is left, %s", (_, end) => {
+    const subject = subjectOf(
+      `${STACK} (func $leaf (result i32) (local $fp i32)
+      (local.set $fp (i32.sub (global.get $sp) (i32.const 16)))
+      (i32.store offset=8 (local.get $fp) (i32.const 3))
+      (if (i32.load offset=8 (local.get $fp)) (then))
+      ${end})
+      (func (export "f") (if (i32.load offset=8 (call $leaf)) (then)))`,
+      options,
+    );
+    subject.exports.f();
+    expect(uses(subject)).toEqual([0]);
+  });
+
+  test("a leaf function that returns before it has a frame leaves memory as it is", () => {
+    const subject = subjectOf(
+      `${STACK} (func $leaf (param i32) (local $fp i32)
+      (if (local.get 0) (then (return)))
+      (local.set $fp (i32.sub (global.get $sp) (i32.const 16)))
+      (i32.store (local.get $fp) (i32.const 1)))
+      (func (export "f") (i32.store (i32.const 2000) (i32.const 7)) (call $leaf (i32.const 1))
+      (if (i32.load (i32.const 2000)) (then)))`,
+      options,
+    );
+    subject.exports.f();
+    expect(uses(subject)).toEqual([]);
+  });
+
+  test("a leaf function's array is as long as an argument says", () => {
+    const subject = subjectOf(
+      `${STACK} (func (export "f") (param $size i32) (local $sp i32) (local $array i32)
+      (local.set $sp (global.get $sp))
+      (local.set $array (i32.sub (local.get $sp) (i32.shl (local.get $size) (i32.const 2))))
+      (i32.store offset=4 (local.get $array) (i32.const 1))
+      (if (i32.load offset=4 (local.get $array)) (then))
+      (if (i32.load (local.get $array)) (then)))`,
+      options,
+    );
+    subject.exports.f(...([40] as never[]));
+    expect(uses(subject)).toEqual([0]);
+  });
+
   test("its caller's frame stays as it was", () => {
     const subject = subjectOf(
       `${STACK} (func $inner (local $fp i32)
