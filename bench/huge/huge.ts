@@ -4,6 +4,7 @@ import { benchmarkCommand, writeJson } from "../harness/command.ts";
 import { describeHost, formatHost } from "../harness/machine.ts";
 import { startProgress } from "../harness/progress.ts";
 import { type BatchTask, ratioOf, type Samples, sampleInTurn } from "../harness/sample.ts";
+import { summarise } from "../harness/statistics.ts";
 import { type Column, formatNanoseconds, formatSpread, formatTable } from "../harness/table.ts";
 import { formatTargets, type Target } from "../harness/target.ts";
 import { accesses, call, HUGE_BYTES, hugeFault, plainFill, roundTrip } from "./tasks.ts";
@@ -14,8 +15,11 @@ const FAULT_FILLS = 1.3;
 const ROUND_TRIPS = 1.5;
 /** "A load or store under huge mappings costs what it costs under small ones." */
 const ACCESS_RATIO = 1.05;
-/** "O(n), not O(512 n)": a huge page may cost a tenth of 512 small ones. */
-const PAGES_RATIO = 51.2;
+/** "O(n), not O(512 n)": what a huge page more costs may be what ten small ones cost, not 512. */
+const PAGES_RATIO = 10;
+/** Each further page costs what the pages before it did: the cost a page of 4 n pages less n, against n less n / 4. */
+const GROWTH_RATIO = 1.5;
+const CALLS = ["fork", "munmap", "dontneed"] as const;
 
 const MIB = 2 ** 20;
 const columns: readonly Column[] = [
@@ -53,28 +57,65 @@ function compareRoundTrip(bytes: number, rounds: number): Line {
   return { name: `${huge.name}, ${bytes / MIB} MiB`, samples: hugeSamples, against, ratio, atMost: ROUND_TRIPS };
 }
 
+/** Pages that a call is made for, and how many: a page of each size, smallest number first. */
+const CALL_PAGES = { huge: [32, 128, 512], small: [4096, 16_384, 65_536] } as const;
+
+/**
+ * What one page more costs a call, in nanoseconds a round: the difference of two numbers of pages, so that what the call costs by
+ * itself, such as a child's process, is not in it.
+ */
+function compareCall(name: (typeof CALLS)[number], quick: boolean): Line[] {
+  // The most pages of each size last: they are left out of a quick run, which tells nothing of how the cost grows.
+  const counts = (size: "huge" | "small"): readonly number[] => CALL_PAGES[size].slice(0, quick ? 2 : 3);
+  const tasks = (["huge", "small"] as const).map((size) => counts(size).map((pages) => call(size, name, pages)));
+  const rounds = quick ? 11 : 21;
+  const samples = sampleInTurn(tasks.flat(), { rounds, warmUpMilliseconds: 500, budgetMilliseconds: 10_000 });
+  const total = (task: BatchTask, pages: number): number[] =>
+    (samples.get(task.name) as Samples).nanoseconds.map((each) => each * pages);
+  const slopes = (which: 0 | 1): number[][] => {
+    const pages = counts(which === 0 ? "huge" : "small");
+    const totals = tasks[which].map((task, index) => total(task, pages[index]));
+    return totals
+      .slice(1)
+      .map((times, index) =>
+        times.map((time, round) => (time - totals[index][round]) / (pages[index + 1] - pages[index])),
+      );
+  };
+  const asSamples = (nanoseconds: readonly number[]): Samples => ({ nanoseconds, summary: summarise(nanoseconds) });
+  const [huge, small] = [slopes(0).map(asSamples), slopes(1).map(asSamples)];
+  const last = huge[huge.length - 1];
+  const line: Line = {
+    name: `${name}: a huge page more`,
+    samples: last,
+    against: "a small page more",
+    // Medians, not round by round: a difference of two times may be near 0 in a round.
+    ratio: last.summary.median / small[small.length - 1].summary.median,
+    atMost: PAGES_RATIO,
+  };
+  if (quick) return [line];
+  const ratio = last.summary.median / huge[0].summary.median;
+  const growth = `one of ${CALL_PAGES.huge[0]} to ${CALL_PAGES.huge[1]}`;
+  const name512 = `${name}: one of ${CALL_PAGES.huge[1]} to ${CALL_PAGES.huge[2]} huge pages`;
+  return [line, { name: name512, samples: last, against: growth, ratio, atMost: GROWTH_RATIO }];
+}
+
 function measure(quick: boolean): Line[] {
   const bytes = 64 * MIB;
-  // So many pages that what a call costs by itself, such as a child's process, does not show.
-  const manyBytes = quick ? 256 * MIB : 512 * MIB;
   const rounds = quick ? 11 : 51;
-  const steps: readonly (() => Line)[] = [
+  const steps: readonly (() => Line | Line[])[] = [
     () => compare(hugeFault(bytes), plainFill(bytes), "the 2 MiB fill", FAULT_FILLS, rounds),
     () => compareRoundTrip(quick ? 256 * MIB : 1024 * MIB, quick ? 5 : 15),
     ...(["load", "store"] as const).map(
       (kind) => () =>
         compare(accesses("huge", kind, bytes), accesses("small", kind, bytes), "small pages", ACCESS_RATIO, rounds),
     ),
-    ...(["fork", "munmap", "dontneed"] as const).map(
-      (name) => () =>
-        compare(call("huge", name, manyBytes), call("small", name, manyBytes), "a small page", PAGES_RATIO, rounds),
-    ),
+    ...CALLS.map((name) => () => compareCall(name, quick)),
   ];
   const progress = startProgress(steps.length);
-  const lines = steps.map((step) => {
-    const line = step();
-    progress.step(line.name);
-    return line;
+  const lines = steps.flatMap((step) => {
+    const some = [step()].flat();
+    progress.step(some[0].name);
+    return some;
   });
   progress.done();
   return lines;

@@ -106,13 +106,13 @@ export function accesses(size: PageSize, kind: "load" | "store", bytes: number):
 }
 
 /** The call on memory that was touched page by page; an operation is a page of the memory's own size. */
-export function call(size: PageSize, name: "fork" | "munmap" | "dontneed", bytes: number): BatchTask {
+export function call(size: PageSize, name: "fork" | "munmap" | "dontneed", pages: number): BatchTask {
+  const bytes = pages * (size === "huge" ? HUGE_BYTES : PAGE_SIZE);
   const process = createProcess(size, bytes);
-  const pages = bytes / (size === "huge" ? HUGE_BYTES : PAGE_SIZE);
   let base = 0;
   let child: Process | null = null;
   return {
-    name: `${name}: ${size}`,
+    name: `${name}: ${size}, ${pages}`,
     prepare() {
       base = map(process, bytes);
       touch(process, base, bytes, size === "huge" ? HUGE_BYTES : PAGE_SIZE);

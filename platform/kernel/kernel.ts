@@ -28,6 +28,7 @@ import { type HugePageOptions, HugePageSettings } from "./mm/huge-settings.ts";
 import type { Inode } from "./mm/inode.ts";
 import { bootCommitSettings, type CommitSettings, isBelowCommitLimit, type OvercommitMode } from "./mm/overcommit.ts";
 import { Process, type ProcessOptions } from "./process.ts";
+import { meminfoText } from "./procfs/procfs-meminfo.ts";
 import { SystemCallTable } from "./syscall-table.ts";
 import type { PreferredTagCheckMode } from "./tagged-address.ts";
 import type { Architecture } from "./user-structures.ts";
@@ -113,7 +114,7 @@ export class Kernel implements KernelServices {
   readonly fileMax: number;
   /** How much memory may be promised (vm.overcommit_memory). */
   readonly overcommit: OvercommitMode;
-  private readonly commitSettings: CommitSettings;
+  readonly commitSettings: CommitSettings;
   /** What its processes may do that needs a privilege. */
   readonly capabilities: {
     /** Whether memory may be locked beyond RLIMIT_MEMLOCK. */
@@ -301,6 +302,11 @@ export class Kernel implements KernelServices {
   /** A number for what private pages of related areas have in common. */
   nextAnonVma(): number {
     return ++this.lastAnonVma;
+  }
+
+  /** The text of /proc/meminfo, as far as the machine has what Linux counts there: memory of all processes, each frame once. */
+  meminfo(): string {
+    return meminfoText(this);
   }
 
   /**

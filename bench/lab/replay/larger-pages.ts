@@ -65,7 +65,7 @@ export class LargerPages {
     const before = counters.snapshot();
     const faultsBefore = this.process.minorFaults;
     for (let other = start; other < end; other++) {
-      if (isDone(pageTable.entries[other], access)) continue;
+      if (isDone(pageTable.entryOf(other), access)) continue;
       handleFault(other * PAGE_SIZE, access);
       this.extraEntries++;
     }

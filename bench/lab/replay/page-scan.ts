@@ -1,12 +1,12 @@
 // One look at all pages of an address space: which are private, which read as the zero page, which as a reference page.
-// Also the accounting model of larger pages: what would be resident if pages had 16 KiB, 64 KiB or 2 MiB.
+// Also the accounting model of larger base pages: what would be resident if pages had 16 or 64 KiB. Huge pages are the kernel's own.
 import { PTE_PRESENT, PTE_SPECIAL } from "../../../platform/hardware/layout.ts";
 import type { AddressSpace } from "../../../platform/kernel/mm/address-space.ts";
 import { zeroPage } from "../../../platform/kernel/mm/frames.ts";
 import { VM_ACCESS_FLAGS } from "../../../platform/kernel/mm/vm-flags.ts";
 
 /** Page sizes of the accounting model, in 4 KiB pages. */
-const GROUP_PAGES = { "16 KiB": 4, "64 KiB": 16, "2 MiB": 512 } as const;
+const GROUP_PAGES = { "16 KiB": 4, "64 KiB": 16 } as const;
 export type GroupSize = keyof typeof GROUP_PAGES;
 export const GROUP_SIZES = Object.keys(GROUP_PAGES) as GroupSize[];
 
@@ -16,7 +16,9 @@ const PAGE_BYTES = 4096;
 
 /** Pages of a block by what a load sees: nothing mapped there counts nowhere. */
 export interface BlockPages {
+  /** Private pages that small entries map, and those that huge entries map. */
   private: number;
+  huge: number;
   zero: number;
   clean: number;
 }
@@ -34,12 +36,11 @@ export interface PageScan {
 
 /**
  * Scans the areas of a process. Cost: its touched pages, its areas, and 2 MiB blocks mapped.
- * Huge pages are an accounting model like the others, but for areas of reference pages, which are not eligible (R10).
  */
 export function scanPages(space: AddressSpace): PageScan {
   const blocks = new Map<number, BlockPages>();
-  const groupPages: Record<GroupSize, number> = { "16 KiB": 0, "64 KiB": 0, "2 MiB": 0 };
-  const lastGroup: Record<GroupSize, number> = { "16 KiB": -1, "64 KiB": -1, "2 MiB": -1 };
+  const groupPages: Record<GroupSize, number> = { "16 KiB": 0, "64 KiB": 0 };
+  const lastGroup: Record<GroupSize, number> = { "16 KiB": -1, "64 KiB": -1 };
   let privatePages = 0;
   let zeroPages = 0;
   let cleanPages = 0;
@@ -58,12 +59,12 @@ export function scanPages(space: AddressSpace): PageScan {
       const block = blockAt(blocks, Math.floor(start / MAP_BLOCK_PAGES));
       let resident = 0;
       for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
-        if ((pageTable.entries[page] & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
+        if ((pageTable.entryOf(page) & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
         resident++;
-        countGroups(page, isReference, groupPages, lastGroup);
+        countGroups(page, groupPages, lastGroup);
       }
       const untouched = (vmas.flags[id] & VM_ACCESS_FLAGS) === 0 ? 0 : end - start - resident;
-      block.private += resident;
+      block[pageTable.isHuge(start) ? "huge" : "private"] += resident;
       privatePages += resident;
       if (isReference) {
         block.clean += untouched;
@@ -79,18 +80,9 @@ export function scanPages(space: AddressSpace): PageScan {
   return { privatePages, zeroPages, cleanPages, groupRssBytes: groupRssBytes as Record<GroupSize, number>, blocks };
 }
 
-function countGroups(
-  page: number,
-  isReference: boolean,
-  groupPages: Record<GroupSize, number>,
-  lastGroup: Record<GroupSize, number>,
-): void {
+function countGroups(page: number, groupPages: Record<GroupSize, number>, lastGroup: Record<GroupSize, number>): void {
   for (const size of GROUP_SIZES) {
     const pages = GROUP_PAGES[size];
-    if (size === "2 MiB" && isReference) {
-      groupPages[size]++;
-      continue;
-    }
     const group = Math.floor(page / pages);
     if (group === lastGroup[size]) continue;
     lastGroup[size] = group;
@@ -101,7 +93,7 @@ function countGroups(
 function blockAt(blocks: Map<number, BlockPages>, number: number): BlockPages {
   let block = blocks.get(number);
   if (block === undefined) {
-    block = { private: 0, zero: 0, clean: 0 };
+    block = { private: 0, huge: 0, zero: 0, clean: 0 };
     blocks.set(number, block);
   }
   return block;

@@ -45,7 +45,7 @@ export class Sampler {
   readonly marks: Mark[] = [];
   readonly samples: Samples = { operation: [], rssBytes: [], liveBytes: [], minorFaults: [], initialisedBytes: [] };
   readonly scans: ScanSample[] = [];
-  readonly peaks: Peaks = { rssBytes: 0, liveBytes: 0, groupRssBytes: { "16 KiB": 0, "64 KiB": 0, "2 MiB": 0 } };
+  readonly peaks: Peaks = { rssBytes: 0, liveBytes: 0, groupRssBytes: { "16 KiB": 0, "64 KiB": 0 } };
   /** Integral of RSS over operations, for its mean. */
   private rssSum = 0;
   private lastOperation = 0;

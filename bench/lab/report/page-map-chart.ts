@@ -1,7 +1,7 @@
 // The page map as a picture: rows are address ranges, columns moments, colours what the pages are.
 // Scans become maps in bench/lab/replay/page-map.ts.
 import * as Plot from "@observablehq/plot";
-import type { PageMap } from "../replay/page-map.ts";
+import { KINDS, type PageMap } from "../replay/page-map.ts";
 import { drawPlot, type WidthName } from "./plot.ts";
 
 const ROW_HEIGHT = 8;
@@ -10,13 +10,19 @@ const BOTTOM_MARGIN = 44;
 const STRENGTH_STEPS = 4;
 
 /** Kinds differ in the height of their bars as well as in colour: all of a row, the lower half, a line. */
-const INSET_TOP: Readonly<Record<string, number>> = { private: 0, clean: ROW_HEIGHT / 2, zero: ROW_HEIGHT - 3 };
+const INSET_TOP: Readonly<Record<string, number>> = {
+  private: 0,
+  huge: 0,
+  clean: ROW_HEIGHT / 2,
+  zero: ROW_HEIGHT - 3,
+};
 
-/** What a load of a page sees, with the colour of the map. */
+/** What a load of a page sees, with the colour of the map; `huge`: private pages that a huge entry maps. */
 export const PAGE_KINDS: readonly (readonly [string, string])[] = [
   ["private", "#d55e00"],
   ["zero", "#56b4e9"],
   ["clean", "#009e73"],
+  ["huge", "#5b3b8c"],
 ];
 
 interface Cell {
@@ -28,7 +34,10 @@ interface Cell {
   readonly strength: number;
 }
 
-/** A range with private pages has their colour, the fuller the more of them; without, that of its clean or zero pages. */
+/**
+ * A range with private pages has their colour, that of most of them, the fuller the more there are; without, that of its clean or
+ * zero pages.
+ */
 export function pageMapChart(map: PageMap, width: WidthName): string {
   const cells = mapCells(map);
   const options: Plot.PlotOptions = {
@@ -63,8 +72,8 @@ export function pageMapChart(map: PageMap, width: WidthName): string {
 export function pageMapText(map: PageMap): string {
   const column = map.operations.length - 1;
   if (column < 0) return "Nothing was mapped.";
-  const totals = [0, 0, 0];
-  for (const row of map.pages) for (let kind = 0; kind < 3; kind++) totals[kind] += row[column * 3 + kind];
+  const totals = PAGE_KINDS.map(() => 0);
+  for (const row of map.pages) for (let kind = 0; kind < KINDS; kind++) totals[kind] += row[column * KINDS + kind];
   return `At the end: ${totals.map((count, kind) => `${count} ${PAGE_KINDS[kind][0]}`).join(", ")} pages.`;
 }
 
@@ -75,14 +84,15 @@ function mapCells(map: PageMap): Cell[] {
   map.pages.forEach((row, rowIndex) => {
     let last: Cell | null = null;
     for (let column = 0; column < operations.length; column++) {
-      const [privatePages, zero, clean] = row.slice(column * 3, column * 3 + 3);
+      const [small, zero, clean, huge] = row.slice(column * KINDS, (column + 1) * KINDS);
+      const privatePages = small + huge;
       const total = privatePages + zero + clean;
       if (total === 0) {
         last = null;
         continue;
       }
-      const kind = privatePages > 0 ? "private" : clean > 0 ? "clean" : "zero";
-      const strength = kind === "private" ? Math.ceil((STRENGTH_STEPS * privatePages) / total) : STRENGTH_STEPS;
+      const kind = privatePages > 0 ? (huge >= small ? "huge" : "private") : clean > 0 ? "clean" : "zero";
+      const strength = privatePages > 0 ? Math.ceil((STRENGTH_STEPS * privatePages) / total) : STRENGTH_STEPS;
       const to = columnEnd(operations, column);
       if (last !== null && last.kind === kind && last.strength === strength) {
         last.to = to;

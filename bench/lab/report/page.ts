@@ -113,7 +113,7 @@ function figureCell(figure: Figure): string {
   return `<td>${html(formatValue(figure, figure.value))}${range}${difference}</td>`;
 }
 
-/** The accounting model of larger pages. */
+/** The accounting model of larger base pages. */
 function groupTable(results: readonly ReplayResult[]): string {
   const head = ["policy", "4 KiB", ...GROUP_SIZES].map((name) => `<th scope="col">${name}</th>`);
   const rows = results.map(({ policy, peaks }) => {
@@ -122,8 +122,8 @@ function groupTable(results: readonly ReplayResult[]): string {
     return `<tr><th scope="row">${html(policy.name)}</th>${row}</tr>`;
   });
   return `<h3>Peak RSS if pages were larger</h3>
-<p class="quiet">An accounting model: a larger page is resident as soon as a part of it is. Mappings of reference pages get no
-2 MiB pages.</p>
+<p class="quiet">An accounting model of base pages of 16 and 64 KiB: a larger page is resident as soon as a part of it is. Huge pages
+are the kernel's own: the policies with pages=huge and pages=64K-folios have them.</p>
 ${table(head, rows, "Peak RSS by page size")}`;
 }
 

@@ -4,7 +4,14 @@ import { pageMap } from "../../../../bench/lab/replay/page-map.ts";
 import { MAP_BLOCK_PAGES, scanPages } from "../../../../bench/lab/replay/page-scan.ts";
 import type { Replayer } from "../../../../bench/lab/replay/replayer.ts";
 import { Sampler } from "../../../../bench/lab/replay/sampler.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_NONE, PROT_READ, PROT_WRITE } from "../../../../platform/kernel/abi/mman.ts";
+import {
+  MADV_DONTNEED,
+  MAP_ANONYMOUS,
+  MAP_PRIVATE,
+  PROT_NONE,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../../../platform/kernel/process.ts";
 import { createKernel, refpage_create2 } from "../../../../refpage/kernel.ts";
 
@@ -36,7 +43,7 @@ test("private, zero and clean pages are told apart; memory without access counts
   expect(scanPages(process.addressSpace)).toMatchObject({ privatePages: 2, zeroPages: 31, cleanPages: 63 });
 });
 
-test("larger pages are resident as soon as a part is, and reference pages are no huge pages", () => {
+test("larger base pages are resident as soon as a part is", () => {
   const process = newProcess();
   const plain = process.mmap(2 ** 31, 1024 * PAGE, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
   const reference = mapReference(process);
@@ -46,8 +53,23 @@ test("larger pages are resident as soon as a part is, and reference pages are no
   expect(scanPages(process.addressSpace).groupRssBytes).toEqual({
     "16 KiB": (3 + 1) * 4 * PAGE,
     "64 KiB": (2 + 1) * 16 * PAGE,
-    "2 MiB": 2 * 512 * PAGE + 2 * PAGE,
   });
+});
+
+test("private pages are told apart by what maps them, also where a huge entry was not used since it was made", () => {
+  const kernel = createKernel({ memoryBytes: 2 ** 25 }, { hugePages: { enabled: "always" } });
+  const process = kernel.createProcess();
+  const area = process.mmap(2 ** 31, 1024 * PAGE, READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  process.memory.setUint8(area, 1);
+  const child = process.fork();
+  child.memory.setUint8(area + 1023 * PAGE, 1);
+  child.madvise(area + 513 * PAGE, PAGE, MADV_DONTNEED);
+  const { blocks, privatePages } = scanPages(child.addressSpace);
+  expect(privatePages).toBe(512 + 511);
+  expect([...blocks.values()]).toEqual([
+    { private: 0, huge: 512, zero: 0, clean: 0 },
+    { private: 511, huge: 0, zero: 1, clean: 0 },
+  ]);
 });
 
 test("a page map has a row for each range that was ever mapped, and merges them until they are few", () => {
@@ -55,8 +77,8 @@ test("a page map has a row for each range that was ever mapped, and merges them 
     privatePages: 0,
     zeroPages: 0,
     cleanPages: 0,
-    groupRssBytes: { "16 KiB": 0, "64 KiB": 0, "2 MiB": 0 },
-    blocks: new Map(blocks.map((block) => [block, { private: 1, zero: 2, clean: 3 }])),
+    groupRssBytes: { "16 KiB": 0, "64 KiB": 0 },
+    blocks: new Map(blocks.map((block) => [block, { private: 1, zero: 2, clean: 3, huge: 4 }])),
   });
   const few = pageMap([
     { operation: 0, scan: scan([5]) },
@@ -67,14 +89,14 @@ test("a page map has a row for each range that was ever mapped, and merges them 
     addresses: [5 * 2 ** 21, 90 * 2 ** 21],
     rowBytes: MAP_BLOCK_PAGES * PAGE,
     pages: [
-      [1, 2, 3, 1, 2, 3],
-      [0, 0, 0, 1, 2, 3],
+      [1, 2, 3, 4, 1, 2, 3, 4],
+      [0, 0, 0, 0, 1, 2, 3, 4],
     ],
   });
   const many = pageMap([{ operation: 0, scan: scan(Array.from({ length: 1000 }, (_, block) => block)) }]);
   expect(many.addresses.length).toBe(63);
   expect(many.rowBytes).toBe(16 * 2 ** 21);
-  expect(many.pages[0]).toEqual([16, 32, 48]);
+  expect(many.pages[0]).toEqual([16, 32, 48, 64]);
 });
 
 test("however long a replay is, its samples stay few, evenly spread, and the mean weighs every operation", () => {
