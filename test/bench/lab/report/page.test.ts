@@ -83,10 +83,10 @@ describe("for those who see no colours, or nothing", () => {
     expect(new Set(dashes.slice(0, POLICIES.length)).size).toBe(POLICIES.length);
   });
 
-  test("page maps say in words how many pages are private, zero and clean", () => {
+  test("page maps say in words how many pages are private, zero, clean and huge", () => {
     const captions = [...document.querySelectorAll("figcaption")].map((caption) => caption.textContent);
     expect(captions).toHaveLength(POLICIES.length);
-    for (const caption of captions) expect(caption).toMatch(/\d+ private, \d+ zero, \d+ clean pages/);
+    for (const caption of captions) expect(caption).toMatch(/\d+ private, \d+ zero, \d+ clean, \d+ huge pages/);
   });
 
   test("headings go down by single steps, and tables that scroll take the focus", () => {
