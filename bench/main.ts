@@ -29,6 +29,14 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "large fills by reference page and by memset, resident memory, small chunks",
     load: () => import("./heap/heap.ts"),
   },
+  malloc: {
+    what: "other heaps of JavaScript, WebAssembly and native ones on the same sequences of calls",
+    load: () => import("./malloc/malloc.ts"),
+  },
+  compare: {
+    what: "two --json files of one benchmark: which rows got slower or faster",
+    load: () => import("./compare/compare.ts"),
+  },
   tagging: {
     what: "memory tagging: what it catches, large chunks included, and what it costs",
     load: () => import("./tagging/tagging.ts"),

@@ -52,6 +52,76 @@ export function crcChecksum(
   return (crc ^ (crc >>> 16)) & 0xffff;
 }
 
+/**
+ * The CRC is linear, and so is its folding to 16 bits: the sum of a header is the XOR of what each group of its bits, of the
+ * pointer's and of the cookie contribute. Groups of 10 and 12 bits make that six independent look-ups where two dependent steps of
+ * {@link crc32c64} take twelve. Pointers are multiples of 16 below 2^38, offsets 0, which nearly all headers have.
+ *
+ * ```text
+ *  pointer  37        28 27          16 15           4       low word  31        22 21       12 11         0
+ *          │ POINTER_TOP │ POINTER_MIDDLE │ POINTER_LOW │             │ SIZE_HIGH   │ SIZE_LOW  │ low 12 bits │
+ * ```
+ */
+const POINTER_LOW = 0;
+const POINTER_MIDDLE = POINTER_LOW + 2 ** 12;
+const POINTER_TOP = POINTER_MIDDLE + 2 ** 12;
+const WORD_LOW = POINTER_TOP + 2 ** 10;
+const SIZE_LOW = WORD_LOW + 2 ** 12;
+const SIZE_HIGH = SIZE_LOW + 2 ** 10;
+const SUMS = new Uint16Array(SIZE_HIGH + 2 ** 10);
+for (let bit = 0; bit < 12; bit++) {
+  SUMS[POINTER_LOW + (1 << bit)] = crcChecksum(0, 1 << (bit + 4), 0, 0, 0);
+  SUMS[POINTER_MIDDLE + (1 << bit)] = crcChecksum(0, 1 << (bit + 16), 0, 0, 0);
+  SUMS[WORD_LOW + (1 << bit)] = crcChecksum(0, 0, 0, 1 << bit, 0);
+}
+for (let bit = 0; bit < 10; bit++) {
+  SUMS[POINTER_TOP + (1 << bit)] =
+    bit < 4 ? crcChecksum(0, 1 << (bit + 28), 0, 0, 0) : crcChecksum(0, 0, 1 << (bit - 4), 0, 0);
+  SUMS[SIZE_LOW + (1 << bit)] = crcChecksum(0, 0, 0, 1 << (bit + 12), 0);
+  SUMS[SIZE_HIGH + (1 << bit)] = crcChecksum(0, 0, 0, 1 << (bit + 22), 0);
+}
+for (const [first, count] of [
+  [POINTER_LOW, 2 ** 12],
+  [POINTER_MIDDLE, 2 ** 12],
+  [POINTER_TOP, 2 ** 10],
+  [WORD_LOW, 2 ** 12],
+  [SIZE_LOW, 2 ** 10],
+  [SIZE_HIGH, 2 ** 10],
+]) {
+  for (let index = 1; index < count; index++)
+    SUMS[first + index] = SUMS[first + (index & (index - 1))] ^ SUMS[first + (index & -index)];
+}
+
+const PER_256_MIB = 1 / 2 ** 28;
+
+/** What a cookie contributes to {@link granuleChecksum}. */
+export function cookieSum(cookie: number): number {
+  return crcChecksum(cookie, 0, 0, 0, 0);
+}
+
+/**
+ * {@link crcChecksum} of a header with offset 0.
+ * @param cookie {@link cookieSum} of the cookie
+ * @param pointer a multiple of 16 below 2^38
+ */
+export function granuleChecksum(cookie: number, pointer: number, headerLow: number): number {
+  const pointerLow = pointer | 0;
+  return (
+    cookie ^
+    SUMS[POINTER_LOW + ((pointerLow >>> 4) & 0xfff)] ^
+    SUMS[POINTER_MIDDLE + ((pointerLow >>> 16) & 0xfff)] ^
+    SUMS[POINTER_TOP + ((pointer * PER_256_MIB) & 0x3ff)] ^
+    SUMS[WORD_LOW + (headerLow & 0xfff)] ^
+    SUMS[SIZE_LOW + ((headerLow >>> 12) & 0x3ff)] ^
+    SUMS[SIZE_HIGH + (headerLow >>> 22)]
+  );
+}
+
+/** By which bits a sum changes when bits 11:0 of the low word change: class, state and origin. */
+export function lowBitsDifference(lowBits: number): number {
+  return SUMS[WORD_LOW + lowBits];
+}
+
 /** By which bits {@link crcChecksum} changes when those of `lowBits` change in the header's low word. */
 export function crcDifference(lowBits: number): number {
   const crc = crc32c64(0, lowBits, 0);

@@ -3,7 +3,15 @@
 
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { keepClass } from "../../platform/state/kept.ts";
-import { bsdChecksum, type ChecksumForm, crcChecksum, crcDifference } from "./checksum.ts";
+import {
+  bsdChecksum,
+  type ChecksumForm,
+  cookieSum,
+  crcChecksum,
+  crcDifference,
+  granuleChecksum,
+  lowBitsDifference,
+} from "./checksum.ts";
 
 /**
  * Bytes between a header and its user pointer. The header is the first eight of them:
@@ -79,6 +87,7 @@ export class ChunkHeaders {
   /** 32 random bits of this heap; without them a program could forge headers. */
   readonly cookie: number;
   private readonly crc: boolean;
+  private readonly cookieSum: number;
   /** Offset field of the header last loaded: 16-byte units from block begin + 16 to the user pointer. */
   offset = 0;
   /** High word of that header. */
@@ -87,6 +96,7 @@ export class ChunkHeaders {
   constructor(options: { cookie: number; form: ChecksumForm }) {
     this.cookie = options.cookie | 0;
     this.crc = options.form === "crc32c";
+    this.cookieSum = cookieSum(this.cookie);
   }
 
   /**
@@ -94,8 +104,9 @@ export class ChunkHeaders {
    * @returns the low word as a signed 32-bit number, or {@link CORRUPTED_HEADER} if the checksum is wrong
    */
   load(memory: Memory, pointer: number): number {
-    const low = memory.getInt32(pointer - HEADER_SIZE);
-    const high = memory.getInt32(pointer - HEADER_SIZE + 4);
+    const word = memory.granuleWord(pointer - HEADER_SIZE);
+    const low = word >= 0 ? memory.words[word] : memory.getInt32(pointer - HEADER_SIZE);
+    const high = word >= 0 ? memory.words[word + 1] : memory.getInt32(pointer - HEADER_SIZE + 4);
     const offset = high & 0xffff;
     if (this.checksum(pointer, low, offset) !== high >>> 16) return CORRUPTED_HEADER;
     this.offset = offset;
@@ -117,16 +128,12 @@ export class ChunkHeaders {
 
   /** Stores a header with its checksum: one 64-bit store of Scudo, two adjacent 32-bit stores here. */
   store(memory: Memory, pointer: number, low: number, offset: number): void {
-    const high = offset | (this.checksum(pointer, low, offset) << 16);
-    memory.setInt32(pointer - HEADER_SIZE, low);
-    memory.setInt32(pointer - HEADER_SIZE + 4, high);
+    storeWords(memory, pointer - HEADER_SIZE, low, offset | (this.checksum(pointer, low, offset) << 16));
   }
 
   /** Stores another low word in the chunk's header, which must be the one that was loaded last: half the work of {@link store}. */
   change(memory: Memory, pointer: number, low: number, newLow: number): void {
-    const high = this.highFor(pointer, low, this.high, newLow);
-    memory.setInt32(pointer - HEADER_SIZE, newLow);
-    memory.setInt32(pointer - HEADER_SIZE + 4, high);
+    storeWords(memory, pointer - HEADER_SIZE, newLow, this.highFor(pointer, low, this.high, newLow));
   }
 
   /**
@@ -134,8 +141,19 @@ export class ChunkHeaders {
    * says what changes in the sum, for any cookie and pointer.
    */
   highFor(pointer: number, low: number, high: number, newLow: number): number {
-    if (this.crc) return high ^ (crcDifference(low ^ newLow) << 16);
+    const changed = low ^ newLow;
+    if (this.crc) return high ^ ((changed >>> 12 === 0 ? lowBitsDifference(changed) : crcDifference(changed)) << 16);
     return (high & 0xffff) | (this.checksum(pointer, newLow, high & 0xffff) << 16);
+  }
+
+  /** Whether {@link granuleSum} is this heap's checksum: a BSD sum is none. */
+  get hasGranuleSum(): boolean {
+    return this.crc;
+  }
+
+  /** {@link checksum} of a header with offset 0, by fewer steps; `pointer` is a multiple of 16 below 2^38. */
+  granuleSum(pointer: number, low: number): number {
+    return granuleChecksum(this.cookieSum, pointer, low);
   }
 
   /** The checksum of a header of the chunk at `pointer`. `pointer | 0` is its low half: ToInt32 is modulo 2^32. */
@@ -145,6 +163,19 @@ export class ChunkHeaders {
       ? crcChecksum(this.cookie, pointer | 0, pointerHigh, low, offset)
       : bsdChecksum(this.cookie, pointer | 0, pointerHigh, low, offset);
   }
+}
+
+/** Both words by one translation where the granule needs no fault and no check. */
+function storeWords(memory: Memory, address: number, low: number, high: number): void {
+  const word = memory.granuleWord(address);
+  if (word < 0) {
+    memory.setInt32(address, low);
+    memory.setInt32(address + 4, high);
+    return;
+  }
+  const { words } = memory;
+  words[word] = low;
+  words[word + 1] = high;
 }
 
 keepClass("ChunkHeaders", ChunkHeaders);

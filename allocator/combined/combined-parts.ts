@@ -58,11 +58,15 @@ export function secondaryOptions<P extends Program>(given: FamilyOptions, progra
   };
 }
 
+/** In bytes; 0 for chunks: no quarantine. */
+export interface QuarantineLimits {
+  readonly maxBytes: number;
+  readonly threadMaxBytes: number;
+  readonly maxChunkBytes: number;
+}
+
 /** @throws RangeError: the quarantine is on, but its batches do not fit a block of the map */
-export function quarantineLimits(
-  flags: Flags,
-  map: SizeClassMap,
-): { maxBytes: number; threadMaxBytes: number; maxChunkBytes: number } {
+export function quarantineLimits(flags: Flags, map: SizeClassMap): QuarantineLimits {
   const threadMaxBytes = unsigned(flags.thread_local_quarantine_size_kb) * 1024;
   const maxChunkBytes = threadMaxBytes === 0 ? 0 : unsigned(flags.quarantine_max_chunk_size);
   const needed = BATCH_SIZE + HEADER_SIZE;

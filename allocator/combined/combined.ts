@@ -6,7 +6,7 @@ import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import type { Program } from "../common/program.ts";
 import * as reports from "../common/report.ts";
-import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cache.ts";
+import { type LocalCache, STAT_ALLOCATED } from "../primary/local-cache.ts";
 import { PrimaryRelease, type ReleaseKind } from "../primary/primary-release.ts";
 import type { Secondary } from "../secondary/secondary.ts";
 import { MAX_SIZE, SIZE_LIMIT } from "./arguments.ts";
@@ -26,8 +26,8 @@ import {
   sizeOrUnusedOf,
   stateOf,
 } from "./chunk-header.ts";
-import { Chunks } from "./chunks.ts";
-import { type AllocatorParts, quarantineLimits } from "./combined-parts.ts";
+import type { AllocatorParts } from "./combined-parts.ts";
+import { DirectPaths } from "./direct-paths.ts";
 import { Quarantine, type QuarantineOwner } from "./quarantine.ts";
 import { BATCH_SIZE } from "./quarantine-cache.ts";
 import { isBelowRssLimit } from "./rss-limit.ts";
@@ -44,7 +44,7 @@ const LARGE_SLACK = 16;
  * belongs together is made by a family's factory (family.ts of combined/, tagging/ and tracking/).
  */
 export class Allocator<P extends Program = Program, S extends Secondary<P> = Secondary<P>>
-  extends Chunks<P, S>
+  extends DirectPaths<P, S>
   implements QuarantineOwner
 {
   readonly primaryRelease: PrimaryRelease;
@@ -60,26 +60,16 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   /** Statistics of TSDs that are gone (S10.4). */
   readonly departedStats = new Float64Array(3);
   private readonly printStatistics: () => void;
-  private readonly quarantineMaxChunk: number;
-  /** Sizes up to this with alignment 16 take the fast path; −1 while every allocation needs a closer look. */
-  protected readonly fastLimit: number;
-  private readonly hasRssLimit: boolean;
-  protected readonly classBySize16: Uint8Array;
-  protected readonly stride: number;
-
   constructor(given: AllocatorParts<P, S>, inherited?: Allocator<P, S>) {
     super(given, inherited);
     const { options, program } = given;
     const { config, flags } = options;
-    const map = config.primary.sizeClassMap;
     this.printStatistics = given.printStatistics;
     this.mayReturnNull = flags.may_return_null;
     this.pattern = options.pattern;
     this.fillMode = { none: FILL_NONE, zero: FILL_ZERO, pattern: FILL_PATTERN }[options.fill];
     this.primaryRelease = new PrimaryRelease(this.primary);
-    const quarantine = quarantineLimits(flags, map);
-    this.quarantine = new Quarantine(this, quarantine);
-    this.quarantineMaxChunk = quarantine.maxChunkBytes;
+    this.quarantine = new Quarantine(this, this.quarantineLimits);
     this.registry = new TsdRegistry(program.process.mainThread, {
       config: config.tsd,
       shape: this.primary.shape,
@@ -88,10 +78,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
       drain: drainInto(this),
       reportDeadlock: deadlockOf(this),
     });
-    this.hasRssLimit = options.softRssLimitBytes > 0 || options.hardRssLimitBytes > 0;
-    this.classBySize16 = map.classBySize16;
-    this.fastLimit = this.hasRssLimit ? -1 : (this.classBySize16.length - 1) * 16 - HEADER_SIZE;
-    this.stride = this.primary.shape.stride;
     if (inherited !== undefined) this.inherit(inherited);
   }
 
@@ -100,31 +86,20 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
    * @returns the user pointer, or 0 if there is no memory or the request is too large, and `mayReturnNull`
    */
   allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
-    if (size > this.fastLimit || alignment > MIN_ALIGNMENT)
-      return this.allocateSlowly(size, origin, alignment, zeroContents);
-    const classId = this.classBySize16[(size + 31) >>> 4];
-    const { registry } = this;
-    const tsd = registry.current ?? registry.acquire();
-    const { cache } = tsd;
-    if (cache.counts[classId] === 0 && !this.primary.refill(cache, classId)) {
-      return this.allocateSlowly(size, origin, alignment, zeroContents);
+    if (alignment <= MIN_ALIGNMENT && !zeroContents) {
+      const direct = this.allocateDirectly(size, origin);
+      if (direct !== 0) return direct;
     }
-    const { memory } = this.program;
-    const top = cache.counts[classId] - 1;
-    const block = this.primary.regions.begin[classId] + cache.blocks[classId * this.stride + top] * 16;
-    const fill = zeroContents ? FILL_ZERO : registry.isMemoryInitDisabled ? FILL_NONE : this.fillMode;
-    const blockSize = this.primary.blockSizes[classId];
-    if (fill !== FILL_NONE) fillMemory(memory, block, blockSize, fill, this.pattern);
-    this.headers.store(memory, block + HEADER_SIZE, packLow(classId, STATE_ALLOCATED, origin, size), 0);
-    // Only now: a store that found no frame has changed nothing.
-    cache.counts[classId] = top;
-    cache.stats[STAT_ALLOCATED] += blockSize;
-    cache.stats[STAT_FREE] -= blockSize;
-    return block + HEADER_SIZE;
+    return this.allocateSlowly(size, origin, alignment, zeroContents);
   }
 
   /** Frees the chunk at `pointer` (S4). `deleteSize` 0: not given. What is refused has changed nothing. */
   deallocate(pointer: number, origin: number, deleteSize: number): void {
+    if (deleteSize !== 0 || !this.freeDirectly(pointer, origin)) this.judgeFree(pointer, origin, deleteSize);
+  }
+
+  /** A free check by check, with the reports of those that fail. */
+  protected judgeFree(pointer: number, origin: number, deleteSize: number): void {
     const low = this.checkFree(pointer, origin, deleteSize);
     this.quarantineOrDeallocate(pointer, low, this.headers.offset);
   }
@@ -151,7 +126,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     }
     const size = sizeOrUnusedOf(low);
     const tsd = this.registry.current ?? this.registry.acquireMinimal();
-    if (size !== 0 && size <= this.quarantineMaxChunk) {
+    if (size !== 0 && size <= this.quarantineLimits.maxChunkBytes) {
       this.quarantineChunk(tsd, pointer, low, offset);
       return;
     }
@@ -173,7 +148,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     cache.blocks[classId * this.stride + count] = (block - this.primary.regions.begin[classId]) / 16;
     cache.counts[classId] = count + 1;
     cache.stats[STAT_ALLOCATED] -= blockSize;
-    cache.stats[STAT_FREE] += blockSize;
   }
 
   protected deallocateLarge(pointer: number, low: number, offset: number): void {
@@ -261,7 +235,6 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.headers.store(memory, user, packLow(classId, STATE_ALLOCATED, origin, size), distance / 16);
     cache.counts[classId] = top;
     cache.stats[STAT_ALLOCATED] += blockSize;
-    cache.stats[STAT_FREE] -= blockSize;
     return user;
   }
 

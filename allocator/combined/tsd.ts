@@ -56,6 +56,8 @@ const VISITS = 4;
  */
 export class TsdRegistry {
   current: Tsd | null = null;
+  /** Its cache: one hop less for the hot paths. */
+  currentCache: LocalCache | null = null;
   /** Of the running thread. */
   isMemoryInitDisabled = false;
   readonly config: TsdConfig;
@@ -117,6 +119,7 @@ export class TsdRegistry {
   private refreshCurrent(): void {
     const tsd = this.state.tsd;
     this.current = tsd === null || tsd.isHeld || this.isDisabled ? null : tsd;
+    this.currentCache = this.current === null ? null : this.current.cache;
   }
 
   /** The TSD for a call that initialises the thread: everything but free. */

@@ -41,6 +41,11 @@ export const PLAIN_OPERATOR: OperatorOptions = {};
 const OPERATOR_OPTIONS: OptionKinds = { array: "boolean", alignment: "number", size: "number" };
 
 export function malloc(parts: HeapParts, size: number): number {
+  // `size >>> 0` differs from what is no whole number of 32 bits: that is judged below.
+  if (!parts.isObserved && typeof size === "number" && size >>> 0 === size) {
+    const direct = parts.allocator.allocateDirectly(size, ORIGIN_MALLOC);
+    if (direct !== 0) return direct;
+  }
   if (!isSize(size)) rejectSize("malloc", "size", size);
   const pointer = parts.allocator.allocate(size, ORIGIN_MALLOC, MIN_ALIGNMENT, false);
   return pointer !== 0 && !parts.isObserved ? pointer : finish(parts, pointer, size);
@@ -59,6 +64,8 @@ export function calloc(parts: HeapParts, count: number, size: number): number {
 }
 
 export function free(parts: HeapParts, pointer: number): void {
+  // An address that is no pointer has no chunk: the direct way takes it for an unusual one, and it is judged below.
+  if (!parts.isObserved && typeof pointer === "number" && parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
   if (!isPointer(pointer)) rejectPointer("free", pointer);
   end(parts, pointer, ORIGIN_MALLOC, 0);
 }

@@ -5,7 +5,7 @@ import type { Quarantine } from "../combined/quarantine.ts";
 import { BATCH_CAPACITY } from "../combined/quarantine-cache.ts";
 import type { TsdRegistry } from "../combined/tsd.ts";
 import type { Program } from "../common/program.ts";
-import { type CacheShape, type LocalCache, STAT_ALLOCATED, STAT_FREE, STAT_MAPPED } from "../primary/local-cache.ts";
+import { type CacheShape, type LocalCache, STAT_ALLOCATED, STAT_CARVED, STAT_MAPPED } from "../primary/local-cache.ts";
 import type { Primary } from "../primary/primary.ts";
 import type { PrimaryRelease } from "../primary/primary-release.ts";
 import type { Secondary } from "../secondary/secondary.ts";
@@ -43,13 +43,14 @@ export interface Counters {
 
 /** Scudo's three counters, over all caches, the secondary, and threads that ended. */
 export function gatherCounters({ registry, secondary, departedStats }: StatisticsSources): Counters {
-  const parts = [departedStats, secondary.stats, ...registry.all().map((tsd) => tsd.cache.stats)];
-  const sum = (index: number): number =>
-    Math.max(
-      0,
-      parts.reduce((total, part) => total + part[index], 0),
-    );
-  return { allocatedBytes: sum(STAT_ALLOCATED), freeBytes: sum(STAT_FREE), mappedBytes: sum(STAT_MAPPED) };
+  const caches = [departedStats, ...registry.all().map((tsd) => tsd.cache.stats)];
+  const sum = (index: number): number => caches.reduce((total, stats) => total + stats[index], 0);
+  const small = sum(STAT_ALLOCATED);
+  return {
+    allocatedBytes: Math.max(0, small + secondary.stats[STAT_ALLOCATED]),
+    freeBytes: Math.max(0, sum(STAT_CARVED) - small),
+    mappedBytes: Math.max(0, sum(STAT_MAPPED) + secondary.stats[STAT_MAPPED]),
+  };
 }
 
 /** Everything that heap.stats() answers. */

@@ -4,9 +4,9 @@
 import { keepClass } from "../../platform/state/kept.ts";
 import type { SizeClassMap } from "../options/size-class-map.ts";
 
-/** Indices into {@link LocalCache.stats}: bytes, by class size (S19.1). */
+/** Indices into {@link LocalCache.stats}: bytes, by class size (S19.1). What is free of what was carved is what is not allocated. */
 export const STAT_ALLOCATED = 0;
-export const STAT_FREE = 1;
+export const STAT_CARVED = 1;
 export const STAT_MAPPED = 2;
 export const STAT_COUNT = 3;
 

@@ -7,7 +7,7 @@ import { shuffle } from "../common/random.ts";
 import { type ReportContext, reportMapError, reportOutOfBatchClass, reportOutOfMemory } from "../common/report.ts";
 import { batchClassSize, type PrimaryConfig } from "../options/config.ts";
 import { FreeLists, type RecordSource } from "./free-list.ts";
-import { type CacheShape, cacheShape, type LocalCache, STAT_FREE, STAT_MAPPED } from "./local-cache.ts";
+import { type CacheShape, cacheShape, type LocalCache, STAT_CARVED, STAT_MAPPED } from "./local-cache.ts";
 import { type RegionTable, reserveOneRegion, reserveRegions } from "./regions.ts";
 
 /** What the primary needs beside its configuration. */
@@ -197,7 +197,7 @@ export class Primary implements RecordSource {
     if (classId === 0) this.carveRecords(count);
     else this.carveBlocks(cache, classId, count);
     regions.carved[classId] += count * size;
-    cache.stats[STAT_FREE] += count * size;
+    cache.stats[STAT_CARVED] += count * size;
     return true;
   }
 

@@ -22,7 +22,7 @@ import { BATCH_SIZE } from "../combined/quarantine-cache.ts";
 import type { Tsd } from "../combined/tsd.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
 import type { ChunkAction } from "../common/report.ts";
-import { type LocalCache, STAT_ALLOCATED, STAT_FREE } from "../primary/local-cache.ts";
+import { type LocalCache, STAT_ALLOCATED } from "../primary/local-cache.ts";
 import { FreedChunks } from "./freed-chunks.ts";
 import type { TaggedProgram } from "./tagged-program.ts";
 import type { TaggedSecondary } from "./tagged-secondary.ts";
@@ -99,6 +99,16 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     }
   }
 
+  /** Tagged chunks are formed by {@link allocate}; those without tags as in a plain heap. */
+  override allocateDirectly(size: number, origin: number): number {
+    return this.isTagging ? 0 : super.allocateDirectly(size, origin);
+  }
+
+  override freeDirectly(pointer: number, origin: number): boolean {
+    const tag = (pointer * TAGS_PER_BYTE) | 0;
+    return this.hasFastFree && (pointer & 15) === 0 && this.freeFast(pointer - tag * TAG_UNIT, tag, origin);
+  }
+
   override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
     if (!this.isTagging) return super.allocate(size, origin, alignment, zeroContents);
     if (size > this.fastLimit || alignment > MIN_ALIGNMENT) {
@@ -145,7 +155,6 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     own.setWordThere(header + 4, headers.highFor(user, low, high, newLow));
     cache.counts[classId] = top;
     cache.stats[STAT_ALLOCATED] += blockSize;
-    cache.stats[STAT_FREE] -= blockSize;
     return user + tag * TAG_UNIT;
   }
 
@@ -191,7 +200,6 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     this.headers.store(memory, user, packLow(classId, STATE_ALLOCATED, origin, size), distance / 16);
     cache.counts[classId] = top;
     cache.stats[STAT_ALLOCATED] += blockSize;
-    cache.stats[STAT_FREE] -= blockSize;
     return user + tag * TAG_UNIT;
   }
 
@@ -266,9 +274,8 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   override deallocate(pointer: number, origin: number, deleteSize: number): void {
-    const tag = (pointer * TAGS_PER_BYTE) | 0;
-    const plain = pointer - tag * TAG_UNIT;
-    if (this.hasFastFree && deleteSize === 0 && (pointer & 15) === 0 && this.freeFast(plain, tag, origin)) return;
+    if (deleteSize === 0 && this.freeDirectly(pointer, origin)) return;
+    const plain = this.untag(pointer);
     this.program.deliverReports();
     const low = this.checkFree(plain, origin, deleteSize);
     const { offset } = this.headers;
@@ -314,7 +321,6 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     cache.blocks[classId * this.stride + count] = (block - primary.regions.begin[classId]) / 16;
     cache.counts[classId] = count + 1;
     cache.stats[STAT_ALLOCATED] -= blockSize;
-    cache.stats[STAT_FREE] += blockSize;
     if (isDrained) this.primaryRelease.release(classId, "normal");
     return true;
   }

@@ -8,6 +8,11 @@ import { TrackedAllocator } from "./tracked-allocator.ts";
 import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } from "./undefined-bytes.ts";
 
 export class ByteAllocator extends TrackedAllocator {
+  /** Each chunk is announced, by {@link allocate}. */
+  override allocateDirectly(): number {
+    return 0;
+  }
+
   override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
     const pointer = super.allocate(size, origin, alignment, zeroContents);
     if (pointer === 0) return 0;

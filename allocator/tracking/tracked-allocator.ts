@@ -58,14 +58,26 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     return super.allocateLarge(size, origin, alignment, isPlainZero ? FILL_NONE : fill, zeroContents);
   }
 
-  override deallocate(pointer: number, origin: number, deleteSize: number): void {
+  override freeDirectly(pointer: number, origin: number): boolean {
     try {
-      super.deallocate(pointer, origin, deleteSize);
+      return super.freeDirectly(pointer, origin);
     } catch (error) {
-      const reason = this.reasonOf(error, pointer);
-      this.listener?.freeRefused(pointer, "free", reason);
-      throw reason;
+      this.refuseFree(error, pointer);
     }
+  }
+
+  protected override judgeFree(pointer: number, origin: number, deleteSize: number): void {
+    try {
+      super.judgeFree(pointer, origin, deleteSize);
+    } catch (error) {
+      this.refuseFree(error, pointer);
+    }
+  }
+
+  private refuseFree(error: unknown, pointer: number): never {
+    const reason = this.reasonOf(error, pointer);
+    this.listener?.freeRefused(pointer, "free", reason);
+    throw reason;
   }
 
   /** A freed large chunk's header cannot be read while its mapping waits: the fault stands for a double free. */

@@ -12,6 +12,7 @@ import {
   PAGE_MASK,
   PAGE_SIZE,
   PAGES_PER_BYTE,
+  PTE_CHECKED,
   PTE_FRAME_MASK,
   PTE_FRAME_SHIFT,
   PTE_MTE,
@@ -48,6 +49,15 @@ const TAG_POSITION_SHIFT = PTE_FRAME_SHIFT - Math.log2(TAG_BYTES_PER_FRAME);
 /** No entry has all these bits: with validity bits every access takes a slower path. */
 const NEVER = -1;
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
+/** An entry that permits both, in {@link Mmu.granuleWord}. */
+const LOAD_AND_STORE = PTE_READ | PTE_WRITE;
+/** Words of the host have the machine's byte order; on other hosts words are put together by DataViews. */
+const IS_LITTLE_ENDIAN = new Uint8Array(Int32Array.of(1).buffer)[0] === 1;
+
+/** @param refused bits of an entry that an access which is to go by {@link Mmu.granuleWord} must not have */
+export function granuleMask(refused: number): number {
+  return IS_LITTLE_ENDIAN ? LOAD_AND_STORE | refused : NEVER;
+}
 
 export class Mmu implements TableReader {
   /** The machine's RAM. */
@@ -79,6 +89,11 @@ export class Mmu implements TableReader {
   faultTag = 0;
   /** The address of the last fault, without its tag. */
   faultAddress = 0;
+
+  /** The first bank by 32-bit words: what {@link granuleWord} answers is a place in it. */
+  readonly words: Int32Array;
+  /** Which bits of an entry say that an access needs neither a fault nor a check; none on hosts of the other byte order. */
+  protected readonly granuleMask: number = granuleMask(PTE_CHECKED);
 
   private readonly tags: Uint8Array;
   /** What an entry must have for {@link matchedPosition}; while tags are not checked, none has it. */
@@ -117,6 +132,7 @@ export class Mmu implements TableReader {
     this.faults = faults;
     this.hasShadow = ram.undefinedBits.length > 0;
     this.tags = ram.tags;
+    this.words = new Int32Array(ram.banks[0].buffer, ram.banks[0].byteOffset, ram.banks[0].length >> 2);
   }
 
   /** Takes the page table away from a thread or process that has ended: all accesses fault from now on. */
@@ -179,6 +195,24 @@ export class Mmu implements TableReader {
     const tag = (this.tags[index] >> ((offset >> 2) & 4)) & 15;
     if (page * PAGE_SIZE + offset + tag * TAG_UNIT !== address) return -1;
     return ((entry & PTE_FRAME_MASK) << 2) | offset;
+  }
+
+  /**
+   * The place in {@link words} of the granule at `address`, a multiple of 16 without tag, if it may be both loaded and stored
+   * with no fault and no check; −1 for every other, which goes the usual ways. Good until the next fault or system call.
+   */
+  granuleWord(address: Address): number {
+    const pages = address * PAGES_PER_BYTE;
+    const page = pages & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    if (
+      (entry & this.granuleMask) !== LOAD_AND_STORE ||
+      (offset & 15) !== 0 ||
+      pages - page !== offset * PAGES_PER_BYTE
+    )
+      return -1;
+    return (entry & PTE_FRAME_MASK) | (offset >> 2);
   }
 
   /** As {@link translate}, but tags are not compared: for tag stores and loads, and for what the kernel does itself. */

@@ -18,7 +18,7 @@ import {
   TAG_UNIT,
 } from "./layout.ts";
 import { Memory } from "./memory.ts";
-import { PTE_BANK_MASK } from "./mmu.ts";
+import { granuleMask, PTE_BANK_MASK } from "./mmu.ts";
 import * as mte from "./mte.ts";
 import { fillTagRange, tagAndZeroRange, tagRange } from "./tag-store.ts";
 
@@ -128,10 +128,10 @@ export class UncheckedMemory extends Memory {
     const end = position + length;
     if (length > LONG) this.bytes.fill(0, position, end);
     else {
-      const { words } = this;
+      const { doubles } = this;
       for (let word = position >>> 3; word < end >>> 3; word += 2) {
-        words[word] = 0;
-        words[word + 1] = 0;
+        doubles[word] = 0;
+        doubles[word + 1] = 0;
       }
     }
     const { granuleTags } = this;
@@ -172,14 +172,16 @@ export class UncheckedMemory extends Memory {
   /** Zeroes the granule at a position. */
   zeroGranuleThere(position: number): void {
     const word = position >>> 3;
-    this.words[word] = 0;
-    this.words[word + 1] = 0;
+    this.doubles[word] = 0;
+    this.doubles[word + 1] = 0;
   }
 
   private readonly granuleTags = this.ram.tags;
   private readonly blockShift = 31 - Math.clz32(this.ram.gzvaBlockBytes);
+  /** An allocator's own accesses are never checked: frames of the first bank are all alike. */
+  protected override readonly granuleMask = granuleMask(PTE_BANK_MASK);
   /** The first bank by 64-bit words; only ever stores zeroes. */
-  private readonly words = new Float64Array(this.ram.banks[0].buffer);
+  private readonly doubles = new Float64Array(this.ram.banks[0].buffer);
 
   /** Zeroes one granule; `address` is a multiple of 16. */
   zeroGranule(address: Address): void {
@@ -190,8 +192,8 @@ export class UncheckedMemory extends Memory {
       return;
     }
     const word = (((entry & PTE_FRAME_MASK) << 2) | (address & OFFSET_MASK)) >>> 3;
-    this.words[word] = 0;
-    this.words[word + 1] = 0;
+    this.doubles[word] = 0;
+    this.doubles[word + 1] = 0;
   }
 }
 

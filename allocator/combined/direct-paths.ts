@@ -1,0 +1,112 @@
+// The direct ways of malloc and free: a small chunk from, and back to, the running thread's cache, with one look at its header.
+// Each gives up, with nothing done, at the first thing that is unusual: combined.ts then goes the whole way, check by check.
+
+import { FILL_NONE, fillMemory } from "../common/fill.ts";
+import type { Program } from "../common/program.ts";
+import { STAT_ALLOCATED } from "../primary/local-cache.ts";
+import type { Secondary } from "../secondary/secondary.ts";
+import { lowBitsDifference } from "./checksum.ts";
+import { HEADER_SIZE, KEPT_WHEN_FREED, packLow, STATE_ALLOCATED } from "./chunk-header.ts";
+import { Chunks } from "./chunks.ts";
+import { type AllocatorParts, type QuarantineLimits, quarantineLimits } from "./combined-parts.ts";
+import type { TsdRegistry } from "./tsd.ts";
+
+export abstract class DirectPaths<P extends Program, S extends Secondary<P>> extends Chunks<P, S> {
+  abstract readonly registry: TsdRegistry;
+  abstract readonly pattern: Uint8Array;
+  /** What fresh memory reads; can change at run time (S15.4). */
+  abstract fillMode: number;
+  protected readonly quarantineLimits: QuarantineLimits;
+  protected readonly hasRssLimit: boolean;
+  /** Sizes up to this with alignment 16 take a fast path; −1 while every allocation needs a closer look. */
+  protected readonly fastLimit: number;
+  protected readonly classBySize16: Uint8Array;
+  protected readonly stride: number;
+  /** As {@link fastLimit}, for {@link allocateDirectly}. */
+  private readonly directLimit: number;
+  /** Whether a freed block goes to its cache without another look: no quarantine, no fill. */
+  private readonly hasDirectFree: boolean;
+  /** Columns of the primary's tables, one hop away. */
+  private readonly maxCounts: Int32Array;
+  private readonly begins: Float64Array;
+  private readonly blockSizes: Float64Array;
+
+  constructor(given: AllocatorParts<P, S>, inherited?: DirectPaths<P, S>) {
+    super(given, inherited);
+    const { options } = given;
+    const { primary, headers } = this;
+    const map = options.config.primary.sizeClassMap;
+    this.quarantineLimits = quarantineLimits(options.flags, map);
+    this.hasRssLimit = options.softRssLimitBytes > 0 || options.hardRssLimitBytes > 0;
+    this.classBySize16 = map.classBySize16;
+    this.fastLimit = this.hasRssLimit ? -1 : (this.classBySize16.length - 1) * 16 - HEADER_SIZE;
+    this.stride = primary.shape.stride;
+    this.directLimit = headers.hasGranuleSum ? this.fastLimit : -1;
+    this.hasDirectFree = this.quarantineLimits.maxChunkBytes === 0 && !options.fillOnFree && headers.hasGranuleSum;
+    this.maxCounts = primary.shape.maxCounts;
+    this.begins = primary.regions.begin;
+    this.blockSizes = primary.blockSizes;
+  }
+
+  /**
+   * A small chunk from the running thread's cache, whose header's page can be stored to, with nothing unusual about it.
+   * @returns 0, with nothing done, for all others: {@link allocate} takes care of them
+   */
+  allocateDirectly(size: number, origin: number): number {
+    const cache = this.registry.currentCache;
+    if (cache === null || size > this.directLimit) return 0;
+    const classId = this.classBySize16[(size + 31) >>> 4];
+    const top = cache.counts[classId] - 1;
+    if (top < 0) return 0;
+    const { memory } = this.program;
+    const block = this.begins[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const blockSize = this.blockSizes[classId];
+    let word = memory.granuleWord(block);
+    if (word < 0) return 0;
+    if (this.fillMode !== FILL_NONE && !this.registry.isMemoryInitDisabled) {
+      fillMemory(memory, block, blockSize, this.fillMode, this.pattern);
+      // The fill may have taken faults of the block's other pages.
+      word = memory.granuleWord(block);
+      if (word < 0) return 0;
+    }
+    const low = packLow(classId, STATE_ALLOCATED, origin, size);
+    const { words } = memory;
+    words[word] = low;
+    words[word + 1] = this.headers.granuleSum(block + HEADER_SIZE, low) << 16;
+    cache.counts[classId] = top;
+    cache.stats[STAT_ALLOCATED] += blockSize;
+    return block + HEADER_SIZE;
+  }
+
+  /**
+   * A free of a small chunk with nothing unusual about it, by one look at its header; false, with nothing done, for all others, which
+   * {@link deallocate} then judges check by check.
+   */
+  freeDirectly(pointer: number, origin: number): boolean {
+    const { memory } = this.program;
+    const cache = this.registry.currentCache;
+    const word = memory.granuleWord(pointer - HEADER_SIZE);
+    if (word < 0 || cache === null || !this.hasDirectFree) return false;
+    const { words } = memory;
+    const low = words[word];
+    const high = words[word + 1];
+    const classId = low & 0xff;
+    const count = cache.counts[classId];
+    // Allocated and of the origin given, in one comparison; the checksum is right, and the offset 0, in another one.
+    if (
+      (low & 0xf00) !== ((origin << 10) | (STATE_ALLOCATED << 8)) ||
+      high !== this.headers.granuleSum(pointer, low) << 16 ||
+      classId === 0 ||
+      count === this.maxCounts[classId]
+    )
+      return false;
+    const newLow = (low & KEPT_WHEN_FREED) | this.beginFree(pointer, low, 0);
+    words[word] = newLow;
+    words[word + 1] = high ^ (lowBitsDifference(low ^ newLow) << 16);
+    this.noteFree(pointer, low);
+    cache.blocks[classId * this.stride + count] = (pointer - HEADER_SIZE - this.begins[classId]) / 16;
+    cache.counts[classId] = count + 1;
+    cache.stats[STAT_ALLOCATED] -= this.blockSizes[classId];
+    return true;
+  }
+}
