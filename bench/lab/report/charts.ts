@@ -7,6 +7,9 @@ import type { ComparedTrace } from "./comparison.ts";
 import { colourOf, dashesOf, drawPlot, type WidthName } from "./plot.ts";
 
 const LINE_HEIGHT = 300;
+/** Between the drawing's edge and the frame that the lines are in. */
+export const LINE_MARGIN_LEFT = 44;
+export const LINE_MARGIN_RIGHT = 20;
 const BAR_HEIGHT = 46;
 const AXIS_HEIGHT = 66;
 const BOTTOM_MARGIN = 44;
@@ -66,7 +69,8 @@ export function rssChart(results: readonly ReplayResult[], width: WidthName): st
   const asked = samples.operation.map((operation, index) => ({ operation, mebibytes: samples.liveBytes[index] / MIB }));
   const options: Plot.PlotOptions = {
     height: LINE_HEIGHT,
-    marginLeft: 44,
+    marginLeft: LINE_MARGIN_LEFT,
+    marginRight: LINE_MARGIN_RIGHT,
     marginBottom: BOTTOM_MARGIN,
     x: { label: "operation →", labelOffset: BOTTOM_MARGIN - 6, tickFormat: "~s" },
     y: { label: "↑ RSS, MiB", grid: true, zero: true },

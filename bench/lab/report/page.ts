@@ -1,17 +1,28 @@
 // The report: one HTML page that needs nothing else. Tables and pictures for each trace, and the command that made it.
-// Pictures are drawn before (charts.ts, page-map-chart.ts); the page has no script and asks for nothing over a network.
+// Pictures are drawn before (charts.ts, page-map-chart.ts); the page asks for nothing over a network, and runs no script but script.ts.
 import { formatBytes } from "../../harness/table.ts";
 import type { MachineModel } from "../cost/cost-model.ts";
 import { GROUP_SIZES } from "../replay/page-scan.ts";
 import { POLICIES } from "../replay/policy.ts";
 import type { ReplayResult } from "../replay/result.ts";
-import { BYTE_PARTS, FAULT_PARTS, partBars, partColours, policyColours, rssChart, timeBars } from "./charts.ts";
+import {
+  BYTE_PARTS,
+  FAULT_PARTS,
+  LINE_MARGIN_LEFT,
+  LINE_MARGIN_RIGHT,
+  partBars,
+  partColours,
+  policyColours,
+  rssChart,
+  timeBars,
+} from "./charts.ts";
 import { type ComparedTrace, compareResults, type Figure } from "./comparison.ts";
 import { formatDifference, formatValue } from "./comparison-text.ts";
 import { html, table } from "./html.ts";
 import { PAGE_KINDS, pageMapChart, pageMapText } from "./page-map-chart.ts";
 import { peakSection, siteSentence } from "./peak-shares.ts";
 import { dashesOf, type WidthName } from "./plot.ts";
+import { SCRIPT, SCRIPT_HASH, seriesData } from "./script.ts";
 import { STYLE } from "./style.ts";
 import { summaries } from "./summary.ts";
 
@@ -31,7 +42,7 @@ export function reportPage(results: readonly ReplayResult[], options: ReportOpti
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src '${SCRIPT_HASH}'">
 <title>refheap: what memory costs under ${plain(compared[0].policies.length)} policies</title>
 <style>${STYLE}</style>
 </head>
@@ -48,6 +59,7 @@ its constants leave.</p>
 ${sections.join("\n")}
 ${policySection(results)}
 </main>
+<script>${SCRIPT}</script>
 </body>
 </html>
 `;
@@ -79,7 +91,7 @@ seed ${first.seed}${compared.policies[0].seeds.length > 1 ? ` and ${compared.pol
 Differences are from <code>${html(compared.baseline)}</code>.</p>
 ${figureTable(compared)}
 ${peakSection(results, compared.baseline)}
-${figure("Resident memory over time", lineLegend(policyColours(results), "asked for by the program"), (width) => rssChart(results, width))}
+${figure("Resident memory over time", lineLegend(policyColours(results), "asked for by the program"), (width) => rssChart(results, width), seriesAttributes(results))}
 ${figure("Page faults", legend(partColours(FAULT_PARTS, results)), (width) => partBars(FAULT_PARTS, "page faults", results, width))}
 ${figure("Bytes initialised", legend(partColours(BYTE_PARTS, results)), (width) => partBars(BYTE_PARTS, "MiB", results, width))}
 ${figure(`Estimated time on ${machine.name}`, "", (width) => timeBars(compared, machine.name, width))}
@@ -102,7 +114,7 @@ function figureTable({ policies }: ComparedTrace): string {
     const note = stopped === "" ? "" : `<small>${html(stopped)}</small>`;
     return `<tr><th scope="row">${html(policy)}${note}</th>${figures.map(figureCell).join("")}</tr>`;
   });
-  return table(['<th scope="col">policy</th>', ...head], rows, "Figures of each policy");
+  return table(['<th scope="col">policy</th>', ...head], rows, "Figures of each policy", "figures");
 }
 
 function figureCell(figure: Figure): string {
@@ -110,7 +122,9 @@ function figureCell(figure: Figure): string {
     ? `<small>${formatValue(figure, figure.low)} to ${formatValue(figure, figure.high)}</small>`
     : "";
   const difference = figure.difference === null ? "" : `<small>${html(formatDifference(figure))}</small>`;
-  return `<td>${html(formatValue(figure, figure.value))}${range}${difference}</td>`;
+  // On a phone there is no room for columns: each figure stands on a line of its own, with its name.
+  const name = figure.name + (figure.isEstimate ? " (estimate)" : "");
+  return `<td data-name="${html(name)}">${html(formatValue(figure, figure.value))}${range}${difference}</td>`;
 }
 
 /** The accounting model of larger base pages. */
@@ -151,8 +165,14 @@ function policySection(results: readonly ReplayResult[]): string {
   return `<section><h2>The policies</h2><dl>${items.join("\n")}</dl></section>`;
 }
 
-function figure(title: string, legendHtml: string, draw: (width: WidthName) => string): string {
-  return `<h3>${html(title)}</h3>${legendHtml}<figure>${bothWidths(draw)}</figure>`;
+function figure(title: string, legendHtml: string, draw: (width: WidthName) => string, attributes = ""): string {
+  return `<h3>${html(title)}</h3>${legendHtml}<figure${attributes}>${bothWidths(draw)}</figure>`;
+}
+
+/** For the script: the lines' values, and the margins of the frame that they are drawn in. */
+function seriesAttributes(results: readonly ReplayResult[]): string {
+  const margins = JSON.stringify([LINE_MARGIN_LEFT, LINE_MARGIN_RIGHT]);
+  return ` data-series="${html(seriesData(results))}" data-margins="${margins}"`;
 }
 
 function bothWidths(draw: (width: WidthName) => string): string {

@@ -32,5 +32,10 @@ export function drawPlot(options: Plot.PlotOptions, width: WidthName, label: str
     document: document as never,
   });
   svg.setAttribute("role", "img");
+  // An image is one thing: its parts, which Plot labels by their kinds, have no labels of their own.
+  for (const part of svg.querySelectorAll("g[aria-label]")) {
+    part.setAttribute("data-mark", part.getAttribute("aria-label") ?? "");
+    part.removeAttribute("aria-label");
+  }
   return svg.outerHTML;
 }

@@ -1,5 +1,7 @@
 // The report: one file that loads nothing, says in words what it draws, and fits a phone; in a real browser where there is one.
+
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +12,7 @@ import { parsePolicy } from "../../../../bench/lab/replay/policy.ts";
 import type { ReplayResult } from "../../../../bench/lab/replay/result.ts";
 import { replayTrace } from "../../../../bench/lab/replay/run-replay.ts";
 import { reportPage } from "../../../../bench/lab/report/page.ts";
+import { SCRIPT } from "../../../../bench/lab/report/script.ts";
 import { traceOf } from "../traces/events-of.ts";
 
 const TRACE = "refheap-trace 1\n0 malloc 0 600000\n0 read 0 0 300000\n0 write 0 1000 1\n0 malloc 1 50\n0 free 0\n";
@@ -34,9 +37,12 @@ beforeAll(async () => {
 });
 
 describe("the page", () => {
-  test("has no script and refers to nothing outside itself", () => {
-    expect(page).not.toMatch(/<script|<link|<img|<iframe|@import|\bsrc=|url\((?!#)/i);
-    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'"`);
+  test("refers to nothing outside itself, and lets no script run but its own", () => {
+    expect(page.match(/<script/g)).toHaveLength(1);
+    expect(page).toContain(`<script>${SCRIPT}</script>`);
+    expect(page).not.toMatch(/<link|<img|<iframe|@import|\bsrc=|url\((?!#)/i);
+    const hash = createHash("sha256").update(SCRIPT).digest("base64");
+    expect(page).toContain(`content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'"`);
   });
 
   test("shows the command that made it, as text", () => {
@@ -70,8 +76,8 @@ describe("for those who see no colours, or nothing", () => {
 
   test("every policy has a line, also one whose name is a CSS colour", () => {
     const chart = document.querySelector('svg[aria-label^="Resident"]')!;
-    const strokes = [...chart.querySelectorAll("g[aria-label=line] path")].map((path) => path.getAttribute("stroke"));
-    const shared = [...chart.querySelectorAll("g[aria-label=line]")].map((group) => group.getAttribute("stroke"));
+    const strokes = [...chart.querySelectorAll("g[data-mark=line] path")].map((path) => path.getAttribute("stroke"));
+    const shared = [...chart.querySelectorAll("g[data-mark=line]")].map((group) => group.getAttribute("stroke"));
     expect([...strokes, ...shared]).not.toContain("none");
     expect(strokes).toHaveLength(POLICIES.length + 1);
   });
@@ -120,7 +126,63 @@ describe.skipIf(browser === undefined)("in headless Chromium (left out where non
       rmSync(folder, { recursive: true, force: true });
     }
   });
+
+  test("values are under the pointer, pictures grow by a button, and a phone sees the time of each policy", () => {
+    const script = `
+      const [figure] = document.querySelectorAll("figure[data-series]");
+      const svg = [...figure.querySelectorAll("svg")].find((one) => one.checkVisibility());
+      const box = svg.getBoundingClientRect();
+      const move = (clientX) => svg.dispatchEvent(new PointerEvent("pointermove", { bubbles: true, clientX, clientY: box.top + 50 }));
+      const values = figure.querySelector("output.values");
+      move(box.right - 21);
+      const shown = [values.hidden, values.textContent];
+      move(box.left + 1);
+      const before = svg.getBoundingClientRect().width;
+      figure.querySelector("button").click();
+      const time = [...document.querySelectorAll(".figures td:last-child")].map((cell) => cell.getBoundingClientRect());
+      show({ shown, hidden: values.hidden, grown: svg.getBoundingClientRect().width / before,
+        inside: time.every(({ left, right }) => left >= 0 && right <= innerWidth) });`;
+    const found = inside(script) as { shown: [boolean, string]; hidden: boolean; grown: number; inside: boolean };
+    expect(found.shown[0]).toBe(false);
+    for (const { policy, finalRssBytes } of results)
+      expect(found.shown[1]).toContain(`${policy.name}: ${(finalRssBytes / 2 ** 20).toFixed(2)} MiB`);
+    expect(found).toMatchObject({ hidden: true, grown: 2, inside: true });
+  });
+
+  test("axe finds nothing, of any grade", () => {
+    const axe = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
+    const found = inside(
+      `${axe}
+      axe.run(document, { resultTypes: ["violations"] }).then(({ violations, passes }) =>
+        show({ violations: violations.map(({ id, nodes }) => id + ": " + nodes[0].html), passes: passes.length }));`,
+    ) as { violations: string[]; passes: number };
+    expect(found.violations).toEqual([]);
+    expect(found.passes).toBeGreaterThan(10);
+  });
 });
+
+/** What a script answers that runs in the page itself, in a frame as wide as a phone; the page's policy would not let it. */
+function inside(script: string): unknown {
+  const folder = mkdtempSync(join(tmpdir(), "refheap-report-"));
+  try {
+    const open = page.replace(/<meta http-equiv="Content-Security-Policy"[^>]*>/, "");
+    const show = "const show = (found) => parent.postMessage(JSON.stringify(found), '*');";
+    writeFileSync(
+      join(folder, "page.html"),
+      open.replace("</body>", () => `<script>${show}\n${script}</script></body>`),
+    );
+    writeFileSync(
+      join(folder, "frame.html"),
+      `<script>onmessage = ({ data }) => { document.querySelector("output").textContent = data; };</script>
+<iframe src="page.html" width="360" height="800" style="border:0"></iframe><output></output>`,
+    );
+    const dom = chromium(["--allow-file-access-from-files", "--dump-dom", `file://${folder}/frame.html`]);
+    const text = /<output>([\s\S]*)<\/output>/.exec(dom)?.[1] ?? "";
+    return JSON.parse(text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&"));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 const FRAME = `<iframe src="page.html" width="360" height="800" style="border:0"></iframe><output></output><script>
 document.querySelector("iframe").onload = ({ target }) => {
