@@ -1,6 +1,8 @@
 // Checks of the numbers that a program hands to a heap: what C's size_t and pointers could not be is refused here,
 // before anything changes. What C can express is the allocator's to judge (c-interface.ts, combined.ts).
 
+import { atProgram } from "../../platform/host/stack.ts";
+
 /** SIZE_MAX + 1. A JS number cannot hold SIZE_MAX; programs write it as 2 ** 64 or 2 ** 64 - 1, which is the same number. */
 export const SIZE_LIMIT = 2 ** 64;
 /** Bytes from which on every allocation is refused as too large (S3.4). */
@@ -15,8 +17,9 @@ export function format(value: unknown): string {
 
 /** @throws TypeError: not a number. RangeError: NaN, negative, fractional or beyond SIZE_MAX. */
 export function rejectSize(call: string, name: string, size: unknown): never {
-  if (typeof size !== "number") throw new TypeError(`${call}: ${name} ${format(size)} is not a number of bytes`);
-  throw new RangeError(`${call}: ${name} ${size} is not a whole number of bytes from 0 to 2^64 - 1`);
+  if (typeof size !== "number")
+    throw atProgram(new TypeError(`${call}: ${name} ${format(size)} is not a number of bytes`));
+  throw atProgram(new RangeError(`${call}: ${name} ${size} is not a whole number of bytes from 0 to 2^64 - 1`));
 }
 
 export function isSize(size: number): boolean {
@@ -29,8 +32,9 @@ export function checkSize(call: string, name: string, size: number): void {
 
 /** @throws TypeError: not a number. RangeError: NaN, negative, fractional or not below 2^52. */
 export function rejectPointer(call: string, pointer: unknown): never {
-  if (typeof pointer !== "number") throw new TypeError(`${call}: ${format(pointer)} is not a pointer (a number)`);
-  throw new RangeError(`${call}: ${pointer} is not a pointer: a whole number from 0 to 2^52 - 1`);
+  if (typeof pointer !== "number")
+    throw atProgram(new TypeError(`${call}: ${format(pointer)} is not a pointer (a number)`));
+  throw atProgram(new RangeError(`${call}: ${pointer} is not a pointer: a whole number from 0 to 2^52 - 1`));
 }
 
 export function isPointer(pointer: number): boolean {

@@ -1,6 +1,7 @@
 // Typed views of simulated memory: a C struct's layout, and an object whose properties are loads and stores.
 // Allocating and freeing is the heap's; nothing is copied, each access goes to memory.
 
+import { atProgram } from "../../platform/host/stack.ts";
 import type { Memory } from "../common/memory.ts";
 
 /** Kinds of fields, by DataView's names. */
@@ -62,24 +63,24 @@ export interface PlacedLayout {
 /** @throws TypeError for a layout that is none, an unknown field type, a field named `pointer`, or no field at all */
 export function placeLayout(layout: StructLayout): PlacedLayout {
   if (typeof layout !== "object" || layout === null)
-    throw new TypeError("struct: a layout is an object of field types");
+    throw atProgram(new TypeError("struct: a layout is an object of field types"));
   const offsets: Record<string, number> = Object.create(null);
   let end = 0;
   let alignment = 1;
   for (const [name, type] of Object.entries(layout)) {
     if (name === "pointer")
-      throw new TypeError("struct: a field cannot be named 'pointer', which is where the struct lies");
+      throw atProgram(new TypeError("struct: a field cannot be named 'pointer', which is where the struct lies"));
     const access = Object.hasOwn(ACCESSES, type) ? ACCESSES[type] : undefined;
     if (access === undefined) {
       const known = Object.keys(ACCESSES).join(", ");
-      throw new TypeError(`struct: field '${name}' has type '${String(type)}', which is none of ${known}`);
+      throw atProgram(new TypeError(`struct: field '${name}' has type '${String(type)}', which is none of ${known}`));
     }
     const offset = Math.ceil(end / access.size) * access.size;
     offsets[name] = offset;
     end = offset + access.size;
     alignment = Math.max(alignment, access.size);
   }
-  if (end === 0) throw new TypeError("struct: a layout has at least one field");
+  if (end === 0) throw atProgram(new TypeError("struct: a layout has at least one field"));
   return { offsets, size: Math.ceil(end / alignment) * alignment, alignment };
 }
 
@@ -122,7 +123,7 @@ const utf8 = new TextEncoder();
 
 /** @returns a fresh chunk with the text and a NUL, or 0 */
 export function makeString(heap: ObjectHeap, text: string): number {
-  if (typeof text !== "string") throw new TypeError(`string: ${typeof text} is not a string`);
+  if (typeof text !== "string") throw atProgram(new TypeError(`string: ${typeof text} is not a string`));
   const bytes = utf8.encode(`${text}\0`);
   const pointer = heap.malloc(bytes.length);
   if (pointer !== 0) heap.memory.write(pointer, bytes);
@@ -133,7 +134,7 @@ export function makeString(heap: ObjectHeap, text: string): number {
 export function makeStruct<Layout extends StructLayout>(heap: ObjectHeap, layout: Layout): OwnedStruct<Layout> {
   const { size } = placeLayout(layout);
   const pointer = heap.calloc(1, size);
-  if (pointer === 0) throw new RangeError(`struct: no memory for ${size} bytes`);
+  if (pointer === 0) throw atProgram(new RangeError(`struct: no memory for ${size} bytes`));
   const view = viewStruct(heap, layout, pointer);
   return Object.defineProperty(view, Symbol.dispose, { value: () => heap.free(pointer) }) as OwnedStruct<Layout>;
 }

@@ -2,6 +2,7 @@
 // They hold no bytes: where the host itself must have a typed array's buffer, pin.ts has one, unchecked.
 
 import { outline } from "../../platform/hardware/outline.ts";
+import { atProgram } from "../../platform/host/stack.ts";
 import type { Memory } from "../common/memory.ts";
 
 /** Where a view's memory is: a heap, asked at each access, so that threads, recordings and the heap's end count. */
@@ -32,7 +33,7 @@ const OUTSIDE = "Offset is outside the bounds of the DataView";
 /** The language's ToIndex. @throws RangeError */
 function toIndex(value: unknown): number {
   const whole = Math.trunc(Number(value)) || 0;
-  if (whole < 0 || whole > Number.MAX_SAFE_INTEGER) throw new RangeError(OUTSIDE);
+  if (whole < 0 || whole > Number.MAX_SAFE_INTEGER) throw atProgram(new RangeError(OUTSIDE));
   return whole;
 }
 
@@ -70,7 +71,7 @@ class View {
   /** Address of `size` bytes at an offset. @throws RangeError as DataView's methods */
   #at(offset: number, size: number): number {
     const index = offset >>> 0 === offset ? offset : toIndex(offset);
-    if (index + size > this.#byteLength) throw new RangeError(OUTSIDE);
+    if (index + size > this.#byteLength) throw atProgram(new RangeError(OUTSIDE));
     return this.#pointer + index;
   }
 
@@ -165,8 +166,10 @@ class View {
 
   /** @throws TypeError: there is no ArrayBuffer; `heap.pin` has one */
   get buffer(): never {
-    throw new TypeError(
-      "a view of a heap has no buffer: give this code heap.pin(pointer, length).views, whose accesses are not checked",
+    throw atProgram(
+      new TypeError(
+        "a view of a heap has no buffer: give this code heap.pin(pointer, length).views, whose accesses are not checked",
+      ),
     );
   }
 
@@ -199,7 +202,7 @@ class View {
   /** Bytes, or a list of numbers, from `offset` on. Of a view, by a copy inside memory. @throws RangeError: they do not fit */
   set(source: ArrayLike<number>, offset = 0): void {
     const from = Math.trunc(offset) || 0;
-    if (from < 0 || from + source.length > this.byteLength) throw new RangeError("offset is out of bounds");
+    if (from < 0 || from + source.length > this.byteLength) throw atProgram(new RangeError("offset is out of bounds"));
     const { memory } = this.#heap;
     const target = this.pointer + from;
     if (source instanceof Object && #heap in source && source.#heap.memory === memory) {
@@ -245,7 +248,7 @@ class View {
     const copy = this.slice();
     const whole = Math.trunc(index) || 0;
     const at = whole < 0 ? copy.length + whole : whole;
-    if (at < 0 || at >= copy.length) throw new RangeError("Invalid typed array index");
+    if (at < 0 || at >= copy.length) throw atProgram(new RangeError("Invalid typed array index"));
     copy[at] = value;
     return copy;
   }

@@ -1,6 +1,7 @@
 // The memory management unit of one thread: from a virtual address to a byte of RAM, with faults taken and tags checked.
 // This is the slow path that all accesses share; the fast paths are in memory.ts, what a fault does is the kernel's.
 
+import { atProgram } from "../host/stack.ts";
 import type { Counters } from "./counters.ts";
 import { type BusError, type IllegalInstruction, SegmentationFault } from "./faults.ts";
 import type { Address, ByteCount, FrameNumber } from "./integers.ts";
@@ -412,7 +413,7 @@ export class Mmu implements TableReader {
 
   private refuse(address: Address, access: number): never {
     if (!Number.isInteger(address))
-      throw new RangeError(`address ${address} is not a whole number of bytes (0 to 2^38 − 1)`);
+      throw atProgram(new RangeError(`address ${address} is not a whole number of bytes (0 to 2^38 − 1)`));
     this.counters.segmentationFaults++;
     throw new SegmentationFault("SEGV_MAPERR", address, access === ACCESS_LOAD ? "load" : "store");
   }

@@ -201,3 +201,9 @@ export function hideLibraryFrames(error: Error): void {
   });
   Error.prepareStackTrace = prepare;
 }
+
+/** The same error, its trace without the library's frames: for what a wrong argument is answered with. */
+export function atProgram<Kind extends Error>(error: Kind): Kind {
+  hideLibraryFrames(error);
+  return error;
+}
