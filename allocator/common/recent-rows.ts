@@ -78,6 +78,15 @@ export class RecentRows {
     return row;
   }
 
+  addressOf(row: number): number {
+    return this.addresses[row];
+  }
+
+  /** Every row that holds an address, the oldest address's first. */
+  *all(): Generator<number> {
+    for (let row = this.oldest; row !== NONE; row = this.newer[row]) yield row;
+  }
+
   private takeRow(): number {
     const { spare } = this;
     if (spare !== NONE) {

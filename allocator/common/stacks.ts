@@ -4,68 +4,85 @@
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "./heap-error.ts";
 import { RecentRows } from "./recent-rows.ts";
-import { type Trace, Traces } from "./traces.ts";
+import { type KnownPaths, type Trace, Traces } from "./traces.ts";
 
 /** Freed chunks whose traces are remembered beyond the ring, at least as many times its capacity. */
 const FREED_RINGS = 16;
 
+/** Live chunks have no limit. */
+const MOST_LIVE = 2 ** 30;
+/** A chunk that never came to the ring. */
+const NEVER = 0;
+
 /**
- * A ring of the last `capacity` allocations, by chunk address. Invariants: `slotOf` maps each address kept to the one slot
- * that holds it; a slot holds no address twice; `next` is the slot that will be overwritten. Beside it, the trace of every
- * live chunk: a trace is kept once for all chunks that it belongs to, so that this costs little.
+ * The stacks of every live chunk, and of those freed last. What a heap's error tells is of the ring only: the last `capacity` chunks
+ * that came into it, each by its first allocation or free since it was last there. A trace is kept once for all chunks that it
+ * belongs to, so that this costs little.
+ *
+ * Invariants: a chunk has one row, of the live or of the freed; it is in the ring while fewer than `capacity` have come since it did.
  */
 export class StackTable {
   readonly capacity: number;
   /** While it is false, records are ignored and what is known stays known. */
   isRecording: boolean;
   private readonly traces: Traces;
-  /** By slot; as long as the slots that were ever used, so that a heap of a few chunks costs little. */
-  private readonly addresses: number[] = [];
-  private readonly allocations: (Trace | null)[] = [];
-  private readonly frees: (Trace | null)[] = [];
-  private readonly slotOf = new Map<number, number>();
-  private next = 0;
-  private readonly live = new Map<number, Trace>();
-  private readonly freedRows: RecentRows;
-  /** By row of a freed chunk. */
+  private readonly live = new RecentRows(MOST_LIVE);
+  private readonly freed: RecentRows;
+  /** By row. */
+  private readonly liveAllocations: (Trace | null)[] = [];
   private readonly freedAllocations: (Trace | null)[] = [];
   private readonly freedFrees: (Trace | null)[] = [];
+  /** By row: how many chunks had come to the ring when this one did. */
+  private readonly liveCame: number[] = [];
+  private readonly freedCame: number[] = [];
+  private cameAll = NEVER;
 
   /** @param options.capacity chunks remembered; @param options.frames frames kept of each trace */
   constructor(options: { readonly capacity: number; readonly frames: number; readonly isRecording?: boolean }) {
     this.capacity = options.capacity;
     this.traces = new Traces(options.frames);
-    this.freedRows = new RecentRows(2 ** Math.ceil(Math.log2(Math.max(this.capacity, 4) * FREED_RINGS)));
+    this.freed = new RecentRows(2 ** Math.ceil(Math.log2(Math.max(this.capacity, 4) * FREED_RINGS)));
     this.isRecording = options.isRecording ?? true;
+  }
+
+  /** From now on the program's own knowledge of its paths serves, where it has any. */
+  usePaths(paths: KnownPaths): void {
+    this.traces.paths = paths;
   }
 
   /** Remembers where the chunk at `address` was allocated, and forgets what was known of an earlier chunk there. */
   recordAllocation(address: number): void {
     if (!this.isRecording) return;
-    const slot = this.takeSlot(address);
-    const trace = this.traces.here();
-    this.allocations[slot] = trace;
-    this.live.set(address, trace);
-    this.forgetFreed(address);
+    const freedRow = this.freed.remove(address);
+    let came = NEVER;
+    if (freedRow >= 0) {
+      came = this.freedCame[freedRow];
+      this.freedAllocations[freedRow] = null;
+      this.freedFrees[freedRow] = null;
+    }
+    let row = this.live.find(address);
+    if (row >= 0) came = this.liveCame[row];
+    else row = this.live.add(address);
+    this.liveAllocations[row] = this.traces.here();
+    this.liveCame[row] = this.isInRing(came) ? came : ++this.cameAll;
   }
 
-  /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is still there. */
+  /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is known. */
   recordFree(address: number): void {
     if (!this.isRecording) return;
-    const slot = this.slotOf.get(address) ?? this.takeSlot(address);
-    const free = this.traces.here();
-    this.frees[slot] = free;
-    const row = this.freedRows.add(address);
-    this.freedAllocations[row] = this.live.get(address) ?? null;
-    this.freedFrees[row] = free;
-    this.live.delete(address);
-  }
-
-  private forgetFreed(address: number): void {
-    const row = this.freedRows.remove(address);
-    if (row < 0) return;
-    this.freedAllocations[row] = null;
-    this.freedFrees[row] = null;
+    const freedBefore = this.freed.find(address);
+    let came = freedBefore < 0 ? NEVER : this.freedCame[freedBefore];
+    let allocation = freedBefore < 0 ? null : this.freedAllocations[freedBefore];
+    const liveRow = this.live.remove(address);
+    if (liveRow >= 0) {
+      came = this.liveCame[liveRow];
+      allocation = this.liveAllocations[liveRow];
+      this.liveAllocations[liveRow] = null;
+    }
+    const row = this.freed.add(address);
+    this.freedAllocations[row] = allocation;
+    this.freedFrees[row] = this.traces.here();
+    this.freedCame[row] = this.isInRing(came) ? came : ++this.cameAll;
   }
 
   /** Where the live chunk at `address` was allocated, or null. */
@@ -75,34 +92,22 @@ export class StackTable {
 
   /** What the ring knows of the chunk at `address`, or null. */
   stacksOf(address: number): ChunkStacks | null {
-    const slot = this.slotOf.get(address);
-    if (slot === undefined) return null;
-    return { allocation: textOf(this.allocations[slot]!), free: textOf(this.frees[slot]!) };
+    const live = this.live.find(address);
+    const freed = live < 0 ? this.freed.find(address) : -1;
+    const came = live >= 0 ? this.liveCame[live] : freed >= 0 ? this.freedCame[freed] : NEVER;
+    return this.isInRing(came) ? this.allStacksOf(address) : null;
   }
 
   /** As {@link stacksOf}, also of live chunks and freed ones that the ring has forgotten. */
   allStacksOf(address: number): ChunkStacks | null {
-    const stacks = this.stacksOf(address);
-    if (stacks !== null) return stacks;
-    const live = this.live.get(address);
-    if (live !== undefined) return { allocation: textOf(live), free: null };
-    const row = this.freedRows.find(address);
+    const live = this.live.find(address);
+    if (live >= 0) return { allocation: textOf(this.liveAllocations[live]), free: null };
+    const row = this.freed.find(address);
     return row < 0 ? null : { allocation: textOf(this.freedAllocations[row]), free: textOf(this.freedFrees[row]) };
   }
 
-  private takeSlot(address: number): number {
-    const kept = this.slotOf.get(address);
-    const slot = kept ?? this.next;
-    if (kept === undefined) {
-      const overwritten = this.addresses[slot];
-      if (overwritten !== undefined) this.slotOf.delete(overwritten);
-      this.addresses[slot] = address;
-      this.slotOf.set(address, slot);
-      this.next = (slot + 1) % this.capacity;
-    }
-    this.allocations[slot] = null;
-    this.frees[slot] = null;
-    return slot;
+  private isInRing(came: number): boolean {
+    return came !== NEVER && this.cameAll - came < this.capacity;
   }
 }
 

@@ -62,6 +62,7 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
   const rewritten = rewrite(module, {
     layout,
     checksAccesses: false,
+    keepsPaths: false,
     heapFunctions: new Map(),
     stack: null,
     instrument: instrumentDefinedness({

@@ -58,6 +58,18 @@ export class ByteWriter {
     }
   }
 
+  /** A signed LEB128 of the lowest 64 bits. */
+  s64(value: bigint): void {
+    for (let rest = BigInt.asIntN(64, value); ; rest >>= 7n) {
+      const low = Number(rest & 0x7fn);
+      if (rest >= -64n && rest < 64n) {
+        this.byte(low);
+        return;
+      }
+      this.byte(low | 0x80);
+    }
+  }
+
   name(text: string): void {
     const bytes = encoder.encode(text);
     this.u32(bytes.length);

@@ -56,6 +56,7 @@ export abstract class CallCode extends MemoryCode {
         for (let i = 0; i < params.length; i++) this.checkSlot(base + i, params[i], USE_ARGUMENT);
     } else passes = this.passArguments(base, params);
     if (!isDirect || (isTail && isOutside)) this.clearResults(results);
+    targets.paths?.call(opcode, walker.first, walker.start, code);
     this.copy();
     this.checked.forgetAll();
     if (isTail) return;

@@ -87,6 +87,7 @@ export class DefinednessPass extends CallCode {
     this.checked.begin();
     this.beginLocals();
     this.beginValues();
+    this.targets.paths?.begin(body, walker.type, code, scratch);
     this.takeArguments();
     while (walker.next()) {
       listener?.instruction(walker.start, code.length);
@@ -145,7 +146,7 @@ export class DefinednessPass extends CallCode {
         break;
       case OP_RETURN:
         if (!walker.isDead) this.returnResults();
-        this.copy();
+        if (this.targets.paths?.return(walker.depth, this.code) !== true) this.copy();
         break;
       case OP_CALL:
       case OP_CALL_INDIRECT:
@@ -219,6 +220,7 @@ export class DefinednessPass extends CallCode {
     const { walker, slots } = this;
     if (walker.depth === 1) {
       if (!walker.isDead) this.returnResults();
+      this.targets.paths?.end(this.code);
       this.copy();
       return;
     }

@@ -7,6 +7,7 @@
 
 import { PAGE_SIZE, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
+import { RecentRows } from "../../common/recent-rows.ts";
 import {
   GRANULE,
   type Layout,
@@ -21,13 +22,15 @@ import {
 const LARGE = 32768;
 const GRANULES_PER_PAGE = PAGE_SIZE / GRANULE;
 const NOTHING = 0;
+const MOST_CHUNKS = 2 ** 30;
 
 export class Addressable {
   private readonly bytes: Uint8Array;
   private readonly shadow: number;
   private readonly pageTable: PageTable;
-  /** Live chunks: pointer to size. */
-  readonly sizes = new Map<number, number>();
+  /** Live chunks, and their sizes by row. */
+  private readonly chunks = new RecentRows(MOST_CHUNKS);
+  private readonly sizes: number[] = [];
   /** The large chunk that covers all of a page, by page; 0: none. */
   private readonly largeOfPage: Uint32Array;
   /** The image is [imageStart, imageEnd): below it are null pointers. */
@@ -49,7 +52,9 @@ export class Addressable {
   }
 
   chunkAllocated(pointer: number, size: number): void {
-    this.sizes.set(pointer, size);
+    let row = this.chunks.find(pointer);
+    if (row < 0) row = this.chunks.add(pointer);
+    this.sizes[row] = size;
     const end = pointer + size;
     if (size <= LARGE) {
       this.paint(pointer, end);
@@ -64,15 +69,21 @@ export class Addressable {
     for (let page = pageTable.next(first, last); page < last; page = pageTable.next(page + 1, last)) this.repaint(page);
   }
 
-  /** @returns whether a chunk began there */
-  chunkFreed(pointer: number): boolean {
-    const size = this.sizes.get(pointer);
-    if (size === undefined) return false;
-    this.sizes.delete(pointer);
+  /** The size of the live chunk that begins at `pointer`, or −1. */
+  sizeOf(pointer: number): number {
+    const row = this.chunks.find(pointer);
+    return row < 0 ? -1 : this.sizes[row];
+  }
+
+  /** @returns the size of the chunk that began there, or −1 */
+  chunkFreed(pointer: number): number {
+    const row = this.chunks.remove(pointer);
+    if (row < 0) return -1;
+    const size = this.sizes[row];
     const end = pointer + size;
     if (size <= LARGE) {
       this.erase(pointer, end);
-      return true;
+      return size;
     }
     const first = Math.ceil(pointer / PAGE_SIZE);
     const last = Math.floor(end / PAGE_SIZE);
@@ -83,7 +94,7 @@ export class Addressable {
     for (let page = pageTable.next(first, last); page < last; page = pageTable.next(page + 1, last)) {
       this.erase(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
     }
-    return true;
+    return size;
   }
 
   /** The first of `size` bytes at `address` that is not the program's, or −1. */
@@ -166,7 +177,9 @@ export class Addressable {
 
   /** @throws Error naming the broken invariant: a chunk that is not all the program's, or a shadow that says too much */
   checkInvariants(): void {
-    for (const [pointer, size] of this.sizes) {
+    for (const row of this.chunks.all()) {
+      const pointer = this.chunks.addressOf(row);
+      const size = this.sizes[row];
       const foreign = this.firstForeign(pointer, size);
       if (foreign >= 0) throw new Error(`chunk ${pointer} of ${size} bytes is not the program's at ${foreign}`);
       this.checkPresence(pointer, pointer + size);

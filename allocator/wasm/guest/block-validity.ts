@@ -14,16 +14,21 @@ const RESIZING: ReadonlyMap<HeapRole, number> = new Map([
   ["tlsf_realloc", TLSF_HEADER],
 ]);
 
+/** Live blocks, as far as they are asked for here: the size by the pointer, −1 where none begins. */
+interface LiveBlocks {
+  sizeOf(pointer: number): number;
+}
+
 export class BlockValidity {
   private readonly validity: Validity;
-  private readonly sizes: ReadonlyMap<number, number>;
+  private readonly blocks: LiveBlocks;
   private readonly origins: Origins | null;
   private allocated = 0;
 
-  /** @param sizes live blocks @param origins null: where bits are from is not followed */
-  constructor(validity: Validity, sizes: ReadonlyMap<number, number>, origins: Origins | null) {
+  /** @param origins null: where bits are from is not followed */
+  constructor(validity: Validity, blocks: LiveBlocks, origins: Origins | null) {
     this.validity = validity;
-    this.sizes = sizes;
+    this.blocks = blocks;
     this.origins = origins;
   }
 
@@ -38,17 +43,17 @@ export class BlockValidity {
 
   /** `run` is a call of a heap function by the guest, `first` its first argument. */
   around(role: HeapRole, first: number, run: () => number): number {
-    const { validity, sizes } = this;
+    const { validity, blocks } = this;
     this.allocated = 0;
     const old = (first >>> 0) - (RESIZING.get(role) ?? 0);
-    const oldSize = RESIZING.has(role) ? (sizes.get(old) ?? 0) : 0;
+    const oldSize = RESIZING.has(role) ? blocks.sizeOf(old) : 0;
     const saved = oldSize > 0 ? validity.save(old, oldSize) : null;
     const result = run();
     if (saved === null) {
-      const size = sizes.get(this.allocated);
+      const size = blocks.sizeOf(this.allocated);
       // What the allocator itself wrote in front of the guest's pointer stays.
       const front = role === "tlsf_alloc" || role === "tlsf_realloc" ? TLSF_HEADER : 0;
-      if (size === undefined) return result;
+      if (size < 0) return result;
       const origin = this.originOf(this.allocated, size);
       if (!ZEROED.has(role)) validity.allocated(this.allocated + front, size - front, origin);
       validity.blockEnds(this.allocated + size, origin);
@@ -56,7 +61,7 @@ export class BlockValidity {
     }
     if (result === 0) return result;
     const now = this.allocated === 0 ? old : this.allocated;
-    const size = sizes.get(now) ?? 0;
+    const size = Math.max(0, blocks.sizeOf(now));
     const kept = Math.min(size, oldSize);
     validity.restore(now, kept === oldSize ? saved : validity.first(saved, kept));
     const origin = this.originOf(now, size);

@@ -118,6 +118,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     layout,
     checksAccesses: (options.checks ?? "addresses") === "addresses",
     heapFunctions: functions,
+    keepsPaths: (options.heap?.stacks ?? true) !== false,
     stack,
     instrument: instrumentOf(module, names, layout, { stack, frameOrigins }, options),
   });

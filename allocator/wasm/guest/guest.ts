@@ -10,7 +10,7 @@ import { createKernel } from "../../../refpage/kernel.ts";
 import type { Operation } from "../../checker/finding.ts";
 import { ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
-import { Heap, wholeCheckerOf } from "../../heap/heap.ts";
+import { Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
 import type { CustomConfig } from "../../options/config.ts";
 import type { HeapHooks } from "../../options/hooks.ts";
 import type { HeapOptions } from "../../options/options.ts";
@@ -23,6 +23,7 @@ import { type EngineMemory, engine } from "./engine.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import { Homes } from "./homes.ts";
 import { Origins } from "./origins.ts";
+import { PathTraces } from "./path-traces.ts";
 import { Validity } from "./validity.ts";
 
 /**
@@ -67,6 +68,8 @@ export class Guest {
   private readonly blockValidity: BlockValidity | null;
   /** Where undefined bits are from; null: that is not followed. */
   readonly origins: Origins | null;
+  /** Stacks by the paths of calls that the module keeps. */
+  readonly paths: PathTraces;
   private readonly options: GuestOptions;
   /** The module's memory now, in pages of 64 KiB. */
   pages: number;
@@ -111,7 +114,9 @@ export class Guest {
     }
     this.heap = this.makeHeap();
     this.origins = layout.originBase < 0 ? null : new Origins(this.heap);
-    this.blockValidity = this.validity && new BlockValidity(this.validity, this.addressable.sizes, this.origins);
+    this.blockValidity = this.validity && new BlockValidity(this.validity, this.addressable, this.origins);
+    this.paths = new PathTraces(memory.buffer, layout);
+    partsOf(this.heap).stackTable?.usePaths(this.paths);
   }
 
   private makeHeap(): Heap {
@@ -157,9 +162,8 @@ export class Guest {
   }
 
   private noteFree(pointer: number): void {
-    const size = this.addressable.sizes.get(pointer);
-    if (size === undefined) return;
-    this.addressable.chunkFreed(pointer);
+    const size = this.addressable.chunkFreed(pointer);
+    if (size < 0) return;
     this.blockValidity?.noteFree(pointer, size);
     wholeCheckerOf(this.heap).chunkFreed(pointer, size, ORIGIN_MALLOC);
   }
@@ -227,24 +231,28 @@ export class Guest {
   heapFunction(role: HeapRole): (...values: number[]) => number {
     const { call } = HEAP_FUNCTIONS[role];
     const context = { heap: this.heap, store: (address: number, value: number) => this.store32(address, value) };
-    const { blockValidity } = this;
+    const { blockValidity, paths } = this;
     return (first, second, third, fourth) => {
+      paths.begin();
       try {
         if (blockValidity === null) return call(context, first, second, third, fourth);
         return blockValidity.around(role, first, () => call(context, first, second, third, fourth));
       } catch (error) {
-        if (!(error instanceof HeapError)) throw error;
         return this.heapFailed(error);
+      } finally {
+        paths.end();
       }
     };
   }
 
-  private heapFailed(error: HeapError): number {
-    const { address } = error;
-    if (address === null || !FREE_ERRORS.has(error.kind)) throw error;
-    wholeCheckerOf(this.heap).freeRefused(address, "free", error);
-    if (this.options.invalidFree === "throw") throw error;
-    return 0;
+  /** @throws what is given, unless it says that a pointer is no block's and that is only to be reported */
+  private heapFailed(error: unknown): number {
+    if (error instanceof HeapError && error.address !== null && FREE_ERRORS.has(error.kind)) {
+      wholeCheckerOf(this.heap).freeRefused(error.address, "free", error);
+      if (this.options.invalidFree === "report") return 0;
+    }
+    this.paths.abandon();
+    throw error;
   }
 
   /** @throws Error naming a broken invariant of the kernel, the heap or the shadow */

@@ -174,47 +174,25 @@ class Instantiation {
     const { guest } = this;
     switch (purpose) {
       case "load":
-        return (address, size) => {
-          guest.access(address >>> 0, size >>> 0, ACCESS_LOAD);
-          return undefined;
-        };
+        return this.ending((address, size) => guest.access(address >>> 0, size >>> 0, ACCESS_LOAD));
       case "store":
-        return (address, size) => {
-          guest.access(address >>> 0, size >>> 0, ACCESS_STORE);
-          return undefined;
-        };
+        return this.ending((address, size) => guest.access(address >>> 0, size >>> 0, ACCESS_STORE));
       case "grow":
         return (delta) => guest.grow(delta >>> 0);
       case "stack":
-        return (pointer) => {
-          guest.stackOverflow(pointer >>> 0);
-          return undefined;
-        };
+        return this.ending((pointer) => guest.stackOverflow(pointer >>> 0));
       case "definedness use":
-        return (use, offset, origin) => {
-          this.uses?.use(use, offset, origin);
-          return undefined;
-        };
+        return this.ending((use, offset, origin) => this.uses?.use(use, offset, origin));
       case "definedness load":
-        return (address, size) => {
-          guest.validity?.loaded(address >>> 0, size >>> 0);
-          return undefined;
-        };
+        return this.ending((address, size) => guest.validity?.loaded(address >>> 0, size >>> 0));
       case "definedness store":
-        return (address, size) => {
-          guest.validity?.noteStored(address >>> 0, size >>> 0);
-          return undefined;
-        };
+        return this.ending((address, size) => guest.validity?.noteStored(address >>> 0, size >>> 0));
       case "definedness origin":
-        return (address, size, origin) => {
-          guest.validity?.setOrigin(address >>> 0, size >>> 0, origin >>> 0);
-          return undefined;
-        };
+        return this.ending((address, size, origin) =>
+          guest.validity?.setOrigin(address >>> 0, size >>> 0, origin >>> 0),
+        );
       case "definedness copy":
-        return (to, from, size) => {
-          guest.validity?.copyOrigins(to >>> 0, from >>> 0, size >>> 0);
-          return undefined;
-        };
+        return this.ending((to, from, size) => guest.validity?.copyOrigins(to >>> 0, from >>> 0, size >>> 0));
       case "probe":
         return () => {
           this.url = firstWasmUrl(new Error("where").stack ?? "");
@@ -223,6 +201,20 @@ class Instantiation {
       default:
         return guest.heapFunction(purpose.slice("heap ".length) as HeapRole);
     }
+  }
+
+  /** A function without a result, whose error ends the guest's frames. */
+  private ending(run: (first: number, second: number, third: number) => void): HostFunction {
+    const { paths } = this.guest;
+    return (first, second, third) => {
+      try {
+        run(first, second, third);
+      } catch (error) {
+        paths.abandon();
+        throw error;
+      }
+      return undefined;
+    };
   }
 
   private watchStack(real: EngineInstance): void {

@@ -24,11 +24,13 @@ import {
   OP_MEMORY_GROW,
   OP_MEMORY_INIT,
   OP_MEMORY_SIZE,
+  OP_RETURN,
   OPERANDS,
   POPS,
 } from "../binary/instructions.ts";
 import type { Module } from "../binary/module.ts";
 import { type CheckTargets, writeCheck } from "./address-checks.ts";
+import type { CallPaths } from "./call-paths.ts";
 import { CheckedAddresses } from "./checked-addresses.ts";
 import { Code } from "./code.ts";
 import { ScratchLocals } from "./scratch-locals.ts";
@@ -44,6 +46,8 @@ export interface PassTargets extends CheckTargets {
   readonly copyHelper: number;
   readonly fillHelper: number;
   readonly growHelper: number;
+  /** Keeps the paths of calls that lead to the heap; or null. */
+  readonly paths: CallPaths | null;
   /** The i32 global with the guest's memory size in pages. */
   readonly pagesGlobal: number;
   /** Whether loads and stores are checked; if not, only memory.size and memory.grow are replaced. */
@@ -83,6 +87,7 @@ export class AddressPass {
     code.length = 0;
     scratch.begin(walker.localCount);
     this.checked.begin();
+    this.targets.paths?.begin(body, walker.type, code, scratch);
     while (walker.next()) {
       listener?.instruction(walker.start, code.length);
       this.instruction();
@@ -149,7 +154,7 @@ export class AddressPass {
   }
 
   private dependent(opcode: number): void {
-    const { walker, checked } = this;
+    const { walker, checked, targets, code } = this;
     switch (opcode) {
       case OP_BLOCK:
       case OP_LOOP:
@@ -166,15 +171,20 @@ export class AddressPass {
         break;
       case OP_END:
         checked.close();
+        if (walker.depth === 1) targets.paths?.end(code);
         this.forgetSources(walker.floor, walker.blockResults.length);
         break;
       case OP_CALL:
       case OP_CALL_INDIRECT: {
         const { params, results } = walker.callee;
         checked.forgetAll();
+        targets.paths?.call(opcode, walker.first, walker.start, code);
         this.forgetSources(walker.height - params.length - (opcode === OP_CALL ? 0 : 1), results.length);
         break;
       }
+      case OP_RETURN:
+        if (targets.paths?.return(walker.depth, code) === true) return;
+        break;
       case OP_GLOBAL_SET:
         this.globalSet();
         return;

@@ -6,6 +6,7 @@ import {
   OP_BLOCK,
   OP_BR,
   OP_BR_IF,
+  OP_ELSE,
   OP_END,
   OP_I32_ADD,
   OP_I32_AND,
@@ -14,6 +15,7 @@ import {
   OP_I32_GT_U,
   OP_I32_LT_U,
   OP_I32_NE,
+  OP_I32_OR,
   OP_I32_SHL,
   OP_I32_SHR_U,
   OP_I32_SUB,
@@ -139,10 +141,8 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.byte(OP_I32_AND);
   code.branch(OP_BR_IF, 2);
   code.localGet(address);
-  code.localGet(size);
-  code.byte(OP_I32_ADD);
-  code.constant(1);
-  code.byte(OP_I32_SUB);
+  if (isStore) lastByte(code, size);
+  else partialLoad(code, address, size);
   code.constant(MASK_7);
   code.byte(OP_I32_AND);
   code.localGet(state);
@@ -167,6 +167,39 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.localGet(size);
   callHost(code, host);
   return finish(code);
+}
+
+/** Makes the address of the last byte from that of the first. */
+function lastByte(code: Code, size: number): void {
+  code.localGet(size);
+  code.byte(OP_I32_ADD);
+  code.constant(1);
+  code.byte(OP_I32_SUB);
+}
+
+/**
+ * As {@link lastByte}, but of an aligned word of 4 or 8 bytes the first byte is enough: functions that go over strings by words read
+ * beyond the end of a block (guest.ts, isAlignedWord).
+ */
+function partialLoad(code: Code, address: number, size: number): void {
+  code.localGet(size);
+  code.constant(4);
+  code.byte(OP_I32_EQ);
+  code.localGet(size);
+  code.constant(8);
+  code.plain(OP_I32_EQ, OP_I32_OR);
+  code.localGet(address);
+  code.localGet(size);
+  code.constant(1);
+  code.plain(OP_I32_SUB, OP_I32_AND, OP_I32_EQZ, OP_I32_AND);
+  code.two(OP_IF, I32);
+  code.constant(0);
+  code.byte(OP_ELSE);
+  code.localGet(size);
+  code.constant(1);
+  code.byte(OP_I32_SUB);
+  code.byte(OP_END);
+  code.byte(OP_I32_ADD);
 }
 
 /** memory.copy (to, from, count), with both ranges checked first. */

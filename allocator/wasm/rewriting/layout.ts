@@ -5,6 +5,7 @@
 //   limitBytes … ramBytes   frames that the kernel has for itself: reference pages, page cache
 //   validityBase … + limitBytes   one bit for each bit of the guest's memory, 1 = undefined (level "byte" only)
 //   originBase … + limitBytes   four bytes for each four: where undefined bits are from (only where that is followed)
+//   pathBase … + 16   the path of calls that leads to the heap, and how many have begun (call-paths.ts); a WebAssembly page
 //   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow
 //
 // A shadow byte of 0 means "nothing there", so that address space without memory costs none of the host's.
@@ -16,6 +17,8 @@ export const WASM_PAGE = 65536;
 export const GRANULE = 8;
 const KERNEL_BYTES = 2 ** 20;
 const SHADOW_BYTES = 2 ** 32 / GRANULE;
+/** Each of the two words of a call path. */
+export const PATH_BYTES = 8;
 
 /** All 8 bytes may be loaded and stored. Read by inlined code as −1. */
 export const SHADOW_WRITABLE = 0xff;
@@ -36,6 +39,7 @@ export interface Layout {
   readonly validityBase: number;
   /** −1: there are no origins. */
   readonly originBase: number;
+  readonly pathBase: number;
   readonly shadowBase: number;
   /** Pages of 64 KiB of the whole. */
   readonly totalPages: number;
@@ -46,7 +50,7 @@ const SMALLEST_LIMIT = 2 ** 24;
 
 /** The largest limit whose shadows fit 4 GiB. */
 function largestLimit(parts: number): number {
-  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES;
+  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - WASM_PAGE;
   return Math.floor(room / parts / WASM_PAGE) * WASM_PAGE;
 }
 
@@ -76,12 +80,14 @@ export function makeLayout(
   }
   const ramBytes = limitBytes + KERNEL_BYTES;
   const originBase = ramBytes + (validity ? limitBytes : 0);
-  const shadowBase = originBase + (validity && origins ? limitBytes : 0);
+  const pathBase = originBase + (validity && origins ? limitBytes : 0);
+  const shadowBase = pathBase + WASM_PAGE;
   return {
     limitBytes,
     ramBytes,
     validityBase: validity ? ramBytes : -1,
     originBase: validity && origins ? originBase : -1,
+    pathBase,
     shadowBase,
     totalPages: (shadowBase + SHADOW_BYTES) / WASM_PAGE,
   };

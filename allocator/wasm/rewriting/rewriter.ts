@@ -26,6 +26,7 @@ import {
 import { ModuleError } from "../binary/module-error.ts";
 import { type AddedFunction, type AddedGlobal, writeModule } from "../binary/write-module.ts";
 import { AddressPass, type OffsetListener, type PassTargets } from "./address-pass.ts";
+import { blockTypeOf, CallPaths, findPathFunctions } from "./call-paths.ts";
 import { Code } from "./code.ts";
 import {
   ADDRESS_AND_SIZE,
@@ -62,6 +63,8 @@ export interface RewriteOptions {
   readonly checksAccesses: boolean;
   /** Functions that become the heap's: by index, what they do. */
   readonly heapFunctions: ReadonlyMap<number, string>;
+  /** Whether the module keeps the paths of calls that lead to the heap, for stacks. */
+  readonly keepsPaths: boolean;
   /** The stack pointer's global and the least value that it may have. */
   readonly stack: { readonly global: number; readonly lowest: number } | null;
   /** Makes another pass than AddressPass, which must check addresses as that does; absent: AddressPass. */
@@ -203,7 +206,8 @@ class Rewriter {
     const host = (type: FunctionType, purpose: Purpose) =>
       this.addFunction(type, hostFunction(type.params.length, this.addSlot(type, purpose)));
     this.exports.push({ name: PROBE_NAME, kind: EXTERNAL_FUNCTION, index: host(ONE_TO_ONE, "probe") });
-    const none = { shadowBase, pagesGlobal, loadHelper: -1, storeHelper: -1, copyHelper: -1, fillHelper: -1 };
+    const paths = this.makePaths();
+    const none = { shadowBase, pagesGlobal, paths, loadHelper: -1, storeHelper: -1, copyHelper: -1, fillHelper: -1 };
     if (this.module.memory === null) return { ...none, growHelper: -1, checksAccesses: false, stack: null };
     const growHelper = host(ONE_TO_ONE, "grow");
     if (!checksAccesses) return { ...none, growHelper, checksAccesses, stack: null };
@@ -222,8 +226,24 @@ class Rewriter {
       copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(loadHelper, storeHelper)),
       fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(storeHelper)),
       growHelper,
+      paths,
       stack: stack === null ? null : { ...stack, helper: host(ONE_NUMBER, "stack") },
     };
+  }
+
+  private makePaths(): CallPaths | null {
+    const { module, options } = this;
+    const functions = options.keepsPaths ? findPathFunctions(module, options.heapFunctions) : null;
+    if (functions === null) return null;
+    // One type for equal results, so that a second run of the pass writes the same.
+    const known = new Map<string, FunctionType>();
+    const typeOf = (type: FunctionType) => {
+      const key = type.results.join();
+      if (!known.has(key)) known.set(key, type);
+      return this.addType(known.get(key)!);
+    };
+    const blockType = (results: Uint8Array) => blockTypeOf(results, typeOf);
+    return new CallPaths(module, functions, options.layout.pathBase, blockType);
   }
 
   /** The body of a function that the heap takes over. */

@@ -28,6 +28,7 @@ describe("rows of the addresses that came last", () => {
           } else addTo(model, address, rows.add(address));
           expect(new Set(model.values()).size).toBe(model.size);
         }
+        expect([...rows.all()].map((row) => rows.addressOf(row))).toEqual([...model.keys()]);
         for (let n = 1; n <= 150; n++) {
           const address = n * 2 ** 33 + 16 * n;
           expect(rows.find(address)).toBe(model.get(address) ?? -1);
