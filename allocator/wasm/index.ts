@@ -9,6 +9,7 @@ export { ModuleError, type ModuleErrorCode } from "./binary/module-error.ts";
 export type { GivenFunctions } from "./guest/choose-functions.ts";
 export type { ModuleOptions } from "./guest/compile.ts";
 export type { Bytes, EngineInstance, EngineMemory, EngineModule, Imports, MemoryDescriptor } from "./guest/engine.ts";
+export { guestStack } from "./guest/frames.ts";
 export { compile, createMemory, Instance, instantiate, Module } from "./guest/functions.ts";
 export type { Guest } from "./guest/guest.ts";
 export type { HeapRole } from "./guest/heap-functions.ts";

@@ -1,7 +1,12 @@
 // Stack frames of guests: V8's lines speak of the rewritten module's bytes; here they become lines about the module as it was given.
 // Names, files and lines are what the module's debug information says (../debug/); without it, function and byte offset.
 
-import { type FrameTranslator, removeFrameTranslator, setFrameTranslator } from "../../../platform/host/stack.ts";
+import {
+  type FrameTranslator,
+  removeFrameTranslator,
+  setFrameTranslator,
+  traceText,
+} from "../../../platform/host/stack.ts";
 import { findSection, type Module, SECTION_CODE, SECTION_CUSTOM } from "../binary/module.ts";
 import { DebugInfo } from "../debug/debug-info.ts";
 import type { CustomSection } from "../debug/sections/custom-sections.ts";
@@ -54,6 +59,18 @@ export function translateFrames(url: string, sources: FrameSources): () => void 
   };
   setFrameTranslator(url, translator);
   return () => removeFrameTranslator(url, translator);
+}
+
+/** Frames of a trap's stack that are shown. */
+const TRAP_FRAMES = 50;
+
+/**
+ * The stack of an error that came out of a guest, such as a trap's `WebAssembly.RuntimeError`: its name and message, and a line a
+ * frame, those of the guest by the module's own names, files and lines, where the error's `stack` has bytes of rewritten code.
+ * The instance must not have been disposed of.
+ */
+export function guestStack(error: Error): string {
+  return [`${error.name}: ${error.message}`, traceText(error, TRAP_FRAMES)].filter((part) => part !== "").join("\n");
 }
 
 function translateLine(line: string, { rewritten, debugInfo, fileName }: FrameSources): string[] {

@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { parseSuppressions } from "../../../allocator/checker/suppressions.ts";
-import type { Checker } from "../../../allocator/wasm/index.ts";
+import { type Checker, guestStack, type LeakSummary } from "../../../allocator/wasm/index.ts";
 import { runWasi, type WasiRun } from "../wasm/wasi-program.ts";
 import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
 import { checkFolderOf } from "./result-files.ts";
@@ -90,7 +90,7 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
     },
   );
   const { checker } = run.instance;
-  const leaks = options.leakCheck === "no" || run.failure !== null ? null : checker.leakCheck();
+  const leaks = options.leakCheck === "no" || run.failure !== null ? null : lookForLeaks(checker, options.leakCheck);
   const errors = checker.findings.length;
   report(run, checker, options);
   if (options.sarif !== undefined) writeFileSync(options.sarif, `${JSON.stringify(checker.toSarif(), null, 2)}\n`);
@@ -110,11 +110,16 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
   process.exitCode = errors > 0 && options.errorExitcode !== 0 ? options.errorExitcode : run.exitCode;
 }
 
+/** With `full` lost blocks are findings, with `summary` they are only counted, as Valgrind does it. */
+function lookForLeaks(checker: Checker, which: "summary" | "full"): LeakSummary {
+  return checker.leakCheck(which === "summary" ? { report: [] } : {});
+}
+
 function report(run: WasiRun, checker: Checker, options: CheckOptions): void {
   if (options.json) process.stderr.write(`${JSON.stringify(checker.toJSON(), null, 2)}\n`);
   else if (checker.findings.length > 0) process.stderr.write(`${checker.toText()}\n`);
   if (options.genSuppressions === "all") process.stderr.write(`${checker.toSuppressions()}\n`);
-  if (run.failure !== null) note(`the program was stopped: ${run.failure.message}`);
+  if (run.failure !== null) note(`the program was stopped: ${guestStack(run.failure)}`);
 }
 
 function note(text: string): void {

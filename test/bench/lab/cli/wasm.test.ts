@@ -57,6 +57,28 @@ describe("refheap check", () => {
     expect(check("--leak-check=no", "message.wasm", "leak").stderr).toContain("refheap: 0 findings");
   });
 
+  test("a summary counts lost blocks, which are no findings then", () => {
+    const { status, stderr } = check("--leak-check=summary", "--error-exitcode=9", "message.wasm", "leak");
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^refheap: lost: definitely 16 bytes in 1 block, .*\nrefheap: 0 findings\n$/);
+  });
+
+  test("a trap is told with the program's own functions and bytes", () => {
+    writeFileSync(
+      place.path("trap.wasm"),
+      wat(`(module (memory (export "memory") 1) (global $there (mut i32) (i32.const 2048))
+        (func $inner (i32.store (global.get $there) (i32.const 1)) (unreachable))
+        (func $_start (export "_start") (i32.store (global.get $there) (i32.const 1)) (call $inner)))`),
+    );
+    const { status, stderr } = check("trap.wasm");
+    expect(status).toBe(134);
+    expect(stderr).toMatch(
+      /stopped: RuntimeError: unreachable\n {4}at inner \(trap\.wasm:1:(\d+)\)\n {4}at _start \(trap\.wasm:1:\d+\)\n/,
+    );
+    const offset = Number(/at inner \(trap\.wasm:1:(\d+)/.exec(stderr)?.[1]);
+    expect(readFileSync(place.path("trap.wasm"))[offset]).toBe(0);
+  });
+
   test("the exit code is the one that was asked for, if something was found", () => {
     expect(check("--error-exitcode=9", "message.wasm", "leak").status).toBe(9);
     expect(check("--error-exitcode=9", "message.wasm", "none").status).toBe(0);

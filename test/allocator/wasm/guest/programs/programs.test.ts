@@ -1,4 +1,4 @@
-// The programs of sources.ts at three levels of optimisation: Memcheck's verdict for each, and nothing at all for a clean one.
+// The programs of sources.ts and address-sources.ts at three levels of optimisation: Memcheck's verdict for each, and nothing at all for a clean one.
 // All of them are one module a level, each a function of its own, since linking takes longest.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatFindings } from "../../../../../allocator/checker/text.ts";
 import type { Imports } from "../../../../../allocator/wasm/guest/engine.ts";
 import { Instance, Module } from "../../../../../allocator/wasm/guest/functions.ts";
+import { ADDRESS_SOURCES } from "./address-sources.ts";
 import { PREAMBLE, SOURCES } from "./sources.ts";
+
+const ALL = [...SOURCES, ...ADDRESS_SOURCES];
 
 const LEVELS = ["-O0", "-O1", "-O2"];
 const CLANGS = ["clang", "clang-19", "clang-18", "clang-17"];
@@ -25,10 +28,10 @@ function run(command: string, flags: readonly string[]): string {
 }
 
 function build(clang: string, level: string): string {
-  const files = SOURCES.map((_, i) => `p${i}.c`);
+  const files = ALL.map((_, i) => `p${i}.c`);
   const failed = run(clang, ["--target=wasm32-wasi", level, "-g", "-w", "-c", ...files]);
   if (failed !== "") return failed;
-  const exports = SOURCES.map((_, i) => `-Wl,--export=program_${i}`);
+  const exports = ALL.map((_, i) => `-Wl,--export=program_${i}`);
   const objects = files.map((file) => file.replace(".c", ".o"));
   // Without a level: behind the linker wasm-opt would take the names away.
   return run(clang, [
@@ -44,7 +47,7 @@ function build(clang: string, level: string): string {
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "refheap-programs-"));
-  for (const [i, { body }] of SOURCES.entries())
+  for (const [i, { body }] of ALL.entries())
     writeFileSync(join(folder, `p${i}.c`), `#define main program_${i}\n${PREAMBLE}${body}\n`);
   const clang = CLANGS.find((name) => spawnSync(name, ["--version"]).status === 0);
   if (clang === undefined) {
@@ -55,22 +58,23 @@ beforeAll(() => {
     reason = build(clang, level);
     if (reason !== "") return;
     const bytes = readFileSync(join(folder, `all${level}.wasm`));
-    modules.set(level, new Module(bytes, { memoryBytes: 2 ** 26, uninitialised: "byte" }));
+    modules.set(level, new Module(bytes, { memoryBytes: 2 ** 26, uninitialised: "byte", invalidFree: "report" }));
   }
 }, 300_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The kinds of what is found in a program, and the findings as text. */
-function check(level: string, index: number): { kinds: string[]; text: string } {
+function check(level: string, index: number, leaks = false): { kinds: string[]; text: string } {
   const wasi = new WASI({ version: "preview1", stdout: 1 });
   const quiet = { ...wasi.wasiImport, fd_write: quietWrite() } as Record<string, unknown>;
   using instance = new Instance(modules.get(level)!, { wasi_snapshot_preview1: quiet } as Imports);
   memory = (instance.exports.memory as { buffer: ArrayBuffer }).buffer;
   wasi.initialize(instance.instance as object);
   (instance.exports[`program_${index}`] as () => number)();
+  if (leaks) instance.checker.leakCheck();
   const { findings } = instance.checker;
-  const kinds = findings.map(({ kind, operation }) => (operation === "system call" ? "syscall" : kind));
+  const kinds = findings.map(({ kind, operation }) => memcheckName(kind, operation));
   return { kinds, text: formatFindings(findings) };
 }
 
@@ -95,4 +99,20 @@ describe.each(LEVELS)("at %s", (level) => {
     if (source.verdict === "clean") expect(kinds, text).toEqual([]);
     else expect(kinds, text).toContain(source.verdict);
   });
+
+  test.for(ADDRESS_SOURCES.map((source, index) => ({ ...source, index: SOURCES.length + index })))(
+    "$verdict: $name",
+    (source, ctx) => {
+      if (reason !== "") return ctx.skip(reason);
+      const { kinds, text } = check(level, source.index, true);
+      if (source.verdict === "clean") expect(kinds, text).toEqual([]);
+      else expect(kinds, text).toContain(source.verdict);
+    },
+  );
 });
+
+/** Memcheck's words for findings about addresses. */
+function memcheckName(kind: string, operation: string | null): string {
+  if (operation === "system call") return "syscall";
+  return kind === "invalid-access" ? `invalid-${operation === "store" ? "write" : "read"}` : kind;
+}
