@@ -30,6 +30,7 @@ import { ACCESS_LOAD, ACCESS_STORE, Guest, makeMemory } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { fillHostTable, type HostFunction } from "./host-table.ts";
 import { guestOfMemory, presentMemory } from "./memory-object.ts";
+import { endOfStatics } from "./stack-region.ts";
 import { UndefinedUses } from "./undefined-uses.ts";
 import { WatchedImports } from "./watched-imports.ts";
 
@@ -237,10 +238,16 @@ class Instantiation {
 
   /** The guest's globals, its live stack and its static data. */
   private setLeakRoots(real: EngineInstance): void {
-    const { stack, rewritten } = this.compiled;
+    const { stack, rewritten, module } = this.compiled;
     const { guest } = this;
     const globals = rewritten.pointerGlobals.map((name) => real.exports[name] as EngineGlobal);
     const pointer = stack === null ? null : (real.exports[`${PRIVATE}global_${stack.global}`] as EngineGlobal);
+    // Looked for when it is first asked for, since few programs ask.
+    let statics = -1;
+    const staticsEnd = () => {
+      if (statics < 0) statics = stack === null ? 0 : endOfStatics(module, stack);
+      return statics;
+    };
     const earlier = guest.heap.checker.leakDefaults;
     guest.heap.checker.leakDefaults = {
       pointers: "integer32",
@@ -248,18 +255,18 @@ class Instantiation {
       roots: (): readonly Root[] => [
         ...(earlier?.roots() ?? []),
         ...globals.map((global) => Number(global.value) >>> 0),
-        ...imageRanges(guest, stack, pointer === null ? 0 : Number(pointer.value) >>> 0),
+        ...imageRanges(guest, stack, pointer === null ? 0 : Number(pointer.value) >>> 0, staticsEnd()),
       ],
     };
   }
 }
 
 /** All of the image but the part of the stack that nobody uses now. */
-function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: number): Root[] {
+function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: number, staticsEnd: number): Root[] {
   const { imageStart, imageEnd } = guest.addressable;
   const range = (from: number, to: number) => ({ address: from, length: Math.max(0, to - from) });
   if (stack === null || pointer < stack.lowest || pointer > stack.highest) return [range(imageStart, imageEnd)];
-  return [range(imageStart, stack.lowest), range(pointer, imageEnd)];
+  return [range(imageStart, Math.min(staticsEnd, pointer)), range(pointer, imageEnd)];
 }
 
 /** An object that is the instance as far as anybody can see: the module's own exports, without what was added. */

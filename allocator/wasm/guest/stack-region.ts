@@ -1,8 +1,11 @@
 // Where a guest's stack lies: what linkers tell of it by names and exports, and by where the data are. Nothing is guessed from code.
 
-import { I32 } from "../binary/instructions.ts";
+import { BodyWalker } from "../binary/body-walker.ts";
+import { ACCESS_BYTES, I32, OP_I32_CONST } from "../binary/instructions.ts";
 import { EXTERNAL_GLOBAL, type Module } from "../binary/module.ts";
 import type { Names } from "../binary/names.ts";
+
+const WORD = 4;
 
 /** The stack is [lowest, highest) and grows down; `global` is its pointer. */
 export interface StackRegion {
@@ -29,6 +32,28 @@ function lowestOf(module: Module, names: Names, highest: number): number {
     if (offset !== null && offset + (end - start) <= highest) lowest = Math.max(lowest, offset + (end - start));
   }
   return lowest;
+}
+
+/** What wasm-ld gives a stack unless it is told otherwise. */
+const USUAL_STACK_BYTES = 65536;
+
+/**
+ * Where static data may end of which no segment tells, since they are zero: they lie between the segments and the stack, and linkers
+ * do not say how long the stack is. It is at least where a stack of the usual size begins, and behind every address in between that
+ * the code has as a number. Rather too much: words of dead frames may be among them. Cost: a reading of the code.
+ */
+export function endOfStatics(module: Module, { lowest, highest }: StackRegion): number {
+  let end = Math.max(lowest, highest - USUAL_STACK_BYTES);
+  const walker = new BodyWalker(module);
+  for (let body = 0; body < module.bodyStart.length; body++) {
+    walker.begin(body);
+    while (walker.next()) {
+      const { opcode } = walker;
+      const value = opcode === OP_I32_CONST ? walker.first : ACCESS_BYTES[opcode] !== 0 ? walker.second : 0;
+      if (value >= end && value < highest - WORD) end = value + WORD;
+    }
+  }
+  return end;
 }
 
 function globalNamed(module: Module, names: Names, wanted: string): number {
