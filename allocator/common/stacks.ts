@@ -87,7 +87,8 @@ export class StackTable {
 
   /** Where the live chunk at `address` was allocated, or null. */
   allocationOf(address: number): Trace | null {
-    return this.live.get(address) ?? null;
+    const row = this.live.find(address);
+    return row < 0 ? null : this.liveAllocations[row];
   }
 
   /** What the ring knows of the chunk at `address`, or null. */

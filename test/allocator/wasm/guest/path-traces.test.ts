@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { partsOf } from "../../../../allocator/heap/heap.ts";
 import { type EngineTable, engine } from "../../../../allocator/wasm/guest/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
-import { wat } from "../wat.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 type Call = (...values: number[]) => number;
 
