@@ -9,6 +9,7 @@ import { startProgress } from "../harness/progress.ts";
 import { keep, ratioOf, type Samples, sampleInTurn } from "../harness/sample.ts";
 import { type Column, formatBytes, formatNanoseconds, formatTable } from "../harness/table.ts";
 import { formatTargets, type Target } from "../harness/target.ts";
+import { formatMemory, measureMemory } from "./memory-table.ts";
 
 // From dist/bench/wasm to the module, which is not compiled by tsc and stays where it is.
 const FILE = fileURLToPath(new URL("../../../bench/wasm/programs.wasm", import.meta.url));
@@ -96,7 +97,7 @@ export async function run(argv: string[]): Promise<void> {
   const rounds = options.quick ? 5 : 21;
   const bytes = readFileSync(FILE);
   const large = readFileSync(LARGE);
-  const progress = startProgress(PROGRAMS.length + WAYS.length);
+  const progress = startProgress(PROGRAMS.length + WAYS.length + 1);
   const made = WAYS.map((way) => {
     progress.step(`instantiates: ${way.name}`);
     return measureMaking(large, way);
@@ -112,6 +113,8 @@ export async function run(argv: string[]): Promise<void> {
     progress.step(program);
     return { program, samples: measureProgram(subjects, program, rounds) };
   });
+  progress.step("memory");
+  const memory = measureMemory(bytes, PROGRAMS, start, nothing, ROUNDS);
   progress.done();
   const findings = instances.map(({ checker }) => checker.findings.length);
   const ratio = (samples: Map<string, Samples>, name: string) =>
@@ -138,6 +141,9 @@ export async function run(argv: string[]): Promise<void> {
     "",
     formatTable(columns, rows),
     "",
+    `What memory cost each program, ${ROUNDS} rounds, by its own touches:`,
+    formatMemory(memory),
+    "",
     formatTargets(targets),
   ];
   process.stdout.write(`${text.join("\n")}\n`);
@@ -146,6 +152,7 @@ export async function run(argv: string[]): Promise<void> {
       rounds,
       programs: measured.map(({ program, samples }) => ({ program, samples: Object.fromEntries(samples) })),
       made,
+      memory,
       targets,
     });
   }

@@ -33,7 +33,7 @@ const METRICS: readonly Metric[] = [
 ];
 
 /** Bytes written to give memory its first contents, by the kernel and by the program. */
-export function initialisedBytes({ counters }: ComparableResult): number {
+export function initialisedBytes({ counters }: Pick<ComparableResult, "counters">): number {
   return counters.bytesZeroed + counters.bytesFilled + counters.bytesCopied + counters.userBytesFilled;
 }
 
