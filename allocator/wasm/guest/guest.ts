@@ -27,8 +27,8 @@ import { PathTraces } from "./path-traces.ts";
 import { Validity } from "./validity.ts";
 
 /**
- * Stacks are kept of this many blocks, since a leak's may be any; frames as Memcheck's --num-callers. Each stack costs some
- * microseconds at every allocation and free: a program that allocates much is checked faster with the heap's `stacks: false`.
+ * Stacks are kept of this many blocks, since a leak's may be any; frames as Memcheck's --num-callers. A stack costs some microseconds,
+ * once for each path of calls (path-traces.ts).
  */
 const STACKS = { capacity: 65536, frames: 12 };
 /** A region of the primary is this part of the guest's memory; it is reserved when the class is first used. */
