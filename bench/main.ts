@@ -65,6 +65,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "hundreds of millions of operations: memory and time stay flat, nothing is lost",
     load: () => import("./soak/soak.ts"),
   },
+  attacks: {
+    what: "techniques against heaps: detected, or not, and how often",
+    load: () => import("./attacks/attacks.ts"),
+  },
   scale: { what: "system calls at growing reserve, areas and touched pages", load: () => import("./scale/scale.ts") },
 };
 

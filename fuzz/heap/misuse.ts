@@ -61,9 +61,11 @@ class Misuser {
   private readonly freed: number[] = [];
   private readonly heap: Heap;
   private readonly kernel: Kernel;
+  private readonly hasQuarantine: boolean;
   private byte = 0;
 
-  constructor(heap: Heap, kernel: Kernel) {
+  constructor(heap: Heap, kernel: Kernel, hasQuarantine: boolean) {
+    this.hasQuarantine = hasQuarantine;
     this.heap = heap;
     this.kernel = kernel;
   }
@@ -88,8 +90,11 @@ class Misuser {
     else if (kind === "release") heap.releaseToOS((["normal", "force", "force-all"] as const)[pick % 3]);
     else if (kind === "frames") this.failing(pick, bytes);
     else if (kind === "descriptors" || kind === "space" || kind === "locks" || kind === "areas") this.limit(kind, pick);
-    else if (kind === "free twice" || kind === "realloc freed" || kind === "free wild") this.misuse(kind, bytes, pick);
-    else if (live.length === 0) return;
+    else if (kind === "free wild") this.misuse(kind, bytes, pick);
+    // A quarantine's own batch may lie in the freed block: an allocated chunk, which Scudo too lets the program free.
+    else if (kind === "free twice" || kind === "realloc freed") {
+      if (!this.hasQuarantine) this.misuse(kind, bytes, pick);
+    } else if (live.length === 0) return;
     else if (kind === "free") this.free(pick);
     else if (kind === "realloc") this.realloc(bytes, pick);
     else if (kind === "free inside") {
@@ -252,7 +257,7 @@ function runMisuse({ options, family, steps, seed }: Program, journal: Journal):
       `new Heap({ ...${shownOptions(drawn)}, ...${show(kind)}, seed: ${seed}, process })`,
       make,
     );
-    const misuser = new Misuser(heap, kernel);
+    const misuser = new Misuser(heap, kernel, options.quarantine !== undefined);
     for (const step of steps) {
       misuser.perform(step);
       misuser.check();
