@@ -60,4 +60,8 @@ export const fuzzers: Readonly<Record<string, Entry>> = {
     "WebAssembly programs' undefined bits against an interpreter",
     async () => (await import("./wasm/definedness.ts")).definednessPrograms,
   ),
+  scudo: entry(
+    "the same program on this heap, the real Scudo and the C library, where they are at hand",
+    async () => (await import("./scudo/differential.ts")).realScudo,
+  ),
 };

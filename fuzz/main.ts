@@ -2,6 +2,7 @@
 // The command line of `npm run fuzz`: which fuzzers run, how long, from which seed. A failure is its shortest program and how to see it
 // again. Exit status: 0 nothing found, 1 something found, 2 wrong usage.
 import { Command, InvalidArgumentError } from "commander";
+import fc from "fast-check";
 import { nearestName } from "../allocator/options/option-error.ts";
 import { fuzzers } from "./fuzzers.ts";
 import type { Fuzzer } from "./harness/fuzzer.ts";
@@ -44,6 +45,8 @@ function found(failure: Failure): void {
 
 async function run({ minutes, only, seed = Math.floor(Date.now() % 2 ** 31), path, programs }: Options): Promise<void> {
   console.log(`seed ${seed}`);
+  // Programs as long as they may be, not the ten steps or so that tests are content with; arbitraries ask when they are made.
+  fc.configureGlobal({ ...fc.readConfigureGlobal(), baseSize: "medium" });
   const loaded = new Map<string, Fuzzer<unknown>>();
   for (const name of only ?? names) loaded.set(name, await fuzzers[name].load());
   const tallies = new Map<string, Tally>();
