@@ -80,7 +80,22 @@ const BULK = new Set([
 export class DefinednessPass extends CallCode {
   /** Appends the new body of the `body`-th defined function, with its length. @throws ModuleError */
   rewrite(body: number, out: Code, listener: OffsetListener | null = null): void {
-    const { walker, code, scratch, module } = this;
+    const { walker, code, scratch, module, known } = this;
+    known.forget();
+    do this.walk(body, null);
+    while (known.isWrong);
+    if (listener !== null) this.walk(body, listener);
+    const head = new Code(64);
+    scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
+    out.u32(head.length + code.length);
+    out.append(head.bytes, 0, head.length);
+    listener?.head(head.length);
+    out.append(code.bytes, 0, code.length);
+  }
+
+  /** Writes the body's code once, by what earlier walks found out of its loops. Each walk that is wrong finds out more. */
+  private walk(body: number, listener: OffsetListener | null): void {
+    const { walker, code, scratch } = this;
     walker.begin(body);
     code.length = 0;
     scratch.begin(walker.localCount);
@@ -93,12 +108,6 @@ export class DefinednessPass extends CallCode {
       listener?.instruction(walker.start, code.length);
       this.instruction();
     }
-    const head = new Code(64);
-    scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
-    out.u32(head.length + code.length);
-    out.append(head.bytes, 0, head.length);
-    listener?.head(head.length);
-    out.append(code.bytes, 0, code.length);
   }
 
   private instruction(): void {
@@ -238,7 +247,8 @@ export class DefinednessPass extends CallCode {
 
   /** Puts the shadows of what a branch takes along, which lies below `above` other operands, where the label expects them. */
   private branch(label: number, above: number): void {
-    const { walker, slots } = this;
+    const { walker, slots, known } = this;
+    known.branch(label);
     if (label === walker.depth - 1) {
       this.passResults(above);
       return;
@@ -261,6 +271,7 @@ export class DefinednessPass extends CallCode {
     const isFunction = label === walker.depth - 1;
     const { length } = walker.labelTypes(label);
     if (length === 0) {
+      this.known.branch(label);
       this.copy();
       return;
     }
@@ -289,6 +300,7 @@ export class DefinednessPass extends CallCode {
     const types = walker.labelTypes(walker.second);
     const labels = this.tableLabels();
     const targets = [...new Set(labels)];
+    for (const label of targets) this.known.branch(label);
     if (types.length === 0) this.copy();
     else if (targets.length === 1) {
       this.branch(targets[0], 1);

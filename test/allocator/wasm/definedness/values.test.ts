@@ -128,3 +128,25 @@ test("a branch of several ways takes values to each of them, and keeps what lies
   expect(reportsOf(kept(0))).toEqual([]);
   expect(reportsOf(kept(1))).toEqual([0]);
 });
+
+test.each([
+  ["by br_if", "(br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1))))"],
+  ["by br", "(br_if $out (i32.eqz (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) (br $again)"],
+  ["by br_table", "(br_table $again $out (i32.eqz (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))"],
+  ["out of an inner loop", "(loop $inner (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))"],
+])(
+  "a local that is defined in front of a loop and undefined at its end is found in the second round, %s",
+  (_, back) => {
+    const subject = track(`(module (memory 1) (func (export "f") (param $rounds i32) (local $i i32) (local $v i32)
+    (local.set $i (local.get $rounds))
+    (block $out (loop $again
+      (if (local.get $v) (then))
+      (local.set $v (i32.load (i32.const 0)))
+      ${back}))))`);
+    subject.markUndefined(0, 4);
+    subject.exports.f(...([1] as never[]));
+    expect(subject.reports).toHaveLength(0);
+    subject.exports.f(...([2] as never[]));
+    expect(subject.reports).toHaveLength(1);
+  },
+);
