@@ -133,7 +133,7 @@ export class Mmu implements TableReader {
     this.faults = faults;
     this.hasShadow = ram.undefinedBits.length > 0;
     this.tags = ram.tags;
-    this.words = new Int32Array(ram.banks[0].buffer, ram.banks[0].byteOffset, ram.banks[0].length >> 2);
+    this.words = new Int32Array(ram.banks[0].buffer, ram.banks[0].byteOffset, ram.banks[0].length / 4);
   }
 
   /** Takes the page table away from a thread or process that has ended: all accesses fault from now on. */

@@ -19,7 +19,7 @@ export class Homes implements HomeKeeper {
     this.space = space;
     this.addressable = addressable;
     this.bytes = bytes;
-    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   }
 
   /** Cost: the range, if it does not read as zeroes. */

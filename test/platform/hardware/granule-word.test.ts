@@ -1,5 +1,7 @@
 // Where a granule's words are in RAM: the one look-up of an allocator's headers, and what it leaves to the usual ways.
+
 import { expect, test } from "vitest";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { createKernel, MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../../refpage/index.ts";
 
 const PAGE = 4096;
@@ -57,3 +59,9 @@ test.each([1, 8, 0.5, 2 ** 38, 2 ** 48, -(2 ** 26) * PAGE, Number.NaN, Infinity]
     expect(memory.granuleWord(at + off)).toBe(ELSEWHERE);
   },
 );
+
+test("a machine of 4 GiB, whose bytes are more than 32 bits can count, has a word for each four of them", () => {
+  const kernel = new Kernel({ memoryBytes: 2 ** 32 });
+  const process = kernel.createProcess();
+  expect(process.memory.words).toHaveLength(2 ** 30);
+});
