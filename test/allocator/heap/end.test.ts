@@ -140,7 +140,7 @@ test("every request of a checker is in the list, but what tells of the past", ()
     ["scanForLeaks", "allocationOf", "leakFinding", "chunks", "quarantineBatches", "here", "watch", "chunkAllocated"],
     ["chunkFreed", "chunkResized", "isLarge", "freeRefused", "own", "tracksBytes", "define", "undefine", "forbid"],
     ["undefineByte", "shutRedzones", "endChunk", "requireChunk", "requirePool", "requireOwn", "requireAddressable"],
-    ["begin"],
+    ["begin", "allocationTrace", "describeEarlier"],
   ].flat();
   const known = new Set([...past, ...requests.map(([name]) => name)]);
   const prototypes = [Checker.prototype, Object.getPrototypeOf(Checker.prototype)];
