@@ -257,6 +257,18 @@ describe("blocks of the heap", () => {
     expect(summary.reachable.bytes).toBe(60);
     expect(summary.findings[0].stack[0].functionName).toBe("run");
   });
+
+  test("static data that begin as zero hold pointers, though no segment says where they are", () => {
+    const instance = instantiate(`(module (memory 3) (global $__stack_pointer (mut i32) (i32.const 73728)) ${ALLOCATOR}
+      (data (i32.const 1024) "data")
+      (func (export "run")
+        (i32.store (i32.const 5000) (call $malloc (i32.const 10)))
+        (i32.store offset=9000 (i32.const 0) (call $malloc (i32.const 20)))
+        (i32.store (i32.sub (global.get $__stack_pointer) (i32.const 64)) (call $malloc (i32.const 40)))))`);
+    call(instance, "run");
+    const summary = instance.checker.leakCheck();
+    expect([summary.reachable.bytes, summary.definitely.bytes]).toEqual([30, 40]);
+  });
 });
 
 describe("which allocator", () => {
