@@ -12,8 +12,8 @@ import { type Measured, measure, type Rounds, Workshop } from "./runner.ts";
 import { listSubjects, type Subject, whyNot } from "./subjects.ts";
 import { makeWorkloads, type Workload } from "./workloads.ts";
 
-const FULL: Rounds = { rounds: 21, warmUps: 6, calls: 40_000 };
-const QUICK: Rounds = { rounds: 5, warmUps: 3, calls: 8000 };
+const FULL: Rounds = { rounds: 21, warmUpMilliseconds: 1000, calls: 40_000 };
+const QUICK: Rounds = { rounds: 5, warmUpMilliseconds: 250, calls: 8000 };
 const WIDTH = 150;
 
 interface Left {

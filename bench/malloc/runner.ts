@@ -23,7 +23,8 @@ export interface Measured {
 
 export interface Rounds {
   readonly rounds: number;
-  readonly warmUps: number;
+  /** Time in rounds that do not count, for the engine to compile them; a native allocator gets a tenth. */
+  readonly warmUpMilliseconds: number;
   /** Calls in a round, about. */
   readonly calls: number;
 }
@@ -109,7 +110,7 @@ export async function measure(
   workshop: Workshop,
   workload: Workload,
   subjects: readonly Subject[],
-  { rounds, warmUps, calls }: Rounds,
+  { rounds, warmUpMilliseconds, calls }: Rounds,
 ): Promise<Measured[]> {
   workshop.write(workload);
   const repeats = Math.max(1, Math.round(calls / (workload.round.length / 2)));
@@ -120,7 +121,9 @@ export async function measure(
       runs.push({ subject, runner, nanoseconds: [], resident: 0 });
       // One after the other: a start takes a processor of its own.
       runs[runs.length - 1].resident = await runner.answer();
-      for (let warmUp = 0; warmUp < warmUps; warmUp++) await runner.round();
+      let left = warmUpMilliseconds * (subject.family === "native" ? 1e5 : 1e6);
+      const callsOfRound = repeats * (workload.round.length / 2);
+      while (left > 0) left -= (await runner.round()) * callsOfRound;
     }
     let state = 1;
     for (let round = 0; round < rounds; round++) {
