@@ -41,7 +41,7 @@ import { reportForbiddenOutput, reportUndefinedInput } from "./user-validity.ts"
 /** MFD_HUGETLB is not among them: there are no huge pages of that kind here. */
 const MFD_KNOWN = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
 /** The flags that F_SETFL changes. */
-const CHANGEABLE_FLAGS = O_APPEND | O_NONBLOCK | O_NOATIME;
+const CHANGEABLE_FLAGS = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 /** The commands of fcntl that O_PATH permits. */
 const PATH_COMMANDS: ReadonlySet<number> = new Set([F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL]);
 const LONGEST_MEMFD_NAME = 249;
@@ -119,11 +119,12 @@ export abstract class FileCalls {
   pipe2(flags = 0): [number, number] {
     enter(this, calls.pipe2);
     int(flags, "flags", "pipe2");
-    if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) !== 0) throw new SystemError("EINVAL", "pipe2", `flags ${flags}`);
+    if ((flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) !== 0)
+      throw new SystemError("EINVAL", "pipe2", `flags ${flags}`);
     const first = this.fds.requireRoom("pipe2");
     this.fds.requireRoom("pipe2", first + 1);
     const closeOnExec = (flags & O_CLOEXEC) !== 0;
-    const { reader, writer } = createPipe(this.kernel, flags & O_NONBLOCK);
+    const { reader, writer } = createPipe(this.kernel, flags & (O_NONBLOCK | O_DIRECT));
     return [this.fds.install(reader, { closeOnExec }, "pipe2"), this.fds.install(writer, { closeOnExec }, "pipe2")];
   }
 
@@ -145,7 +146,12 @@ export abstract class FileCalls {
     const closeOnExec = (flags & O_CLOEXEC) !== 0;
     if ((flags & O_PATH) !== 0) return this.fds.install(openPath(this.kernel, file), { closeOnExec }, "open");
     if (file.inode === null) throw new SystemError("ENXIO", "open", "an anonymous inode cannot be opened again");
-    const again = openInode(this.kernel, file.inode, file.operations.path, flags & (O_ACCMODE | CHANGEABLE_FLAGS));
+    const again = openInode(
+      this.kernel,
+      file.inode,
+      file.operations.path,
+      flags & (O_ACCMODE | CHANGEABLE_FLAGS) & ~O_DIRECT,
+    );
     return this.fds.install(again, { closeOnExec }, "open");
   }
 
@@ -203,8 +209,9 @@ export abstract class FileCalls {
       case F_GETFL:
         return file.flags;
       case F_SETFL:
-        // No file here can do without the page cache; what O_DIRECT means to a pipe, packets, is not simulated.
-        if ((argument & O_DIRECT) !== 0) throw new SystemError("EINVAL", "fcntl", "O_DIRECT");
+        // No file here can do without the page cache; to a pipe O_DIRECT means packets.
+        if ((argument & O_DIRECT) !== 0 && file.operations.isPipe !== true)
+          throw new SystemError("EINVAL", "fcntl", "O_DIRECT");
         file.flags = (file.flags & ~CHANGEABLE_FLAGS) | (argument & CHANGEABLE_FLAGS);
         return 0;
       case F_ADD_SEALS:

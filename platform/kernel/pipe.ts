@@ -7,7 +7,7 @@ import { keepClass, keepMaker } from "../state/kept.ts";
 import { SystemError } from "./abi/errors.ts";
 import { FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM } from "./abi/fcntl.ts";
 import type { Caller, KernelServices } from "./mm/address-space.ts";
-import { type FileOperations, O_RDONLY, O_WRONLY, type OpenFile } from "./mm/file.ts";
+import { type FileOperations, O_DIRECT, O_RDONLY, O_WRONLY, type OpenFile } from "./mm/file.ts";
 import { copyFromUser, copyToUser } from "./uaccess.ts";
 
 /** PIPE_DEF_BUFFERS. */
@@ -16,6 +16,8 @@ const PIPE_BUFFERS = 16;
 /** One page; [start, end) is still to be read, and what is behind that may be filled by a later write. */
 interface PipeBuffer {
   readonly bytes: Uint8Array;
+  /** Written with O_DIRECT: one read takes it whole, and nothing is written behind it (PIPE_BUF_FLAG_PACKET). */
+  readonly isPacket: boolean;
   start: number;
   end: number;
 }
@@ -26,11 +28,11 @@ class Pipe {
   writers = 1;
 }
 
-/** Both ends of a new pipe. @throws SystemError ENFILE */
+/** Both ends of a new pipe; O_DIRECT is only the write end's. @throws SystemError ENFILE */
 export function createPipe(kernel: KernelServices, flags: number): { reader: OpenFile; writer: OpenFile } {
   const pipe = new Pipe();
   const path = `pipe:[${kernel.nextInodeNumber()}]`;
-  const reader = kernel.openFile(readEnd(pipe, path), null, O_RDONLY | flags, "pipe2");
+  const reader = kernel.openFile(readEnd(pipe, path), null, O_RDONLY | (flags & ~O_DIRECT), "pipe2");
   try {
     return { reader, writer: kernel.openFile(writeEnd(pipe, path), null, O_WRONLY | flags, "pipe2") };
   } catch (error) {
@@ -46,6 +48,7 @@ const readEnd = keepMaker(
     seekable: false,
     poll: () => (pipe.buffers.length > 0 ? POLLIN | POLLRDNORM : 0) | (pipe.writers === 0 ? POLLHUP : 0),
     ioctl: (caller, _file, request, argument) => pipeIoctl(pipe, caller, request, argument),
+    isPipe: true,
     read: (caller, _file, address, length) => readPipe(pipe, caller, address, length),
     release: () => {
       pipe.readers--;
@@ -60,7 +63,8 @@ const writeEnd = keepMaker(
     seekable: false,
     poll: () => (pipe.buffers.length < PIPE_BUFFERS ? POLLOUT | POLLWRNORM : 0) | (pipe.readers === 0 ? POLLERR : 0),
     ioctl: (caller, _file, request, argument) => pipeIoctl(pipe, caller, request, argument),
-    write: (caller, _file, address, length) => writePipe(pipe, caller, address, length),
+    isPipe: true,
+    write: (caller, file, address, length) => writePipe(pipe, caller, file, address, length),
     release: () => {
       pipe.writers--;
     },
@@ -76,6 +80,7 @@ function pipeIoctl({ buffers }: Pipe, caller: Caller, request: number, argument:
   return 0;
 }
 
+/** Of a packet that is longer than the read, the rest is lost; a read never takes bytes from behind a packet. */
 function readPipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCount): number {
   let done = 0;
   while (done < length && pipe.buffers.length > 0) {
@@ -88,13 +93,15 @@ function readPipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCoun
     }
     buffer.start += bytes;
     done += bytes;
-    if (buffer.start === buffer.end) pipe.buffers.shift();
+    if (buffer.isPacket || buffer.start === buffer.end) pipe.buffers.shift();
+    if (buffer.isPacket) break;
   }
   if (done === 0 && length > 0 && pipe.writers > 0) throw new SystemError("EAGAIN", "read", "the pipe is empty");
   return done;
 }
 
-function writePipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCount): number {
+/** With O_DIRECT each page of a write is a packet (is_packetized). */
+function writePipe(pipe: Pipe, caller: Caller, file: OpenFile, address: Address, length: ByteCount): number {
   if (length === 0) return 0;
   if (pipe.readers === 0) throw new SystemError("EPIPE", "write");
   let done = appendToLast(pipe, caller, address, length % PAGE_SIZE);
@@ -110,7 +117,7 @@ function writePipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCou
       if (done === 0) throw new SystemError("EFAULT", "write");
       return done;
     }
-    pipe.buffers.push({ bytes, start: 0, end });
+    pipe.buffers.push({ bytes, isPacket: (file.flags & O_DIRECT) !== 0, start: 0, end });
     done += end;
   }
   return done;
@@ -119,7 +126,7 @@ function writePipe(pipe: Pipe, caller: Caller, address: Address, length: ByteCou
 /** What a write has beyond whole pages goes behind the last buffer's bytes if it fits there. @returns bytes written. */
 function appendToLast(pipe: Pipe, caller: Caller, address: Address, length: ByteCount): number {
   const last = pipe.buffers.at(-1);
-  if (last === undefined || length === 0 || last.end + length > PAGE_SIZE) return 0;
+  if (last === undefined || last.isPacket || length === 0 || last.end + length > PAGE_SIZE) return 0;
   if (copyFromUser(caller, address, last.bytes.subarray(last.end, last.end + length)) < length) {
     throw new SystemError("EFAULT", "write");
   }

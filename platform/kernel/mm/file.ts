@@ -53,6 +53,8 @@ export interface FileOperations {
   write?(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number;
   /** Whether the file has positions (lseek, pread); pipes have none. */
   readonly seekable: boolean;
+  /** Pipes take O_DIRECT, which makes packets of their writes. */
+  readonly isPipe?: boolean;
   /** Called for each mapping of the file, which it may refuse or change. */
   mmap?(file: OpenFile, request: MapRequest): void;
   /** Whether fsync(2) is possible; files in RAM have nothing to write. */

@@ -54,7 +54,7 @@ describe("F_SETFL", () => {
     expect(process.fstat(file).size).toBe(25);
   });
 
-  test("refuses O_DIRECT, with nothing changed", () => {
+  test("refuses O_DIRECT of all but pipes, with nothing changed", () => {
     for (const fd of [file, refpage_create(process, buffer)]) {
       const before = process.fcntl(fd, fcntl.F_GETFL);
       expect(outcome(() => process.fcntl(fd, fcntl.F_SETFL, O_DIRECT | O_NONBLOCK))).toBe("EINVAL");

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
+import { F_GETFL, F_SETFL, FIONREAD } from "../../../platform/kernel/abi/fcntl.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { O_APPEND, O_CLOEXEC, O_DIRECT, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../../platform/kernel/mm/file.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
 const machine = new Machine({ memoryBytes: 16 * 2 ** 20, mte: false });
@@ -136,5 +138,61 @@ describe("a buffer of the program that cannot be used", () => {
   test("one that ends in the middle moves whole buffers only", () => {
     process.munmap(buffer + 2 * PAGE_SIZE, PAGE_SIZE);
     expect(process.write(writeEnd, buffer + 100, 3 * PAGE_SIZE)).toBe(PAGE_SIZE);
+  });
+});
+
+describe("O_DIRECT makes packets", () => {
+  const write = (length: number) => process.write(writeEnd, buffer, length);
+  const read = (length: number) => errnoOf(() => process.read(readEnd, buffer, length));
+
+  test("a write is a packet, and a read takes one and drops what it has no room for", () => {
+    process.fcntl(writeEnd, F_SETFL, O_DIRECT);
+    for (const length of [10, 20, 30]) write(length);
+    expect([read(100), read(4), read(30), read(1)]).toEqual([10, 4, 30, "EAGAIN"]);
+  });
+
+  test("a longer write is a packet a page", () => {
+    process.fcntl(writeEnd, F_SETFL, O_DIRECT);
+    expect(write(2 * PAGE_SIZE + 5)).toBe(2 * PAGE_SIZE + 5);
+    expect([read(CAPACITY), read(1), read(CAPACITY), read(1)]).toEqual([PAGE_SIZE, 1, 5, "EAGAIN"]);
+  });
+
+  test("bytes written without it are a stream up to the next packet, which nothing joins", () => {
+    write(10);
+    process.fcntl(writeEnd, F_SETFL, O_DIRECT);
+    // The last buffer of a stream still has room, and takes the bytes (pipe_write looks at the buffer only).
+    write(5);
+    write(PAGE_SIZE);
+    process.fcntl(writeEnd, F_SETFL, 0);
+    write(7);
+    process.ioctl(readEnd, FIONREAD, buffer);
+    expect(process.memory.getInt32(buffer)).toBe(15 + PAGE_SIZE + 7);
+    expect([read(3), read(CAPACITY), read(CAPACITY)]).toEqual([3, 12 + PAGE_SIZE, 7]);
+  });
+
+  test("16 packets fill the pipe, however small", () => {
+    process.fcntl(writeEnd, F_SETFL, O_DIRECT);
+    for (let i = 0; i < 16; i++) write(1);
+    expect(errnoOf(() => write(1))).toBe("EAGAIN");
+    expect(read(0)).toBe(0);
+    expect(read(9)).toBe(1);
+    expect(write(1)).toBe(1);
+  });
+
+  test("either end may have it, pipe2 gives it to the write end only, and F_SETFL takes it away", () => {
+    const [from, to] = process.pipe2(O_DIRECT | O_NONBLOCK | O_CLOEXEC);
+    expect([process.fcntl(from, F_GETFL), process.fcntl(to, F_GETFL)]).toEqual([
+      O_RDONLY | O_NONBLOCK,
+      O_WRONLY | O_NONBLOCK | O_DIRECT,
+    ]);
+    expect(process.fcntl(from, F_SETFL, O_DIRECT)).toBe(0);
+    expect(process.fcntl(to, F_SETFL, O_APPEND)).toBe(0);
+    expect([process.fcntl(from, F_GETFL), process.fcntl(to, F_GETFL)]).toEqual([
+      O_RDONLY | O_DIRECT,
+      O_WRONLY | O_APPEND,
+    ]);
+    process.write(to, buffer, 3);
+    process.write(to, buffer, 4);
+    expect(process.read(from, buffer, 9)).toBe(7);
   });
 });
