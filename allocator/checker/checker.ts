@@ -89,7 +89,7 @@ export class Checker extends Requests implements ChunkListener {
   /** Use `heap.checker`. `parent`: of the process that the heap's own was forked from. */
   constructor(heap: CheckedHeap, allocator: Allocator, parent: Checker | null = null) {
     const arenas = new Arenas();
-    const noAccess = new NoAccess();
+    const noAccess = new NoAccess(allocator.memory.ram);
     const addressable = new Addressable(heap.process, allocator, noAccess);
     const blocks = new Blocks(heap, arenas, parent?.blocks ?? null);
     const origins = new Origins(originSources(arenas, addressable, blocks, allocator));

@@ -2,17 +2,43 @@
 // What the heap's own state rules out, freed chunks and headers, is not here: that is read from the heap.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import type { PhysicalMemory } from "../../platform/hardware/physical-memory.ts";
+import { markUndefined } from "../../platform/hardware/validity.ts";
+import type { FreshMarks } from "../../platform/kernel/mm/address-space.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
 /** Stands for a page all of whose bytes are out of bounds: large ranges need no bitmaps of their own. */
 const WHOLE = new Uint8Array(PAGE_SIZE / 8).fill(0xff);
 
-export class NoAccess {
+/** An access to such bytes is seen by their bits, which are undefined: untouched pages get these with their first frame. */
+export class NoAccess implements FreshMarks {
+  private readonly ram: PhysicalMemory;
   /** One bit a byte, by page number; pages without such bytes have no entry. */
   private readonly pages = new Map<number, Uint8Array>();
 
   /** Nothing is out of bounds, as in nearly every program. */
   isEmpty = true;
+
+  constructor(ram: PhysicalMemory) {
+    this.ram = ram;
+  }
+
+  has(page: number): boolean {
+    return this.pages.has(page);
+  }
+
+  markFresh(page: number, frame: number): void {
+    const start = page * PAGE_SIZE;
+    for (let at = this.first(start, PAGE_SIZE); at >= 0; ) {
+      const bytes = this.runFrom(at, start + PAGE_SIZE - at);
+      markUndefined(this.ram, frame * PAGE_SIZE + (at - start), bytes);
+      at = this.first(at + bytes, start + PAGE_SIZE - at - bytes);
+    }
+  }
+
+  mapped(start: number, end: number): void {
+    this.allow(start * PAGE_SIZE, (end - start) * PAGE_SIZE);
+  }
 
   /** Bytes of bookkeeping. */
   get memoryBytes(): number {

@@ -14,7 +14,7 @@ import {
   firstUndefined,
   markRangeDefined,
   markRangeUndefined,
-  markUndefinedWhereDefined,
+  markTouchedUndefined,
 } from "../tracking/undefined-bytes.ts";
 import type { Addressable } from "./addressable.ts";
 import type { Arena, ArenaChunk, Arenas } from "./arenas.ts";
@@ -106,8 +106,8 @@ export abstract class Requests {
   }
 
   /**
-   * VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. Pages of a chunk that
-   * nobody touched stay so. @throws RangeError as above
+   * VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. Private pages that
+   * were not stored to stay so. @throws RangeError as above
    */
   makeNoAccess(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeNoAccess", address, length);
@@ -116,7 +116,9 @@ export abstract class Requests {
 
   private forbid(start: number, length: number): void {
     this.sources.origins.forget(start, length);
-    markUndefinedWhereDefined(this.own, this.sources.heap.process.addressSpace, start, length);
+    const { addressSpace } = this.sources.heap.process;
+    if (!addressSpace.freshMarks.includes(this.noAccess)) addressSpace.freshMarks.push(this.noAccess);
+    markTouchedUndefined(this.own, addressSpace, start, length);
     this.noAccess.forbid(start, length);
     this.judge.forget();
   }

@@ -8,6 +8,7 @@ import {
   PAGE_SIZE,
   PAGES_PER_BYTE,
   PTE_FRAME_SHIFT,
+  PTE_GUARD,
   PTE_PRESENT,
   PTE_SPECIAL,
   PTE_WRITE,
@@ -15,6 +16,8 @@ import {
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { findUndefined, markDefined, markUndefined, markUndefinedInFrame } from "../../platform/hardware/validity.ts";
 import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
+import { removeEntry } from "../../platform/kernel/mm/pte.ts";
+import { VM_UFFD_MISSING } from "../../platform/kernel/mm/vm-flags.ts";
 
 /** How untouched pages are treated: left as their clean page is, or made pages of the program's own first. */
 export type Untouched = "leave" | "touch";
@@ -40,34 +43,32 @@ export function ownPages(memory: Memory, address: number, length: number): void 
 }
 
 /**
- * As {@link markRangeUndefined}, but a page that nobody touched and whose clean page is undefined in all its bytes is left
- * alone: it reads as undefined already. Cost: the pages that are there or have defined bytes, and the others' number.
+ * As {@link markRangeUndefined}, but of private pages only those that were stored to: a clean page that was loaded is taken away,
+ * so that the next access is a fault. Cost: the pages that are there, and all of files.
  */
-export function markUndefinedWhereDefined(memory: Memory, space: AddressSpace, address: number, length: number): void {
+export function markTouchedUndefined(memory: Memory, space: AddressSpace, address: number, length: number): void {
   const end = address + length;
   const endPage = Math.ceil(end / PAGE_SIZE);
   const { pageTable } = memory;
   const { vmas } = space;
-  for (let page = Math.floor(address / PAGE_SIZE); page < endPage; ) {
-    const entry = pageTable.entryOf(page);
+  for (let page = Math.floor(address / PAGE_SIZE); page < endPage; page++) {
     const area = vmas.lookup(page);
-    const clean = area === -1 ? -1 : vmas.cleanPages[area].frame;
-    const isClean = entry === 0 || (entry & PTE_SPECIAL) !== 0;
-    if (isClean && clean >= 0 && isWhollyUndefined(memory, clean)) {
-      page = Math.min(entry === 0 ? pageTable.next(page + 1, endPage) : page + 1, vmas.endPage[area]);
-      continue;
+    if (vmas.anonymous[area] === 1 && (vmas.flags[area] & VM_UFFD_MISSING) === 0) {
+      page = pageTable.next(page, Math.min(endPage, vmas.endPage[area]));
+      if (page >= Math.min(endPage, vmas.endPage[area])) {
+        page--;
+        continue;
+      }
+      const entry = pageTable.entryOf(page);
+      if ((entry & PTE_GUARD) !== 0) continue;
+      if ((entry & PTE_SPECIAL) !== 0 && !pageTable.isHuge(page)) {
+        removeEntry(space, page, vmas.flags[area]);
+        continue;
+      }
     }
     const from = Math.max(address, page * PAGE_SIZE);
     markRangeUndefined(memory, from, Math.min(end, (page + 1) * PAGE_SIZE) - from, "touch");
-    page++;
   }
-}
-
-function isWhollyUndefined({ ram }: Memory, frame: number): boolean {
-  if (ram.mayBeUndefined[frame] === 0) return false;
-  const first = (frame * PAGE_SIZE) / 32;
-  for (let word = first; word < first + PAGE_SIZE / 32; word++) if (ram.undefinedWords[word] !== -1) return false;
-  return true;
 }
 
 /** Address of the first undefined byte of a range, or −1. Untouched pages are loaded. */

@@ -2,7 +2,7 @@
 // The calls that change it each have a file of their own; this one holds the state and its accounting.
 
 import type { Counters } from "../../hardware/counters.ts";
-import type { Address, ByteCount, PageCount, PageNumber } from "../../hardware/integers.ts";
+import type { Address, ByteCount, FrameNumber, PageCount, PageNumber } from "../../hardware/integers.ts";
 import { ADDRESS_LIMIT, PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import type { Memory } from "../../hardware/memory.ts";
@@ -94,6 +94,17 @@ export interface HomeKeeper {
   changed(start: PageNumber, end: PageNumber): void;
 }
 
+/** Marks of bytes that belong to addresses, for pages that have no frame yet whose bits could carry them. */
+export interface FreshMarks {
+  /** Nothing is marked. */
+  readonly isEmpty: boolean;
+  has(page: PageNumber): boolean;
+  /** An access has given a marked page `frame`. */
+  markFresh(page: PageNumber, frame: FrameNumber): void;
+  /** [start, end) is new memory, of which nothing was said. */
+  mapped(start: PageNumber, end: PageNumber): void;
+}
+
 /**
  * Invariants: `totalPages` is the sum of the areas' pages, `dataPages` of the private writable ones, `rssAnonymous` +
  * `rssFile` the page-table entries that are not special. `lockedPages` may drift (MREMAP_DONTUNMAP), as Linux's does.
@@ -113,6 +124,9 @@ export class AddressSpace {
   readonly cgroup: MemoryCgroup | null;
   /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
   cleanLoadObserver: ((page: PageNumber) => void) | null = null;
+
+  /** Whose marks untouched private pages get with their first frame. While there are any, no fault maps more than its page. */
+  readonly freshMarks: FreshMarks[] = [];
 
   /** Pages of all areas (total_vm). */
   totalPages = 0;

@@ -32,7 +32,8 @@ export function holdsAlignedFile(space: AddressSpace, id: AreaId): boolean {
 /** The orders that faults of an area with these flags may use, before its borders are looked at. */
 export function allowedOrders(space: AddressSpace, flags: AreaFlags): number {
   const { hugePages } = space.kernel;
-  if (!mayMapHuge(space, flags)) return 0;
+  // Fresh marks are given page by page.
+  if (!mayMapHuge(space, flags) || space.freshMarks.some(({ isEmpty }) => !isEmpty)) return 0;
   const advised = (flags & VM_HUGEPAGE) !== 0;
   if (hugePages.enabled === "never" || (hugePages.enabled === "madvise" && !advised)) return 0;
   return hugePages.orders;

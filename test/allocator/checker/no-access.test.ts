@@ -2,12 +2,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NoAccess } from "../../../allocator/checker/no-access.ts";
+import { Machine } from "../../../platform/hardware/machine.ts";
 import "../../seed.ts";
 
+const { ram } = new Machine({ memoryBytes: 2 ** 24 });
 const PAGE_SIZE = 4096;
 
 test("nothing is out of bounds at first, nor after all has been allowed again", () => {
-  const noAccess = new NoAccess();
+  const noAccess = new NoAccess(ram);
   expect(noAccess.isEmpty).toBe(true);
   expect(noAccess.first(0, 2 ** 38)).toBe(-1);
   noAccess.forbid(PAGE_SIZE - 4, 8);
@@ -21,7 +23,7 @@ test("nothing is out of bounds at first, nor after all has been allowed again", 
 });
 
 test("an empty range forbids nothing", () => {
-  const noAccess = new NoAccess();
+  const noAccess = new NoAccess(ram);
   noAccess.forbid(100, 0);
   expect(noAccess.isEmpty).toBe(true);
 });
@@ -34,7 +36,7 @@ test("the first forbidden byte of any range is a set's", () => {
   });
   fc.assert(
     fc.property(fc.array(range, { maxLength: 8 }), range, (steps, asked) => {
-      const noAccess = new NoAccess();
+      const noAccess = new NoAccess(ram);
       const model = new Set<number>();
       for (const { action, address, length } of steps) {
         noAccess[action as "forbid" | "allow"](address, length);
