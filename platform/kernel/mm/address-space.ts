@@ -16,6 +16,7 @@ import type { FileOperations, OpenFile } from "./file.ts";
 import type { CleanPage, FrameAllocator, HugeCleanPage } from "./frames.ts";
 import type { HugePageSettings, ThpDisable } from "./huge-settings.ts";
 import type { Inode } from "./inode.ts";
+import type { OldPages } from "./old-pages.ts";
 import type { OvercommitMode } from "./overcommit.ts";
 import { isDataMapping, VM_LOCKED } from "./vm-flags.ts";
 import { VmaTable } from "./vma.ts";
@@ -125,6 +126,8 @@ export class AddressSpace {
   /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
   cleanLoadObserver: ((page: PageNumber) => void) | null = null;
 
+  /** Pages that came by fork; of these, those that are shared still were not stored to. null: none came so. */
+  oldPages: OldPages | null = null;
   /** Whose marks untouched private pages get with their first frame. While there are any, no fault maps more than its page. */
   readonly freshMarks: FreshMarks[] = [];
 

@@ -16,6 +16,7 @@ import { AddressSpace } from "./address-space.ts";
 import { exitMmap } from "./exit-mmap.ts";
 import { NO_FRAME } from "./frames.ts";
 import { copyHuge } from "./huge-entries.ts";
+import { OldPages } from "./old-pages.ts";
 import { installEntry, makeEntry } from "./pte.ts";
 import {
   isCowMapping,
@@ -38,6 +39,7 @@ export function forkAddressSpace(parent: AddressSpace): AddressSpace {
   child.startBrk = parent.startBrk;
   child.brk = parent.brk;
   child.thpDisable = parent.thpDisable;
+  child.oldPages = new OldPages();
   try {
     const { vmas } = parent;
     for (let index = 0; index < vmas.count; index++) {
@@ -148,7 +150,11 @@ function copyEntry(
   if (cow) {
     shared &= ~(PTE_WRITE | PTE_DBM);
     parent.pageTable.entries[page] = shared;
-    if ((entry & PTE_ANON) !== 0) frames.exclusive[frame] = 0;
+    if ((entry & PTE_ANON) !== 0) {
+      if (parent.oldPages !== null && frames.exclusive[frame] === 1) parent.oldPages.delete(page);
+      frames.exclusive[frame] = 0;
+      child.oldPages?.add(page);
+    }
   }
   frames.get(frame);
   installEntry(child, page, shared);

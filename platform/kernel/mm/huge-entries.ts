@@ -85,7 +85,9 @@ export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNu
       return false;
     }
     parent.pageTable.setHuge(page, entry & ~(PTE_WRITE | PTE_DBM));
+    if (parent.oldPages !== null && frames.exclusive[head] === 1) parent.oldPages.deleteBlock(page);
     frames.exclusive[head] = 0;
+    child.oldPages?.addBlock(page);
     frames.folios.addReferences(head, 1);
   }
   installHuge(child, page, entry & ~(PTE_WRITE | PTE_DBM));

@@ -1,6 +1,6 @@
 // /proc/PID/smaps and smaps_rollup: what of each area is resident, and how much of it is this process's share
 // (fs/proc/task_mmu.c, smaps_account). Costs touched pages and areas.
-import type { PageCount, PageTableEntry } from "../../hardware/integers.ts";
+import type { PageCount, PageNumber, PageTableEntry } from "../../hardware/integers.ts";
 import {
   PAGE_SIZE,
   PTE_ANON,
@@ -23,7 +23,7 @@ const KIB_PER_PAGE = PAGE_SIZE / 1024;
 /** What smaps adds up (mem_size_stats): pages, but all that is Pss in 1/4096 byte. */
 export interface AreaUsage {
   rss: number;
-  /** Pages that MADV_FREE has not made old, and those that it gave up. */
+  /** Pages that neither fork nor MADV_FREE has made old; and pages that MADV_FREE gave up. */
   referenced: number;
   lazyFree: number;
   pss: number;
@@ -69,19 +69,27 @@ export function areaUsage(space: AddressSpace, id: number, usage: AreaUsage = no
     const entry = pageTable.entryOf(page);
     const isCounted = (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
     if (pageTable.isHuge(page)) {
-      if (isCounted) addHuge(space, usage, entry, locked);
+      if (isCounted) addHuge(space, usage, page, entry, locked);
       page = pageTable.blockEnd(page) - 1;
     } else if (isCounted) {
       addPages(space, usage, entry, space.kernel.frames.mapCountOf(entry >>> PTE_FRAME_SHIFT), 1, locked);
+      if (isReferenced(space, page, entry)) usage.referenced++;
     }
   }
   return usage;
 }
 
 /** A huge entry. What nothing else maps or holds is mapped once in all its pages; else each is looked at (smaps_account). */
-function addHuge(space: AddressSpace, usage: AreaUsage, entry: PageTableEntry, locked: boolean): void {
+function addHuge(
+  space: AddressSpace,
+  usage: AreaUsage,
+  page: PageNumber,
+  entry: PageTableEntry,
+  locked: boolean,
+): void {
   const { frames } = space.kernel;
   const head = entry >>> PTE_FRAME_SHIFT;
+  if (isReferenced(space, page, entry)) usage.referenced += HUGE_FRAMES;
   usage[(entry & PTE_ANON) !== 0 ? "anonymousHuge" : "sharedHuge"] += HUGE_FRAMES;
   if (frames.folios.references(head) === 1) {
     addPages(space, usage, entry, 1, HUGE_FRAMES, locked);
@@ -111,11 +119,19 @@ function addPages(
   // Pages of files in RAM count as dirty: they have no other place.
   const clean = (entry & PTE_CLEAN) !== 0 && !space.kernel.frames.isDirty(entry >>> PTE_FRAME_SHIFT);
   if (!clean) usage.pssDirty += share;
-  // MADV_FREE takes the accessed bit away with the dirty bit; a load alone does not bring it back here.
-  if ((entry & (PTE_CLEAN | PTE_DBM)) !== (PTE_CLEAN | PTE_DBM)) usage.referenced += pages;
   if (clean && space.kernel.frames.isGivenUp(entry >>> PTE_FRAME_SHIFT)) usage.lazyFree += pages;
   if (mapped > 1) usage[clean ? "sharedClean" : "sharedDirty"] += pages;
   else usage[clean ? "privateClean" : "privateDirty"] += pages;
+}
+
+/**
+ * Whether the page was accessed since fork or MADV_FREE made it old. There is no accessed bit: only a store tells, by its fault, and
+ * what fork shared is the process's alone after one.
+ */
+function isReferenced({ kernel, oldPages }: AddressSpace, page: PageNumber, entry: PageTableEntry): boolean {
+  if ((entry & (PTE_CLEAN | PTE_DBM)) === (PTE_CLEAN | PTE_DBM)) return false;
+  if (oldPages === null || (entry & PTE_ANON) === 0) return true;
+  return kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 1 || !oldPages.has(page);
 }
 
 function kilobytes(name: string, value: number): string {
