@@ -1,7 +1,16 @@
 // userfaultfd: missing pages supplied by the program, the rules of each ioctl, and what a fork loses.
 import { beforeEach, describe, expect, test } from "vitest";
 import type { SystemError } from "../../../platform/kernel/abi/errors.ts";
-import { MADV_DONTNEED, MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
+import {
+  MADV_DONTNEED,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_PRIVATE,
+  MREMAP_FIXED,
+  MREMAP_MAYMOVE,
+  PROT_READ,
+  PROT_WRITE,
+} from "../../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import {
@@ -218,5 +227,82 @@ describe("errors", () => {
     fd = process.syscall("userfaultfd", 0);
     ioctl(UFFDIO_API, UFFD_API, 0);
     expect(errorOf(() => ioctl(UFFDIO_REGISTER, area, PAGE, 1))).toBe("EBUSY");
+  });
+});
+
+describe("registered over several areas", () => {
+  beforeEach(() => {
+    // Three areas, since they differ in permission.
+    process.mprotect(area + 3 * PAGE, 2 * PAGE, PROT_READ);
+    register();
+    copyOnFault();
+  });
+
+  test("each of them asks the handler, whatever its permission", () => {
+    for (const index of [0, 3, 4, 7]) expect(process.memory.getUint8(area + index * PAGE)).toBe(0xab);
+    expect(faults).toEqual([0, 3, 4, 7]);
+    process.mprotect(area, 8 * PAGE, PROT_READ | PROT_WRITE);
+    process.memory.setUint8(area + 5 * PAGE, 1);
+    expect(faults).toEqual([0, 3, 4, 7, 5]);
+    kernel.checkInvariants();
+  });
+
+  test("unregistering a part in the middle leaves both ends", () => {
+    ioctl(UFFDIO_UNREGISTER, area + 2 * PAGE, 2 * PAGE);
+    for (let index = 0; index < 8; index++) process.memory.getUint8(area + index * PAGE);
+    expect(faults).toEqual([0, 1, 4, 5, 6, 7]);
+    kernel.checkInvariants();
+  });
+
+  test("a range of which one area cannot be watched is refused as a whole, and one with a hole is not", () => {
+    const other = map(8);
+    process.munmap(other + 2 * PAGE, PAGE);
+    ioctl(UFFDIO_REGISTER, other, 8 * PAGE, UFFDIO_REGISTER_MODE_MISSING);
+    area = other;
+    process.memory.getUint8(other + PAGE);
+    process.memory.getUint8(other + 7 * PAGE);
+    expect(faults).toEqual([1, 7]);
+    const file = process.memfd_create("f", 0);
+    process.ftruncate(file, PAGE);
+    const mixed = map(3);
+    process.mmap(mixed + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0);
+    expect(errorOf(() => ioctl(UFFDIO_REGISTER, mixed, 3 * PAGE, UFFDIO_REGISTER_MODE_MISSING))).toBe("EINVAL");
+    expect([process.memory.getUint8(mixed), process.memory.getUint8(mixed + 2 * PAGE)]).toEqual([0, 0]);
+  });
+});
+
+describe("moved by mremap", () => {
+  test("an area leaves its handler behind as a whole: no page there is asked for, and what came stays", () => {
+    register();
+    copyOnFault();
+    process.memory.getUint8(area + PAGE);
+    const moved = process.mremap(area, 8 * PAGE, 12 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, 0x20_0000_0000);
+    const bytes = Array.from({ length: 12 }, (_, index) => process.memory.getUint8(moved + index * PAGE));
+    expect(bytes).toEqual([0, 0xab, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(faults).toEqual([1]);
+    expect(process.procfs("smaps")).not.toContain(" um");
+    kernel.checkInvariants();
+  });
+
+  test("of a part of an area the rest keeps its handler; one that grows or shrinks in place keeps it, too", () => {
+    register();
+    copyOnFault();
+    const moved = process.mremap(area + 2 * PAGE, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, 0x20_0000_0000);
+    process.mremap(area + 4 * PAGE, 4 * PAGE, 2 * PAGE, 0);
+    for (const index of [0, 5]) expect(process.memory.getUint8(area + index * PAGE)).toBe(0xab);
+    expect(process.memory.getUint8(moved)).toBe(0);
+    expect(faults).toEqual([0, 5]);
+    process.mremap(area + 4 * PAGE, 2 * PAGE, 3 * PAGE, 0);
+    expect(process.memory.getUint8(area + 6 * PAGE)).toBe(0xab);
+    kernel.checkInvariants();
+  });
+
+  test("it can be registered anew where it is", () => {
+    register();
+    copyOnFault();
+    area = process.mremap(area, 8 * PAGE, 8 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, 0x20_0000_0000);
+    ioctl(UFFDIO_REGISTER, area, 8 * PAGE, UFFDIO_REGISTER_MODE_MISSING);
+    expect(process.memory.getUint8(area + 3 * PAGE)).toBe(0xab);
+    expect(faults).toEqual([3]);
   });
 });
