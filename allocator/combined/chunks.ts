@@ -58,6 +58,8 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   usableSize(pointer: number): number {
     const low = this.loadHeader(pointer, "sizing");
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
+    // Of a large chunk the size is where its block ends, which only the block's own header says.
+    if (classIdOf(low) === 0) this.secondary.checkBounds(pointer - HEADER_SIZE);
     return this.promisedSize(pointer, low, this.headers.offset);
   }
 

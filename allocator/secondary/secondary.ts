@@ -247,11 +247,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * that wrote over them is found out here, before a free goes by them.
    */
   isSound(block: number): boolean {
-    const { commitBase, commitEnd, mapBase, mapEnd } = this.load(block, this.ending);
-    if (!(isPageAddress(commitBase) && isPageAddress(commitEnd) && isPageAddress(mapBase) && isPageAddress(mapEnd)))
-      return false;
-    if (mapBase >= commitBase || block < commitBase + LARGE_HEADER_SIZE) return false;
-    if (block + CHUNK_HEADER_SIZE > commitEnd || commitEnd >= mapEnd) return false;
+    if (!this.hasSoundBounds(block)) return false;
     const previous = this.previousBlock(block);
     const next = this.nextBlock(block);
     const followsItsPrevious =
@@ -260,6 +256,14 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
       followsItsPrevious &&
       (next === 0 ? this.last === block : this.canBeBlock(next) && this.previousBlock(next) === block)
     );
+  }
+
+  private hasSoundBounds(block: number): boolean {
+    const { commitBase, commitEnd, mapBase, mapEnd } = this.load(block, this.ending);
+    if (!(isPageAddress(commitBase) && isPageAddress(commitEnd) && isPageAddress(mapBase) && isPageAddress(mapEnd)))
+      return false;
+    if (mapBase >= commitBase || block < commitBase + LARGE_HEADER_SIZE) return false;
+    return block + CHUNK_HEADER_SIZE <= commitEnd && commitEnd < mapEnd;
   }
 
   /** Loads from where a link leads, which faults where there is nothing, as in Scudo. */
@@ -273,7 +277,15 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * changed.
    */
   checkHeader(block: number): void {
-    if (this.isSound(block)) return;
+    if (!this.isSound(block)) this.reportHeader(block);
+  }
+
+  /** As {@link checkHeader}, but the links do not matter: for those who only ask where the block ends. @throws HeapError R-unmap */
+  checkBounds(block: number): void {
+    if (!this.hasSoundBounds(block)) this.reportHeader(block);
+  }
+
+  private reportHeader(block: number): never {
     const { mapBase, mapSize } = this.load(block, this.ending);
     reportUnmapError("Invalid argument", mapBase, mapSize, this.reports);
   }

@@ -2,6 +2,7 @@
 // fresh and given-back memory is zero.
 import { expect, test } from "vitest";
 import { NO_MEMORY, Program } from "../../allocator/common/program.ts";
+import { PROT_READ } from "../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 
 const PAGE = 4096;
@@ -52,4 +53,26 @@ test("the clock is the kernel's monotonic one", () => {
   expect(program.now()).toBe(5);
   nanoseconds = 7;
   expect(program.now()).toBe(7);
+});
+
+test.each(["protect", "unmap"] as const)("%s of what cannot be is Scudo's report, but ENOMEM is an answer", (call) => {
+  const counted = createProgram();
+  mapped(counted, 4 * PAGE);
+  const maxMapCount = counted.process.addressSpace.vmas.count;
+  const program = new Program(new Kernel({ memoryBytes: 16 * MIB }, { maxMapCount }).createProcess({ name: "common" }));
+  const address = mapped(program, 4 * PAGE);
+  const act = (at: number, length: number) =>
+    call === "protect" ? program.protect(at, length, PROT_READ) : program.unmap(at, length);
+  const where = `Addr 0x${(address + 8).toString(16)} Size ${PAGE}${call === "protect" ? " Prot 1" : ""}`;
+  const expected = { kind: `${call}-failed`, address: address + 8 };
+  expect(() => act(address + 8, PAGE)).toThrow(
+    expect.objectContaining({
+      ...expected,
+      message: expect.stringContaining(`internal ${call} failure (error desc=Invalid argument) ${where}`),
+    }),
+  );
+  expect(act(address + PAGE, PAGE)).toBe(false);
+  touchAll(program, address, 4 * PAGE);
+  expect(act(address, 4 * PAGE)).toBe(true);
+  expect(() => program.memory.setUint8(address + PAGE, 1)).toThrow("SEGV");
 });

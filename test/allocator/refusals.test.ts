@@ -56,7 +56,7 @@ describe.each(Object.entries(families))("a heap (%s)", (_, options) => {
     },
   );
 
-  test("whose large header was written over says so out of free and realloc, and goes on", () => {
+  test("whose large header was written over says so out of free, realloc and malloc_usable_size, and goes on", () => {
     for (const word of [48, 40, 32, 24, 16, 8]) {
       // A size of the reservation that is wrong by whole pages could be right: nothing else says what it was.
       for (const value of [1, 0x7fff_fff8, -8, ...(word === 8 ? [] : [4096])]) {
@@ -66,6 +66,7 @@ describe.each(Object.entries(families))("a heap (%s)", (_, options) => {
         const block = heap.parts.untag(subject) - 16;
         const place = block - word;
         const kept = memory.getInt32(place);
+        const usable = heap.malloc_usable_size(subject);
         memory.setInt32(place, kept + value);
         const frees = secondary.frees;
         for (const act of [() => heap.free(subject), () => heap.realloc(subject, 2 * LARGE)]) {
@@ -73,6 +74,9 @@ describe.each(Object.entries(families))("a heap (%s)", (_, options) => {
           if (word >= 40) expect(act).toThrow(/unmap failure|SEGV/);
           else expect(kindOf(act)).toBe("unmap-failed");
         }
+        // The size of a chunk does not depend on links.
+        if (word >= 40) expect(heap.malloc_usable_size(subject)).toBe(usable);
+        else expect(kindOf(() => heap.malloc_usable_size(subject))).toBe("unmap-failed");
         expect(secondary.frees).toBe(frees);
         memory.setInt32(place, kept);
         for (const pointer of [before, subject, after]) expectFilled(heap, pointer, LARGE);

@@ -11,7 +11,7 @@ export class OldPages {
   private readonly blocks = new Map<number, Int32Array>();
   /** The block of the last page that was added: fork goes upwards. */
   private lastBlock = -1;
-  private lastWords = new Int32Array(0);
+  private lastWords: Int32Array = new Int32Array(0);
 
   add(page: PageNumber): void {
     const block = Math.floor(page / ENTRIES_PER_BLOCK);
