@@ -1,9 +1,13 @@
 // Which heap is asked about a use of undefined bytes where several heaps of one process track them: the one whose memory it is.
 // With one heap its own observer sits in the threads' memories, and nothing stands between.
 
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { keepClass, keepMaker, keepTable } from "../../platform/state/kept.ts";
+
+/** How far from a heap's memory a fault is still said to be of that heap. */
+const NEAR_PAGES = 16;
 
 /** A heap's observer, and which addresses are that heap's. */
 export interface Watcher {
@@ -43,8 +47,17 @@ class SharedObserver implements ValidityObserver {
   }
 
   faulted(kind: UseKind, address: number, size: number, faultAddress: number): void {
-    const owner = this.ownerOf(address) ?? this.ownerOf(faultAddress) ?? this.watchers[0];
-    owner.observer.faulted?.(kind, address, size, faultAddress);
+    const owner = this.ownerOf(address) ?? this.ownerOf(faultAddress) ?? this.ownerNear(faultAddress);
+    owner?.observer.faulted?.(kind, address, size, faultAddress);
+  }
+
+  /** Whose memory is nearest to an address that is no heap's: what is far from all of them is the program's affair alone. */
+  private ownerNear(address: number): Watcher | undefined {
+    for (let distance = PAGE_SIZE; distance <= NEAR_PAGES * PAGE_SIZE; distance += PAGE_SIZE) {
+      const owner = this.ownerOf(address - distance) ?? this.ownerOf(address + distance);
+      if (owner !== undefined) return owner;
+    }
+    return undefined;
   }
 
   private ownerOf(address: number): Watcher | undefined {

@@ -148,3 +148,20 @@ test("a small use after free of one tracked heap is told by that heap, whatever 
   expect(first.checker.findings.map(({ cause }) => cause)).toEqual(["use-after-free"]);
   expect(second.checker.findings).toEqual([]);
 });
+
+test("a fault beside a heap is told by the tracked heap whose memory is nearest; far from both, by neither", () => {
+  for (const which of [0, 1]) {
+    const process = createKernel({ memoryBytes: 2 ** 27, shadow: true }).createProcess();
+    const heaps = [0, 1].map(() => openHeap({ process, uninitialised: "byte" }));
+    const [mine, other] = [heaps[which], heaps[1 - which]];
+    const p = mine.malloc(2 ** 21);
+    const length = (heap: Heap) => heap.checker.findings.length;
+    const end = mine.explain(p).block!;
+    const behind = end.begin + end.size;
+    expect(() => other.memory.getUint8(behind)).toThrow("SEGV");
+    expect([length(mine), length(other)]).toEqual([1, 0]);
+    mine.checker.clear();
+    expect(() => other.memory.getUint8(0x7000)).toThrow("SEGV_MAPERR");
+    expect([length(mine), length(other)]).toEqual([0, 0]);
+  }
+});
