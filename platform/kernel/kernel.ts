@@ -114,6 +114,7 @@ export class Kernel implements KernelServices {
   readonly fileMax: number;
   /** How much memory may be promised (vm.overcommit_memory). */
   readonly overcommit: OvercommitMode;
+  /** What the promise of memory is held against. */
   readonly commitSettings: CommitSettings;
   /** What its processes may do that needs a privilege. */
   readonly capabilities: {
