@@ -37,9 +37,9 @@ function start(project: string): string {
 }
 
 describe("an example", () => {
-  test("there are five, and each is in the list", () => {
+  test("is in the list", () => {
     const list = readFileSync(join(root, "examples/README.md"), "utf8");
-    expect(projects).toHaveLength(5);
+    expect(projects.length).toBeGreaterThanOrEqual(5);
     for (const project of projects) expect(list).toContain(`[${project}](${project}/README.md)`);
   });
 
