@@ -323,4 +323,44 @@ export const SOURCES: readonly Source[] = [
     "of two undefined values one is chosen and nothing is done",
     `NOINLINE int pick(int c, int *a, int *b) { return c ? *a : *b; } int main(void) { int *p = fresh(8); sink = pick(zero, p, p + 1); free(p); return 0; }`,
   ),
+  faulty(
+    "a bit field that was never set, between two that were",
+    `struct f{unsigned a:5,b:11,c:16;};int main(void){struct f*p=fresh(4);p->a=3;p->c=7;if(p->b==3)sink=1;return 0;}`,
+  ),
+  clean(
+    "bit fields around one that was never set",
+    `struct f{unsigned a:5,b:11,c:16;};int main(void){struct f*p=fresh(4);p->a=3;p->c=7;if(p->a==3)sink=1;if(p->c==7)sink=2;return 0;}`,
+  ),
+  faulty(
+    "a member of a struct that is passed by value",
+    `struct s{int a,b,c,d,e;};NOINLINE int f(struct s s){return s.e>5;}int main(void){struct s*p=fresh(20);p->a=p->b=1;if(f(*p))sink=1;return 0;}`,
+  ),
+  faulty(
+    "a struct's padding, copied by memcpy and looked at",
+    `struct s{char c;int i;char d;};int main(void){struct s*p=fresh(12),*q=fresh(12);p->c=1;p->i=2;p->d=3;memcpy(q,p,12);unsigned char*b=(void*)q;if(b[2])sink=1;return 0;}`,
+  ),
+  clean(
+    "a struct that is copied with its padding by assignment",
+    `struct s{char c;int i;char d;};NOINLINE void cp(struct s*a,struct s*b){*a=*b;}int main(void){struct s*p=fresh(12),*q=fresh(12);p->c=1;p->i=2;p->d=3;cp(q,p);if(q->i==2&&q->d==3)sink=1;return 0;}`,
+  ),
+  faulty(
+    "one element of what qsort sorts",
+    `static int cmp(const void*a,const void*b){int x=*(const int*)a,y=*(const int*)b;return x<y?-1:x>y;}int main(void){int*p=fresh(80);for(int i=0;i<19;i++)p[i]=(i*7)%20;qsort(p,20,4,cmp);return 0;}`,
+  ),
+  clean(
+    "what qsort sorts",
+    `static int cmp(const void*a,const void*b){int x=*(const int*)a,y=*(const int*)b;return x<y?-1:x>y;}int main(void){int*p=fresh(80);for(int i=0;i<20;i++)p[i]=(i*7)%20;qsort(p,20,4,cmp);if(p[0]==0)sink=1;return 0;}`,
+  ),
+  faulty(
+    "bytes of a union behind the member that was set",
+    `union u{int i;unsigned char b[8];};int main(void){union u*p=fresh(8);p->i=5;if(p->b[5]==2)sink=1;return 0;}`,
+  ),
+  clean(
+    "a union's other member",
+    `union u{int i;unsigned char b[8];};int main(void){union u*p=fresh(8);p->i=0x01020304;if(p->b[2]==2)sink=1;return 0;}`,
+  ),
+  faulty(
+    "a struct that is returned by memory",
+    `struct b{int v[6];};NOINLINE struct b mk(int*p){struct b r;for(int i=0;i<6;i++)r.v[i]=p[i];return r;}int main(void){int*p=fresh(24);for(int i=0;i<5;i++)p[i]=i;struct b x=mk(p);if(((volatile int*)x.v)[5]==3)sink=1;return 0;}`,
+  ),
 ];
