@@ -92,8 +92,16 @@ const columns: readonly Column[] = [
 ];
 
 export async function run(argv: string[]): Promise<void> {
-  const command = benchmarkCommand("wasm", "WebAssembly modules on the heap and under the checks, against themselves.");
-  const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string }>();
+  const command = benchmarkCommand(
+    "wasm",
+    "WebAssembly modules on the heap and under the checks, against themselves.",
+  ).option("--memory", "only what memory costs each program, which is the same on every machine");
+  const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string; memory?: boolean }>();
+  if (options.memory) {
+    const rows = measureMemory(readFileSync(FILE), PROGRAMS, start, nothing, ROUNDS);
+    process.stdout.write(`${formatMemory(rows)}\n`);
+    return;
+  }
   const rounds = options.quick ? 5 : 21;
   const bytes = readFileSync(FILE);
   const large = readFileSync(LARGE);

@@ -367,7 +367,10 @@ export class Process extends FileCalls {
   /** prctl(2), for the options that are simulated. @throws SystemError EINVAL */
   prctl(option: number, arg2 = 0, arg3 = 0, arg4 = 0, arg5 = 0): number {
     enter(this, calls.prctl);
-    const given = [arg2, arg3, arg4, arg5].map((value, index) => word(value, `arg${index + 2}`, "prctl"));
+    // The double nearest to 2^64 - 1 is 2^64, which stands for it, as -1 does.
+    const given = [arg2, arg3, arg4, arg5].map((value, index) =>
+      word(value === 2 ** 64 ? -1 : value, `arg${index + 2}`, "prctl"),
+    );
     return prctl(this.currentThread, int(option, "option", "prctl"), given[0], given[1], given[2], given[3]);
   }
 

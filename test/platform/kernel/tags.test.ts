@@ -217,9 +217,9 @@ describe("signals", () => {
 
 test("a control word with bits that no CPU has changes nothing", () => {
   process.prctl(PR_SET_TAGGED_ADDR_CTRL, SYNC);
-  for (const word of [2 ** 19, 2 ** 31, 2 ** 32, 2 ** 63, -1])
+  for (const word of [2 ** 19, 2 ** 31, 2 ** 32, 2 ** 63, 2 ** 64, -1])
     expect(() => process.prctl(PR_SET_TAGGED_ADDR_CTRL, word)).toThrow(expect.objectContaining({ code: "EINVAL" }));
-  for (const word of [2 ** 64, 1.5, Number.NaN])
+  for (const word of [2 ** 65, 1.5, Number.NaN])
     expect(() => process.prctl(PR_SET_TAGGED_ADDR_CTRL, word)).toThrow(RangeError);
   expect(process.prctl(PR_GET_TAGGED_ADDR_CTRL)).toBe(SYNC);
 });

@@ -42,8 +42,8 @@ describe("completion", () => {
     const { stdout } = place.refheap(["complete", "--", ""]);
     const offered = new Map(stdout.split("\n").map((line) => line.split("\t") as [string, string]));
     for (const command of COMMANDS) expect(offered.get(command)).toMatch(/^.{10,60}$/);
-    expect(offered.get("inspect")).toBe("say what a trace holds");
-    expect(place.refheap(["inspect", "--help"]).stdout).toContain("Nothing is replayed.");
+    expect(offered.get("inspect")).toBe("say what a trace or a snapshot holds");
+    expect(place.refheap(["inspect", "--help"]).stdout).toContain("nothing is replayed.");
   });
 
   test.each(["bash", "zsh", "fish", "powershell"])("has a script for %s", (shell) => {
