@@ -51,6 +51,8 @@ function giveBack(parts: HeapParts): void {
   parts.stopWatching?.();
   if (ownsProcess) {
     process.exit(0);
+    // The fork was the library's, and so is the wait: until then an ended child is kept with all its tables.
+    process.parent?.reap(process);
     return;
   }
   allocator.unmapAll();

@@ -320,6 +320,11 @@ export class Process extends FileCalls {
     return ptraceTags(this.currentThread, request, pid, word(address, "address", "ptrace"), vector);
   }
 
+  /** Lets go of an ended child without a wait, as the kernel does where SIGCHLD is ignored. */
+  reap(child: Process): void {
+    if (child.exitStatus !== null) this.children.delete(child);
+  }
+
   /** wait4(2) with WNOHANG for child `pid`, or any with −1. @returns null while none has ended. @throws SystemError ECHILD */
   wait4(pid = -1): EndedChild | null {
     enter(this, calls.wait4);

@@ -334,3 +334,9 @@ test("the end of a heap ends its recording, also when the sink fails then", () =
   expect(() => heap[Symbol.dispose]()).toThrow("disk full");
   expect([recording.isRecording, heap.process.exitStatus]).toEqual([false, 0]);
 });
+
+test("a forked heap that was disposed of leaves nothing behind in its parent's process", () => {
+  using heap = new Heap();
+  for (let i = 0; i < 3; i++) heap.fork()[Symbol.dispose]();
+  expect(() => heap.process.wait4()).toThrow(expect.objectContaining({ code: "ECHILD" }));
+});
