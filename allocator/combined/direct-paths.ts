@@ -83,10 +83,11 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
    * {@link deallocate} then judges check by check.
    */
   freeDirectly(pointer: number, origin: number): boolean {
-    const { memory } = this.program;
     const cache = this.registry.currentCache;
+    if (cache === null || !this.hasDirectFree) return false;
+    const { memory } = this.program;
     const word = memory.granuleWord(pointer - HEADER_SIZE);
-    if (word < 0 || cache === null || !this.hasDirectFree) return false;
+    if (word < 0) return false;
     const { words } = memory;
     const low = words[word];
     const high = words[word + 1];
