@@ -56,7 +56,10 @@ export class ByteWriter {
     this.length += bytes.length;
   }
 
-  /** The words of `buffer` in [fromByte, toByte), both multiples of 4; the rest of the buffer is known to be zero. */
+  /**
+   * The words in [from, to), behind `zeroesBefore` zeroes that are not written yet.
+   * @returns how many zeroes at the end are not written yet
+   */
   words(words: Int32Array, from: number, to: number, zeroesBefore: number): number {
     let zeroes = zeroesBefore;
     let at = from;

@@ -143,7 +143,6 @@ class Decoder {
         return -reader.count();
       case VALUE.number:
         return reader.number();
-      case VALUE.newText:
       case VALUE.text:
         return this.text();
       case VALUE.object:

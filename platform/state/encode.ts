@@ -205,8 +205,7 @@ class Encoder {
     else if (typeof value === "boolean") writer.count(value ? VALUE.true : VALUE.false);
     else if (typeof value === "number") this.numberValue(value);
     else if (typeof value === "string") {
-      const index = this.texts.get(value);
-      writer.count(index === undefined ? VALUE.newText : VALUE.text);
+      writer.count(VALUE.text);
       this.text(value);
     } else if (typeof value === "bigint") {
       writer.count(VALUE.bigint);
@@ -282,5 +281,6 @@ export function encode(roots: readonly object[], options: EncodeOptions = {}): U
 
 /** A hash of everything that the roots reach, but for what says something of the host only: equal for equal states, on every machine. */
 export function digest(roots: readonly object[]): string {
-  return hashBytes(encode(roots, { lossy: true, withoutHost: true }));
+  const bytes = encode(roots, { lossy: true, withoutHost: true });
+  return String.fromCharCode(...bytes.subarray(bytes.length - HASH_BYTES));
 }

@@ -65,11 +65,10 @@ export function keepMaker<Captured extends readonly unknown[], Made extends obje
   name: string,
   make: (...captured: Captured) => Made,
 ): (...captured: Captured) => Made {
-  claim(makers, name);
-  makers.set(name, make as unknown as (...captured: never[]) => object);
+  const keep = keepAs(name, make);
   return (...captured) => {
     const made = make(...captured);
-    recipes.set(made, { maker: name, captured });
+    keep(made, ...captured);
     return made;
   };
 }

@@ -3,7 +3,7 @@
 export const MAGIC = "refheap\n";
 /** Counts changes of the format, and of what the library's classes keep. A file of another version is refused. */
 export const VERSION = 1;
-/** Magic, version, and behind the body 16 digits of its hash. */
+/** Behind all else: the hash of what comes before it, in hexadecimal digits. */
 export const HASH_BYTES = 16;
 
 /** Kinds of objects. */
@@ -32,11 +32,10 @@ export const VALUE = {
   count: 4,
   negative: 5,
   number: 6,
-  newText: 7,
-  text: 8,
-  object: 9,
-  bigint: 10,
-  hole: 11,
+  text: 7,
+  object: 8,
+  bigint: 9,
+  hole: 10,
 } as const;
 
 export type ViewType = {
