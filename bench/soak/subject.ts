@@ -3,6 +3,7 @@
 
 import { Heap } from "../../allocator/heap/heap.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";
+import { xorshift32 } from "../../platform/hardware/xorshift.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 
 const SLOTS = 5000;
@@ -56,12 +57,8 @@ export class Subject {
   }
 
   private random(): number {
-    let x = this.state;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.state = x;
-    return x >>> 0;
+    this.state = xorshift32(this.state);
+    return this.state;
   }
 
   /** Makes this many steps, each of an allocation or a free with a store or a load. */

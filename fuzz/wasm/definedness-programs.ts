@@ -1,6 +1,7 @@
 // Random small programs for the model: trees of instructions, typed so that they are valid, and their text form.
 // What they mean is definedness-model.ts. Every loop goes back only while there is fuel, so that all of them end.
 
+import { xorshift32 } from "../../platform/hardware/xorshift.ts";
 export type Type = "i32" | "i64";
 
 /** An instruction with those that make its operands; `name` with its immediates is what the text has. */
@@ -48,14 +49,12 @@ const EMPTY: Omit<Node, "name"> = {
   otherwise: [],
 };
 
-/** xorshift32. */
+/** Numbers from 0 on, below the one that is asked for. */
 export function randomOf(seed: number): (below: number) => number {
   let state = seed | 1;
   return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
+    state = xorshift32(state);
+    return state % below;
   };
 }
 

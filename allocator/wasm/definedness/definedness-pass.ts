@@ -50,8 +50,8 @@ import {
   UNKNOWN,
   V128,
 } from "../binary/instructions.ts";
-import type { OffsetListener } from "../rewriting/address-pass.ts";
-import { Code } from "../rewriting/code.ts";
+import type { Code } from "../rewriting/code.ts";
+import { appendBody, type OffsetListener } from "../rewriting/rewritten-body.ts";
 import { CallCode } from "./call-code.ts";
 import { PURPOSE_BRANCH, PURPOSE_CONDITION, PURPOSE_VALUES } from "./definedness-body.ts";
 import { DEFINED, pushZero } from "./slots.ts";
@@ -85,12 +85,7 @@ export class DefinednessPass extends CallCode {
     do this.walk(body, null);
     while (known.isWrong);
     if (listener !== null) this.walk(body, listener);
-    const head = new Code(64);
-    scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
-    out.u32(head.length + code.length);
-    out.append(head.bytes, 0, head.length);
-    listener?.head(head.length);
-    out.append(code.bytes, 0, code.length);
+    appendBody(out, { module, walker, scratch, code }, listener);
   }
 
   /** Writes the body's code once, by what earlier walks found out of its loops. Each walk that is wrong finds out more. */

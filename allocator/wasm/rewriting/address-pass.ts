@@ -33,6 +33,7 @@ import { type CheckTargets, writeCheck } from "./address-checks.ts";
 import type { CallPaths } from "./call-paths.ts";
 import { CheckedAddresses } from "./checked-addresses.ts";
 import { Code } from "./code.ts";
+import { appendBody, type OffsetListener } from "./rewritten-body.ts";
 import { ScratchLocals } from "./scratch-locals.ts";
 
 /** Purposes of scratch locals. */
@@ -54,14 +55,6 @@ export interface PassTargets extends CheckTargets {
   readonly checksAccesses: boolean;
   /** The guest's stack pointer, the least value that it may have, and the function that is told of a lesser one; or null. */
   readonly stack: { readonly global: number; readonly lowest: number; readonly helper: number } | null;
-}
-
-/** Told where the new code of an instruction begins and ends, so that offsets can be translated back. */
-export interface OffsetListener {
-  /** The instruction at byte `from` of the module became the code from `start`, counted from the body's first instruction. */
-  instruction(from: number, start: number): void;
-  /** Bytes of the new body's locals, which stand before its first instruction. */
-  head(length: number): void;
 }
 
 export class AddressPass {
@@ -92,12 +85,7 @@ export class AddressPass {
       listener?.instruction(walker.start, code.length);
       this.instruction();
     }
-    const head = new Code(64);
-    scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
-    out.u32(head.length + code.length);
-    out.append(head.bytes, 0, head.length);
-    listener?.head(head.length);
-    out.append(code.bytes, 0, code.length);
+    appendBody(out, { module, walker, scratch, code }, listener);
   }
 
   private instruction(): void {

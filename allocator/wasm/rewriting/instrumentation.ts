@@ -2,8 +2,9 @@
 // It keeps folders in layers: rewriting knows this face, definedness/ is behind it and stands on rewriting.
 
 import type { FunctionType, Module } from "../binary/module.ts";
-import type { OffsetListener, PassTargets } from "./address-pass.ts";
+import type { PassTargets } from "./address-pass.ts";
 import type { Code } from "./code.ts";
+import type { OffsetListener } from "./rewritten-body.ts";
 
 /** Rewrites bodies one by one, each by its number among the module's own functions, and the same way each time. */
 export interface BodyPass {

@@ -25,7 +25,7 @@ import {
 } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { type AddedFunction, type AddedGlobal, writeModule } from "../binary/write-module.ts";
-import { AddressPass, type OffsetListener, type PassTargets } from "./address-pass.ts";
+import { AddressPass, type PassTargets } from "./address-pass.ts";
 import { blockTypeOf, CallPaths, findPathFunctions } from "./call-paths.ts";
 import { Code } from "./code.ts";
 import {
@@ -40,6 +40,7 @@ import {
 } from "./helpers.ts";
 import type { Instrument, Instrumentation } from "./instrumentation.ts";
 import type { Layout } from "./layout.ts";
+import type { OffsetListener } from "./rewritten-body.ts";
 
 /** Names of what is added begin so; a module that has such names itself is refused. */
 export const PRIVATE = "__refheap_";
