@@ -1,9 +1,10 @@
 // C programs of the project's own, compiled on this machine for its C library and, where it is installed, for the real Scudo; each is
 // left out with a reason where it cannot be had.
-import { execFileSync } from "node:child_process";
+
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { findCompiler, succeeds } from "./c-compiler.ts";
 
 export interface NativeProgram {
   readonly heap: "scudo" | "glibc";
@@ -17,8 +18,6 @@ export interface NativePrograms {
   readonly reasons: readonly string[];
   readonly remove: () => void;
 }
-
-const COMPILERS = ["cc", "gcc", "clang"];
 
 /** Scudo's shared library of the newest LLVM that has one, or null; SCUDO_LIBRARY names another. */
 export function findScudo(): string | null {
@@ -45,31 +44,22 @@ export function compileForHeaps(source: string): NativePrograms {
   const none = (reason: string): NativePrograms => ({ programs: [], reasons: [reason], remove: () => {} });
   if (process.platform !== "linux") return none(`needs Linux, this is ${process.platform}`);
   if (!existsSync(source)) return none(`${source} is not here: needs the project's own folder`);
-  const compiler = COMPILERS.find((name) => runs(name, ["--version"]));
-  if (compiler === undefined) return none("no C compiler (cc, gcc or clang) is installed");
+  const compiler = findCompiler();
+  if (compiler === null) return none("no C compiler (cc, gcc or clang) is installed");
   const folder = mkdtempSync(join(tmpdir(), "refheap-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
   const programs: NativeProgram[] = [];
   const reasons: string[] = [];
   const quiet = { ...process.env, SCUDO_OPTIONS: "GWP_ASAN_Enabled=false" };
   const glibc = join(folder, "glibc");
-  if (runs(compiler, ["-O1", "-w", "-o", glibc, source])) {
+  if (succeeds(compiler, ["-O1", "-w", "-o", glibc, source])) {
     programs.push({ heap: "glibc", file: glibc, environment: process.env });
   } else reasons.push(`${compiler} could not compile ${source}`);
   const library = findScudo();
   const scudo = join(folder, "scudo");
   if (library === null) reasons.push("the real Scudo (compiler-rt's libclang_rt.scudo_standalone) is not installed");
-  else if (runs(compiler, ["-O1", "-w", "-o", scudo, source, library, `-Wl,-rpath,${dirname(library)}`])) {
+  else if (succeeds(compiler, ["-O1", "-w", "-o", scudo, source, library, `-Wl,-rpath,${dirname(library)}`])) {
     programs.push({ heap: "scudo", file: scudo, environment: quiet });
   } else reasons.push(`${compiler} could not link ${library}`);
   return { programs, reasons, remove };
-}
-
-function runs(program: string, programArguments: readonly string[]): boolean {
-  try {
-    execFileSync(program, programArguments, { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
 }

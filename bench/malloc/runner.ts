@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { nextRandom } from "../../allocator/common/random.ts";
-import { findCompiler } from "../lab/cost/calibration.ts";
+import { findCompiler } from "../harness/c-compiler.ts";
 import type { Subject } from "./subjects.ts";
 import type { Workload } from "./workloads.ts";
 

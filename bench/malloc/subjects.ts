@@ -1,7 +1,9 @@
 // The allocators that `npm run bench -- malloc` compares, and how each is asked: what it is, where it is found, or why it is left out.
 // What they are asked is workloads.ts; who runs a workload is runner.ts.
+
 import { existsSync, readdirSync } from "node:fs";
 import type { HeapOptions } from "../../allocator/index.ts";
+import { findScudo } from "../harness/native-heaps.ts";
 import type { Workload } from "./workloads.ts";
 
 export type Family = "refheap" | "JavaScript" | "WebAssembly" | "native";
@@ -36,19 +38,6 @@ function findLibrary(pattern: RegExp): string | null {
     if (!existsSync(folder)) continue;
     const name = readdirSync(folder).find((file) => pattern.test(file));
     if (name !== undefined) return `${folder}/${name}`;
-  }
-  return null;
-}
-
-/** LLVM keeps its Scudo in a folder of its version. */
-function findScudo(): string | null {
-  const roots = existsSync("/usr/lib") ? readdirSync("/usr/lib").filter((name) => /^llvm-\d+$/.test(name)) : [];
-  for (const root of roots) {
-    const versions = `/usr/lib/${root}/lib/clang`;
-    for (const version of existsSync(versions) ? readdirSync(versions) : []) {
-      const file = `${versions}/${version}/lib/linux/libclang_rt.scudo_standalone-x86_64.so`;
-      if (existsSync(file)) return file;
-    }
   }
   return null;
 }

@@ -1,10 +1,12 @@
 // The same program in C on the real kernel of this machine: compiled when there is a compiler, else a reason why not.
 // Only the anonymous and memset rows can run there.
+
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findCompiler, succeeds } from "../harness/c-compiler.ts";
 import type { Row } from "./rows.ts";
 
 export interface NativeMeasurement {
@@ -29,12 +31,12 @@ const source = fileURLToPath(new URL("../../../bench/microbench/microbench.c", i
 
 export function compileNative(): NativeProgram {
   if (process.platform !== "linux") return { reason: `needs Linux, this is ${process.platform}` };
-  const compiler = ["cc", "gcc", "clang"].find((name) => runs(name, ["--version"]));
-  if (compiler === undefined) return { reason: "no C compiler (cc, gcc or clang) is installed" };
+  const compiler = findCompiler();
+  if (compiler === null) return { reason: "no C compiler (cc, gcc or clang) is installed" };
   const folder = mkdtempSync(join(tmpdir(), "refheap-"));
   const program = join(folder, "microbench");
   const remove = () => rmSync(folder, { recursive: true, force: true });
-  if (!runs(compiler, ["-O2", "-o", program, source])) {
+  if (!succeeds(compiler, ["-O2", "-o", program, source])) {
     remove();
     return { reason: `${compiler} could not compile bench/microbench/microbench.c` };
   }
@@ -54,13 +56,4 @@ export function summariseNative(runs: readonly NativeRun[]): NativeMeasurement {
     seconds: runs.map(({ seconds }) => seconds),
     maxRssKib: Math.max(...runs.map(({ maxRssKib }) => maxRssKib)),
   };
-}
-
-function runs(program: string, programArguments: readonly string[]): boolean {
-  try {
-    execFileSync(program, programArguments, { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,8 @@
 // `refheap calibrate`: cost constants of the machine at hand, or the built-in ones with their residuals.
 import { Command } from "commander";
+import { findCompiler } from "../../harness/c-compiler.ts";
 import { formatBytes, formatNanoseconds, formatSignificant, formatTable } from "../../harness/table.ts";
-import { type Calibration, calibrate, findCompiler } from "../cost/calibration.ts";
+import { type Calibration, calibrate } from "../cost/calibration.ts";
 import type { CalibrationCheck, Time } from "../cost/calibration-checks.ts";
 import { COST_EVENTS, type MachineModel } from "../cost/cost-model.ts";
 import { DRAGONBOARD, machineModel } from "../cost/machine-models.ts";

@@ -8,16 +8,9 @@ import { type CalibrationCheck, calibrationChecks, type Time } from "./calibrati
 import { CALIBRATION_SOURCE } from "./calibration-source.ts";
 import { COST_EVENTS, type Constant, type CostEvent, type MachineModel } from "./cost-model.ts";
 
-const COMPILERS = ["cc", "gcc", "clang"];
 const CHECK = "check";
 const COMPILE_TIMEOUT_MS = 60_000;
 const RUN_TIMEOUT_MS = 120_000;
-
-/** The first C compiler that answers, or null. `CC` in the environment goes first. */
-export function findCompiler(environment: NodeJS.ProcessEnv = process.env): string | null {
-  const candidates = environment.CC === undefined || environment.CC === "" ? COMPILERS : [environment.CC, ...COMPILERS];
-  return candidates.find((name) => spawnSync(name, ["--version"], { stdio: "ignore" }).status === 0) ?? null;
-}
 
 /** A machine, and how well its constants add up to programs that were timed whole. */
 export interface Calibration {

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { findCompiler } from "../cost/calibration.ts";
+import { findCompiler } from "../../harness/c-compiler.ts";
 
 const SOURCES = ["heap.c", "calls.c", "log.c", "region.c", "touch.c"];
 const FLAGS = ["-shared", "-fPIC", "-O2", "-std=gnu11", "-pthread", "-fvisibility=hidden", "-U_FORTIFY_SOURCE", "-w"];

@@ -1,7 +1,7 @@
 // What inspect, convert, record and calibrate make, seen from outside; conversions lose nothing.
 import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findCompiler } from "../../../../bench/lab/cost/calibration.ts";
+import { findCompiler } from "../../../../bench/harness/c-compiler.ts";
 import { CHECK_PROGRAMS } from "../../../../bench/lab/cost/calibration-checks.ts";
 import { COST_EVENTS } from "../../../../bench/lab/cost/cost-model.ts";
 import { SMALL, Workplace } from "./refheap.ts";

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findCompiler, parseCalibration, parseCheckTimes } from "../../../../bench/lab/cost/calibration.ts";
+import { findCompiler } from "../../../../bench/harness/c-compiler.ts";
+import { parseCalibration, parseCheckTimes } from "../../../../bench/lab/cost/calibration.ts";
 import { CHECK_PROGRAMS, calibrationChecks } from "../../../../bench/lab/cost/calibration-checks.ts";
 import { CALIBRATION_SOURCE } from "../../../../bench/lab/cost/calibration-source.ts";
 import {

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findCompiler } from "../../../../bench/lab/cost/calibration.ts";
+import { findCompiler } from "../../../../bench/harness/c-compiler.ts";
 import { type Run, Workplace } from "../cli/refheap.ts";
 
 const BIG = 1000003;
