@@ -56,10 +56,16 @@ const knownCircles: readonly { readonly reason: string; readonly files: readonly
 
 const sources = floors.flatMap((floor) => typeScriptFiles(join(root, floor)));
 const tests = typeScriptFiles(join(root, "test"));
+/** Programs that are in no floor: what readers copy, and what builds and tries the project. */
+const others = ["examples", "scripts"].flatMap((folder) => codeFiles(join(root, folder)));
 
 function typeScriptFiles(folder: string): string[] {
+  return codeFiles(folder, /\.ts$/);
+}
+
+function codeFiles(folder: string, ending = /\.(?:ts|mjs|c)$/): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".ts"))
+    .filter((name) => ending.test(name) && !name.includes("node_modules"))
     .map((name) => relative(root, join(folder, name)).split(sep).join("/"))
     .sort();
 }
@@ -139,7 +145,9 @@ describe("the house", () => {
 
 describe("the rooms", () => {
   test("every file opens with a comment that says what lives in it", () => {
-    const silent = [...sources, ...tests].filter((file) => !/^(?:#!.*\n)?(?:\/\/ \S|\/\*\*? ?\S?)/.test(read(file)));
+    const silent = [...sources, ...tests, ...others].filter(
+      (file) => !/^(?:#!.*\n)?(?:\/\/ \S|\/\*\*? ?\S?)/.test(read(file)),
+    );
     expect(silent).toEqual([]);
   });
 

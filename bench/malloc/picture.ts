@@ -2,7 +2,7 @@
 // Written by `npm run bench -- malloc --svg FILE`, from the figures of that run.
 import * as Plot from "@observablehq/plot";
 import { summarise } from "../harness/statistics.ts";
-import { colourOf, drawPlot } from "../lab/report/plot.ts";
+import { colourOf, drawPictureFile } from "../lab/report/plot.ts";
 import type { Measured } from "./runner.ts";
 
 const LIVE = /^replace, (\d+) live$/;
@@ -14,13 +14,10 @@ export function growthPicture(rows: readonly Measured[]): string {
   });
   const names = [...new Set(points.map(({ subject }) => subject))];
   const ends = names.map((name) => points.findLast(({ subject }) => subject === name));
-  const svg = drawPlot(
+  return drawPictureFile(
     {
       height: 460,
-      marginLeft: 50,
       marginRight: 170,
-      marginBottom: 45,
-      style: { background: "white", color: "#1c1e21", fontFamily: "system-ui, sans-serif", fontSize: "13px" },
       x: { label: "live chunks →", type: "log", labelAnchor: "center" },
       y: { label: "↑ time a call, ns", type: "log", grid: true },
       color: { domain: names, range: names.map((_, index) => colourOf(index)) },
@@ -30,8 +27,6 @@ export function growthPicture(rows: readonly Measured[]): string {
         Plot.text(ends, { x: "live", y: "nanoseconds", text: "subject", fill: "subject", textAnchor: "start", dx: 8 }),
       ],
     },
-    "wide",
     "Time of replacing one of the live chunks, by their number, for each allocator",
   );
-  return `${svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')}\n`;
 }

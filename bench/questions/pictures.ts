@@ -2,7 +2,7 @@
 // Written by `npm run bench -- questions --renew`, from the same counts as the table beside it.
 import * as Plot from "@observablehq/plot";
 import { improvement } from "../lab/cost/cost-model.ts";
-import { colourOf, drawPlot } from "../lab/report/plot.ts";
+import { colourOf, drawPictureFile } from "../lab/report/plot.ts";
 import { iterationOf, MAPPED_PAGES, MEMSET, REFPAGE, REFPAGE_DOUBLE, USERFAULTFD } from "./iteration.ts";
 import { BOARD } from "./machines.ts";
 
@@ -10,7 +10,6 @@ const STEP = 25;
 /** Lines below this leave the picture: userfaultfd goes on far down. */
 const LOWEST_PERCENT = -50;
 
-/** The picture as a file of SVG: dark on white, whatever the page around it. */
 export function densityPicture(): string {
   const ways = [REFPAGE, REFPAGE_DOUBLE, USERFAULTFD];
   const rows = ways.flatMap((way) =>
@@ -22,13 +21,10 @@ export function densityPicture(): string {
   );
   const [names, colours] = [ways.map(({ name }) => name), ways.map((_, index) => colourOf(index))];
   const ends = names.map((name) => rows.findLast(({ way, value }) => way === name && value > LOWEST_PERCENT));
-  const svg = drawPlot(
+  return drawPictureFile(
     {
       height: 420,
-      marginLeft: 50,
       marginRight: 150,
-      marginBottom: 45,
-      style: { background: "white", color: "#1c1e21", fontFamily: "system-ui, sans-serif", fontSize: "13px" },
       x: { label: `pages touched of ${MAPPED_PAGES} →`, domain: [0, MAPPED_PAGES], labelAnchor: "center" },
       y: {
         label: `↑ time saved over memset, %, estimate for ${BOARD.name}`,
@@ -43,8 +39,6 @@ export function densityPicture(): string {
         Plot.text(ends, { x: "touched", y: "value", text: "way", fill: "way", textAnchor: "start", dx: 8 }),
       ],
     },
-    "wide",
     "Estimated time saved over memset, by the number of pages touched, for three ways to fill them",
   );
-  return `${svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')}\n`;
 }

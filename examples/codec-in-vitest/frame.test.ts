@@ -1,3 +1,4 @@
+// Tests of the codec in frame.ts, with a heap each: what a checker finds fails them, without a line about it.
 import { expect, test } from "refheap/vitest";
 import { decode, encode, kindOf } from "./frame.ts";
 

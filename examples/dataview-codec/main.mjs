@@ -1,3 +1,4 @@
+// Starts the worker that runs the codec on a heap of its own, and prints what it answers: the point, and what the checker found.
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 

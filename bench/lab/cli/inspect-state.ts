@@ -34,12 +34,27 @@ export function isSnapshot(file: string): boolean {
   }
 }
 
+interface State {
+  readonly machine: Machine;
+  readonly processes: readonly Process[];
+  readonly heaps: readonly Heap[];
+}
+
+/** @throws SnapshotError: damaged. RangeError: no such process */
+function openState(file: string, maps: readonly number[]): State {
+  const machine = Machine.restore(readFileSync(file));
+  const processes = [...(Kernel.on(machine)?.processes.values() ?? [])];
+  for (const wanted of maps)
+    if (!processes.some(({ pid }) => pid === wanted))
+      throw new RangeError(
+        `${file}: there is no process ${wanted}; there are ${processes.map(({ pid }) => pid).join(", ")}`,
+      );
+  return { machine, processes, heaps: Heap.on(machine) };
+}
+
 /** What there is to say of a snapshot, as data. @throws SnapshotError: damaged. RangeError: no such process */
 export function inspectState(file: string, { address: addresses = [], maps = [] }: StateOptions): object {
-  const machine = Machine.restore(readFileSync(file));
-  const kernel = Kernel.on(machine);
-  const heaps = Heap.on(machine);
-  const processes = [...(kernel?.processes.values() ?? [])];
+  const { machine, processes, heaps } = openState(file, maps);
   return {
     snapshot: file,
     memoryBytes: machine.memoryBytes,
@@ -79,16 +94,9 @@ function bytesAround(heap: Heap, address: number): { readonly from: number; read
   return { from, bytes };
 }
 
-/** The same for people. */
+/** The same for people. @throws as {@link inspectState} */
 export function describeState(file: string, { address: addresses = [], maps = [] }: StateOptions): string {
-  const machine = Machine.restore(readFileSync(file));
-  const processes = [...(Kernel.on(machine)?.processes.values() ?? [])];
-  const heaps = Heap.on(machine);
-  for (const pid of maps)
-    if (!processes.some((process) => process.pid === pid))
-      throw new RangeError(
-        `${file}: there is no process ${pid}; there are ${processes.map(({ pid }) => pid).join(", ")}`,
-      );
+  const { machine, processes, heaps } = openState(file, maps);
   return [
     `${file}: snapshot of a machine of ${formatBytes(machine.memoryBytes)}, ${plural(processes.length, "process", "processes")}, ${plural(heaps.length, "heap")}`,
     ...processes.map((process) => describeProcess(process)),
