@@ -32,10 +32,10 @@ export function installRefpage(kernel: Kernel, options: RefpageOptions = {}): Re
   requireOptions("installRefpage", options, REFPAGE_OPTIONS);
   const { abi = "both", share = false, hugeReferencePages = "small" } = options;
   if (abi !== 1 && abi !== 2 && abi !== "both")
-    throw new RangeError(`abi: ${JSON.stringify(abi)} is none of 1, 2, "both"`);
+    throw new RangeError(`abi: ${JSON.stringify(abi)} is not one of 1, 2, "both"`);
   if (!HUGE_REFERENCE_PAGES.includes(hugeReferencePages)) {
     const known = HUGE_REFERENCE_PAGES.join(", ");
-    throw new RangeError(`hugeReferencePages: "${String(hugeReferencePages)}" is none of ${known}`);
+    throw new RangeError(`hugeReferencePages: "${String(hugeReferencePages)}" is not one of ${known}`);
   }
   const store = new ReferencePageStore(kernel, { share, huge: hugeReferencePages });
   const first = { number: SYS_refpage_create, name: "refpage_create", call: pageCall(store) };

@@ -1,18 +1,17 @@
 // What comments and pages refer to exists: parts of the specification (docs/spec/) by their ids, and files by their names.
 // Whether a page's examples run and its figures hold is tested where those are made, not here.
-import { readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join, normalize, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readdirSync } from "node:fs";
+import { basename, dirname, join, normalize } from "node:path";
 import { describe, expect, test } from "vitest";
+import { filesBelow, read, root } from "./tree.ts";
 
-const root = resolve(fileURLToPath(import.meta.url), "../..");
 const FOLDERS = ["platform", "refpage", "allocator", "bench", "fuzz", "test", "docs", "scripts", "examples"];
 const OWN_PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"];
 /** Files of somebody else's: upstream sources by their folder, the reader's own program on a page. */
 const UPSTREAM = /^(?:fs|mm|arch|kernel|include|memcheck|malloc)\/[\w/-]+\.c$/;
 const READERS = new Set(["codec.ts", "src/codec.ts", "codec.c", "src/codec.c", "a.c"]);
 
-const everything = FOLDERS.flatMap(filesBelow).concat(readdirSync(root));
+const everything = FOLDERS.flatMap((folder) => filesBelow(folder)).concat(readdirSync(root));
 const known = new Set(everything);
 const knownNames = new Set(everything.map((file) => basename(file)));
 
@@ -20,20 +19,6 @@ const sources = everything.filter((file) => /\.(?:ts|mjs)$/.test(file) && !file.
 const pages = everything.filter(
   (file) => file.endsWith(".md") && (file.startsWith("docs/") || OWN_PAGES.includes(file)),
 );
-
-function filesBelow(folder: string): string[] {
-  try {
-    return readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((file) => !/(?:^|\/)node_modules(?:\/|$)/.test(file))
-      .map((file) => `${folder}/${file}`);
-  } catch {
-    return [];
-  }
-}
-
-function read(file: string): string {
-  return readFileSync(join(root, file), "utf8");
-}
 
 /** The comments of a source, line by line. */
 function commentsOf(file: string): string[] {

@@ -35,7 +35,7 @@ export class Addressable {
     return -this.noAccess.runFrom(address, length);
   }
 
-  /** As {@link run}, whatever the program made no-access: that stays its own. */
+  /** As {@link run}, also in memory that the program made no-access: that stays its own. */
   ownedRun(address: number, end: number): number {
     const { tracked } = this;
     this.chunkTo = 0;

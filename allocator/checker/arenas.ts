@@ -18,7 +18,7 @@ export interface Arena {
   /** "arena 1" in order of creation, or what the program called it. */
   readonly name: string;
   readonly pool: number;
-  /** Bytes around each chunk that nobody may access. */
+  /** Bytes around each chunk that no access may touch. */
   readonly redzoneBytes: number;
   /** Whether chunks begin as zeroes that count as written. */
   readonly isZeroed: boolean;

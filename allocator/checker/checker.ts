@@ -191,7 +191,7 @@ export class Checker extends Requests implements ChunkListener {
 
   /**
    * VALGRIND_DO_LEAK_CHECK: what of the heap can be reached from `roots`, and findings for what cannot, without those that are
-   * suppressed. A chunk from which an arena deals is told by the arena's chunks.
+   * suppressed. A chunk from which an arena deals is listed as the arena's chunks.
    * @throws RangeError: `report` or `pointers` names something that there is not
    */
   leakCheck(options: LeakCheckOptions = {}): LeakSummary {
@@ -280,7 +280,7 @@ export class Checker extends Requests implements ChunkListener {
     };
   }
 
-  /** The user's live chunks, with an arena's in place of the one that they are dealt from. The quarantine's own batches are none. */
+  /** The user's live chunks, with an arena's in place of the one that they are dealt from. The quarantine's own batches are left out. */
   private chunks(): { pointer: number; size: number }[] {
     const own = this.quarantineBatches();
     const chunks: { pointer: number; size: number }[] = [];
@@ -391,13 +391,13 @@ function requireSuppression(suppression: Suppression): void {
   const names = Object.keys(suppression);
   const wrong = names.find((name) => !["kind", "functionName", "file"].includes(name));
   if (wrong !== undefined || names.length === 0)
-    throw new TypeError(`addSuppressions: "${wrong ?? ""}" is none of kind, functionName, file`);
+    throw new TypeError(`addSuppressions: "${wrong ?? ""}" is not one of kind, functionName, file`);
 }
 
 /** A misspelt word would report nothing. */
 function requireWord(option: string, word: string, words: readonly string[]): void {
   if (!words.includes(word))
-    throw new RangeError(`leakCheck: ${option}: "${String(word)}" is none of ${words.join(", ")}`);
+    throw new RangeError(`leakCheck: ${option}: "${String(word)}" is not one of ${words.join(", ")}`);
 }
 
 outline(Checker, ({ findings }) => ({ findings: findings.length }));

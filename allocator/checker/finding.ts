@@ -3,7 +3,7 @@
 import type { Frame } from "./frames.ts";
 
 /**
- * `uninitialised`: bytes that nobody wrote are used. `invalid-access`: memory outside live blocks is accessed.
+ * `uninitialised`: bytes are used before a store defines them. `invalid-access`: memory outside live blocks is accessed.
  * `invalid-free`: what is freed, or given to realloc, is no live block's begin. `leak`: a block that nothing points to.
  */
 export type FindingKind = "uninitialised" | "invalid-access" | "invalid-free" | "leak";

@@ -1,4 +1,4 @@
-// The list of what was found: each distinct finding once, suppressed ones counted only, and the program's handler told of new ones.
+// The list of what was found: each distinct finding once, suppressed ones counted only. It calls the program's handler with each new one.
 // What makes two findings the same is here; what a finding says is finding.ts.
 
 import { keepClass } from "../../platform/state/kept.ts";
@@ -34,7 +34,7 @@ export class Findings {
   }
 
   /**
-   * Records a finding, or counts it with an equal one. The same place in the program is the same error, whatever the address.
+   * Records a finding, or counts it with an equal one. The same place in the program is the same error at any address.
    * @returns the finding in the list; null if it is suppressed, or nothing is recorded
    */
   add(finding: Finding): Finding | null {

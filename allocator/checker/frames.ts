@@ -17,7 +17,7 @@ export interface Frame {
 
 const FRAME = /^\s*at (?:async )?(?:(.*?) \()?(.*?):(\d+):(\d+)\)?$/;
 
-/** The frames of a trace's text; lines that are none (native code) are left out. */
+/** The frames of a trace's text; other lines (native code) are left out. */
 export function parseFrames(trace: string | null): Frame[] {
   const frames: Frame[] = [];
   for (const line of (trace ?? "").split("\n")) {
@@ -28,7 +28,7 @@ export function parseFrames(trace: string | null): Frame[] {
   return frames;
 }
 
-/** The file as a path, whatever the host's form; queries that a module runner adds are left out. */
+/** The file as a path, from any form that hosts write; queries that a module runner adds are left out. */
 export function pathOfFrame({ file }: Frame): string {
   return pathOfUrl(file.split("?")[0]);
 }

@@ -76,7 +76,7 @@ export class Judge implements ValidityObserver {
     this.sources.origins.noteCopy(to, from, size);
   }
 
-  /** A fault in memory that the program was never given, or no longer has; those of its own mappings are its own affair. */
+  /** A fault in memory that the program was never given, or no longer has; faults in its own mappings are not judged. */
   faulted(kind: UseKind, address: number, size: number, faultAddress: number): void {
     if (this.isBusy || this.sources.addressable.run(faultAddress, faultAddress + 1) > 0) return;
     const forbidden = this.firstForbidden(address, size);

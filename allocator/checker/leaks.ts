@@ -43,7 +43,7 @@ export class LeakScan {
   private readonly indirect: Uint8Array;
   private readonly pending: number[] = [];
 
-  /** @param memory the heap's own, whose loads are nobody's business */
+  /** @param memory the heap's own, whose loads are never reported */
   constructor(memory: Memory, chunks: readonly { pointer: number; size: number }[], form: PointerForm) {
     const sorted = [...chunks].sort((a, b) => a.pointer - b.pointer);
     this.memory = memory;

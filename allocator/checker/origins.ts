@@ -1,4 +1,4 @@
-// Where undefined bytes that came by copy are from: the blocks whose bytes nobody wrote, by the pages they were copied to.
+// Where undefined bytes that came by copy are from: the blocks that were copied from before they were written, by the pages they were copied to.
 // Only copies of undefined bytes are noted; what was noted ends when its bytes are handed out or marked anew.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";

@@ -1,4 +1,4 @@
-// The level "page": a load fault that finds a large chunk's page still clean is a read of bytes that nobody wrote.
+// The level "page": a load fault that finds a large chunk's page still clean is a read of unwritten bytes.
 // Such faults happen anyway, so that watching them costs nothing per load. Copies are no uses and are let pass.
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";

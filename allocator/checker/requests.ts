@@ -53,7 +53,7 @@ export interface MempoolRemains {
 export interface MempoolOptions {
   /** What reports call it. Default: "arena 1", "arena 2". */
   readonly name?: string;
-  /** Bytes before and behind each chunk that nobody may access. Default 0. */
+  /** Bytes before and behind each chunk that no access may touch. Default 0. */
   readonly redzoneBytes?: number;
   /** Whether chunks come zeroed, and count as written. Default false. */
   readonly isZeroed?: boolean;

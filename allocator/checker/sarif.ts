@@ -38,7 +38,7 @@ const RULES: readonly Rule[] = [
   {
     id: "uninitialised",
     name: "UseOfUninitialisedMemory",
-    short: "Bytes that nobody wrote are used.",
+    short: "Unwritten bytes are used.",
     full: "The program uses bytes of a block that it has not written since the block was allocated, so that the result depends on what lay there before.",
     help: "Write the bytes before they are read: a field that was left out, padding, or the rest of a buffer that was not filled. A block from calloc reads zero.",
     cwe: ["457", "908"],

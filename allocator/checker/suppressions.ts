@@ -57,7 +57,7 @@ function parseLine(words: readonly string[], line: number): Suppression {
     } else if (open !== null) suppression[open] += ` ${word}`;
     else {
       throw new SyntaxError(
-        `suppressions, line ${line}: "${word}" is none of ${KINDS.join(", ")}, fun:NAME, file:NAME`,
+        `suppressions, line ${line}: "${word}" is not one of ${KINDS.join(", ")}, fun:NAME, file:NAME`,
       );
     }
   }

@@ -146,7 +146,7 @@ export class ChunkHeaders {
     return (high & 0xffff) | (this.checksum(pointer, newLow, high & 0xffff) << 16);
   }
 
-  /** Whether {@link granuleSum} is this heap's checksum: a BSD sum is none. */
+  /** Whether {@link granuleSum} is this heap's checksum; with BSD sums it is false. */
   get hasGranuleSum(): boolean {
     return this.crc;
   }

@@ -32,7 +32,7 @@ export function forEachBlockOfClass(allocator: Allocator, classId: number, visit
   const end = regions.begin[classId] + regions.carved[classId];
   for (let block = regions.begin[classId]; block < end; block += size) {
     const pointer = chunkOfBlock(allocator, block);
-    // A marker's distance may be damaged: a chunk outside its block is none. One of size 0 may begin at the block's end.
+    // A marker's distance may be damaged: a chunk outside its block is skipped. One of size 0 may begin at the block's end.
     const isInside = pointer % 16 === 0 && pointer <= block + size;
     const chunk = isInside ? pointer : block + HEADER_SIZE;
     visit(classId, block, chunk, allocator.headers.load(allocator.memory, chunk));

@@ -245,7 +245,7 @@ export class Program {
     return this.process.kernel.monotonicNanoseconds();
   }
 
-  /** Every failure of a mapping call is its answer; what is none of the kernel's errors is thrown on. */
+  /** A mapping call answers each failure of the kernel; any other error is thrown on. */
   private fail(error: unknown): typeof NO_MEMORY {
     if (!(error instanceof SystemError)) throw error;
     this.errno = error.code;

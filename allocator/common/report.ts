@@ -6,7 +6,7 @@ import { type ChunkStacks, formatPointer, formatSize, HeapError, type HeapErrorK
 /** What was being done to a chunk when its state or alignment was found wrong (R-state, R-misaligned, R-type-mismatch). */
 export type ChunkAction = "recycling" | "deallocating" | "reallocating" | "sizing";
 
-/** How a heap wants its reports: the texts' version, where stacks come from, who is told first. */
+/** How a heap wants its reports: the texts' version, where stacks come from, who is called first. */
 export interface ReportContext {
   /** `"later"` adds the second half that R-corrupt has in later versions (S31). */
   readonly headerReport: "reference" | "later";

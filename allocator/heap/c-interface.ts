@@ -1,5 +1,5 @@
 // C's allocation functions over a heap's parts: argument rules and errno (S16), and C++'s operators (S17).
-// What hooks and stacks are told is observed.ts; what the functions mean to a user stands in heap.ts.
+// What hooks and stacks see is observed.ts; what the functions mean to a user stands in heap.ts.
 
 import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";

@@ -218,7 +218,7 @@ export class Heap {
   }
 
   /**
-   * Changes what a tag mismatch does, in every thread of the process; the chunks keep their tags. `"off"` is for good: new chunks
+   * Changes what a tag mismatch does, in every thread of the process; the chunks keep their tags. `"off"` is final: new chunks
    * have no tags then (S23.5). Other tagged heaps of the process keep their checks.
    * @throws OptionError: no such mode. RangeError: the heap was made without tagging, or it was switched off before
    */
@@ -271,12 +271,12 @@ export class Heap {
     introspection.setFill(this.#parts, fill);
   }
 
-  /** malloc_set_zero_contents: fresh memory reads zero, or whatever was there. */
+  /** malloc_set_zero_contents: fresh memory reads zero, or its last content. */
   malloc_set_zero_contents(on: introspection.CBoolean): void {
     introspection.setZeroContents(this.#parts, on);
   }
 
-  /** malloc_set_pattern_fill_contents: fresh memory reads the pattern, or whatever was there. */
+  /** malloc_set_pattern_fill_contents: fresh memory reads the pattern, or its last content. */
   malloc_set_pattern_fill_contents(on: introspection.CBoolean): void {
     introspection.setPatternFillContents(this.#parts, on);
   }
@@ -301,7 +301,7 @@ export class Heap {
 
   /**
    * Gives pages of free blocks back to the kernel (S9.8): `"normal"` as after a free, `"force"` as M_PURGE, `"force-all"` as
-   * M_PURGE_ALL, which empties caches and quarantine first. The secondary cache's pages go back whatever the kind.
+   * M_PURGE_ALL, which empties caches and quarantine first. The secondary cache's pages go back with either kind.
    * @returns bytes that the primary gave back
    */
   releaseToOS(kind: ReleaseKind = "force"): ByteCount {

@@ -1,4 +1,4 @@
-// What hooks and kept stacks are told of allocations and frees (S26.1): of those that happen, and of no refused one.
+// What hooks and kept stacks see of allocations and frees (S26.1): those that happen, no refused one.
 // Heaps without hooks and stacks never come here.
 
 import { MAX_SIZE } from "../combined/arguments.ts";
@@ -14,7 +14,7 @@ export function noteAllocation({ stackTable, hooks }: HeapParts, pointer: number
 }
 
 /**
- * A free: the hook hears of it before, the stack is kept after. A free that memory stops half-way, which nothing can foresee, is
+ * A free: the hook hears of it before, the stack is kept after. A free that lack of memory interrupts, which nothing can foresee, is
  * announced back as realloc's failure is: as an allocation of what is still there.
  */
 export function freeObserved(parts: HeapParts, pointer: number, origin: number, size: number): void {

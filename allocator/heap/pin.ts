@@ -17,8 +17,8 @@ export interface PinnedRange extends Disposable {
 
 /**
  * Pins `[pointer, pointer + length)`, first breaking copy-on-write, so that each page becomes one of the process's own.
- * A chunk should be unpinned before it is freed. Where bytes are tracked, the whole range counts as written from here on: nobody
- * sees the stores through a view, and none of them may lead to a false report.
+ * A chunk should be unpinned before it is freed. Where bytes are tracked, the whole range counts as written from here on:
+ * the stores through a view are not seen, and none of them may lead to a false report.
  * @throws SystemError EFAULT: a part of the range is not mapped, or not writable
  */
 export function pinRange(process: Process, pointer: number, length: number): PinnedRange {

@@ -60,7 +60,7 @@ export interface PlacedLayout {
   readonly alignment: number;
 }
 
-/** @throws TypeError for a layout that is none, an unknown field type, a field named `pointer`, or no field at all */
+/** @throws TypeError for a layout that is no object, an unknown field type, a field named `pointer`, or no field at all */
 export function placeLayout(layout: StructLayout): PlacedLayout {
   if (typeof layout !== "object" || layout === null)
     throw atProgram(new TypeError("struct: a layout is an object of field types"));
@@ -73,7 +73,9 @@ export function placeLayout(layout: StructLayout): PlacedLayout {
     const access = Object.hasOwn(ACCESSES, type) ? ACCESSES[type] : undefined;
     if (access === undefined) {
       const known = Object.keys(ACCESSES).join(", ");
-      throw atProgram(new TypeError(`struct: field '${name}' has type '${String(type)}', which is none of ${known}`));
+      throw atProgram(
+        new TypeError(`struct: field '${name}' has type '${String(type)}', which is not one of ${known}`),
+      );
     }
     const offset = Math.ceil(end / access.size) * access.size;
     offsets[name] = offset;

@@ -326,7 +326,7 @@ const NO_INDEX = Number.POSITIVE_INFINITY;
 const NO_NUMBER = -1;
 
 /**
- * The index that a property's name is; {@link NO_NUMBER} for a name that is none.
+ * The index that a property's name spells; {@link NO_NUMBER} for any other name.
  * @see ECMA-262, CanonicalNumericIndexString
  */
 function indexOf(name: PropertyKey): number {

@@ -82,7 +82,7 @@ export interface HeapConfig {
   readonly primary: PrimaryConfig;
   /** How threads come by a cache. */
   readonly tsd: TsdConfig;
-  /** Absent: freed large blocks are unmapped at once. */
+  /** Absent: freed large blocks are unmapped immediately. */
   readonly secondaryCache?: SecondaryCacheConfig;
 }
 

@@ -8,7 +8,7 @@
 export interface HeapHooks {
   /** After a successful allocation: the pointer and the size asked for (calloc: the product; pvalloc: rounded up). */
   allocate?: (pointer: number, size: number) => void;
-  /** Before each free that is not refused, free(0) included. One that memory stops half-way is announced back by `allocate`. */
+  /** Before each free that is not refused, free(0) included. One that lack of memory interrupts is taken back by a call of `allocate`. */
   deallocate?: (pointer: number) => void;
   /** Before a realloc of a non-null pointer to a non-zero size; without it `deallocate` is called instead. */
   reallocDeallocate?: (oldPointer: number) => void;

@@ -13,7 +13,7 @@ export type OptionCheck<Given, Checked> = (option: string, value: Given) => Chec
 /**
  * The values of an object of options or of parts of one, each read once; inherited ones count.
  * @param prefix the option that they are parts of, with its point
- * @throws OptionError: no object, or a name that is none of `names`
+ * @throws OptionError: no object, or a name that is not among `names`
  */
 export function ownValues(options: object, names: readonly string[], prefix = ""): Record<string, unknown> {
   if (options === null || typeof options !== "object" || Array.isArray(options)) {

@@ -1,5 +1,5 @@
 // From the addresses that name blocks in a trace to dense block ids: an open-addressing hash of 64-bit names.
-// An id is used again once its block is freed, so memory follows the blocks alive at once, never the trace's length.
+// An id is used again once its block is freed, so memory follows the blocks alive together, never the trace's length.
 
 const NO_SLOT = -1;
 const FIRST_CAPACITY = 1024;

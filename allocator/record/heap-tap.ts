@@ -176,7 +176,7 @@ function accessesOf(name: string): AccessesOf | null {
   return (address) => [[kind, address, bytes]];
 }
 
-/** A memory whose loads and stores are told, after they have succeeded. All else is the real one's. */
+/** A memory that reports its loads and stores, after they have succeeded. All else is the real one's. */
 function tapMemory(real: Memory, tell: Tell): Memory {
   const calls = new Map<PropertyKey, unknown>();
   return new Proxy(real, {

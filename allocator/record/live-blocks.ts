@@ -1,5 +1,5 @@
 // The blocks that are alive, found by any address in them: small ones by page, large ones by a search in a sorted list.
-// What is known of a block is recorder.ts's affair.
+// recorder.ts keeps what is known of a block.
 
 const PAGE_BYTES = 4096;
 /** Blocks of more bytes are in the sorted list: entering each of their pages would cost more than moving the list. */

@@ -1,5 +1,5 @@
 // Records what a program does to a heap: allocations, frees and first touches of each page of each block, as trace events.
-// Where the calls are seen is heap-tap.ts; where the events go is the caller's affair.
+// Where the calls are seen is heap-tap.ts; where the events go is up to the caller.
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { BlockNames } from "./block-names.ts";
 import { EventBatch, FREE, READ, REALLOC, THREAD_END, THREAD_START, type WRITE } from "./events.ts";
@@ -17,7 +17,7 @@ export class Recorder {
   private readonly names = new BlockNames();
   private readonly batch = new EventBatch();
   private readonly blocks = new LiveBlocks();
-  /** Numbers of the threads seen, by whatever stands for a thread; the first is 0. */
+  /** Numbers of the threads seen, by any value that stands for a thread; the first is 0. */
   private readonly threads = new Map<object, number>();
   private nextThread = 0;
   private runningThread: object | null = null;
@@ -108,7 +108,7 @@ export class Recorder {
     if (this.batch.isFull) this.flush();
   }
 
-  /** Hands over what was not handed over yet; accesses after it are nobody's. */
+  /** Hands over what was not handed over yet; later accesses are not recorded. */
   end(): void {
     if (this.isEnded) return;
     this.isEnded = true;

@@ -1,4 +1,4 @@
-// Recording a heap (`heap.record`): its calls and first touches become a trace, written to whatever takes bytes.
+// Recording a heap (`heap.record`): its calls and first touches become a trace, written to any taker of bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
 import { requireOptions } from "../../platform/hardware/given-options.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
@@ -17,7 +17,7 @@ export interface RecordOptions {
 export interface RecordedCounts {
   /** Events: calls that succeeded, first touches of pages, threads' starts and ends, marks. */
   readonly events: number;
-  /** Most blocks that were alive at once: the ids that the trace uses. */
+  /** Most blocks that were alive together: the ids that the trace uses. */
   readonly ids: number;
 }
 

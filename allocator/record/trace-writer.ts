@@ -28,7 +28,7 @@ export class TraceWriter {
   constructor(sink: RecordSink, format: RecordFormat) {
     if (typeof sink?.write !== "function") throw new TypeError("record: a sink with a write function is needed");
     if (!RECORD_FORMATS.includes(format)) {
-      throw new RangeError(`record: format "${format}" is none of ${RECORD_FORMATS.join(", ")}`);
+      throw new RangeError(`record: format "${format}" is not one of ${RECORD_FORMATS.join(", ")}`);
     }
     this.sink = sink;
     this.isText = format === "text";

@@ -44,7 +44,7 @@ export class TagControl implements FaultReporter {
   }
 
   /**
-   * Changes what a mismatch does from now on, in every thread. `"off"` is for good, and this heap's alone: the process's checks go on
+   * Changes what a mismatch does from now on, in every thread. `"off"` is final, and this heap's alone: the process's checks go on
    * while another heap has tags.
    * @throws RangeError: tagging was switched off before
    */

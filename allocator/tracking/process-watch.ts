@@ -51,7 +51,7 @@ class SharedObserver implements ValidityObserver {
     owner?.observer.faulted?.(kind, address, size, faultAddress);
   }
 
-  /** Whose memory is nearest to an address that is no heap's: what is far from all of them is the program's affair alone. */
+  /** Whose memory is nearest to an address that is no heap's: what is far from all of them is left to the program. */
   private ownerNear(address: number): Watcher | undefined {
     for (let distance = PAGE_SIZE; distance <= NEAR_PAGES * PAGE_SIZE; distance += PAGE_SIZE) {
       const owner = this.ownerOf(address - distance) ?? this.ownerOf(address + distance);

@@ -25,7 +25,7 @@ function makeStorage(): Storage | null {
   return hooks === undefined ? null : new hooks.AsyncLocalStorage<Context>();
 }
 
-/** Heaps that are looked at whatever test asks. */
+/** Heaps that are looked at for every test that asks. */
 const everywhere = new Set<Heap>();
 /** Every heap that is watched. */
 const watched = new Set<Heap>();
@@ -70,7 +70,7 @@ export function heapsOf(task: object | undefined): readonly Heap[] {
   return [...new Set([...own, ...everywhere])].filter((heap) => watched.has(heap));
 }
 
-/** Runs a matcher's function. What it does, also when it goes on later, is told from what others do meanwhile. */
+/** Runs a matcher's function. What it does, also when it goes on later, is told apart from what others do meanwhile. */
 export function runAs<Result>(matcher: object, work: () => Result): Result {
   if (storage === null) return work();
   const { heaps, matchers } = storage.getStore() ?? { heaps: new Set<Heap>(), matchers: [] };

@@ -104,7 +104,7 @@ async function useJudged({ heap, end, leaks, roots, postMortem, task, onTestFini
   enterTest(task, heap);
   const finish = (): void => {
     try {
-      // A test that failed half-way never came to its frees: its leaks would only hide why it failed.
+      // A test that failed early never came to its frees: its leaks would only hide why it failed.
       const looksForLeaks = leaks === "fail" && task.result?.state !== "fail";
       const errors = findErrors(heap, looksForLeaks ? { roots } : null);
       recordFindings(task, errors);

@@ -222,7 +222,7 @@ export function toLeak(this: MatcherContext, subject: Subject, expected: Expecte
   });
 }
 
-/** Leaks that are none of the findings yet, and stay none. */
+/** Leaks that are not among the findings yet, and stay out of them. */
 function findLost(heap: Heap, roots: readonly Root[], except: ReadonlySet<number> | undefined): readonly Finding[] {
   const { checker } = heap;
   const report = ["definitely lost", "indirectly lost", "possibly lost"] as const;

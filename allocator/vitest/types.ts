@@ -4,7 +4,7 @@ import type { ExpectedAccess, ExpectedLeak } from "./matchers.ts";
 
 /** Of a function they are about what it does; of a heap, about what was found or is the case. `R`: a promise for async functions. */
 export interface HeapMatchers<R = void> {
-  /** Uses bytes that nobody wrote. What was found counts as seen, and does not fail the test at its end. */
+  /** Uses unwritten bytes. What was found counts as seen, and does not fail the test at its end. */
   toReadUninitialised(expected?: ExpectedAccess): R;
   /** Loads from, stores to or copies from a freed chunk. */
   toUseAfterFree(expected?: ExpectedAccess): R;

@@ -1,4 +1,4 @@
-// Attacks by free and realloc: second frees, pointers that are none, kinds and sizes confused, headers replayed and forged.
+// Attacks by free and realloc: second frees, pointers that malloc never returned, kinds and sizes confused, headers replayed and forged.
 import { crcChecksum } from "../../allocator/combined/checksum.ts";
 import { bare, chunksOf, freeAll, HEADER, LARGE, reuse, type Technique } from "./technique.ts";
 
@@ -13,7 +13,7 @@ export const freeTechniques: Readonly<Record<string, Technique>> = {
     },
   },
   "double free, another between": {
-    what: "free(a); free(b); free(a), as against a fastbin",
+    what: "free(a); free(b); free(a), as with a fastbin",
     attack: (heap) => {
       const [a, b] = chunksOf(heap, 64, 2);
       for (const pointer of [a, b, a]) heap.free(pointer);

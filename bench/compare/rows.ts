@@ -1,4 +1,4 @@
-// Rows of a benchmark's --json file, whatever its form: each list of samples in it, named by the path and the words beside it.
+// Rows of a benchmark's --json file of any form: each list of samples in it, named by the path and the words beside it.
 // What two files' rows say together is compare.ts.
 
 /** One list of samples, nanoseconds or another unit that the two files share. */

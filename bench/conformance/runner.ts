@@ -34,7 +34,7 @@ export interface Failure {
   readonly difference: Difference;
 }
 
-/** Told of every step and its answer, for those who look for a cause. */
+/** Called with every step and its answer, for those who look for a cause. */
 export type Trace = (stepNumber: number, step: Step, got: Answer | Error) => void;
 
 /** Runs every script of `files`. A line that is no script, and a file that can't be read to its end, count as failed. */

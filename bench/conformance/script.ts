@@ -1,5 +1,5 @@
 // Scripts of system calls as they stand in the recorded files: their types, how a line becomes one, and how a step's
-// arguments are read. A file is data from outside: whatever is wrong in it is a ScriptError that says where.
+// arguments are read. A file is data from outside: anything wrong in it is a ScriptError that says where.
 
 /** `[value, count]`: a byte, or a refusal (-1 SEGV_MAPERR, -2 SEGV_ACCERR, -3 SIGBUS), and how many bytes in a row. */
 export type Run = readonly [value: number, count: number];

@@ -132,7 +132,7 @@ export class World {
     return use(participant.handles.get(handle) ?? CLOSED_DESCRIPTOR);
   }
 
-  /** Runs `use` with a fresh non-blocking pipe, whatever the limit on open files, and closes it. */
+  /** Runs `use` with a fresh non-blocking pipe under any limit on open files, and closes it. */
   withPipe<T>({ process }: Participant, use: (readEnd: number, writeEnd: number) => T): T {
     const { soft } = process.getrlimit(RLIMIT_NOFILE);
     process.setrlimit(RLIMIT_NOFILE, NOFILE);
@@ -187,7 +187,7 @@ export function tableCount(process: Process): number {
   return Math.max(0, Number(kib ?? 0) / 4 - TOP_TABLES);
 }
 
-/** What a failed call or access answers. @throws whatever is neither an errno nor a signal */
+/** What a failed call or access answers. @throws what is neither an errno nor a signal */
 export function answerOfError(error: unknown): Answer {
   if (error instanceof SystemError) return { err: error.code };
   if (error instanceof SegmentationFault || error instanceof BusError) {

@@ -47,7 +47,7 @@ export interface MedianInterval {
 }
 
 /**
- * The median with the interval that order statistics give it, whatever the samples' distribution: with one sample in ten far out it
+ * The median with the interval that order statistics give it for any distribution of the samples: with one sample in ten far out it
  * stays where it was. Fewer than 6 samples give their whole range, of less than 95 %.
  * @see David and Nagaraja, Order Statistics, 7.1
  */

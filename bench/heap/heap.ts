@@ -42,7 +42,7 @@ async function measureAll<Job extends LargeJob | FootprintJob, Figures>(
   progress: Progress,
 ): Promise<Measured<Job, Figures>[]> {
   const rows: Measured<Job, Figures>[] = [];
-  // Never two at once: they would share caches and memory bandwidth.
+  // Never two together: they would share caches and memory bandwidth.
   for (const job of jobs) {
     progress.step(`${job.what} ${formatBytes(job.chunkBytes)} ${job.mode}`);
     rows.push({ job, figures: (await measure(job)) as Figures });
@@ -139,7 +139,7 @@ function largeMedian(rows: readonly LargeRow[], mode: string, chunkBytes: number
   return summarise(found.figures.mallocNanoseconds).median;
 }
 
-/** A JavaScript object takes at least this many bytes; growth far below it means that none is kept or made for good. */
+/** A JavaScript object takes at least this many bytes; growth far below it means that none is kept or made to stay. */
 const SMALLEST_OBJECT_BYTES = 12;
 
 function listTargets(large: readonly LargeRow[], small: SmallFigures): Target[] {

@@ -42,7 +42,7 @@ export interface FootprintFigures {
   readonly hostRssBytes: number;
 }
 
-/** Small chunks: malloc and free at once, and random replacement among many live ones. */
+/** Small chunks: malloc and free in turn, and random replacement among many live ones. */
 export interface SmallJob {
   readonly what: "small";
   readonly rounds: number;

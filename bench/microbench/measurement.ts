@@ -24,7 +24,7 @@ export interface Effort {
   readonly iterations: number;
 }
 
-/** The process of one row: warmed up, waiting to be told to run. */
+/** The process of one row: warmed up, waiting for the call to run. */
 export interface RowProcess {
   readonly row: Row;
   readonly footprint: Footprint;

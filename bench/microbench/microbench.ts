@@ -63,7 +63,7 @@ async function ownRows(rows: readonly Row[], module: string, refuse: (text: stri
 }
 
 /**
- * The rows of one size take turns, a run each, so that all meet the same machine; never two at once, since they would share
+ * The rows of one size take turns, a run each, so that all meet the same machine; never two together, since they would share
  * caches and memory bandwidth.
  */
 async function measure(

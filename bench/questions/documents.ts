@@ -21,7 +21,7 @@ export function commandsOf(markdown: string): DocumentCommand[] {
   return [...markdown.matchAll(BLOCK)].map(([, command, output]) => ({ command, output }));
 }
 
-/** What a command prints now, run in the project's folder. @throws Error for a command that is none of ours. */
+/** What a command prints now, run in the project's folder. @throws Error for a command that is not the project's. */
 export function outputOf(command: string, root: string): string {
   const known = PROGRAMS.find(([prefix]) => command.startsWith(prefix));
   if (known === undefined) throw new Error(`${command}: neither refheap nor npm run -s bench --`);

@@ -35,7 +35,7 @@ const known = new Map<string, Iteration>();
 
 /** The difference of two iterations and one: what a single one does, without the program's start. */
 export function iterationOf(way: Way, touchedPages: number): Iteration {
-  // Memset does the same whatever is touched afterwards: all pages are private by then.
+  // Memset does the same for every later touch: all pages are private by then.
   const key = way.fill === "memset" ? way.name : `${way.name} ${touchedPages}`;
   const iteration = known.get(key) ?? countIteration(way, touchedPages);
   known.set(key, iteration);

@@ -12,7 +12,7 @@ export type HeapKind = "refpage" | "today";
 
 export interface ErrorKind {
   readonly what: string;
-  /** Whether every trial must be caught, as against 14 in 15. */
+  /** Whether every trial must be caught, as opposed to 14 in 15. */
   readonly isCertain: boolean;
   /** Makes the error once. */
   readonly commit: (trial: Trial) => void;
@@ -123,7 +123,9 @@ function underflow(bytes: number): ErrorKind {
 function useAfterFree(reuses: number): ErrorKind {
   return {
     what:
-      reuses === 0 ? "use after free, at once" : `use after free, ${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`,
+      reuses === 0
+        ? "use after free, immediately"
+        : `use after free, ${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`,
     isCertain: reuses <= 1,
     commit: (trial) => {
       const { pointer, size } = trial.allocate();
@@ -165,7 +167,8 @@ const farIndex: ErrorKind = {
 
 function doubleFree(reuses: number): ErrorKind {
   return {
-    what: reuses === 0 ? "double free, at once" : `double free, ${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`,
+    what:
+      reuses === 0 ? "double free, immediately" : `double free, ${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`,
     isCertain: reuses <= 1,
     commit: (trial) => {
       const { pointer, size } = trial.allocate();

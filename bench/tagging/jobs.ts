@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 
 /**
  * `absent`: a machine without MTE, the heap without tags. `off`: a machine with MTE, the heap without tags. `stopped`: made
- * with tags, then switched off for good. The others are check modes.
+ * with tags, then switched off. The others are check modes.
  */
 export type WorkloadMode = "absent" | "off" | "stopped" | "async" | "asymm" | "sync";
 export const workloadModes: readonly WorkloadMode[] = ["absent", "off", "stopped", "async", "asymm", "sync"];

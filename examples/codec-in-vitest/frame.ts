@@ -17,7 +17,7 @@ export function decode(heap: Heap, frame: number): string {
   return new TextDecoder().decode(heap.memory.read(frame + HEADER, length));
 }
 
-/** Wrong: it takes the padding, which nobody wrote, for a part of the kind. */
+/** Wrong: it takes the padding, which is never written, for a part of the kind. */
 export function kindOf(heap: Heap, frame: number): number {
   return heap.memory.getUint32(frame);
 }

@@ -143,7 +143,7 @@ export class Model {
     this.judge(operation, block, from, bytes, findings);
     if (!block.isLive || !stores) return;
     const begin = Math.max(0, from);
-    // What was stopped half-way is not said any more.
+    // What was interrupted is not said any more.
     if (error !== null) this.settle(block, begin, from + bytes - begin);
     else
       for (let i = begin; i < Math.min(block.size, from + bytes); i++) if (!block.forbidden[i]) block.written[i] = true;
@@ -175,7 +175,7 @@ export class Model {
       if (error !== STOPPED && (operation.endsWith("(2)") || operation === "pin")) return null;
       return error;
     } finally {
-      // What a copy brought there is none of the next access's business.
+      // What a copy brought there does not matter to the next access.
       this.heap.checker.makeDefined(this.target, 20_000);
     }
     return null;

@@ -286,7 +286,7 @@ export class Model {
     while (expected < end && !this.forbidden.has(expected)) expected++;
     this.checkMarks(begin, expected, range);
     if (expected < end) {
-      // As Memcheck's VALGRIND_GET_VBITS: no byte's bits are told unless all may be accessed.
+      // As Memcheck's VALGRIND_GET_VBITS: it answers no byte's bits unless all may be accessed.
       expect(
         isRefused(() => checker.getValidityBits(begin, end - begin)),
         "bits of no-access memory",

@@ -1,5 +1,5 @@
 // Options of heaps drawn at random: configurations with size classes of their own, fills, quarantines, release intervals. Valid ones
-// only; what is none is fuzz/options' business.
+// only; fuzz/options draws those that are refused.
 import fc from "fast-check";
 import type { HeapOptions } from "../../allocator/options/options.ts";
 import { SizeClassMap } from "../../allocator/options/size-class-map.ts";

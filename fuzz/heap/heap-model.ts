@@ -202,7 +202,7 @@ class Side {
       model.heap.releaseToOS("force-all");
       model.check();
     }
-    // Class 0, and the pages of caches that nobody drained.
+    // Class 0, and the pages of caches that were not drained.
     expect(this.process.rssBytes).toBeLessThan(this.models.length * 2 ** 20);
     for (const { heap } of this.models) heap[Symbol.dispose]();
     expect(this.process.rssBytes).toBe(0);

@@ -29,7 +29,7 @@ export const heapPrograms: Fuzzer<Program> = {
       const shown = heaps.map(shownOptions);
       return runProgram(shared, heaps.map(heapOptions), steps, seed, { journal, shown });
     } catch (error) {
-      // What a failed program leaves is none of the next one's.
+      // What a failed program leaves does not reach the next one.
       shared = undefined;
       throw error;
     }

@@ -269,7 +269,7 @@ function runMisuse({ options, family, steps, seed }: Program, journal: Journal):
     kernel.checkInvariants();
     return steps.length;
   } catch (error) {
-    // What a failed program leaves is none of the next one's.
+    // What a failed program leaves does not reach the next one.
     kernels.delete(shadow);
     throw error;
   }

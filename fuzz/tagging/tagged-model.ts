@@ -54,7 +54,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
 );
 export const program: fc.Arbitrary<Program> = fc.tuple(
   fc.array(step, { minLength: 1, maxLength: 60 }),
-  // Some programs switch tagging off for good, and go on.
+  // Some programs switch tagging off, and go on.
   fc.option(fc.array(step, { maxLength: 15 }), { nil: [], freq: 3 }),
   fc.nat(0xffff),
 );
@@ -76,7 +76,7 @@ export class Model {
     this.heap = heap;
   }
 
-  /** Async reports come later, and a stray store would do its harm: only modes that stop a load at once are tried. */
+  /** Async reports come later, and a stray store would do its harm: only modes that stop a load immediately are tried. */
   expectCaught(address: number): void {
     const { tagging, memory } = this.heap;
     if (tagging === "sync" || tagging === "asymm") expect(isCaught(() => memory.getUint8(address))).toBe(true);

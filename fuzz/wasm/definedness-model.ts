@@ -82,7 +82,7 @@ export class Model {
     operand.cell.shadow = 0n;
   }
 
-  /** A branch is decided by a defined bit that is 1, whatever the others are. */
+  /** A branch is decided by a defined bit that is 1, beside any other bits. */
   private decide(condition: Value): void {
     if ((condition.value & ~condition.cell.shadow) === 0n) this.check(condition, USES.condition);
   }

@@ -1,5 +1,5 @@
 // A machine: RAM, counters and what else silicon fixes before a kernel starts. Everything above is built on one of these.
-// No policy here; making one costs little whatever its size, since the host commits nothing until it is written.
+// No policy here; making one costs little at any size, since the host commits nothing until it is written.
 
 import { decode, type GivenFunctions } from "../state/decode.ts";
 import { digest, encode } from "../state/encode.ts";
@@ -175,7 +175,7 @@ function checkGiven(given: GivenFunctions): void {
   if (typeof given !== "object" || given === null) throw new TypeError("restore: functions are given as an object");
   for (const [name, each] of Object.entries(given)) {
     if (!kept.substitutes.has(name))
-      throw new RangeError(`restore: "${name}" is none of ${[...kept.substitutes.keys()].join(", ")}`);
+      throw new RangeError(`restore: "${name}" is not one of ${[...kept.substitutes.keys()].join(", ")}`);
     if (typeof each !== "function") throw new TypeError(`restore: ${name} is no function`);
   }
 }

@@ -38,7 +38,7 @@ import {
 /** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
 export interface FaultHandler {
   handleFault(address: Address, access: number, by?: Mmu): void;
-  /** Told of a fault that the CPU itself found (tag check, alignment, illegal instruction) before it is thrown. */
+  /** Called with a fault that the CPU itself found (tag check, alignment, illegal instruction) before it is thrown. */
   raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
 
@@ -104,7 +104,7 @@ export class Mmu implements TableReader {
   readonly hasShadow: boolean;
   /** This thread's accesses leave validity bits alone, all but copies: for an allocator's own work on its blocks. */
   ignoresValidity = false;
-  /** Who is told when this thread uses undefined bytes. Bits are kept in step without one, too. */
+  /** Who is called when this thread uses undefined bytes. Bits are kept in step without one, too. */
   validityObserver: ValidityObserver | null = null;
 
   /** The page that a copy reads from now: its load faults are a copy's, which uses no values. */

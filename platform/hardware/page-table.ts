@@ -27,7 +27,7 @@ export interface TableReader {
 }
 
 /**
- * A load or a store looks up the same array whatever maps its page. `huge` says beside it which blocks one huge entry maps, and
+ * A load or a store looks up the same array for pages of every kind. `huge` says beside it which blocks one huge entry maps, and
  * `hugeEntries` keeps that entry; the block's 512 entries are a copy of it that the first access makes (`spread`), and until then
  * they are 0. So what is done to a huge page costs a step, and the copy is made only for who uses it. Whoever asks what maps a
  * page asks `entryOf`; `entries` alone may be read of blocks that are known not to be huge.

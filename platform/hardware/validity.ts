@@ -78,7 +78,7 @@ export function markUndefinedInFrame(ram: PhysicalMemory, frame: FrameNumber, of
   }
   const last = begin + (end >> 3);
   let first = begin + (offset >> 3);
-  // By words: chunks are at most a few hundred bytes as a rule, for which a call of the host's fill is the dearer.
+  // By words: chunks are at most a few hundred bytes as a rule, for which a call of the host's fill costs more.
   while (first < last && (first & 3) !== 0) bits[first++] = 0xff;
   const words = ram.undefinedWords;
   for (; first + 4 <= last; first += 4) words[first >> 2] = -1;

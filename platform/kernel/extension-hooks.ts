@@ -40,7 +40,7 @@ export function mmapExtension(thread: Thread, prot: number, mapFlags: number, of
   };
 }
 
-/** What an extension makes of an advice, or null if it is none's. */
+/** What an extension makes of an advice, or null if no extension knows it. */
 export function adviceExtension(thread: Thread, number: number): AdviceHookOfArea | null {
   const { kernel } = thread.process;
   const registered = kernel.extensions.adviceOf(number);

@@ -82,7 +82,7 @@ export abstract class FileCalls {
     return this.fds.install(file, { closeOnExec: (flags & MFD_CLOEXEC) !== 0 }, "memfd_create");
   }
 
-  /** ftruncate(2). @throws SystemError EINVAL: a negative length, or a file that is none or not open for writing. EBADF, EFBIG */
+  /** ftruncate(2). @throws SystemError EINVAL: a negative length, or a file without a length or not open for writing. EBADF, EFBIG */
   ftruncate(fd: Descriptor, length: ByteCount): 0 {
     enter(this, calls.ftruncate);
     if (!Number.isInteger(length)) throw new RangeError(`ftruncate: length ${length} is not a whole number of bytes`);

@@ -35,7 +35,7 @@ interface Holder {
 const ALWAYS_READY = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
 const INT_BYTES = 4;
 
-/** The events of a request that hold now; errors are told unasked (do_pollfd). */
+/** The events of a request that hold now; errors are reported unasked (do_pollfd). */
 export function readyEvents({ fds }: Holder, { fd, events }: PollRequest): number {
   if (fd < 0) return 0;
   if (!fds.numbers().includes(fd) || fds.raw(fd, "poll").isPath) return POLLNVAL;

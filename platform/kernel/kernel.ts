@@ -157,11 +157,11 @@ export class Kernel implements KernelServices {
       homeFrames = 0,
     } = options;
     if (!INITIALISATION_POLICIES.includes(initialisation)) {
-      throw new RangeError(`initialisation: "${initialisation}" is none of ${INITIALISATION_POLICIES.join(", ")}`);
+      throw new RangeError(`initialisation: "${initialisation}" is not one of ${INITIALISATION_POLICIES.join(", ")}`);
     }
-    if (![0, 1, 2].includes(overcommit)) throw new RangeError(`overcommit: ${overcommit} is none of 0, 1, 2`);
+    if (![0, 1, 2].includes(overcommit)) throw new RangeError(`overcommit: ${overcommit} is not one of 0, 1, 2`);
     if (syscalls !== "x86-64" && syscalls !== "arm64") {
-      throw new RangeError(`syscalls: "${String(syscalls)}" is none of x86-64, arm64`);
+      throw new RangeError(`syscalls: "${String(syscalls)}" is not one of x86-64, arm64`);
     }
     for (const [name, value] of Object.entries({ maxMapCount, fileMax, overcommitRatio, homeFrames })) {
       if (!Number.isSafeInteger(value) || value < 0)

@@ -175,7 +175,7 @@ function processVmCopy(
   for (const [address, length] of remote) {
     if (length === 0) continue;
     if (cursor.finished) break;
-    // Remote addresses belong to another program: they are taken with a tag whatever the ABI of either (untagged_addr_remote).
+    // Remote addresses belong to another program: they are taken with a tag under either ABI (untagged_addr_remote).
     const moved = copyVector(thread, target, cursor, untagged(address), length, write);
     total += moved;
     if (moved < length) break;

@@ -79,7 +79,7 @@ function mayTrace(tracer: Process, target: Process): boolean {
   return false;
 }
 
-/** The frame behind a page with PROT_MTE, faulted in whatever its protection (FOLL_FORCE); −1 if there is none. */
+/** The frame behind a page with PROT_MTE, faulted in under any protection (FOLL_FORCE); −1 if there is none. */
 function taggedFrame(thread: Thread, target: Process, page: PageNumber, write: boolean): number {
   const space = target.addressSpace;
   if (page >= TASK_SIZE_PAGES) return -1;

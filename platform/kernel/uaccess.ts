@@ -115,7 +115,7 @@ function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: n
 
 /**
  * How many of `bytes` at `address`, all on one page that is there, the thread's own tag checks would allow: the kernel checks
- * its copies where a mismatch would be synchronous, whatever TCO is, and never raises a signal for it.
+ * its copies where a mismatch would be synchronous, TCO or not, and never raises a signal for it.
  */
 function checkedBytes(caller: Caller, address: Address, bytes: ByteCount, tag: number, access: number): number {
   const { memory, process } = caller;

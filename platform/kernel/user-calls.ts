@@ -109,7 +109,7 @@ export function wait4(thread: Thread, pid: ProcessId, status = 0, options = 0, u
     throw new SystemError("EAGAIN", "wait4", "no child has ended");
   }
   const statusWord = ended.signal === null ? (ended.status & 0xff) << 8 : ended.signal & 0x7f;
-  // The usage goes first, and the child is gone whatever becomes of either (kernel_wait4).
+  // The usage goes first, and the child is gone even if either copy fails (kernel_wait4).
   if (usage !== 0) writeUsage(thread, word(usage, "rusage", "wait4"), ended, "wait4");
   if (status !== 0) {
     writeUser(thread, word(status, "wstatus", "wait4"), new Uint8Array(Int32Array.of(statusWord).buffer), "wait4");

@@ -1,4 +1,4 @@
-// From a snapshot's bytes to live objects. Bytes are not trusted: whatever they hold, the answer is a state or a SnapshotError.
+// From a snapshot's bytes to live objects. Bytes are not trusted: for any bytes, the answer is a state or a SnapshotError.
 // What the bytes mean is nodes.ts, how they are written encode.ts.
 
 import { ByteReader } from "./bytes.ts";
@@ -158,7 +158,7 @@ class Decoder {
 
   private bigint(): bigint {
     const text = this.text();
-    if (!/^-?\d+$/.test(text)) throw damaged("a whole number is none");
+    if (!/^-?\d+$/.test(text)) throw damaged("a whole number is not written as one");
     return BigInt(text);
   }
 

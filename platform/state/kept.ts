@@ -85,7 +85,7 @@ export function keepAs<Captured extends readonly unknown[], Made extends object>
   };
 }
 
-/** A value that there is once in the library, whatever happens: kept as its name. */
+/** A value that there is once in the library: kept as its name. */
 export function keepValue<Value extends object>(name: string, value: Value): Value {
   claim(values, name);
   values.set(name, value);

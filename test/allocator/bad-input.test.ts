@@ -58,7 +58,7 @@ describe.each(pointerCalls)("the pointer of %s", (_name, call) => {
   });
 });
 
-describe("a pointer that is none of the heap's", () => {
+describe("a pointer that is not the heap's", () => {
   function kindOf(act: () => unknown): string {
     try {
       act();

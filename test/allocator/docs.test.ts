@@ -16,7 +16,7 @@ const pages = ["docs/heap.md", "docs/options.md", "docs/tagging.md", "docs/unini
 const examples = pages.flatMap((page) => readExamples(page, readFileSync(join(root, page), "utf8")));
 let folder = "";
 
-/** Bundles all examples at once; entries share nothing. */
+/** Bundles all examples together; entries share nothing. */
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "refheap-docs-"));
   for (const { name, code } of examples) writeFileSync(join(folder, `${name}.ts`), code);

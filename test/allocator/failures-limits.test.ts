@@ -99,7 +99,7 @@ describe.each(sizes)("%s chunks until a limit", (_, size) => {
     const heap = openHeap({ kernel, fill: "pattern", largeFill: "memset" });
     const { chunks, end } = exhaust(heap, size, { writes: true });
     expect(end).toBe("out of memory");
-    // A large chunk whose fill stopped half-way has given its frames back.
+    // A large chunk whose fill was interrupted has given its frames back.
     expect(kernel.frames.freeFrames).toBeLessThanOrEqual(size === LARGE ? LARGE / 4096 : 0);
     expectRecovery(heap, chunks);
     expect(kernel.frames.freeFrames).toBe(freeFrames);
@@ -165,7 +165,7 @@ describe("reference pages", () => {
     heap.kernel.checkInvariants();
   });
 
-  test("a fill by memset that stops half-way leaves no bytes of it in the cache's clean pages", () => {
+  test("a fill by memset that is interrupted leaves no bytes of it in the cache's clean pages", () => {
     const heap = full({});
     heap.free(heap.malloc(LARGE));
     heap.kernel.frames.failAt(10);

@@ -21,7 +21,7 @@ test("by itself a heap gives no advice, as Scudo: huge pages come only where the
   expect(hugeKib({}, "always", LARGE)).toBeGreaterThanOrEqual(6 * 1024);
 });
 
-test("never keeps all of a heap's memory small, whatever the kernel's setting", () => {
+test("never keeps all of a heap's memory small, under every setting of the kernel", () => {
   expect(hugeKib({ hugePages: "never" }, "always", LARGE)).toBe(0);
 });
 

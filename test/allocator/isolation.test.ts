@@ -56,12 +56,12 @@ function expectSame(makeAlone: () => Heap, makePair: () => readonly [Heap, Heap]
 }
 
 describe("a program answers the same", () => {
-  test("whatever a heap on another machine does", () => {
+  test("beside a heap on another machine", () => {
     const make = (): Heap => new Heap({ kernel: createKernel(RAM, { seed: 3 }), seed: 7 });
     expectSame(make, () => [make(), make()]);
   });
 
-  test("whatever a heap in another process does", () => {
+  test("beside a heap in another process", () => {
     const alone = (): Heap => new Heap({ process: createKernel(RAM, { seed: 3 }).createProcess(), seed: 7 });
     expectSame(alone, () => {
       const kernel = createKernel(RAM, { seed: 3 });

@@ -41,7 +41,7 @@ describe("npm run bench", () => {
     expect(stderr).toMatch(sentence);
   });
 
-  test("ends without a word when nobody reads its output any more", async () => {
+  test("ends without a word when its output is no longer read", async () => {
     const child = spawn(process.execPath, ["dist/bench/main.js", "help"], { stdio: ["ignore", "pipe", "pipe"] });
     child.stdout.destroy();
     let complaints = "";

@@ -11,7 +11,7 @@ export function readExamples(document: string, markdown: string): Example[] {
   const pair = /^```ts\n((?:(?!```).*\n)*)```\n\s*(?:[^\n`]{1,80}\n\s*)?```text\n((?:(?!```).*\n)*)```$/gm;
   return [...markdown.matchAll(pair)].map(([, code, output], i) => ({
     name: `${document.replace(/\.md$/, "").replace(/[^A-Za-z0-9]+/g, "-")}-${i + 1}`,
-    // A module of its own, whatever the example declares.
+    // A module of its own, also where the example declares nothing.
     code: `${code}export {};\n`,
     output,
   }));

@@ -154,7 +154,7 @@ describe("how a page is copied follows from what is found in it", () => {
   ])("$what", ({ byte, tag, isZeroed }) => {
     write(byte, tag);
     expect(gzvaBlocks(make()) > 0).toBe(isZeroed);
-    // The second form is told the period, and looks at the first granule only.
+    // The second form gets the period, and looks at the first granule only.
     const firstGranule = Array.from({ length: 16 }, (_, index) => byte(index));
     const isZero = firstGranule.every((each) => each === 0) && tag(0) > 0;
     expect(gzvaBlocks(refpage_create2(process, page, 16)) > 0).toBe(isZero);

@@ -89,7 +89,7 @@ describe.each(["v4", "v5"] as const)("%s", (abi) => {
       () => 4,
       () => 0,
     );
-    // v4 finds out by a scan, v5 is told by the size of one granule.
+    // v4 finds out by a scan, v5 learns it from the size of one granule.
     const area = map(abi === "v4" ? create(page) : refpage_create2(process, page, 16));
     const before = kernel.counters.gzvaBlocks;
     process.memory.setUint8(withTag(area, 4), 1);

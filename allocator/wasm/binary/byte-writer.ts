@@ -1,5 +1,5 @@
 // A byte array that grows as the parts of a module are written to it: LEB128 integers, names, copies of what was read.
-// What is written where is write-module.ts's and the passes' affair.
+// write-module.ts and the passes decide what is written where.
 
 const encoder = new TextEncoder();
 

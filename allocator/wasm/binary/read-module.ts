@@ -119,7 +119,7 @@ function readSection(id: number, part: ByteReader, draft: Draft): void {
   if (id === SECTION_START) draft.start = functionIndex(part.u32(), draft, part);
   else if (id === SECTION_DATA_COUNT) part.u32();
   else if (id === SECTION_CODE) readCode(part, draft);
-  // A segment's elements are the engine's affair: functions keep their indices.
+  // A segment's elements stay as they are: functions keep their indices.
   else if (id !== SECTION_ELEMENT) {
     const readEntry = ENTRY_READERS[id];
     for (let count = part.count(1); count > 0; count--) readEntry(part, draft);

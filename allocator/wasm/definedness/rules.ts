@@ -11,7 +11,7 @@ import { shadowType, WIDTH_32, WIDTH_64, type Width, widthOf } from "./widths.ts
 const NO_VALUES = (): number => 0;
 const ALL_VALUES = (): number => 7;
 
-/** The rule of each opcode that computes a value from values; null: its shadow is not the operands' affair. */
+/** The rule of each opcode that computes a value from values; null: its shadow does not follow from the operands'. */
 export const RULES: (Rule | null)[] = new Array<Rule | null>(OPCODE_COUNT).fill(null);
 
 const OP_IF = 0x04;

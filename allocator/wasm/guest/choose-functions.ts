@@ -79,7 +79,7 @@ function chooseByName(module: Module, names: KnownNames): ChosenFunctions {
   const isNamed = chosen.size > 0;
   for (const { name, kind, index } of module.exports) if (kind === EXTERNAL_FUNCTION) consider(index, name);
   const roles = new Set(chosen.values());
-  // Where functions have names, what is missing is not in the module: linkers leave out a free that nobody calls.
+  // Where functions have names, what is missing is not in the module: linkers leave out a free that is never called.
   const isWhole = PAIRS.some(([allocate, release]) => roles.has(allocate) && (isNamed || roles.has(release)));
   if (!isWhole) return new Map();
   if (isNamed && names.isWhole) return chosen;

@@ -54,8 +54,8 @@ export interface ModuleOptions {
   /** With `uninitialised: "byte"`: whether arguments of calls that leave the module must be defined. Default `"check"`. */
   readonly callArguments?: "check" | "trust";
   /**
-   * With `uninitialised: "byte"`: findings name the allocation, or the function's stack frame, that undefined bits are from, whatever
-   * they went through since; slower, and as much memory again. Default false.
+   * With `uninitialised: "byte"`: findings name the allocation, or the function's stack frame, that undefined bits are from, after
+   * any number of copies and computations; slower, and as much memory again. Default false.
    */
   readonly trackOrigins?: boolean;
   /** The heap's options. Not all can be: kernel, process and memoryBytes are the guest's own, tags have no room in 32 bits. */
@@ -208,7 +208,7 @@ export function checkOptions(options: ModuleOptions): void {
   if (invalidFree !== "throw" && invalidFree !== "report")
     throw new RangeError(`invalidFree: "${invalidFree}" is neither "throw" nor "report"`);
   if (!INITIALISATION_POLICIES.includes(initialisation))
-    throw new RangeError(`initialisation: "${initialisation}" is none of ${INITIALISATION_POLICIES.join(", ")}`);
+    throw new RangeError(`initialisation: "${initialisation}" is not one of ${INITIALISATION_POLICIES.join(", ")}`);
   if (!Number.isInteger(nullBytes) || nullBytes < 0)
     throw new RangeError(`nullBytes: ${nullBytes} is no number of bytes`);
   for (const name of REFUSED_HEAP_OPTIONS) {

@@ -33,7 +33,7 @@ export class Homes implements HomeKeeper {
     }
   }
 
-  /** Cost: every page of the range is looked at once, since glue may have written where no frame was taken. */
+  /** Cost: every page of the range is looked at one time, since glue may have written where no frame was taken. */
   emptied(start: number, end: number, clean: CleanPage): void {
     const { vmas, pageTable } = this.space;
     const { entries } = pageTable;

@@ -261,7 +261,7 @@ class Instantiation {
   }
 }
 
-/** All of the image but the part of the stack that nobody uses now. */
+/** All of the image but the unused part of the stack. */
 function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: number, staticsEnd: number): Root[] {
   const { imageStart, imageEnd } = guest.addressable;
   const range = (from: number, to: number) => ({ address: from, length: Math.max(0, to - from) });

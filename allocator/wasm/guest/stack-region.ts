@@ -34,7 +34,7 @@ function lowestOf(module: Module, names: Names, highest: number): number {
   return lowest;
 }
 
-/** What wasm-ld gives a stack unless it is told otherwise. */
+/** What wasm-ld gives a stack unless an option says otherwise. */
 const USUAL_STACK_BYTES = 65536;
 
 /**

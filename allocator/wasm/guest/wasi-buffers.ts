@@ -1,7 +1,7 @@
 // Which bytes of the guest's memory WASI's functions (preview 1) read and write, by their arguments.
 // Source: the witx of wasi_snapshot_preview1. Nothing here says what a function does.
 
-/** Told of a range: that it is read, or written. */
+/** Called with a range that is read, or written. */
 export type Range = (address: number, size: number) => unknown;
 
 export interface WasiCall {

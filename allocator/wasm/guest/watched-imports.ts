@@ -62,7 +62,7 @@ export class WatchedImports {
     }
   }
 
-  /** Bytes behind pointers into the live stack that nobody has written yet. */
+  /** Unwritten bytes behind pointers into the live stack. */
   private freshOutParameters(values: readonly unknown[]): number[] {
     const { stack } = this;
     const { validity } = this.guest;

@@ -61,7 +61,7 @@ export function writeCheck(
   }
   code.constant(GRANULE_SHIFT);
   code.byte(OP_I32_SHR_U);
-  // Two granules at once for what is as long, or says that it may lie across two.
+  // Two granules together for what is as long, or says that it may lie across two.
   const isWide = size === 16 || (size > 1 && 2 ** alignment < size);
   code.memory(isWide ? LOAD16_S : LOAD8_S, targets.shadowBase + (offset - inGranule) / 8);
   const aligned = isWide ? (size === 16 ? 8 : 1) : size;

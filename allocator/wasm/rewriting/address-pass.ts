@@ -53,7 +53,7 @@ export interface PassTargets extends CheckTargets {
   readonly pagesGlobal: number;
   /** Whether loads and stores are checked; if not, only memory.size and memory.grow are replaced. */
   readonly checksAccesses: boolean;
-  /** The guest's stack pointer, the least value that it may have, and the function that is told of a lesser one; or null. */
+  /** The guest's stack pointer, the least value that it may have, and the function that is called with a lesser one; or null. */
   readonly stack: { readonly global: number; readonly lowest: number; readonly helper: number } | null;
 }
 

@@ -1,5 +1,5 @@
 // Short sequences of instructions, written to a code buffer: what passes and helper functions are put together from.
-// Each method is one instruction or one idiom; which ones a pass needs is its own affair.
+// Each method is one instruction or one idiom; each pass picks those it needs.
 
 import { ByteWriter } from "../binary/byte-writer.ts";
 import {

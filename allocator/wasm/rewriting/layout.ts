@@ -32,7 +32,7 @@ export const SHADOW_CLEAN = 0x10;
 export const SHADOW_ABSENT = 0x40;
 
 export interface Layout {
-  /** The guest's addresses end here, whatever its memory's size at the moment. */
+  /** The guest's addresses end here, at any present size of its memory. */
   readonly limitBytes: number;
   readonly ramBytes: number;
   /** −1: there is no validity shadow. */

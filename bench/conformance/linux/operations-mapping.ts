@@ -40,7 +40,7 @@ export function mremap(world: World, participant: Participant, step: Step): Answ
 }
 
 /**
- * An address of the kernel's choice says nothing; its mapping goes at once unless the script keeps it under a name. A file
+ * An address of the kernel's choice says nothing; its mapping goes immediately unless the script keeps it under a name. A file
  * may also call an address elsewhere that the script chose outside the window, and then means the same.
  */
 function place(

@@ -69,7 +69,7 @@ export class Program {
     this.process.mmap(this.base + at, length, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
   }
 
-  /** Stores host bytes, whatever the tags there. */
+  /** Stores host bytes without a look at the tags there. */
   poke(at: number, bytes: Uint8Array): void {
     this.unchecked(() => this.memory.write(this.pointer(at), bytes));
   }

@@ -26,7 +26,7 @@ function choiceOf(words: string): Choice {
   return allBut === undefined ? (index) => index % step === 0 : (index) => index % step !== 0;
 }
 
-/** What holds whatever the order in which blocks came (docs/divergences.md): the rest depends on where the unused ones lie. */
+/** What holds for every order in which blocks came (docs/divergences.md): the rest depends on where the unused ones lie. */
 const ALWAYS = ["popped", "pushed", "inuse", "total"];
 
 /** Seeds tried until the chunks lie as the recorded ones did. */

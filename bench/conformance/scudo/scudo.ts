@@ -1,5 +1,5 @@
 // Recordings of the real Scudo, in the format of golden/scudo: every line, or group of lines of one process, is a case.
-// Lines are told by their fields, never by the name of their file. What a kind replays is in scudo/.
+// Lines are told apart by their fields, never by the name of their file. What a kind replays is in scudo/.
 import { basename } from "node:path";
 import { readLines, UnreadableFile } from "../lines.ts";
 import type { RunOptions, Tally } from "../runner.ts";

@@ -69,7 +69,7 @@ export const buffers: readonly CorpusProgram[] = [
     name: "error-path",
     cwe: 456,
     bug: "uninitialised",
-    what: "parsing fails half-way and the result is used all the same",
+    what: "parsing fails in the middle and the result is used all the same",
     run(heap, variant) {
       const result = heap.malloc(12);
       const parse = (text: string): boolean => {
@@ -254,7 +254,7 @@ export const buffers: readonly CorpusProgram[] = [
     name: "decoder-state",
     cwe: 908,
     bug: "uninitialised",
-    what: "an adaptive decoder starts from probabilities that nobody reset",
+    what: "an adaptive decoder starts from probabilities that were not reset",
     run(heap, variant) {
       const probabilities = heap.malloc(128 * 2);
       if (variant === "right") for (let i = 0; i < 128; i++) heap.memory.setUint16(probabilities + i * 2, 1024);

@@ -4,7 +4,7 @@ import { type CorpusProgram, sum } from "./program.ts";
 
 const LARGE = 256 * 1024;
 
-/** A bump arena in one chunk; its chunks are told to the checker as Valgrind's mempools are. */
+/** A bump arena in one chunk; it describes its chunks to the checker as Valgrind's mempools are. */
 class BumpArena {
   readonly base: number;
   private readonly heap: Heap;

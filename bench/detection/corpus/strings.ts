@@ -1,4 +1,4 @@
-// Strings and parsers: terminators that nobody wrote, truncating copies, formats, tokens.
+// Strings and parsers: terminators that were not written, truncating copies, formats, tokens.
 import { type CorpusProgram, sum } from "./program.ts";
 
 /** strncpy: copies up to `limit` bytes, and a terminator only if there is room. */

@@ -71,7 +71,7 @@ export const structs: readonly CorpusProgram[] = [
     name: "forgotten-field",
     cwe: 909,
     bug: "uninitialised",
-    what: "the constructor was not told of a new field",
+    what: "the constructor leaves out a new field",
     run(heap, variant) {
       const connection = heap.malloc(24);
       heap.memory.setUint32(connection, 80);
@@ -143,7 +143,7 @@ export const structs: readonly CorpusProgram[] = [
     name: "bit-fields",
     cwe: 457,
     bug: "uninitialised",
-    what: "one bit of a flags word is set in memory that nobody cleared",
+    what: "one bit of a flags word is set in memory that was not cleared",
     run(heap, variant) {
       const flags = heap.malloc(4);
       const before = variant === "right" ? 0 : heap.memory.getUint32(flags);
@@ -172,7 +172,7 @@ export const structs: readonly CorpusProgram[] = [
     name: "vtable-slot",
     cwe: 824,
     bug: "uninitialised",
-    what: "a table of handlers has a slot that nobody filled, and it is called",
+    what: "a table of handlers has a slot that was not filled, and it is called",
     run(heap, variant) {
       const table = heap.malloc(4 * 8);
       for (let i = 0; i < (variant === "right" ? 4 : 3); i++) heap.memory.setBigUint64(table + i * 8, BigInt(100 + i));

@@ -30,7 +30,7 @@ function sentence(error: NodeJS.ErrnoException): string {
   if (error.code === "ENOTDIR" && error.path !== undefined) return `${error.path}: a folder on the way is a file`;
   if (error.code === "EISDIR") return `${error.path ?? "a folder"}: is a folder, a file is needed`;
   if (error.code === "EACCES" && error.path !== undefined) return `${error.path}: no permission`;
-  // A bad line of a trace, as against a file that is no trace at all.
+  // A bad line of a trace, as opposed to a file that is no trace at all.
   if (error.name === "TraceError" && /:\d+: (?!expected a trace \()/.test(error.message))
     return `${error.message} (--skip-bad passes over bad lines)`;
   return error.message;

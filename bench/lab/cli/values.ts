@@ -81,7 +81,7 @@ export const touches = optionValue((text: string): string => {
   return text;
 });
 
-/** Runs a parser; what it throws for a name that is none of `names` says the nearest one too. */
+/** Runs a parser; what it throws for a name that is not among `names` says the nearest one too. */
 function hinting<T>(name: string, names: readonly string[], parse: () => T): T {
   try {
     return parse();

@@ -91,7 +91,7 @@ __attribute__((constructor)) static void prepare(void) {
   dl_iterate_phdr(find_libc, NULL);
   touch_thread_start();
   pthread_key_create(&thread_key, thread_ended);
-  /* Nobody else holds the lock while a process is copied. */
+  /* No other thread holds the lock while a process is copied. */
   pthread_atfork(lock, unlock, NULL);
 }
 

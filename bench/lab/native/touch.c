@@ -49,7 +49,7 @@ static int touch(const void *address, enum kind kind) {
   uint32_t page = page_of(address);
   enum state wanted = kind == WRITE ? WAS_WRITTEN : WAS_READ;
   enum state state = state_of(page);
-  if (!page_owner[page]) { /* a freed block: what the program does there is its own affair */
+  if (!page_owner[page]) { /* a freed block: what the program does there is not recorded */
     pages_set(page, 1, OPEN);
     return 1;
   }

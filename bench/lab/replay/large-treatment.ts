@@ -42,7 +42,7 @@ export const NO_TREATMENT: LargeTreatment = {
   faultMessages: 0,
 };
 
-/** Whole pages of large chunks are registered; a handler copies the pattern page in. Parts of pages are filled at once. */
+/** Whole pages of large chunks are registered; a handler copies the pattern page in. Parts of pages are filled immediately. */
 export class UserfaultfdTreatment implements LargeTreatment {
   readonly taggedGranules = 0;
   readonly gvaBlocks = 0;

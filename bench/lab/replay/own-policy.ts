@@ -156,7 +156,7 @@ function checkShape(file: string, given: unknown): OwnPolicy {
   return policy as OwnPolicy;
 }
 
-/** A kernel with reference pages and the user's interface. @throws whatever the module throws */
+/** A kernel with reference pages and the user's interface. @throws what the module throws */
 export function makeOwnKernel(
   policy: OwnPolicy,
   { memoryBytes, ...options }: { readonly memoryBytes?: number } & KernelOptions,

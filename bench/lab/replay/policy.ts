@@ -163,7 +163,7 @@ const POLICY_FIELDS: Readonly<Record<string, readonly string[] | null>> = {
 export function parsePolicy(text: string): Policy {
   const [name = "", ...changes] = text.split("+");
   if (!Object.hasOwn(POLICIES, name)) {
-    throw new RangeError(`policy "${name}" is none of ${Object.keys(POLICIES).join(", ")}`);
+    throw new RangeError(`policy "${name}" is not one of ${Object.keys(POLICIES).join(", ")}`);
   }
   const fields: Record<string, string | number> = {};
   for (const change of changes) {
@@ -184,7 +184,7 @@ function fieldValue(field: string, value: string, text: string): string | number
     throw new RangeError(`${field}="${value}" in policy "${text}" is not a whole number`);
   }
   if (values.includes(value)) return value;
-  throw new RangeError(`${field}="${value}" in policy "${text}" is none of ${values.join(", ")}`);
+  throw new RangeError(`${field}="${value}" in policy "${text}" is not one of ${values.join(", ")}`);
 }
 
 function checked(policy: Policy): Policy {

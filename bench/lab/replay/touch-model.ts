@@ -26,7 +26,7 @@ export function parseTouchModel(text: string): TouchModel {
       return { kind, weights, fractions: pairs.map(([, fraction]) => Number(fraction)) };
     }
   }
-  throw new RangeError(`touch model "${text}" is none of ${TOUCH_MODELS.join(", ")} (fractions from 0 to 1)`);
+  throw new RangeError(`touch model "${text}" is not one of ${TOUCH_MODELS.join(", ")} (fractions from 0 to 1)`);
 }
 
 /** The model's name as results carry it; parseTouchModel reads it back. */

@@ -127,7 +127,7 @@ interface Part {
   readonly value: number;
 }
 
-/** The bar in numbers, in the legend's order, so that nobody needs the colours. */
+/** The bar in numbers, in the legend's order, so that it reads without the colours. */
 function partsText(parts: readonly Part[]): string {
   return parts.map(({ value }) => formatCount(value)).join(" + ") || "0";
 }

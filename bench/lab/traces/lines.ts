@@ -11,7 +11,7 @@ export const MAX_LINE_BYTES = 4 * 2 ** 20;
 
 /** One text format. Answers are "" if all is well, else what was expected: throwing is left to the caller. */
 export interface LineParser {
-  /** What an event of the format looks like, if a file that has lines and no event is none of this format. */
+  /** What an event of the format looks like, if a file that has lines and no event is not of this format. */
   readonly eventForm?: string;
   /** Appends the events of the line in `bytes[start, end)`, at most a batch's spare rows. The newline is not in it. */
   parseLine(bytes: Uint8Array, start: number, end: number, batch: EventBatch): string;

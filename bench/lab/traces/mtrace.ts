@@ -15,7 +15,7 @@ const MINUS = 45;
 const LESS = 60;
 const GREATER = 62;
 const BANG = 33;
-/** Reallocs begun and not ended, at most: as many as threads may be inside realloc at once. */
+/** Reallocs begun and not ended, at most: as many as threads may be inside realloc together. */
 const MAX_PENDING = 1024;
 const EXPECTED = '"= Start", "= End" or "@ CALLER" and "+ PTR SIZE", "- PTR", "< PTR", "> PTR SIZE" or "! PTR SIZE"';
 

@@ -123,7 +123,7 @@ export class AddressSpace {
   readonly limits: ResourceLimits;
   /** The group that its frames are charged to; null: none. */
   readonly cgroup: MemoryCgroup | null;
-  /** Told of the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
+  /** Called with the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
   cleanLoadObserver: ((page: PageNumber) => void) | null = null;
 
   /** Pages that came by fork; of these, those that are shared still were not stored to. null: none came so. */

@@ -16,7 +16,7 @@ export interface AdviceRequest extends MapRequest {
   drop: boolean;
 }
 
-/** Changes the request for [start, start + length) in bytes. @throws whatever the hook throws */
+/** Changes the request for [start, start + length) in bytes. @throws what the hook throws */
 export type AdviceHookOfArea = (request: AdviceRequest, start: Address, length: ByteCount) => void;
 
 /**

@@ -183,7 +183,7 @@ export class Folios {
     return mappings > 1 && !this.mayBeShared(head) && mappings === this.references(head);
   }
 
-  /** To be told of a folio that has lost the mapping of a page while others stay (deferred_split_folio). */
+  /** To be called with a folio that has lost the mapping of a page while others stay (deferred_split_folio). */
   notePartial(head: number): void {
     if (this.isPartial(head)) return;
     this.fields[(head << FIELD_SHIFT) | FLAGS] |= PARTIAL;

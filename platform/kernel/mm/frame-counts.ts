@@ -24,7 +24,7 @@ export abstract class FrameCounts {
   readonly pins: Int32Array;
   /** 1: an anonymous page that only one process can have mapped (PageAnonExclusive). */
   readonly exclusive: Uint8Array;
-  /** 1: an anonymous page that the kernel itself has written to, whatever its entries say (PG_dirty); a folio's at its first frame. */
+  /** 1: an anonymous page that the kernel itself has written to, also where no entry says so (PG_dirty); a folio's at its first frame. */
   readonly dirty: Uint8Array;
   /** Drain in which a frame was last put into the batch of pages (see batch()); it counts while no other drain has come. */
   protected readonly batchedIn: Int32Array;

@@ -14,7 +14,7 @@ import { FreeFrames, HUGE_FRAMES, HUGE_ORDER, IN_FOLIO, NONE_FREE } from "./free
 
 /**
  * How frames are initialised (R8). `nozero`: those that will be filled leave uninitialised (v4's __GFP_NOZERO).
- * `double`: every frame leaves zeroed, then it is filled. `plumbed`: the allocator is told the content and writes it once.
+ * `double`: every frame leaves zeroed, then it is filled. `plumbed`: the allocator knows the content and writes it once.
  */
 export type InitialisationPolicy = "nozero" | "double" | "plumbed";
 export const INITIALISATION_POLICIES: readonly InitialisationPolicy[] = ["nozero", "double", "plumbed"];
@@ -124,7 +124,7 @@ export class FrameAllocator extends FrameCounts {
     return this.pins.subarray(0, this.everUsed).some((count) => count > 0);
   }
 
-  /** As at boot, whatever was in use. The contents of frames are the machine's to clear. Cost: the frames that were used. */
+  /** As at boot, with nothing in use. The contents of frames are the machine's to clear. Cost: the frames that were used. */
   reset(): void {
     this.cgroupIds.fill(0, 0, this.everUsed);
     this.resetCounts(this.everUsed);

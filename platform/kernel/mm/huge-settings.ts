@@ -40,9 +40,9 @@ export class HugePageSettings {
     requireOptions("hugePages", options, { enabled: "any", useZeroPage: "boolean", sizes: "object", shmem: "any" });
     const { enabled = "madvise", useZeroPage = true, sizes = [HUGE_KIB], shmem = "never" } = options;
     if (!ENABLED.includes(enabled))
-      throw new RangeError(`hugePages.enabled: "${String(enabled)}" is none of ${ENABLED.join(", ")}`);
+      throw new RangeError(`hugePages.enabled: "${String(enabled)}" is not one of ${ENABLED.join(", ")}`);
     if (shmem !== "never" && shmem !== "advise")
-      throw new RangeError(`hugePages.shmem: "${String(shmem)}" is none of never, advise`);
+      throw new RangeError(`hugePages.shmem: "${String(shmem)}" is not one of never, advise`);
     this.enabled = enabled;
     this.useZeroPage = useZeroPage;
     this.shmem = shmem;

@@ -89,7 +89,7 @@ export function protectionFlags(space: AddressSpace, prot: number): number {
 export interface MmapExtension {
   /** All flags that extensions have. */
   readonly flags: number;
-  /** Changes the request. @throws whatever the hook throws; a file that it put into the request was given back then */
+  /** Changes the request. @throws what the hook throws; a file that it put into the request was given back then */
   prepare(request: MapRequest, start: Address, length: ByteCount): void;
 }
 

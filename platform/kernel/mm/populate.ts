@@ -17,7 +17,7 @@ import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { FAULT_DONE, FAULT_OUT_OF_MEMORY, type FaultResult, faultIn } from "./fault.ts";
 import { VM_ACCESS_FLAGS, VM_LOCKONFAULT, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
 
-/** Makes one page of an area present for `access`, whatever its protection. */
+/** Makes one page of an area present for `access`, under any protection. */
 export function ensurePage(
   space: AddressSpace,
   charged: FaultAccount,

@@ -1,4 +1,4 @@
-// One access is one finding, about the right block, whatever pages, redzones and system calls it goes over.
+// One access is one finding, about the right block, also over several pages, redzones and in system calls.
 import { describe, expect, test } from "vitest";
 import { Heap } from "../../../allocator/index.ts";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
@@ -160,7 +160,7 @@ describe("large blocks: first the finding, then the fault", () => {
     expect(finding!.stack[0]!.file).toContain("accesses.test.ts");
   });
 
-  test("write(2) and read(2) across the end are told, and do as the kernel does", () => {
+  test("write(2) and read(2) across the end are reported, and do as the kernel does", () => {
     const heap = createHeap();
     const { p, size } = atItsPagesEnd(heap);
     heap.memory.fill(p + size - 100, 1, 100);
@@ -201,7 +201,7 @@ describe("large blocks: first the finding, then the fault", () => {
     expect(heap.checker.findings).toMatchObject([{ cause: "use-after-free", block: { pointer: p, size: MIB } }]);
   });
 
-  test("level page tells of the fault as well", () => {
+  test("level page reports the fault as well", () => {
     const heap = new Heap({ uninitialised: "page", memoryBytes: 64 * MIB, seed: 1 });
     const p = heap.malloc(3 * MIB);
     heap.memory.setUint8(p, 1);
@@ -236,7 +236,7 @@ describe("the right block is blamed", () => {
     expect(blamed.reduce((sum, { count }) => sum + count, 0)).toBe(600);
   });
 
-  test("behind the last block that was carved, and beside blocks that nobody uses", () => {
+  test("behind the last block that was carved, and beside unused blocks", () => {
     const heap = createHeap();
     const p = heap.malloc(48);
     heap.memory.getUint8(p + 48);

@@ -13,7 +13,7 @@ test("arenas are named in order of creation, or as the program says", () => {
   expect(arenas.count).toBe(2);
 });
 
-test("an address is its live chunk's, then a freed one's; ends belong to nobody", () => {
+test("an address is its live chunk's, then a freed one's; ends belong to no chunk", () => {
   const arenas = new Arenas();
   const arena = arenas.create(0x1000, OPTIONS);
   arenas.addChunk(arena, 0x1000, 32, []);

@@ -9,7 +9,7 @@ function byteHeap(): Heap {
 const kinds = (heap: Heap) =>
   heap.checker.findings.map(({ kind, operation, cause }) => `${kind} ${operation} ${cause}`);
 
-test("a load of a byte that nobody wrote is a finding with offset, block and stacks", () => {
+test("a load of an unwritten byte is a finding with offset, block and stacks", () => {
   const heap = byteHeap();
   const p = heap.malloc(40);
   heap.memory.setUint8(p + 12, 1);
@@ -95,7 +95,7 @@ test("a reused chunk is undefined again", () => {
   }
 });
 
-test("use after free is told from use of uninitialised memory, for loads, stores and copies", () => {
+test("use after free is told apart from use of uninitialised memory, for loads, stores and copies", () => {
   const heap = byteHeap();
   const p = heap.malloc(32);
   heap.memory.fill(p, 7, 32);

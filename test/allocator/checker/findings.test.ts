@@ -187,7 +187,7 @@ describe("invalid frees are findings as well as errors", () => {
   });
 });
 
-test("a block is named with what made and freed it, whatever functions did it", () => {
+test("a block is named with what made and freed it, by any function", () => {
   const heap = byteHeap();
   const makers: [() => number, (p: number) => void, string][] = [
     [() => heap.calloc(1, 32), (p) => heap.free(p), "malloc"],
@@ -332,7 +332,7 @@ describe("wrong words", () => {
     const heap = byteHeap();
     heap.malloc(10);
     expect(() => heap.checker.leakCheck({ report: ["definitely lost", "lost" as never] })).toThrow(
-      'leakCheck: report: "lost" is none of definitely lost, indirectly lost, possibly lost, still reachable',
+      'leakCheck: report: "lost" is not one of definitely lost, indirectly lost, possibly lost, still reachable',
     );
     expect(() => heap.checker.leakCheck({ pointers: "float" as never })).toThrow(RangeError);
     expect(heap.checker.findings).toEqual([]);
@@ -352,7 +352,7 @@ describe("wrong words", () => {
   test("a suppression with a name that there is not, or with none, would hide everything and is refused", () => {
     const heap = byteHeap();
     expect(() => heap.checker.addSuppressions({ kind: "leak" }, { kin: "leak" } as never)).toThrow(
-      'addSuppressions: "kin" is none of kind, functionName, file',
+      'addSuppressions: "kin" is not one of kind, functionName, file',
     );
     expect(() => heap.checker.addSuppressions({})).toThrow(TypeError);
     heap.memory.getUint8(heap.malloc(10));

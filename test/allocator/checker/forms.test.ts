@@ -33,7 +33,7 @@ test("SARIF has what version 2.1.0 requires, and places that exist", () => {
   });
 });
 
-test("the same use from the same place is one finding; suppressed ones are none", () => {
+test("the same use from the same place is one finding; suppressed ones are not in the list", () => {
   const heap = byteHeap();
   const p = heap.malloc(8);
   for (let i = 0; i < 3; i++) readFirst(heap, p);

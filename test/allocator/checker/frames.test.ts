@@ -12,7 +12,7 @@ import {
 const frameOf = (file: string, functionName = "parse"): Frame => ({ functionName, file, line: 3, column: 7 });
 const library = new URL("../../../", import.meta.url);
 
-test("a trace's lines become frames; lines that are none are left out", () => {
+test("a trace's lines become frames; other lines are left out", () => {
   const trace = [
     "Error",
     "    at parse (file:///home/a/codec.ts:12:5)",

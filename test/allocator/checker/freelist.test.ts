@@ -14,7 +14,7 @@ const use = (heap: Heap, p: number) => {
 };
 
 describe.each([16, 40, 1000, 60_000, 100_000, 500_000, 2 * MIB])("a freed block of %i bytes", (size) => {
-  test("is not where the next blocks of its size are, and a stale pointer is told", () => {
+  test("is not where the next blocks of its size are, and a stale pointer is reported", () => {
     const heap = byteHeap();
     const p = heap.malloc(size);
     heap.free(p);

@@ -35,7 +35,7 @@ describe("uses of undefined bytes of the program's own memory", () => {
   });
 });
 
-describe("accesses that are none of the program's", () => {
+describe("accesses that are not the program's", () => {
   test("are told apart by cause, for loads, stores and copies", () => {
     const heap = createHeap();
     const p = heap.calloc(1, 24);

@@ -10,7 +10,7 @@ function pageHeap(): Heap {
 
 const kinds = (heap: Heap) => heap.checker.findings.map(({ kind, cause, offset }) => [kind, cause, offset]);
 
-test("a read of a page that nobody wrote is a finding; a second of the same page is none", () => {
+test("a read of an unwritten page is a finding; a second of the same page adds none", () => {
   const heap = pageHeap();
   const p = heap.malloc(LARGE);
   heap.memory.getUint8(p + 500_000);

@@ -142,7 +142,7 @@ describe("pools", () => {
     expect(accessOf(heap, arena, 32)).toBe(`${"a".repeat(8)}${"n".repeat(24)}`);
   });
 
-  test("destroyMempool answers what was alive; later uses are told of the chunk and of where it ended", () => {
+  test("destroyMempool answers what was alive; findings of later uses name the chunk and where it ended", () => {
     const { heap, arena, checker } = createPool({ redzoneBytes: 8 });
     checker.mempoolAlloc(arena, arena + 8, 8);
     checker.mempoolAlloc(arena, arena + 32, 16);
@@ -162,7 +162,7 @@ describe("pools", () => {
     expect(block?.free[0]?.file).toContain("requests.test.ts");
   });
 
-  test("what lies in a redzone is told of the arena's chunk, the nearest, live ones first", () => {
+  test("a finding in a redzone names the arena's nearest chunk, live ones first", () => {
     const { heap, arena, checker } = createPool({ redzoneBytes: 8 });
     checker.mempoolAlloc(arena, arena + 8, 8);
     checker.mempoolAlloc(arena, arena + 24, 8);
@@ -231,7 +231,7 @@ describe("pools", () => {
 });
 
 test.each(["makeDefined", "makeUndefined", "makeNoAccess", "makeDefinedIfAddressable", "getValidityBits"] as const)(
-  "%s refuses memory that is not the program's, wholly, and arguments that are none",
+  "%s refuses memory that is not the program's, wholly, and arguments that are no numbers",
   (request) => {
     const heap = createHeap();
     const p = heap.malloc(16);

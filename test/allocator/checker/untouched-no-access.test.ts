@@ -87,7 +87,7 @@ test("a large block that realloc moves keeps them", () => {
   expect(seen(heap)).toEqual(["invalid-access load"]);
 });
 
-test("a system call that reads them is told so", () => {
+test("a system call that reads them is reported", () => {
   const { heap, process, p } = create("mmap", MIB);
   heap.checker.makeNoAccess(p, MIB);
   const fd = process.memfd_create("f", 0);

@@ -1,4 +1,4 @@
-// The sum by groups of bits is the sum by steps, whatever cookie, pointer and header.
+// The sum by groups of bits is the sum by steps, for every cookie, pointer and header.
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import {

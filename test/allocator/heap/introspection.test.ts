@@ -156,7 +156,7 @@ describe("hooks", () => {
     return { heap, told };
   }
 
-  test("are told of every call with its pointer and size", () => {
+  test("see every call with its pointer and size", () => {
     const { heap, told } = record({ realloc: true });
     const place = 8;
     const a = heap.malloc(10);
@@ -183,7 +183,7 @@ describe("hooks", () => {
     ]);
   });
 
-  test("are told of a realloc in two halves, around it", () => {
+  test("see a realloc in two halves, around it", () => {
     const { heap, told } = record({ realloc: true });
     const old = heap.malloc(10);
     const moved = heap.realloc(old, 5000);
@@ -209,7 +209,7 @@ describe("hooks", () => {
     ]);
   });
 
-  test("are not told of an allocation that failed", () => {
+  test("see no allocation that failed", () => {
     const { heap, told } = record({ realloc: true });
     expect(heap.malloc(2 ** 64)).toBe(0);
     expect(told).toEqual([]);
@@ -257,7 +257,7 @@ describe("reports of a heap", () => {
     expect(report).toContain("freed at:\n");
   });
 
-  test("are told to onReport before they are thrown", () => {
+  test("reach onReport before they are thrown", () => {
     const told: string[] = [];
     const { heap } = createHeap({ onReport: (error) => told.push(error.kind) });
     expect(() => heap.free(heap.malloc(1) + 1)).toThrow(HeapError);
@@ -350,7 +350,7 @@ describe("a free that is refused", () => {
     ["realloc to nothing of a freed chunk", (heap, p) => heap.free(p), (heap, p) => heap.realloc(p, 0)],
   ];
 
-  test.each(refusals)("for %s is told to no hook, and kept in no stack", (name, ...acts) => {
+  test.each(refusals)("for %s reaches no hook and no kept stack", (name, ...acts) => {
     const told: number[] = [];
     const heap = new Heap({
       seed: 1,

@@ -1,4 +1,4 @@
-// What hooks hear of calls that are refused: nothing, whatever the reason, free or realloc, small or large chunk.
+// What hooks hear of calls that are refused: nothing, for any reason, of free and realloc, of small and large chunks.
 import { describe, expect, test } from "vitest";
 import type { Heap } from "../../../allocator/heap/heap.ts";
 import type { HeapOptions } from "../../../allocator/options/options.ts";

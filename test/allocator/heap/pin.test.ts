@@ -18,7 +18,7 @@ function joined(views: readonly Uint8Array[]): number[] {
 }
 
 describe("a pinned range", () => {
-  test("shows exactly its bytes, whatever pages they lie in", () => {
+  test("shows exactly its bytes, in whichever pages they lie", () => {
     const { process, memory, pointer } = createRange(3 * PAGE);
     memory.setUint8(pointer + PAGE - 2, 1);
     memory.setUint8(pointer + PAGE, 3);

@@ -135,7 +135,7 @@ describe.each(["byte", "page"] as const)("two heaps that track at level %s", (un
   });
 });
 
-test("a small use after free of one tracked heap is told by that heap, whatever the other did last", () => {
+test("a small use after free of one tracked heap is reported by that heap, also after calls of the other", () => {
   const process = createKernel({ memoryBytes: 2 ** 27, shadow: true }).createProcess();
   const [first, second] = [0, 1].map(() => openHeap({ process, uninitialised: "byte" }));
   const p = first.malloc(100);
@@ -149,7 +149,7 @@ test("a small use after free of one tracked heap is told by that heap, whatever 
   expect(second.checker.findings).toEqual([]);
 });
 
-test("a fault beside a heap is told by the tracked heap whose memory is nearest; far from both, by neither", () => {
+test("a fault beside a heap is reported by the tracked heap whose memory is nearest; far from both, by neither", () => {
   for (const which of [0, 1]) {
     const process = createKernel({ memoryBytes: 2 ** 27, shadow: true }).createProcess();
     const heaps = [0, 1].map(() => openHeap({ process, uninitialised: "byte" }));

@@ -75,7 +75,7 @@ describe("beside a DataView", () => {
     expect(bytes.view.getUint8(1)).toBe(7);
   });
 
-  test("the language's own code, which needs a buffer, is told of pin", () => {
+  test("the language's own code, which needs a buffer, gets an error that names pin", () => {
     const { view } = pair();
     expect(() => view.buffer).toThrow(/heap\.pin/);
     expect(() => new TextDecoder().decode(view)).toThrow(TypeError);

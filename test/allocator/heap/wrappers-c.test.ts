@@ -109,7 +109,7 @@ describe("memalign, posix_memalign, aligned_alloc", () => {
     expect(heap.memalign(PAGE, SIZE_MAX)).toBe(0);
   });
 
-  test("of Android take alignments that are none, rounded up", () => {
+  test("of Android take alignments that are no powers of two, rounded up", () => {
     const heap = createHeap({ config: "android" });
     for (let alignment = 0; alignment <= 128; alignment++) {
       const pointer = heap.memalign(alignment, 100);

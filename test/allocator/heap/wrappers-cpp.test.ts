@@ -49,7 +49,7 @@ describe("new and delete", () => {
     heap.operatorDelete(pointer, { alignment });
   });
 
-  test("of SIZE_MAX are null, whatever the operator, and set no errno", () => {
+  test("of SIZE_MAX are null, by each operator, and set no errno", () => {
     const heap = new Heap();
     expect(heap.operatorNew(2 ** 64)).toBe(0);
     expect(heap.errno).toBe(0);

@@ -1,4 +1,4 @@
-// Options that are none: each is refused by name before anything is made, whatever it is, and leaves no process behind.
+// Wrong options: each is refused by name before anything is made, and leaves no process behind.
 import { describe, expect, test } from "vitest";
 import { Heap } from "../../../allocator/heap/heap.ts";
 import { OptionError } from "../../../allocator/options/option-error.ts";

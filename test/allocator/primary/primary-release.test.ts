@@ -60,7 +60,7 @@ const isFreed: Record<string, (index: number, count: number) => boolean> = {
 };
 
 /**
- * A heap with the recorded chunks, by address. Where blocks were carved that nobody got, they lie at random places: seeds
+ * A heap with the recorded chunks, by address. Where blocks were carved that no call got, they lie at random places: seeds
  * are tried until the chunks are contiguous if the real ones were.
  */
 function allocated(line: Line): { heap: OpenHeap; pointers: number[] } {

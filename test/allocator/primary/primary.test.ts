@@ -10,7 +10,7 @@ function allocateMany(heap: OpenHeap, count: number, size: number): number[] {
 }
 
 describe("regions", () => {
-  test("the default configuration reserves 180 GiB at once, and no page of it", () => {
+  test("the default configuration reserves 180 GiB together, and no page of it", () => {
     const heap = openHeap();
     expect(heap.process.rssBytes).toBe(0);
     expect(heap.parts.primary.regions.regionSize).toBe(2 ** 32);

@@ -27,7 +27,7 @@ test("names behave as a Map's keys under any adding and removing", () => {
   );
 });
 
-test("ids count the blocks alive at once, not the calls", () => {
+test("ids count the blocks alive together, not the calls", () => {
   const names = new BlockNames();
   let largest = 0;
   for (let call = 0; call < 10_000; call++) {

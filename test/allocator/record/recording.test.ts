@@ -131,7 +131,7 @@ test("threads are numbered as they come, with their start and their end", async 
   ]);
 });
 
-test("posix_memalign stores its pointer into the block that it is told", async () => {
+test("posix_memalign stores its pointer into the block that it is given", async () => {
   const target = heap.malloc(8);
   heap.posix_memalign(target, 64, 100);
   expect(await recorded()).toEqual(["0 malloc 0 8", "0 write 0 0 8", "0 aligned 1 64 100"]);
@@ -188,7 +188,7 @@ test("blocks from before the recording are not in it", async () => {
   expect(await recorded()).toEqual([]);
 });
 
-test("memory taken while recorded still works afterwards, and tells nobody", async () => {
+test("memory taken while recorded still works afterwards, and is recorded no more", async () => {
   const { memory } = heap;
   const p = heap.malloc(8);
   const { events } = recording.stop();
@@ -234,7 +234,7 @@ test("what cannot be recorded to is refused before anything is touched", () => {
   recording.stop();
   const own = Object.getOwnPropertyNames(heap);
   expect(() => heap.record({} as never)).toThrow(TypeError);
-  expect(() => heap.record(sink(), { format: "xml" as never })).toThrow('format "xml" is none of binary, text');
+  expect(() => heap.record(sink(), { format: "xml" as never })).toThrow('format "xml" is not one of binary, text');
   expect(Object.getOwnPropertyNames(heap)).toEqual(own);
 });
 

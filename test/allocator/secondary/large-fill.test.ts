@@ -32,7 +32,7 @@ describe("a large chunk in pattern mode", () => {
     expect(heap.parts.secondary.memsetFills).toBe(0);
   });
 
-  test("costs one frame for its headers, whatever its size", () => {
+  test("costs one frame for its headers, at every size", () => {
     const heap = filled();
     heap.malloc(SIZE);
     const { counters } = heap.kernel;

@@ -20,7 +20,7 @@ function cacheOf(heap: OpenHeap) {
   return cache;
 }
 
-/** Frees `count` blocks that are all live at once. */
+/** Frees `count` blocks that are all live together. */
 function freeMany(heap: OpenHeap, count: number, size = SIZE): void {
   const pointers = Array.from({ length: count }, () => heap.malloc(size));
   for (const pointer of pointers) heap.free(pointer);
@@ -36,7 +36,7 @@ describe("a freed mapping", () => {
     expect(heap.memory.getUint8(pointer + SIZE - 1)).toBe(0x11);
   });
 
-  test("above 512 KiB committed is unmapped at once", () => {
+  test("above 512 KiB committed is unmapped immediately", () => {
     const heap = openHeap();
     heap.free(heap.malloc(524_224));
     heap.free(heap.malloc(524_225));
@@ -129,7 +129,7 @@ describe("options", () => {
 });
 
 describe("pages", () => {
-  test("go back at once with interval 0, and then read zero", () => {
+  test("go back immediately with interval 0, and then read zero", () => {
     const { heap } = clockedHeap({ releaseToOSIntervalMs: 0 });
     const pointer = heap.malloc(SIZE);
     heap.memory.fill(pointer, 0x11, SIZE);
@@ -177,7 +177,7 @@ describe("pages", () => {
   });
 });
 
-test("a configuration without a cache unmaps at once", () => {
+test("a configuration without a cache unmaps immediately", () => {
   const heap = openHeap({ config: customConfig({ primary: defaultConfig.primary }) });
   const before = heap.process.procfs("maps");
   heap.free(heap.malloc(SIZE));

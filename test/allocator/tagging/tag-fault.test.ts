@@ -135,7 +135,7 @@ describe("the text", () => {
     expect(fault.report).toContain('use tagging "sync" to learn where');
   });
 
-  test("is told to onReport first", () => {
+  test("reaches onReport first", () => {
     const told: string[] = [];
     const heap = tagged({ onReport: (error) => told.push(error.kind) });
     faultOf(() => heap.memory.getUint8(heap.malloc(1) - 1));

@@ -66,7 +66,7 @@ describe("large chunks", () => {
     expect(isCaught(() => heap.memory.getUint8(p + 150_000))).toBe(true);
   });
 
-  test("have the pattern and the tag at once", () => {
+  test("have the pattern and the tag immediately", () => {
     const heap = tagged({ fill: "pattern", pattern: [1, 2, 3, 4] });
     const p = heap.malloc(2 ** 20);
     expect([...heap.memory.read(p + 4096 * 10, 6)]).toEqual([1, 2, 3, 4, 1, 2]);

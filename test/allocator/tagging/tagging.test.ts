@@ -62,7 +62,7 @@ describe("a tagged chunk", () => {
     heap.checkInvariants();
   });
 
-  test("of a block used again has the bounds of its own size, whatever the last one's was", () => {
+  test("of a block used again has the bounds of its own size, not those of the last one's", () => {
     const heap = tagged();
     const places = new Set<number>();
     let reused = 0;
@@ -136,7 +136,7 @@ describe("M_MEMTAG_TUNING", () => {
 });
 
 describe("modes", () => {
-  test("async reports at the next system call, asymm loads at once", () => {
+  test("async reports at the next system call, asymm loads immediately", () => {
     const heap = tagged({ tagging: "async" });
     const p = heap.malloc(16);
     heap.memory.setUint8(p + 16, 1);
@@ -147,7 +147,7 @@ describe("modes", () => {
     expect(() => heap.memory.getUint8(p + 16)).toThrow(expect.objectContaining({ code: "SEGV_MTESERR" }));
   });
 
-  test("can be changed while the heap runs, in every thread; off is for good and leaves old chunks usable", () => {
+  test("can be changed while the heap runs, in every thread; off is final and leaves old chunks usable", () => {
     const heap = tagged();
     const thread = heap.process.createThread();
     const [small, large] = [heap.malloc(40), heap.malloc(LARGE)];
@@ -241,7 +241,7 @@ describe("bad input", () => {
     expect(() => tagged({ tagging: "on" as "sync" })).toThrow(/tagging/);
   });
 
-  test("a wild pointer, an untagged one, one into the middle, a number that is none", () => {
+  test("a wild pointer, an untagged one, one into the middle, a value that is no number", () => {
     const heap = tagged();
     const p = heap.malloc(64);
     expect(isCaught(() => heap.memory.getUint8(withoutTag(p)))).toBe(true);

@@ -31,7 +31,7 @@ export function checksum(heap: Heap, message: number): number {
 const failing = `import { expect, test } from "refheap/vitest";
 import { checksum, encode } from "./codec.ts";
 
-test("reads what nobody wrote", ({ heap }) => {
+test("reads unwritten bytes", ({ heap }) => {
   const message = encode(heap, 1);
   checksum(heap, message);
   heap.free(message);

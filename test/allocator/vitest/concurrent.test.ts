@@ -25,7 +25,7 @@ async function failureOf(work: () => unknown): Promise<string> {
 }
 
 describe.concurrent("tests that wait for each other", () => {
-  test("one reads what nobody wrote, after a while", async ({ heap }) => {
+  test("one reads unwritten bytes, after a while", async ({ heap }) => {
     await expect(async () => {
       await wait();
       readHeader(heap);

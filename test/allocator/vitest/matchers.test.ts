@@ -198,7 +198,7 @@ describe("what a matcher is not about stays", () => {
   });
 });
 
-test("toLeak counts the function's own blocks, whatever was lost at the same line before", ({ heap }) => {
+test("toLeak counts the function's own blocks, not those lost at the same line before", ({ heap }) => {
   const kept: number[] = [];
   const lose = () => void kept.push(heap.malloc(10));
   for (let i = 0; i < 3; i++) expect(lose).toLeak({ blocks: 1, bytes: 10 });

@@ -32,7 +32,7 @@ describe("a test with a module", () => {
     free(block);
   });
 
-  test("is told by matchers what the module does", ({ wasm }) => {
+  test("is judged by matchers for what the module does", ({ wasm }) => {
     const { malloc, free, read, write } = wasm.exports as unknown as Exports;
     const block = malloc(16);
     expect(() => write(block + 16, 1)).toAccessOutOfBounds({ operation: "store", size: 4, blockSize: 16 });

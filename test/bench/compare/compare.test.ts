@@ -21,7 +21,7 @@ test("a row that takes twice as long is slower, one that takes half as long is f
   ]);
 });
 
-test("a difference inside the interval, or of a trifle, is none", () => {
+test("a difference inside the interval, or of a trifle, does not count", () => {
   const wide = [50, 150, 60, 140, 100];
   expect(
     compareRows([{ name: "a", samples: wide }], [{ name: "a", samples: [60, 160, 70, 150, 110] }])[0].verdict,

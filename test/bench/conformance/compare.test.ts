@@ -22,12 +22,12 @@ describe("results", () => {
     expect(compare({ ret: 3, flt: 1 }, { ret: 3, flt: 1 })).toBeUndefined();
   });
 
-  test("an absent fault count is none", () => {
+  test("an absent fault count is 0", () => {
     expect(compare({ ret: 0 }, { ret: 0, flt: 0 })).toBeUndefined();
     expect(compare({ ret: 0 }, { ret: 0, flt: 1 })).toEqual({ field: "flt", expected: 0, got: 1 });
   });
 
-  test("an error where a result was expected is told by its name", () => {
+  test("an error where a result was expected is named", () => {
     expect(compare({ ret: 0 }, { err: "ENOMEM" })).toEqual({ field: "err", expected: undefined, got: "ENOMEM" });
   });
 

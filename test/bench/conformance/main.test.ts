@@ -1,4 +1,4 @@
-// The command line: exit status, the last line, and what a wrong call is told.
+// The command line: exit status, the last line, and what a wrong call prints.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

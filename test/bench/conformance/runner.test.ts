@@ -129,7 +129,7 @@ test("a 64-bit length that no number holds exactly is taken as it was written", 
   expect(runScript(linux, parseScript(`{"name":"huge","steps":${steps}}`))).toBeUndefined();
 });
 
-test("an address beyond the window counts as elsewhere, and its mapping goes at once", () => {
+test("an address beyond the window counts as elsewhere, and its mapping goes immediately", () => {
   const anywhere = { ...map, addr: "0x0", flags: 0x22, want: { ret: "elsewhere" } };
   const limit = { op: "rlimit", which: "AS", value: 4, want: { ret: 0 } };
   const script = { name: "elsewhere", steps: [limit, anywhere, anywhere, anywhere] } as unknown as Script;

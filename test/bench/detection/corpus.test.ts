@@ -1,4 +1,4 @@
-// The corpus under every detector: byte reports every use of uninitialised memory, and nobody reports a right program.
+// The corpus under every detector: byte reports every use of uninitialised memory, and no detector reports a right program.
 import { describe, expect, test } from "vitest";
 import { corpus } from "../../../bench/detection/corpus/corpus.ts";
 import { detectors, judge, type Row, tally } from "../../../bench/detection/detectors.ts";
@@ -6,7 +6,7 @@ import { detectors, judge, type Row, tally } from "../../../bench/detection/dete
 const rows: readonly Row[] = corpus.map(judge);
 
 describe.each(rows)("$program.name", ({ program, verdicts, falseReports }) => {
-  test("the right variant is reported by nobody", () => {
+  test("no detector reports the right variant", () => {
     expect(falseReports).toEqual([]);
   });
 

@@ -30,7 +30,7 @@ describe("resident pages of four chunks of 1 MiB", () => {
   });
 });
 
-test("a large malloc by reference page takes one page whatever its size, by memset all of them", () => {
+test("a large malloc by reference page takes one page at every size, by memset all of them", () => {
   const rss = (mode: Mode, chunkBytes: number): number =>
     (measure({ what: "large", mode, chunkBytes, rounds: 1 }) as LargeFigures).simulatedRssBytes;
   expect([MIB, 1024 * MIB].map((size) => rss("refpage", size))).toEqual([PAGE, PAGE]);

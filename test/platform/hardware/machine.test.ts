@@ -21,7 +21,7 @@ test.each([0, 8, 48, 4096, Number.NaN])("a DC GZVA block of %d bytes is refused"
   expect(() => new Machine({ memoryBytes: 16 * MIB, gzvaBlockBytes })).toThrow(RangeError);
 });
 
-test("a machine has 1 GiB, MTE and no validity bits unless it is told otherwise", () => {
+test("a machine has 1 GiB, MTE and no validity bits unless an option says otherwise", () => {
   const machine = new Machine();
   expect(machine).toMatchObject({ memoryBytes: GIB, frameCount: 262144, mte: true, shadow: false, gzvaBlockBytes: 64 });
 });

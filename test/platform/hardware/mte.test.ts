@@ -145,7 +145,7 @@ describe("tag stores", () => {
     expect(memory.counters.gzvaBlocks).toBe(1);
   });
 
-  test("of many granules at once are for the kernel", () => {
+  test("of many granules together are for the kernel", () => {
     const { memory } = bareThread([RW_MTE]);
     for (const instruction of [mte.ldgm, mte.stgm, mte.stzgm]) {
       expect(() => instruction(memory, BASE)).toThrow(IllegalInstruction);

@@ -73,7 +73,7 @@ describe("next", () => {
     withPages([PAGE_COUNT - 1], () => expect(table.next(0, PAGE_COUNT)).toBe(PAGE_COUNT - 1));
   });
 
-  test("is the end of the range if nothing is there, whatever lies behind it", () => {
+  test("is the end of the range if nothing is there, also where something lies behind it", () => {
     withPages([1000], () => expect(table.next(10, 1000)).toBe(1000));
     expect(table.next(0, PAGE_COUNT)).toBe(PAGE_COUNT);
   });

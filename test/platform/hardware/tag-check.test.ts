@@ -85,7 +85,7 @@ describe("async", () => {
   });
 });
 
-test("asymmetric: loads fault at once, stores are reported later", () => {
+test("asymmetric: loads fault immediately, stores are reported later", () => {
   const memory = prepared();
   memory.tagCheckMode = TAG_CHECK_ASYMM;
   memory.setUint8(BASE + 4096, 2);

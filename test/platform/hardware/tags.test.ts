@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { chooseNonExcludedTag, countAllowedTags, tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
 
 describe("a tagged address", () => {
-  test("gives back the tag that was put on, whatever tag it had", () => {
+  test("gives back the tag that was put on, in place of any other", () => {
     fc.assert(
       fc.property(fc.nat(2 ** 31), fc.nat(15), fc.nat(15), (address, first, second) => {
         const tagged = withTag(withTag(address, first), second);

@@ -58,7 +58,7 @@ interface Use {
   readonly first: number;
 }
 
-/** Two fresh pages, the bytes [4090, 4100) undefined, and what an observer is told. */
+/** Two fresh pages, the bytes [4090, 4100) undefined, and what an observer sees. */
 function program() {
   const kernel = createKernel({ memoryBytes: SMALL, shadow: true });
   const process = kernel.createProcess({});
@@ -88,7 +88,7 @@ function program() {
   return { kernel, process, memory, base, uses, observer, undefine };
 }
 
-test("a load of undefined bytes is told with the first of them; a load beside them is not", () => {
+test("a load of undefined bytes is reported with the first of them; a load beside them is not", () => {
   const { memory, base, uses } = program();
   memory.getUint32(base + 4086);
   expect(uses).toEqual([]);
@@ -96,7 +96,7 @@ test("a load of undefined bytes is told with the first of them; a load beside th
   expect(uses).toEqual([{ kind: USE_LOAD, address: 4088, size: 4, first: 4090 }]);
 });
 
-test("a load over a page border is told once, as the whole that it is", () => {
+test("a load over a page border is reported once, as the whole that it is", () => {
   const { memory, base, uses } = program();
   memory.getFloat64(base + 4092);
   expect(uses.map(({ address, size }) => [address, size])).toEqual([[4092, 8]]);
@@ -226,7 +226,7 @@ test("read(2) defines what it fills", () => {
   expect(uses).toEqual([]);
 });
 
-test("write(2) of undefined bytes is told before anything is written", () => {
+test("write(2) of undefined bytes is reported before anything is written", () => {
   const { process, base, observer } = program();
   const fd = process.memfd_create("x");
   observer.undefinedUse = () => {

@@ -1,4 +1,4 @@
-// Which check of a system call comes first, as a real kernel answered calls that are wrong in two ways at once.
+// Which check of a system call comes first, as a real kernel answered calls that are wrong in two ways.
 // One wrong argument at a time is in bad-arguments.test.ts.
 import { expect, test } from "vitest";
 import {

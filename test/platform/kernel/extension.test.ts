@@ -174,7 +174,7 @@ describe("an extension is refused, and nothing of it is there, if", () => {
 });
 
 describe("a flag of mmap", () => {
-  test("of nobody's is passed over, as Linux does, but with MAP_SHARED_VALIDATE", () => {
+  test("of no extension's is passed over, as Linux does, but with MAP_SHARED_VALIDATE", () => {
     expect(() => map(1)).not.toThrow();
     const fd = process.memfd_create("f", 0);
     expect(() => process.mmap(0, PAGE_SIZE, RW, MAP_SHARED_VALIDATE | FLAG, fd)).toThrow("EOPNOTSUPP");
@@ -257,14 +257,14 @@ describe("a flag of mmap", () => {
     ],
     ["a free frame", (request) => Object.assign(request, { cleanPage: { ...zeroPage, frame: 4000 } }), /4000 is free/],
     ["no initialise", (request) => Object.assign(request, { cleanPage: { frame: 0 } }), /initialise/],
-    ["flags that are none", (request) => Object.assign(request, { flags: Number.NaN }), /flags are NaN/],
+    ["flags that are no number", (request) => Object.assign(request, { flags: Number.NaN }), /flags are NaN/],
     ["other permissions", (request) => Object.assign(request, { flags: request.flags & ~VM_WRITE }), /cannot change/],
     [
       "another kind of memory",
       (request) => Object.assign(request, { anonymous: false }),
       /anonymous cannot be changed/,
     ],
-    ["a file that is none", (request) => Object.assign(request, { file: {} }), /no OpenFile/],
+    ["a file that is no file", (request) => Object.assign(request, { file: {} }), /no OpenFile/],
   ];
   test.each(nonsense)("whose hook leaves %s is an error, and nothing has changed", (_, change, message) => {
     withFlag(change);
@@ -300,7 +300,7 @@ describe("a flag of mmap", () => {
 });
 
 describe("an advice", () => {
-  test("of nobody's is EINVAL", () => {
+  test("of no extension's is EINVAL", () => {
     expect(() => process.madvise(map(1), PAGE_SIZE, ADVICE)).toThrow("EINVAL");
   });
 

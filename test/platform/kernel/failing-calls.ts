@@ -88,7 +88,7 @@ export function describeFailures(cases: Record<string, readonly Case[]>): void {
 
 const NO_NUMBERS: readonly unknown[] = [Number.NaN, 4096.5, Number.POSITIVE_INFINITY, "4096", undefined, 8n, 2 ** 64];
 
-/** One test an argument: what C could not have passed is a RangeError, whatever the others are, and has changed nothing. */
+/** One test an argument: what C could not have passed is a RangeError, with any others, and has changed nothing. */
 export function describeNoNumbers(
   calls: Record<string, Record<string, (world: World, value: number) => unknown>>,
 ): void {

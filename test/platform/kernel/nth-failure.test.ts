@@ -89,7 +89,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     errors: ["ENOMEM", "EAGAIN"],
     arm: ({ kernel }, n, isOnce) => failingNumber(kernel, "maxMapCount", n, isOnce),
   },
-  // Room for n - 1 more: a limit that changes within a call is none that a program can meet.
+  // Room for n - 1 more: no program meets a limit that changes within a call.
   descriptor: {
     errors: ["EMFILE", "EINVAL", "EBADF"],
     arm: ({ process }, n) => {

@@ -103,7 +103,7 @@ describe("the ends", () => {
     expect(errnoOf(() => process.read(readEnd, buffer, 10))).toBe("EAGAIN");
   });
 
-  test("nobody to read is EPIPE, but for a write of nothing", () => {
+  test("no reader is EPIPE, but for a write of nothing", () => {
     process.close(readEnd);
     expect(errnoOf(() => process.write(writeEnd, buffer, 1))).toBe("EPIPE");
     expect(process.write(writeEnd, buffer, 0)).toBe(0);

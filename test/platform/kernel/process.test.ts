@@ -156,7 +156,10 @@ describe("syscall", () => {
   });
 });
 
-test.each([10n, "x", undefined, Number.NaN])("a clock that returns %s is told so, when it is read", (time) => {
-  const wrong = new Kernel({ memoryBytes: 2 ** 24 }, { clock: () => time as number });
-  expect(() => wrong.monotonicNanoseconds()).toThrow(/^clock: .* is not a number of nanoseconds$/);
-});
+test.each([10n, "x", undefined, Number.NaN])(
+  "a clock that returns %s is an error that says so, when it is read",
+  (time) => {
+    const wrong = new Kernel({ memoryBytes: 2 ** 24 }, { clock: () => time as number });
+    expect(() => wrong.monotonicNanoseconds()).toThrow(/^clock: .* is not a number of nanoseconds$/);
+  },
+);

@@ -30,7 +30,7 @@ function thrownBy(access: () => unknown): unknown {
 }
 
 describe("threads of one process", () => {
-  test("see one another's stores at once, also where a copy was made in between", () => {
+  test("see one another's stores immediately, also where a copy was made in between", () => {
     const thread = process.createThread();
     thread.memory.setUint8(at, 1);
     expect(process.memory.getUint8(at)).toBe(1);

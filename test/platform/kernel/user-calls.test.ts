@@ -227,7 +227,7 @@ describe("limits", () => {
     expect(process.getrlimit(7).soft).toBe(1024);
   });
 
-  test("refuse bad pointers, unknown resources, soft above hard, and nobody's", () => {
+  test("refuse bad pointers, unknown resources, soft above hard, and no such process", () => {
     fails("EFAULT", () => process.syscall("getrlimit", 9, UNMAPPED));
     fails("EFAULT", () => process.syscall("setrlimit", 99, UNMAPPED));
     fails("EINVAL", () => process.syscall("getrlimit", 99, UNMAPPED));
@@ -251,7 +251,7 @@ describe("process_vm_readv and process_vm_writev", () => {
     expect(other.memory.readString(there)).toBe("FROM there");
   });
 
-  test("refuse flags, too many or too long vectors, bad lists and nobody's memory", () => {
+  test("refuse flags, too many or too long vectors, bad lists and memory of no process", () => {
     const vector = words(at, at, 8);
     fails("EINVAL", () => process.syscall("process_vm_readv", process.pid, UNMAPPED, 1, vector, 1, 1));
     fails("EINVAL", () => process.syscall("process_vm_readv", process.pid, vector, 1025, vector, 1, 0));
@@ -288,6 +288,6 @@ describe("the table", () => {
   });
 
   test("is for one of two machines", () => {
-    expect(() => new Kernel(machine, { syscalls: "riscv" as "arm64" })).toThrow(/"riscv" is none of x86-64, arm64/);
+    expect(() => new Kernel(machine, { syscalls: "riscv" as "arm64" })).toThrow(/"riscv" is not one of x86-64, arm64/);
   });
 });

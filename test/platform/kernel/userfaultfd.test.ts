@@ -238,7 +238,7 @@ describe("registered over several areas", () => {
     copyOnFault();
   });
 
-  test("each of them asks the handler, whatever its permission", () => {
+  test("each of them asks the handler, with any permission", () => {
     for (const index of [0, 3, 4, 7]) expect(process.memory.getUint8(area + index * PAGE)).toBe(0xab);
     expect(faults).toEqual([0, 3, 4, 7]);
     process.mprotect(area, 8 * PAGE, PROT_READ | PROT_WRITE);

@@ -22,7 +22,7 @@ function unpacked(bytes: Uint8Array, words: number): Int32Array {
 
 const run = fc.tuple(fc.integer({ min: 1, max: 50 }), fc.constantFrom(0, 0, 7, -1, 0x80000000 | 0));
 
-test("whatever the words are, they come back", () => {
+test("all words come back", () => {
   fc.assert(
     fc.property(fc.array(fc.oneof(run, fc.tuple(fc.constant(1), fc.integer()))), (runs) => {
       const words = Int32Array.from(runs.flatMap(([length, word]) => Array.from({ length }, () => word)));

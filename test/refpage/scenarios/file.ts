@@ -128,7 +128,7 @@ export const fileScenarios: readonly Scenario[] = [
     by(1, close("h0")),
     by(1, load(1, 0xaa)),
   ]),
-  scenario("child_made_reference_page", "A descriptor that the child made is none of the parent's.", [
+  scenario("child_made_reference_page", "A descriptor that the child made is not the parent's.", [
     fork(1),
     by(1, anonymous(CONTENT, 1)),
     by(1, store(page(CONTENT), 1, 1)),

@@ -283,7 +283,7 @@ export const hugeScenarios: readonly Scenario[] = [
   ]),
   huge(
     "first_abi",
-    "A reference page of the first ABI is never huge, whatever the policy.",
+    "A reference page of the first ABI is never huge, under every policy.",
     { ...duplicate, thp: "always" },
     [
       [anonymous(AT, 1), fill(page(AT), PAGE, BYTE, 1), create(page(AT), returns(0)), munmap(AT, 1)],

@@ -533,7 +533,7 @@ const dontneed: Scenario[] = [
 
 export const lockedMapping: Scenario = scenario(
   "map_locked",
-  "MAP_LOCKED makes private pages at once and counts them.",
+  "MAP_LOCKED makes private pages immediately and counts them.",
   [
     reference(),
     map("h0", 0, 2, { flags: PRIVATE | FIXED | LOCKED, want: returns(0, 2) }),

@@ -123,7 +123,7 @@ export class Scopes {
 
   private addUnit(unit: Unit): void {
     this.units.push(unit);
-    /** For each open entry its row, or that of the function around it if it is none; -1 outside functions. */
+    /** For each open entry its row, or the row of the function around it if it has none; -1 outside functions. */
     const open: number[] = [];
     try {
       readRoot(unit, this.sections);

@@ -148,7 +148,7 @@ export class ByteReader {
   }
 }
 
-/** UTF-8, with U+FFFD where it is none. */
+/** UTF-8, with U+FFFD for malformed bytes. */
 function decodeName(bytes: Uint8Array, start: number, end: number): string {
   if (end - start > LONGEST_STRING_BYTES) throw new MalformedDebugData(`a name of ${end - start} bytes`);
   return decoder.decode(bytes.subarray(start, end));

@@ -132,7 +132,7 @@ export class SourceMap {
   }
 }
 
-/** The text of a `data:` URL, in base64 or with escapes; null if `url` is none. */
+/** The text of a `data:` URL, in base64 or with escapes; null for any other `url`. */
 export function readDataUrl(url: string): string | null {
   const match = DATA_URL.exec(url);
   if (match === null) return null;

@@ -1,4 +1,4 @@
-// bit-fields: one bit of a flags word is set in memory that nobody cleared
+// bit-fields: one bit of a flags word is set in memory that was not cleared
 #include "corpus.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// error-path: parsing fails half-way and the result is used all the same
+// error-path: parsing fails in the middle and the result is used all the same
 #include "corpus.h"
 
 int main(void) {

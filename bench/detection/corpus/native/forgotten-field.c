@@ -1,4 +1,4 @@
-// forgotten-field: the constructor was not told of a new field
+// forgotten-field: the constructor leaves out a new field
 #include "corpus.h"
 
 int main(void) {

@@ -1,4 +1,4 @@
-// Each rule is sound: whatever the undefined bits of the operands are, the bits of the result that its shadow calls defined are the same.
+// Each rule is sound: for every value of the operands' undefined bits, the bits of the result that its shadow calls defined are the same.
 // The module for an instruction has its operands and their shadows in memory, and its result and the result's shadow.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";

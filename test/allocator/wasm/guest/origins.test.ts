@@ -1,4 +1,4 @@
-// Findings name the allocation or the stack frame that undefined bits are from, whatever became of it since.
+// Findings name the allocation or the stack frame that undefined bits are from, also after its end.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-// The recorded cases of memory tagging, replayed whole; and that a wrong recording, or a line that is none, is found out.
+// The recorded cases of memory tagging, replayed whole; and that a wrong recording, or a malformed line, is found out.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

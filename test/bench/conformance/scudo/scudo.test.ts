@@ -64,7 +64,7 @@ describe("a replay", () => {
       "pages_after_touch",
     ],
     [{ size: 16, count: 112, class: 1, span_bytes: 3584 }, "span_bytes"],
-  ])("of %j tells the field that differs, whatever the file is called", async (observation, field) => {
+  ])("of %j tells the field that differs, under every name of the file", async (observation, field) => {
     const { passed, failed, printed } = await replay(lines(observation));
     expect({ passed, failed, field: printed[1]?.trim() }).toEqual({ passed: 0, failed: 1, field });
   });

@@ -81,8 +81,12 @@ describe("is one line and exit code 2, and nothing is replayed:", () => {
       'export const policy = { name: "a", instal() {} };',
       'policy has a field "instal" that none has; the nearest is "install"',
     ],
-    ["a hook that is none", 'export const policy = { name: "a", install: 1 };', "policy.install is a function"],
-    ["a heap that is none", 'export const policy = { name: "a", heap: 1 };', "policy.heap is an object of options"],
+    ["a hook that is no function", 'export const policy = { name: "a", install: 1 };', "policy.install is a function"],
+    [
+      "a heap that is no object",
+      'export const policy = { name: "a", heap: 1 };',
+      "policy.heap is an object of options",
+    ],
     [
       "a heap with a seed",
       'export const policy = { name: "a", heap: { seed: 1 } };',

@@ -23,7 +23,7 @@ describe("refheap check", () => {
     expect(stderr).toMatch(/^refheap: lost: definitely 0 bytes in 0 blocks, .*\nrefheap: 0 findings\n$/);
   });
 
-  test("a stale pointer is told at the program's line, with where its block was allocated and freed", () => {
+  test("a stale pointer is reported at the program's line, with where its block was allocated and freed", () => {
     const { status, stderr } = check("message.wasm", "stale");
     expect(status).toBe(0);
     expect(stderr).toContain(
@@ -41,7 +41,7 @@ describe("refheap check", () => {
     expect(stderr).not.toMatch(/main\.js|node:/);
   });
 
-  test("a use of what was never written is told where it decides", () => {
+  test("a use of what was never written is reported where it decides", () => {
     const { stderr } = check("message.wasm", "uninitialised");
     expect(stderr).toMatch(/undefined|uninitialised/i);
     expect(stderr).toMatch(/at main \(message\.c:3[0-2]:/);
@@ -63,7 +63,7 @@ describe("refheap check", () => {
     expect(stderr).toMatch(/^refheap: lost: definitely 16 bytes in 1 block, .*\nrefheap: 0 findings\n$/);
   });
 
-  test("a trap is told with the program's own functions and bytes", () => {
+  test("a trap is shown with the program's own functions and bytes", () => {
     writeFileSync(
       place.path("trap.wasm"),
       wat(`(module (memory (export "memory") 1) (global $there (mut i32) (i32.const 2048))

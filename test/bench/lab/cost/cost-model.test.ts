@@ -74,7 +74,7 @@ describe("an estimate", () => {
     });
   });
 
-  test("of equal counts is no improvement, whatever the constants", () => {
+  test("of equal counts is no improvement, under all constants", () => {
     const counts = iterationCounts(10, 0, DRAGONBOARD.cacheBytes);
     expect(improvement(counts, counts, DRAGONBOARD)).toEqual({ value: 0, low: 0, high: 0 });
   });

@@ -18,13 +18,13 @@ test("fields behind a + change a named policy", () => {
 });
 
 test.each([
-  ["refpage", 'policy "refpage" is none of none, zero, pattern-memset'],
+  ["refpage", 'policy "refpage" is not one of none, zero, pattern-memset'],
   ["none+fil=zero", '"fil=zero" in policy "none+fil=zero": expected FIELD=VALUE with a field of fill, largeFill'],
   ["none+fill", '"fill" in policy "none+fill": expected FIELD=VALUE'],
-  ["none+fill=ones", 'fill="ones" in policy "none+fill=ones" is none of none, zero, pattern'],
+  ["none+fill=ones", 'fill="ones" in policy "none+fill=ones" is not one of none, zero, pattern'],
   ["none+quarantineKb=many", 'quarantineKb="many" in policy "none+quarantineKb=many" is not a whole number'],
   ["none+quarantineKb=-1", "quarantineKb must be 0 or more"],
-  ["none+sizeClasses=tiny", "is none of of-config, default, android, android32, fuchsia, svelte, trusty"],
+  ["none+sizeClasses=tiny", "is not one of of-config, default, android, android32, fuchsia, svelte, trusty"],
   ["pattern-userfaultfd+pages=16K", "pages=16K is an emulation on pages of 4K"],
   ["tag-small+config=fuchsia", "config=fuchsia knows no tagging"],
   ["none+config=trusty+cacheEntries=4", "config=trusty has no cache of large mappings"],
@@ -47,7 +47,7 @@ test.each([
   "distribution=1*2",
   "distribution=*1",
 ])("%s is no touch model", (text) => {
-  expect(() => parseTouchModel(text)).toThrow(`touch model "${text}" is none of none, all, first-page`);
+  expect(() => parseTouchModel(text)).toThrow(`touch model "${text}" is not one of none, all, first-page`);
 });
 
 test("a seed decides the pages, another seed others", () => {

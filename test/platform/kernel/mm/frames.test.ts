@@ -193,7 +193,7 @@ function takeAll(frames: FrameAllocator): number[] {
 }
 
 describe("a large folio", () => {
-  test.each([1, 2, 5, 8, 9])("of order %d is aligned to its size, zeroed, and of frames that nobody has", (order) => {
+  test.each([1, 2, 5, 8, 9])("of order %d is aligned to its size, zeroed, and of free frames", (order) => {
     const frames = create("plumbed", false);
     const used = [1, 2, 3].map(() => frames.allocate(pattern, null));
     const head = frames.allocateFolio(order, zeroPage, null);
@@ -374,7 +374,7 @@ describe("checkInvariants names", () => {
     expect(() => frames.checkInvariants()).toThrow(/frames are used|reference count 1/);
   });
 
-  test("a charge that nobody pays", () => {
+  test("a charge that no group pays", () => {
     const frames = create();
     const cgroup = createCgroup(frames, 9);
     frames.allocate(zeroPage, cgroup);

@@ -118,7 +118,7 @@ describe("pins and fork", () => {
     kernel.checkInvariants();
   });
 
-  test("a fork copies pinned pages at once and shares the others", () => {
+  test("a fork copies pinned pages immediately and shares the others", () => {
     process.memory.fill(at, 1, 2 * PAGE_SIZE);
     const pin = process.pin(at, PAGE_SIZE, { write: true });
     const before = kernel.counters.snapshot();

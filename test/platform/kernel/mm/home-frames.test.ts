@@ -96,7 +96,7 @@ describe("a page's frame", () => {
 });
 
 describe("the keeper of homes", () => {
-  test("is told of what is mapped, emptied and protected", () => {
+  test("sees what is mapped, emptied and protected", () => {
     map(4 * PAGE_SIZE, 4 * PAGE_SIZE);
     process.madvise(5 * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
     process.mprotect(6 * PAGE_SIZE, PAGE_SIZE, PROT_NONE);

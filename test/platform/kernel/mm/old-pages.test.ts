@@ -23,7 +23,7 @@ function referenced(process: Process, file: "smaps" | "smaps_rollup" = "smaps_ro
   return lines.reduce((sum, [, kilobytes]) => sum + Number(kilobytes), 0) / 4;
 }
 
-test("a fresh child has referenced nothing, whatever block a page is in, and its parent all that it had", () => {
+test("a fresh child has referenced nothing, in no block, and its parent all that it had", () => {
   for (const index of [0, 1, 31, 32, 511, 512, 1023]) parent.memory.setUint8(page(index), 1);
   const child = parent.fork();
   for (const file of ["smaps", "smaps_rollup"] as const)

@@ -37,7 +37,7 @@ function expectRefused(process: Process, call: () => unknown): void {
 }
 
 describe("mode 0", () => {
-  test("refuses only a promise that all of RAM could not keep, whatever was promised before", () => {
+  test("refuses only a promise that all of RAM could not keep, after any promises before", () => {
     const { kernel, process } = start(0);
     expectRefused(process, () => map(process, FRAMES + 1));
     for (let i = 0; i < 3; i++) map(process, FRAMES);

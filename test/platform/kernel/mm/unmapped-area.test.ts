@@ -39,7 +39,7 @@ function naiveGaps({ vmas }: AddressSpace): (readonly [floor: number, ceiling: n
   return borders.map(({ start, guarded }, index) => [floors[index], start, guarded] as const).reverse();
 }
 
-/** The highest gap below the limit that is wide enough; a stack above it lowers the limit for good. */
+/** The highest gap below the limit that is wide enough; a stack above it lowers the limit and leaves it there. */
 function naiveSearch(space: AddressSpace, pages: number): number {
   let limit = MMAP_BASE_PAGE;
   for (const [floor, ceiling, guarded] of naiveGaps(space)) {
@@ -209,7 +209,7 @@ describe("private anonymous memory of a multiple of 2 MiB", () => {
     expect(process.mmap(0, blocks * HUGE, RW, ANONYMOUS) % HUGE).toBe(0);
   });
 
-  test("overlaps nothing, whatever is mapped and unmapped around it", () => {
+  test("overlaps nothing, while areas around it are mapped and unmapped", () => {
     const process = createProcess();
     const steps = [HUGE, PAGE_SIZE, 3 * HUGE, 5 * PAGE_SIZE, HUGE];
     const starts = steps.map((length) => process.mmap(0, length, RW, ANONYMOUS));

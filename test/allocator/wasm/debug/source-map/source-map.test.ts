@@ -22,7 +22,7 @@ describe("the mapping that holds", () => {
     expect(map.at(4000)).toMatchObject({ file: "~lib/rt/tlsf.ts", line: 100, column: 1, name: "malloc" });
   });
 
-  test("is none before the first, and none where a mapping has no source", () => {
+  test("is null before the first, and where a mapping has no source", () => {
     expect([map.at(0), map.at(99), map.at(120), map.at(129)]).toEqual([null, null, null, null]);
   });
 });

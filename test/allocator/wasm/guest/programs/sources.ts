@@ -124,7 +124,7 @@ export const SOURCES: readonly Source[] = [
     `int main(void) { char *p = fresh(8); memcpy(p, "abcd", 4); sink = strcmp(p, "abcdefg"); if (sink) puts("other"); free(p); return 0; }`,
   ),
   faulty(
-    "strcpy from bytes that nobody wrote",
+    "strcpy from unwritten bytes",
     `int main(void) { char *p = fresh(8), b[16]; p[7] = 0; strcpy(b, p); sink = b[0]; free(p); return 0; }`,
   ),
   faulty(
