@@ -1,12 +1,10 @@
 // The house rules that a machine can hold: imports only go down, no circles, every file says what lives in it, small rooms,
 // no barrels but the package's entry points. What the files do is tested beside them, not here.
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, relative, resolve, sep } from "node:path";
 import { describe, expect, test } from "vitest";
 import { circles, type Graph, grouped } from "./circles.ts";
+import { filesBelow, read, root } from "./tree.ts";
 
-const root = resolve(fileURLToPath(import.meta.url), "../..");
 /** From the bottom up; a file may import from its own floor and those before it. */
 const floors = ["platform", "refpage", "allocator", "bench", "fuzz"] as const;
 /** From the bottom up, too: what snapshots are made of knows nothing of machines, and silicon nothing of the kernel on top of it. */
@@ -54,25 +52,10 @@ const knownCircles: readonly { readonly reason: string; readonly files: readonly
   },
 ];
 
-const sources = floors.flatMap((floor) => typeScriptFiles(join(root, floor)));
-const tests = typeScriptFiles(join(root, "test"));
+const sources = floors.flatMap((floor) => filesBelow(floor, /\.ts$/));
+const tests = filesBelow("test", /\.ts$/);
 /** Programs that are in no floor: what readers copy, and what builds and tries the project. */
-const others = ["examples", "scripts"].flatMap((folder) => codeFiles(join(root, folder)));
-
-function typeScriptFiles(folder: string): string[] {
-  return codeFiles(folder, /\.ts$/);
-}
-
-function codeFiles(folder: string, ending = /\.(?:ts|mjs|c)$/): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => ending.test(name) && !name.includes("node_modules"))
-    .map((name) => relative(root, join(folder, name)).split(sep).join("/"))
-    .sort();
-}
-
-function read(file: string): string {
-  return readFileSync(join(root, file), "utf8");
-}
+const others = ["examples", "scripts"].flatMap((folder) => filesBelow(folder, /\.(?:ts|mjs|c)$/));
 
 /** Project files that `file` imports or re-exports; with `types: false`, only what is there at run time. */
 function importsOf(file: string, { types }: { types: boolean }, text = read(file)): string[] {
