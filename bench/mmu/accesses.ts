@@ -119,10 +119,26 @@ export const memoryBlocks = {
     }
     return memory.getUint8(base);
   },
+  compare: (memory: Memory, base: number, bytes: number, blockBytes: number, count: number): number => {
+    const half = bytes / 2;
+    const room = half - blockBytes;
+    let sum = 0;
+    for (let i = 0, x = 1; i < count; i++) {
+      x = (Math.imul(x, MULTIPLIER) + INCREMENT) | 0;
+      sum += memory.compare(base + ((x >>> 4) % room), base + half + ((x >>> 7) % room), blockBytes);
+    }
+    return sum;
+  },
 };
 
+/** Both kinds of a raw block: bytes to fill and copy, a DataView to compare by words. */
+export interface RawBytes {
+  readonly array: Uint8Array;
+  readonly view: DataView;
+}
+
 export const arrayBlocks = {
-  fill: (array: Uint8Array, _base: number, bytes: number, blockBytes: number, count: number): number => {
+  fill: ({ array }: RawBytes, _base: number, bytes: number, blockBytes: number, count: number): number => {
     const room = bytes - blockBytes;
     for (let i = 0, x = 1; i < count; i++) {
       x = (Math.imul(x, MULTIPLIER) + INCREMENT) | 0;
@@ -131,7 +147,7 @@ export const arrayBlocks = {
     }
     return array[0];
   },
-  copy: (array: Uint8Array, _base: number, bytes: number, blockBytes: number, count: number): number => {
+  copy: ({ array }: RawBytes, _base: number, bytes: number, blockBytes: number, count: number): number => {
     const half = bytes / 2;
     const room = half - blockBytes;
     for (let i = 0, x = 1; i < count; i++) {
@@ -140,5 +156,21 @@ export const arrayBlocks = {
       array.copyWithin((x >>> 4) % room, from, from + blockBytes);
     }
     return array[0];
+  },
+  compare: ({ array, view }: RawBytes, _base: number, bytes: number, blockBytes: number, count: number): number => {
+    const half = bytes / 2;
+    const room = half - blockBytes;
+    let sum = 0;
+    for (let i = 0, x = 1; i < count; i++) {
+      x = (Math.imul(x, MULTIPLIER) + INCREMENT) | 0;
+      const a = (x >>> 4) % room;
+      const b = half + ((x >>> 7) % room);
+      let same = 0;
+      for (; same + 4 <= blockBytes; same += 4)
+        if (view.getInt32(a + same, true) !== view.getInt32(b + same, true)) break;
+      while (same < blockBytes && array[a + same] === array[b + same]) same++;
+      sum += same === blockBytes ? 0 : array[a + same] - array[b + same];
+    }
+    return sum;
   },
 };

@@ -1,4 +1,4 @@
-// `npm run bench -- mmu`: what a load, a store, a fill and a copy cost in simulated memory, against a typed array and a
+// `npm run bench -- mmu`: what a load, a store, a fill, a copy and a comparison cost in simulated memory, against a typed array and a
 // DataView in the same run, at growing working sets. The timed loops are in mmu/accesses.ts.
 import {
   createKernel,
@@ -19,10 +19,15 @@ import { arrayBlocks, arrayLoops, memoryBlocks, memoryLoops, viewLoops } from ".
 
 const MIB = 2 ** 20;
 const workingSets = [1, 4, 16, 64, 256].map((mebibytes) => mebibytes * MIB);
+const blockOperations = ["fill", "copy", "compare"] as const;
+type BlockOperation = (typeof blockOperations)[number];
 const blockSizes = [64, 4096, 65536];
 const BLOCK_WORKING_SET = 16 * MIB;
-/** "A load or store of 4 bytes at most 5 times a raw typed array's, at any working set up to 256 MiB." */
-const ACCESS_RATIO = 5;
+/** "A load or store of 4 bytes at most 3 times a raw typed array's, at any working set up to 256 MiB." */
+const ACCESS_RATIO = 3;
+/** Copies and comparisons at odd places, to raw ones: of a page and more, and of a short block. */
+const BLOCK_RATIO = 1.3;
+const SHORT_BLOCK_RATIO = 2;
 
 /** One line of the table: what it costs in each kind of memory, in nanoseconds. */
 interface Line {
@@ -73,9 +78,16 @@ function measureAccess(subjects: Subjects, operation: string, bytes: number, rou
   return { operation, bytes, memory: get(samples, "memory"), array: get(samples, "array"), view: get(samples, "view") };
 }
 
-function measureBlocks(subjects: Subjects, operation: "fill" | "copy", blockBytes: number, rounds: number): Line {
-  const { memory, base, bytes } = subjects;
-  const count = Math.min(2 ** 17, (64 * MIB) / blockBytes);
+function measureBlocks(subjects: Subjects, operation: BlockOperation, blockBytes: number, rounds: number): Line {
+  const { memory, base, bytes, view } = subjects;
+  const raw = { array: bytes, view };
+  // A comparison takes some ten times as long as a copy.
+  const count = Math.min(2 ** 17, ((operation === "compare" ? 8 : 64) * MIB) / blockBytes);
+  if (operation === "compare") {
+    // All alike, so that each comparison goes to the end.
+    memory.fill(base, 1, BLOCK_WORKING_SET);
+    bytes.fill(1, 0, BLOCK_WORKING_SET);
+  }
   const samples = sampleInTurn(
     [
       {
@@ -88,7 +100,7 @@ function measureBlocks(subjects: Subjects, operation: "fill" | "copy", blockByte
       {
         name: "array",
         batch: () => {
-          keep(arrayBlocks[operation](bytes, 0, BLOCK_WORKING_SET, blockBytes, count));
+          keep(arrayBlocks[operation](raw, 0, BLOCK_WORKING_SET, blockBytes, count));
           return count;
         },
       },
@@ -133,12 +145,20 @@ function tableRow({ operation, bytes, memory, array, view }: Line): string[] {
   ];
 }
 
-function listTargets(accesses: readonly Line[]): Target[] {
+function listTargets(accesses: readonly Line[], blocks: readonly Line[]): Target[] {
   const worst = (word: string) => {
     const lines = accesses.filter(({ operation }) => operation.startsWith(word));
     return lines.reduce((a, b) => (ratioOf(b.memory, b.array) > ratioOf(a.memory, a.array) ? b : a));
   };
-  return ["load", "store"].map((word) => {
+  const ofBlocks = blocks
+    .filter(({ operation }) => !operation.startsWith("fill"))
+    .map(({ operation, bytes, memory, array }) => ({
+      what: `${operation} of ${formatBytes(bytes)} at odd places costs a raw one's`,
+      measured: ratioOf(memory, array),
+      unit: " times",
+      atMost: bytes < 4096 ? SHORT_BLOCK_RATIO : BLOCK_RATIO,
+    }));
+  const ofWords = ["load", "store"].map((word) => {
     const line = worst(word);
     return {
       what: `a ${word} of 4 bytes, at worst (${line.operation}, ${formatBytes(line.bytes)}), costs a typed array's`,
@@ -147,14 +167,18 @@ function listTargets(accesses: readonly Line[]): Target[] {
       atMost: ACCESS_RATIO,
     };
   });
+  return [...ofWords, ...ofBlocks];
 }
 
 export async function run(argv: string[]): Promise<void> {
-  const command = benchmarkCommand("mmu", "Loads, stores, fills and copies against a typed array and a DataView.");
+  const command = benchmarkCommand(
+    "mmu",
+    "Loads, stores, fills, copies and comparisons against a typed array and a DataView.",
+  );
   const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string }>();
   const rounds = options.quick ? 3 : 9;
   const operations = Object.keys(memoryLoops);
-  const progress = startProgress(operations.length * workingSets.length + 2 * blockSizes.length);
+  const progress = startProgress(operations.length * workingSets.length + blockOperations.length * blockSizes.length);
   const subjects = prepare();
   const accesses = operations.flatMap((operation) =>
     workingSets.map((bytes) => {
@@ -162,16 +186,16 @@ export async function run(argv: string[]): Promise<void> {
       return measureAccess(subjects, operation, bytes, rounds);
     }),
   );
-  const blocks = (["fill", "copy"] as const).flatMap((operation) =>
+  const blocks = blockOperations.flatMap((operation) =>
     blockSizes.map((blockBytes) => {
       progress.step(`${operation}, blocks of ${formatBytes(blockBytes)}`);
       return measureBlocks(subjects, operation, blockBytes, rounds);
     }),
   );
   progress.done();
-  const targets = listTargets(accesses);
+  const targets = listTargets(accesses, blocks);
   const text = [
-    "The MMU: 4-byte loads and stores, and fills and copies of blocks at odd places in 16 MiB",
+    "The MMU: 4-byte loads and stores, and fills, copies and comparisons of blocks at odd places in 16 MiB",
     `Medians of ${rounds} rounds, time an operation. ${formatHost(describeHost())}`,
     "",
     formatTable(columns, [...accesses.map(tableRow), [], ...blocks.map(tableRow)]),

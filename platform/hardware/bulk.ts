@@ -1,5 +1,7 @@
 // Bulk memory operations by virtual address: fill, copy, compare, transfers from and to host arrays, C strings.
-// They go page by page upwards, joining pages whose frames are neighbours; the scalar accesses are in memory.ts.
+// They go page by page upwards, joining pages whose frames are neighbours; the scalar accesses are in memory.ts, copies and
+// comparisons that need neither a fault nor a check in bulk-direct.ts.
+import { copyDirectly, moveDirectly, sameDirectly } from "./bulk-direct.ts";
 import type { Address, ByteCount } from "./integers.ts";
 import {
   ACCESS_LOAD,
@@ -50,6 +52,8 @@ function stretch(memory: Mmu, address: Address, length: ByteCount, access: numbe
   }
   return Math.min(found, length);
 }
+
+const TAGS_PER_BYTE = 1 / TAG_UNIT;
 
 /** Bytes of [address, address + length) that are in the first page. */
 function inPage(address: Address, length: ByteCount): number {
@@ -106,34 +110,44 @@ export function fillPattern(memory: Mmu, address: Address, length: ByteCount, pa
   }
 }
 
+/** An address without its tag; a remainder of doubles would be a call out of the compiled code. */
+function untagged(address: Address): Address {
+  return address - ((address * TAGS_PER_BYTE) | 0) * TAG_UNIT;
+}
+
 export function copy(memory: Mmu, to: number, from: number, length: ByteCount): void {
   checkRange("copy", length);
-  const plainTo = to % TAG_UNIT;
-  const plainFrom = from % TAG_UNIT;
   if (memory.validityObserver !== null) memory.beginAccess(USE_COPY, from, length, to);
+  const distance = untagged(to) - untagged(from);
+  if (!(distance > 0 && distance < length)) {
+    const done = copyDirectly(memory, to, from, length);
+    if (done < length) copyUpwards(memory, to + done, from + done, length - done);
+  } else if (!moveDirectly(memory, to, from, length)) copyDownwards(memory, to, from, length);
+}
+
+function copyUpwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
   try {
-    if (plainTo > plainFrom && plainTo < plainFrom + length) copyDownwards(memory, to, from, length);
-    else copyUpwards(memory, to, from, length);
+    for (let done = 0; done < length; ) {
+      const bytes = Math.min(inPage(from + done, length - done), inPage(to + done, length - done));
+      copyPiece(memory, to + done, from + done, bytes);
+      done += bytes;
+      // The next page may need no such care.
+      done += copyDirectly(memory, to + done, from + done, length - done);
+    }
   } finally {
     memory.copiedPage = -1;
   }
 }
 
-function copyUpwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
-  while (length > 0) {
-    const bytes = Math.min(inPage(from, length), inPage(to, length));
-    copyPiece(memory, to, from, bytes);
-    to += bytes;
-    from += bytes;
-    length -= bytes;
-  }
-}
-
 function copyDownwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
-  while (length > 0) {
-    const tail = Math.min(length, ((from + length - 1) & OFFSET_MASK) + 1, ((to + length - 1) & OFFSET_MASK) + 1);
-    copyPiece(memory, to + length - tail, from + length - tail, tail);
-    length -= tail;
+  try {
+    while (length > 0) {
+      const tail = Math.min(length, ((from + length - 1) & OFFSET_MASK) + 1, ((to + length - 1) & OFFSET_MASK) + 1);
+      copyPiece(memory, to + length - tail, from + length - tail, tail);
+      length -= tail;
+    }
+  } finally {
+    memory.copiedPage = -1;
   }
 }
 
@@ -174,6 +188,11 @@ export function compare(memory: Mmu, a: number, b: number, length: ByteCount): -
   if (memory.validityObserver !== null) memory.beginAccess(USE_COMPARE, a, length, b);
   const begin = a;
   while (length > 0) {
+    const direct = sameDirectly(memory, a, b, length);
+    if (direct === length) break;
+    a += direct;
+    b += direct;
+    length -= direct;
     const bytes = Math.min(inPage(a, length), inPage(b, length));
     const left = memory.translate(a, bytes, ACCESS_LOAD);
     const leftBank = memory.ram.banks[memory.bank];

@@ -33,9 +33,6 @@ import { USE_LOAD, USE_STORE } from "./validity.ts";
  * RangeError for an address that is no whole number. A store that throws has changed nothing.
  */
 export class Memory extends Mmu {
-  /** The first bank, one hop away for the fast path. */
-  protected readonly bytes: Uint8Array;
-  protected readonly view: DataView;
   protected readonly undefinedBits: Uint8Array;
   /** Results of {@link locate}: where in the returned view the value is, and whether that view is the stage. */
   private position = 0;
@@ -45,8 +42,6 @@ export class Memory extends Mmu {
 
   constructor(ram: PhysicalMemory, counters: Counters, pageTable: PageTable, faults: FaultHandler) {
     super(ram, counters, pageTable, faults);
-    this.bytes = ram.banks[0];
-    this.view = ram.views[0];
     this.undefinedBits = ram.undefinedBits;
   }
 

@@ -91,6 +91,10 @@ export class Mmu implements TableReader {
   /** The address of the last fault, without its tag. */
   faultAddress = 0;
 
+  /** The first bank of RAM, one hop away for what needs no check. */
+  readonly bytes: Uint8Array;
+  /** The first bank once more, for numbers of several bytes at any place. */
+  readonly view: DataView;
   /** The first bank by 32-bit words: what {@link granuleWord} answers is a place in it. */
   readonly words: Int32Array;
   /** Which bits of an entry say that an access needs neither a fault nor a check; none on hosts of the other byte order. */
@@ -133,6 +137,8 @@ export class Mmu implements TableReader {
     this.faults = faults;
     this.hasShadow = ram.undefinedBits.length > 0;
     this.tags = ram.tags;
+    this.bytes = ram.banks[0];
+    this.view = ram.views[0];
     this.words = new Int32Array(ram.banks[0].buffer, ram.banks[0].byteOffset, ram.banks[0].length / 4);
   }
 

@@ -150,6 +150,14 @@ describe.each(kinds)("in %s", (_, make) => {
   });
 });
 
+test("a copy between pages of the same frames goes page by page upwards, though their frames are neighbours", () => {
+  const { memory } = pagedThread(ram, pages([5, 6, 7, 6, 7, 8]));
+  filled(memory);
+  const first = memory.read(BASE, PAGE_SIZE);
+  memory.copy(BASE + 3 * PAGE_SIZE, BASE, 3 * PAGE_SIZE);
+  for (const page of [3, 4, 5]) expect(sameBytes(memory.read(BASE + page * PAGE_SIZE, PAGE_SIZE), first)).toBe(true);
+});
+
 describe("strings", () => {
   const memory = () => pagedThread(ram, pages([5, 20, 7])).memory;
 
