@@ -2,7 +2,7 @@
 // Creating the page is create.ts, the file around it file.ts.
 
 import type { Counters } from "../platform/hardware/counters.ts";
-import type { FrameNumber } from "../platform/hardware/integers.ts";
+import type { FrameNumber, Tag } from "../platform/hardware/integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
 
@@ -17,7 +17,7 @@ export interface Content {
   /** Bytes after which the data repeat: 1 to 16 for a pattern, else the page size. */
   readonly period: number;
   /** The tag of every granule, or −1 if the granules' tags differ and must be copied. */
-  readonly tag: number;
+  readonly tag: Tag;
 }
 
 /** Widest pattern with a fill of its own: a 16-byte UUID, which is also one tag granule. */
@@ -64,7 +64,7 @@ export function copyContent(
   ram: PhysicalMemory,
   counters: Counters,
   content: Content,
-  source: number,
+  source: FrameNumber,
   frame: FrameNumber,
   gzvaBlockBytes: number,
 ): void {
@@ -96,7 +96,7 @@ export function copyContentToFrames(
   ram: PhysicalMemory,
   counters: Counters,
   content: Content,
-  source: number,
+  source: FrameNumber,
   first: number,
   count: number,
   gzvaBlockBytes: number,
@@ -120,7 +120,7 @@ export function copyContentToFrames(
 }
 
 /** Lays the pattern at the frame's begin and doubles it: reads `period` bytes of the source, not a page. */
-function copyPattern(ram: PhysicalMemory, source: number, frame: FrameNumber, period: number): void {
+function copyPattern(ram: PhysicalMemory, source: FrameNumber, frame: FrameNumber, period: number): void {
   const from = ram.bankOf(source);
   const to = ram.bankOf(frame);
   const start = ram.positionOf(source);

@@ -102,7 +102,7 @@ function allocateFrame({ kernel }: ReferencePageStore, thread: Thread, syscall: 
 /** Gives each granule of the page the tag of the content's granule that it repeats; below one granule there are none to take. */
 function replicateTags(
   { kernel }: ReferencePageStore,
-  source: number,
+  source: FrameNumber,
   frame: FrameNumber,
   offset: number,
   size: number,
@@ -119,7 +119,7 @@ function replicateTags(
 /** Undefined bytes of the content are undefined wherever they are repeated: the call copies them, it does not use them. */
 function replicateValidity(
   { kernel }: ReferencePageStore,
-  source: number,
+  source: FrameNumber,
   frame: FrameNumber,
   offset: number,
   size: number,

@@ -1,6 +1,7 @@
 // Which bytes a program may access: mapped memory, of the heap's only live chunks, and nothing that was made no-access.
 // What an access to other bytes is called is judge.ts; the program's own marks are no-access.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { VM_ACCESS_FLAGS } from "../../platform/kernel/mm/vm-flags.ts";
 import type { Process } from "../../platform/kernel/process.ts";
@@ -27,7 +28,7 @@ export class Addressable {
    * How far the bytes from `address` on, before `end`, are all the program's (a positive number) or all not its to access (a
    * negative one).
    */
-  run(address: number, end: number): number {
+  run(address: Address, end: Address): Address {
     const length = this.ownedRun(address, end);
     if (length < 0 || this.noAccess.isEmpty) return length;
     const forbidden = this.noAccess.first(address, length);
@@ -36,7 +37,7 @@ export class Addressable {
   }
 
   /** As {@link run}, also in memory that the program made no-access: that stays its own. */
-  ownedRun(address: number, end: number): number {
+  ownedRun(address: Address, end: Address): Address {
     const { tracked } = this;
     this.chunkTo = 0;
     const place = tracked === null ? null : tracked.lookUp(address);
@@ -55,23 +56,23 @@ export class Addressable {
   }
 
   /** The live chunk of the heap that holds `address`, or null. */
-  chunkAt(address: number): { readonly pointer: number; readonly size: number } | null {
+  chunkAt(address: Address): { readonly pointer: Address; readonly size: ByteCount } | null {
     if (this.tracked?.lookUp(address) !== LIVE) return null;
     const { liveFrom, liveTo } = this.tracked;
     return { pointer: liveFrom, size: liveTo - liveFrom };
   }
 
   /** The first byte of a range that the program may not access, or −1. */
-  firstForbidden(address: number, length: number): number {
+  firstForbidden(address: Address, length: ByteCount): number {
     return this.firstRefused(address, length, (at, end) => this.run(at, end));
   }
 
   /** The first byte of a range that is not mapped or is the heap's own, or −1. */
-  firstForeign(address: number, length: number): number {
+  firstForeign(address: Address, length: ByteCount): number {
     return this.firstRefused(address, length, (at, end) => this.ownedRun(at, end));
   }
 
-  private firstRefused(address: number, length: number, run: (at: number, end: number) => number): number {
+  private firstRefused(address: Address, length: ByteCount, run: (at: number, end: number) => number): number {
     const end = address + length;
     for (let at = address; at < end; ) {
       const bytes = run(at, end);

@@ -1,12 +1,13 @@
 // Arenas: the chunks that a program deals out of memory of its own, as Valgrind's mempools know them.
 // What is marked when a chunk begins or ends is requests.ts; here is only which chunks there are.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Frame } from "./frames.ts";
 
 export interface ArenaChunk {
-  address: number;
-  size: number;
+  address: Address;
+  size: ByteCount;
   /** Tells chunks apart that lay at the same address. */
   readonly serial: number;
   readonly allocated: readonly Frame[];
@@ -59,14 +60,14 @@ export class Arenas {
     if (this.ended.length > ENDED) this.ended.shift();
   }
 
-  move(from: number, to: number): void {
+  move(from: Address, to: Address): void {
     const arena = this.byPool.get(from);
     if (arena === undefined) return;
     this.byPool.delete(from);
     this.byPool.set(to, { ...arena, pool: to });
   }
 
-  addChunk(arena: Arena, address: number, size: number, allocated: readonly Frame[]): ArenaChunk {
+  addChunk(arena: Arena, address: Address, size: ByteCount, allocated: readonly Frame[]): ArenaChunk {
     for (const [at, chunk] of arena.chunks) {
       if (chunk.freed !== null && at < address + size && at + chunk.size > address) arena.chunks.delete(at);
     }
@@ -76,7 +77,7 @@ export class Arenas {
   }
 
   /** A chunk is somewhere else, or of another size. */
-  place(arena: Arena, chunk: ArenaChunk, address: number, size: number): void {
+  place(arena: Arena, chunk: ArenaChunk, address: Address, size: ByteCount): void {
     arena.chunks.delete(chunk.address);
     chunk.address = address;
     chunk.size = size;
@@ -84,7 +85,7 @@ export class Arenas {
   }
 
   /** The chunk that holds `address`, live ones first. */
-  find(address: number): { arena: Arena; chunk: ArenaChunk } | null {
+  find(address: Address): { arena: Arena; chunk: ArenaChunk } | null {
     let freed: { arena: Arena; chunk: ArenaChunk } | null = null;
     for (const arena of this.all()) {
       for (const chunk of arena.chunks.values()) {
@@ -97,13 +98,13 @@ export class Arenas {
   }
 
   /** The live chunk that holds `address`, or null. */
-  chunkAt(address: number): { readonly pointer: number; readonly size: number } | null {
+  chunkAt(address: Address): { readonly pointer: Address; readonly size: ByteCount } | null {
     const chunk = this.isEmpty ? null : (this.find(address)?.chunk ?? null);
     return chunk === null || chunk.freed !== null ? null : { pointer: chunk.address, size: chunk.size };
   }
 
   /** The chunk that holds `address`, or else the one in whose redzone it lies: live ones first, then the nearest. */
-  nearest(address: number): { arena: Arena; chunk: ArenaChunk } | null {
+  nearest(address: Address): { arena: Arena; chunk: ArenaChunk } | null {
     const holder = this.find(address);
     if (holder !== null) return holder;
     let best: { arena: Arena; chunk: ArenaChunk } | null = null;
@@ -123,7 +124,7 @@ export class Arenas {
   }
 
   /** Live chunks of all arenas that begin in a range. */
-  liveIn(address: number, size: number): ArenaChunk[] {
+  liveIn(address: Address, size: ByteCount): ArenaChunk[] {
     const found: ArenaChunk[] = [];
     for (const arena of this.all()) {
       for (const chunk of arena.chunks.values()) {
@@ -134,7 +135,7 @@ export class Arenas {
   }
 
   /** The memory of chunks is the heap's again, and so no arena's. */
-  forgetIn(address: number, size: number): void {
+  forgetIn(address: Address, size: ByteCount): void {
     for (const arena of this.all()) {
       for (const [at, chunk] of arena.chunks) {
         if (at < address + size && at + chunk.size > address) arena.chunks.delete(at);

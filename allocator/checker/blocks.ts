@@ -1,6 +1,7 @@
 // Which block an address belongs to, and what is known of it: a chunk of the heap, live or freed, or a chunk of an arena.
 // Names are given in the order of mention, so that reports of equal runs are equal texts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { ExplainedChunk, Explanation } from "../inspection/explain.ts";
@@ -10,8 +11,8 @@ import { parseFrames } from "./frames.ts";
 import { FreedBlocks } from "./freed-blocks.ts";
 
 export interface BlockSources {
-  explain(address: number): Explanation;
-  stacksOf(pointer: number): ChunkStacks | null;
+  explain(address: Address): Explanation;
+  stacksOf(pointer: Address): ChunkStacks | null;
 }
 
 const HEADER_SIZE = 16;
@@ -35,16 +36,16 @@ export class Blocks {
     this.names = parent?.names ?? new Map();
   }
 
-  noteGrowth(pointer: number, oldSize: number): void {
+  noteGrowth(pointer: Address, oldSize: ByteCount): void {
     this.grown.set(pointer, oldSize);
   }
 
-  noteEnd(pointer: number): void {
+  noteEnd(pointer: Address): void {
     if (this.grown.size > 0) this.grown.delete(pointer);
   }
 
   /** The block that holds `address`, or else the chunk of whose memory it is a part; null: no chunk is there. */
-  at(address: number): Block | null {
+  at(address: Address): Block | null {
     return this.arenaBlock(this.arenas.find(address)) ?? this.heapBlock(address) ?? this.freedLargeBlock(address);
   }
 
@@ -52,7 +53,7 @@ export class Blocks {
    * The block that an access of `size` bytes at `address` was meant for, of which `bad` is the first byte that it may not
    * touch: the live block that it begins in, else the one that holds `bad`, else the nearest. Headers lie between chunks.
    */
-  blamedFor(address: number, size: number, bad: number): Block | null {
+  blamedFor(address: Address, size: ByteCount, bad: number): Block | null {
     const arena = this.arenaBlock(this.arenas.find(address) ?? this.arenas.nearest(bad));
     if (arena !== null) return arena;
     const first = this.sources.explain(address);
@@ -66,7 +67,7 @@ export class Blocks {
   }
 
   /** Of the chunks around an access, a live one before a freed one, then the nearest, then the one in front. */
-  private nearest(address: number, size: number, first: Explanation): Block | null {
+  private nearest(address: Address, size: ByteCount, first: Explanation): Block | null {
     const front = first.block === null ? [] : [first.block.begin - 1];
     const behind = [address, address + size - 1, address + size + HEADER_SIZE];
     let best: ExplainedChunk | null = null;
@@ -86,18 +87,18 @@ export class Blocks {
   }
 
   /** The arena's chunk at `address`, or null. */
-  arenaChunkAt(address: number): Block | null {
+  arenaChunkAt(address: Address): Block | null {
     return this.arenaBlock(this.arenas.find(address));
   }
 
   /** A chunk that was live once: as it is now, or freed if something else lies there. */
-  describeSource({ pointer, size }: { readonly pointer: number; readonly size: number }): Block {
+  describeSource({ pointer, size }: { readonly pointer: Address; readonly size: ByteCount }): Block {
     const now = this.at(pointer);
     return now?.pointer === pointer && now.size === size ? now : this.describe(pointer, size, false, null);
   }
 
   /** A chunk that was live once, with the stack of its allocation: as it is now, or freed if it is no more. */
-  describeEarlier(pointer: number, size: number, allocation: string | null): Block {
+  describeEarlier(pointer: Address, size: ByteCount, allocation: string | null): Block {
     const now = this.at(pointer);
     const stack = this.sources.stacksOf(pointer)?.allocation ?? null;
     if (now?.pointer === pointer && now.size === size && stack === allocation) return now;
@@ -135,7 +136,7 @@ export class Blocks {
     };
   }
 
-  private heapBlock(address: number): Block | null {
+  private heapBlock(address: Address): Block | null {
     const { chunk } = this.sources.explain(address);
     return chunk === null ? null : this.describeChunk(chunk);
   }
@@ -144,13 +145,13 @@ export class Blocks {
     return this.describe(pointer, size, state === "allocated", origin);
   }
 
-  private freedLargeBlock(address: number, room = NEAR): Block | null {
+  private freedLargeBlock(address: Address, room = NEAR): Block | null {
     const freed = this.freed.largeNear(address, room);
     return freed === null ? null : this.describe(freed.pointer, freed.size, false, freed.origin);
   }
 
   /** A chunk of the heap. */
-  describe(pointer: number, size: number, isLive: boolean, origin: Block["origin"] | null): Block {
+  describe(pointer: Address, size: ByteCount, isLive: boolean, origin: Block["origin"] | null): Block {
     const stacks = this.sources.stacksOf(pointer);
     return {
       name: this.nameOf(`${pointer} ${stacks?.allocation ?? ""}`),

@@ -2,6 +2,7 @@
 // It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
 
 import { requireOptions } from "../../platform/hardware/given-options.ts";
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { keepClass, keepMaker, keepPlaceOfGiven } from "../../platform/state/kept.ts";
@@ -70,7 +71,7 @@ export interface LeakSummary {
 
 export interface LeakCount {
   readonly blocks: number;
-  readonly bytes: number;
+  readonly bytes: ByteCount;
 }
 
 export class Checker extends Requests implements ChunkListener {
@@ -211,7 +212,7 @@ export class Checker extends Requests implements ChunkListener {
       const all = found.filter((chunk) => chunk.kind === kind);
       return { blocks: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0) };
     };
-    const groups = new Map<string, { kind: LeakKind; chunks: { pointer: number; size: number }[] }>();
+    const groups = new Map<string, { kind: LeakKind; chunks: { pointer: Address; size: ByteCount }[] }>();
     for (const chunk of found) {
       if (!report.includes(chunk.kind)) continue;
       const key = `${chunk.kind} ${this.allocationOf(chunk.pointer)}`;
@@ -252,13 +253,13 @@ export class Checker extends Requests implements ChunkListener {
   }
 
   /** Where a live chunk of the heap or of an arena was allocated, as text that is equal for equal places. */
-  private allocationOf(pointer: number): string {
+  private allocationOf(pointer: Address): string {
     const [inArena] = this.arenas.liveIn(pointer, 1);
     if (inArena !== undefined) return inArena.allocated.map((frame) => formatFrame(frame, { stable: false })).join("|");
     return this.heap.stacksOf(pointer)?.allocation ?? "";
   }
 
-  private leakFinding(leakKind: LeakKind, chunks: readonly { pointer: number; size: number }[]): Finding {
+  private leakFinding(leakKind: LeakKind, chunks: readonly { pointer: Address; size: ByteCount }[]): Finding {
     const [{ pointer, size }] = chunks;
     const block = this.blocks.arenaChunkAt(pointer) ?? this.blocks.describe(pointer, size, true, null);
     return {
@@ -281,9 +282,9 @@ export class Checker extends Requests implements ChunkListener {
   }
 
   /** The user's live chunks, with an arena's in place of the one that they are dealt from. The quarantine's own batches are left out. */
-  private chunks(): { pointer: number; size: number }[] {
+  private chunks(): { pointer: Address; size: ByteCount }[] {
     const own = this.quarantineBatches();
-    const chunks: { pointer: number; size: number }[] = [];
+    const chunks: { pointer: Address; size: ByteCount }[] = [];
     iterateChunks(this.allocator, 0, Number.POSITIVE_INFINITY, (pointer, size) => {
       if (own.has(pointer)) return;
       const dealt = this.arenas.isEmpty ? [] : this.arenas.liveIn(pointer, size);
@@ -311,7 +312,7 @@ export class Checker extends Requests implements ChunkListener {
     allocator.listener = this;
   }
 
-  chunkAllocated(pointer: number, size: number): void {
+  chunkAllocated(pointer: Address, size: ByteCount): void {
     const { judge } = this;
     judge.noteChange();
     judge.addressableFrom = pointer;
@@ -322,7 +323,7 @@ export class Checker extends Requests implements ChunkListener {
     this.origins.forget(pointer, size);
   }
 
-  chunkFreed(pointer: number, size: number, origin: number): void {
+  chunkFreed(pointer: Address, size: ByteCount, origin: number): void {
     this.judge.forget();
     if (!this.noAccess.isEmpty) this.noAccess.allow(pointer, size);
     if (!this.arenas.isEmpty) for (const chunk of this.arenas.liveIn(pointer, size)) chunk.freed = this.here();
@@ -332,17 +333,17 @@ export class Checker extends Requests implements ChunkListener {
   }
 
   /** Where the live chunk at `pointer` was allocated; null: the heap keeps no stacks. */
-  allocationTrace(pointer: number): Trace | null {
+  allocationTrace(pointer: Address): Trace | null {
     return this.heap.allocationTrace(pointer);
   }
 
   /** A chunk as it was once, which may be gone, and another in its place. */
-  describeEarlier(pointer: number, size: number, allocation: Trace | null): Block {
+  describeEarlier(pointer: Address, size: ByteCount, allocation: Trace | null): Block {
     return this.blocks.describeEarlier(pointer, size, allocation?.toString() ?? null);
   }
 
   /** Kept bytes keep what was said of them, wherever they are now. */
-  chunkResized(pointer: number, oldSize: number, newSize: number, oldPointer: number): void {
+  chunkResized(pointer: Address, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
     const kept = Math.min(oldSize, newSize);
     this.judge.forget();
     this.noAccess.move(pointer, oldPointer, kept);
@@ -356,11 +357,11 @@ export class Checker extends Requests implements ChunkListener {
   }
 
   /** Whether a chunk of this size has a mapping of its own. */
-  private isLarge(size: number): boolean {
+  private isLarge(size: ByteCount): boolean {
     return size + HEADER_SIZE > this.allocator.primary.config.sizeClassMap.maxSize;
   }
 
-  freeRefused(pointer: number, operation: "free" | "realloc", error: unknown): void {
+  freeRefused(pointer: Address, operation: "free" | "realloc", error: unknown): void {
     if (this.results.disabled > 0) return;
     const cause = causeOfRefusal(pointer, error, this.heap.explain(pointer % TAG_UNIT));
     if (cause === null) return;

@@ -1,5 +1,6 @@
 // What the checker finds, as data: kinds, the access, the block that it concerns. Texts are text.ts, the form for code hosts is sarif.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Frame } from "./frames.ts";
 
 /**
@@ -53,9 +54,9 @@ export interface Block {
   /** "block A", "block B" in the order in which reports mention them: stable where addresses are not. */
   readonly name: string;
   /** Address of its first byte. */
-  readonly pointer: number;
+  readonly pointer: Address;
   /** Bytes, as they were asked for. */
-  readonly size: number;
+  readonly size: ByteCount;
   /** Whether it had been freed when the finding was made. */
   readonly state: "live" | "freed";
   /** What it came from. */
@@ -87,9 +88,9 @@ export interface Finding {
   /** How a leaked block was lost; null for all other findings. */
   readonly leakKind: LeakKind | null;
   /** First byte and number of bytes of the access, or of the leaked block; of a value that was used, 0 and 0. */
-  readonly address: number;
+  readonly address: Address;
   /** Bytes, as they were asked for. */
-  readonly size: number;
+  readonly size: ByteCount;
   /** Address of the first undefined byte; null where that is not what is wrong. */
   readonly firstUndefined: number | null;
   /** From the block's begin to the access; negative in front of it; null without a block. */
@@ -107,5 +108,5 @@ export interface Finding {
   /** Of a leak: how many blocks and bytes the group has. */
   readonly blocks: number;
   /** Bytes of the access; of a leak, of all its blocks. */
-  readonly bytes: number;
+  readonly bytes: ByteCount;
 }

@@ -1,13 +1,14 @@
 // Chunks that were freed, as far as their memory no longer tells: what made them, and where large ones lay.
 // Small chunks' places and sizes are in their headers; stacks are kept by common/stacks.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import { longer, RecentRows } from "../common/recent-rows.ts";
 import type { Block } from "./finding.ts";
 
 export interface FreedBlock {
-  readonly pointer: number;
-  readonly size: number;
+  readonly pointer: Address;
+  readonly size: ByteCount;
   readonly origin: Block["origin"];
 }
 
@@ -26,7 +27,7 @@ export class FreedBlocks {
   private readonly large: FreedBlock[] = [];
 
   /** `origin`: as its header has it. `isLarge`: it had a mapping of its own, which may be gone. */
-  note(pointer: number, size: number, origin: number, isLarge: boolean): void {
+  note(pointer: Address, size: ByteCount, origin: number, isLarge: boolean): void {
     const row = this.rows.add(pointer);
     if (row >= this.sizes.length) this.grow(row + 1);
     this.sizes[row] = size;
@@ -43,17 +44,17 @@ export class FreedBlocks {
   }
 
   /** A chunk begins at `pointer`. */
-  forget(pointer: number): void {
+  forget(pointer: Address): void {
     this.rows.remove(pointer);
   }
 
-  get(pointer: number): FreedBlock | null {
+  get(pointer: Address): FreedBlock | null {
     const row = this.rows.find(pointer);
     return row < 0 ? null : { pointer, size: this.sizes[row], origin: ORIGINS[this.origins[row]] };
   }
 
   /** The large chunk that was freed last of those that held `address`, or ended or began at most `room` bytes from it. */
-  largeNear(address: number, room: number): FreedBlock | null {
+  largeNear(address: Address, room: number): FreedBlock | null {
     const holder = this.large.findLast(({ pointer, size }) => address >= pointer && address < pointer + size);
     return (
       holder ??

@@ -2,6 +2,7 @@
 // The reports themselves are Scudo's (common/report.ts); here they get the words that people look for.
 
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import type { Address } from "../../platform/hardware/integers.ts";
 import { HeapError } from "../common/heap-error.ts";
 import type { Explanation } from "../inspection/explain.ts";
 import type { Cause } from "./finding.ts";
@@ -10,7 +11,7 @@ const MISMATCHES = new Set(["type-mismatch", "size-mismatch", "alignment-mismatc
 const DAMAGES = new Set(["corrupted-header", "invalid-state", "misaligned"]);
 
 /** null: the error is not about the chunk, but about the heap (no memory, disabled). */
-export function causeOfRefusal(pointer: number, error: unknown, place: Explanation): Cause | null {
+export function causeOfRefusal(pointer: Address, error: unknown, place: Explanation): Cause | null {
   if (error instanceof SegmentationFault) return "foreign-pointer";
   if (!(error instanceof HeapError)) return null;
   if (MISMATCHES.has(error.kind)) return "mismatched-free";

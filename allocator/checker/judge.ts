@@ -1,6 +1,7 @@
 // Judges each access to undefined bytes that the hardware tells of: fine, a use of uninitialised memory, or an access to memory that
 // is not the program's. The only state is which memory is known to be addressable; everything else is read from the heap.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import { USE_COMPARE, USE_COPY, USE_LOAD, USE_READ, USE_STORE, USE_STRING } from "../../platform/hardware/validity.ts";
 import { keepClass } from "../../platform/state/kept.ts";
@@ -49,7 +50,7 @@ export class Judge implements ValidityObserver {
     this.sources = sources;
   }
 
-  undefinedUse(kind: UseKind, address: number, size: number, firstUndefined: number): void {
+  undefinedUse(kind: UseKind, address: Address, size: ByteCount, firstUndefined: number): void {
     if (this.isBusy) return;
     const forbidden = this.firstForbidden(address, size);
     if (forbidden >= 0) {
@@ -60,7 +61,7 @@ export class Judge implements ValidityObserver {
     this.report("uninitialised", operationOf(kind), address, size, firstUndefined);
   }
 
-  mayAccess(kind: UseKind, address: number, size: number): boolean {
+  mayAccess(kind: UseKind, address: Address, size: ByteCount): boolean {
     if (this.isBusy) return true;
     const forbidden = this.firstForbidden(address, size);
     if (forbidden < 0) return true;
@@ -68,23 +69,23 @@ export class Judge implements ValidityObserver {
     return false;
   }
 
-  addressableRun(address: number, end: number): number {
+  addressableRun(address: Address, end: number): number {
     return this.isBusy ? end - address : this.sources.addressable.run(address, end);
   }
 
-  copied(to: number, from: number, size: number): void {
+  copied(to: Address, from: Address, size: ByteCount): void {
     this.sources.origins.noteCopy(to, from, size);
   }
 
   /** A fault in memory that the program was never given, or no longer has; faults in its own mappings are not judged. */
-  faulted(kind: UseKind, address: number, size: number, faultAddress: number): void {
+  faulted(kind: UseKind, address: Address, size: ByteCount, faultAddress: number): void {
     if (this.isBusy || this.sources.addressable.run(faultAddress, faultAddress + 1) > 0) return;
     const forbidden = this.firstForbidden(address, size);
     this.report("invalid-access", operationOf(kind), address, size, forbidden >= 0 ? forbidden : faultAddress);
   }
 
   /** The first byte of a range that is not the program's, or −1; the live chunk that it ends in becomes the addressable range. */
-  private firstForbidden(address: number, size: number): number {
+  private firstForbidden(address: Address, size: ByteCount): number {
     const { addressable, noAccess } = this.sources;
     const forbidden = addressable.firstForbidden(address, size);
     if (noAccess.isEmpty && addressable.chunkTo > 0) {
@@ -113,8 +114,8 @@ export class Judge implements ValidityObserver {
   report(
     kind: "uninitialised" | "invalid-access",
     operation: Operation,
-    address: number,
-    size: number,
+    address: Address,
+    size: ByteCount,
     bad: number,
     originOf: (() => Origin | null) | null = null,
   ): void {

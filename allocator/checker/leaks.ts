@@ -1,6 +1,7 @@
 // The leak check: which chunks can still be reached from the roots that the user gives, by Memcheck's rules.
 // Memory is scanned word by word; what is undefined or was never touched holds no pointers. Grouping and text are the checker's.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { findUndefined } from "../../platform/hardware/validity.ts";
@@ -11,17 +12,17 @@ export type Root =
   | number
   | {
       /** Address of the range's first byte. */
-      readonly address: number;
+      readonly address: Address;
       /** Bytes of the range. */
-      readonly length: number;
+      readonly length: ByteCount;
     };
 
 /** How pointers look in memory: 64-bit integers, doubles, or either; or 32-bit integers, as a WebAssembly module's. */
 export type PointerForm = "integer" | "float64" | "either" | "integer32";
 
 export interface LeakedChunk {
-  readonly pointer: number;
-  readonly size: number;
+  readonly pointer: Address;
+  readonly size: ByteCount;
   readonly kind: LeakKind;
 }
 
@@ -44,7 +45,7 @@ export class LeakScan {
   private readonly pending: number[] = [];
 
   /** @param memory the heap's own, whose loads are never reported */
-  constructor(memory: Memory, chunks: readonly { pointer: number; size: number }[], form: PointerForm) {
+  constructor(memory: Memory, chunks: readonly { pointer: Address; size: ByteCount }[], form: PointerForm) {
     const sorted = [...chunks].sort((a, b) => a.pointer - b.pointer);
     this.memory = memory;
     this.form = form;
@@ -111,7 +112,7 @@ export class LeakScan {
   }
 
   /** Visits what the aligned words of a range point to. */
-  private scan(address: number, length: number, visit: (row: number, isStart: boolean) => void): void {
+  private scan(address: Address, length: ByteCount, visit: (row: number, isStart: boolean) => void): void {
     const { pageTable, ram } = this.memory;
     const end = address + length;
     const endPage = Math.ceil(end / PAGE_SIZE);
@@ -160,13 +161,13 @@ export class LeakScan {
     }
   }
 
-  private follow(address: number, visit: (row: number, isStart: boolean) => void): void {
+  private follow(address: Address, visit: (row: number, isStart: boolean) => void): void {
     const row = this.rowAt(address);
     if (row >= 0) visit(row, this.pointers[row] === address);
   }
 
   /** The chunk that holds `address`, or −1. A chunk of no bytes is held by a pointer to it. */
-  private rowAt(address: number): number {
+  private rowAt(address: Address): number {
     let low = 0;
     let high = this.pointers.length;
     while (low < high) {

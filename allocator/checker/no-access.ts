@@ -1,6 +1,7 @@
 // Memory that the program itself declared out of bounds (make-noaccess, pools): a bitmap for each page that has some.
 // What the heap's own state rules out, freed chunks and headers, is not here: that is read from the heap.
 
+import type { Address, ByteCount, FrameNumber, PageNumber } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { PhysicalMemory } from "../../platform/hardware/physical-memory.ts";
 import { markUndefined } from "../../platform/hardware/validity.ts";
@@ -23,11 +24,11 @@ export class NoAccess implements FreshMarks {
     this.ram = ram;
   }
 
-  has(page: number): boolean {
+  has(page: PageNumber): boolean {
     return this.pages.has(page);
   }
 
-  markFresh(page: number, frame: number): void {
+  markFresh(page: PageNumber, frame: FrameNumber): void {
     const start = page * PAGE_SIZE;
     for (let at = this.first(start, PAGE_SIZE); at >= 0; ) {
       const bytes = this.runFrom(at, start + PAGE_SIZE - at);
@@ -36,7 +37,7 @@ export class NoAccess implements FreshMarks {
     }
   }
 
-  mapped(start: number, end: number): void {
+  mapped(start: PageNumber, end: PageNumber): void {
     this.allow(start * PAGE_SIZE, (end - start) * PAGE_SIZE);
   }
 
@@ -47,7 +48,7 @@ export class NoAccess implements FreshMarks {
     return bytes;
   }
 
-  forbid(address: number, length: number): void {
+  forbid(address: Address, length: ByteCount): void {
     const end = address + length;
     for (let page = Math.floor(address / PAGE_SIZE); page * PAGE_SIZE < end; page++) {
       const from = Math.max(0, address - page * PAGE_SIZE);
@@ -59,7 +60,7 @@ export class NoAccess implements FreshMarks {
   }
 
   /** Cost: the pages of the range, or all that have such bytes if those are fewer. */
-  allow(address: number, length: number): void {
+  allow(address: Address, length: ByteCount): void {
     if (this.isEmpty) return;
     const end = address + length;
     this.forEachPage(address, end, (page) => {
@@ -76,20 +77,20 @@ export class NoAccess implements FreshMarks {
   }
 
   /** The first byte of a range that is out of bounds, or −1. */
-  first(address: number, length: number): number {
+  first(address: Address, length: ByteCount): number {
     return this.isEmpty ? -1 : this.find(address, address + length, 1);
   }
 
   /** How many of the `length` bytes from `address` on, the first of which is out of bounds, are so without a gap. */
-  runFrom(address: number, length: number): number {
+  runFrom(address: Address, length: ByteCount): number {
     const next = this.find(address, address + length, 0);
     return next < 0 ? length : next - address;
   }
 
   /** Bytes that moved keep what was said of them: `to` gets the marks of `from`, which has none any more. */
-  move(to: number, from: number, length: number): void {
+  move(to: Address, from: Address, length: ByteCount): void {
     if (this.isEmpty || to === from) return;
-    const stretches: { distance: number; bytes: number }[] = [];
+    const stretches: { distance: number; bytes: ByteCount }[] = [];
     for (let at = this.first(from, length); at >= 0; at = this.first(at, from + length - at)) {
       const bytes = this.runFrom(at, from + length - at);
       stretches.push({ distance: at - from, bytes });
@@ -100,7 +101,7 @@ export class NoAccess implements FreshMarks {
     for (const { distance, bytes } of stretches) this.forbid(to + distance, bytes);
   }
 
-  private find(address: number, end: number, wanted: 0 | 1): number {
+  private find(address: Address, end: Address, wanted: 0 | 1): number {
     for (let at = address; at < end; at++) {
       const bits = this.pages.get(Math.floor(at / PAGE_SIZE));
       const bit = at % PAGE_SIZE;
@@ -112,7 +113,7 @@ export class NoAccess implements FreshMarks {
     return -1;
   }
 
-  private forEachPage(address: number, end: number, visit: (page: number) => void): void {
+  private forEachPage(address: Address, end: Address, visit: (page: PageNumber) => void): void {
     const first = Math.floor(address / PAGE_SIZE);
     const last = Math.ceil(end / PAGE_SIZE);
     if (last - first > this.pages.size) {
@@ -121,7 +122,7 @@ export class NoAccess implements FreshMarks {
   }
 
   /** The bitmap of a page, made if there is none, and its own if it was {@link WHOLE}. */
-  private ownBits(page: number): Uint8Array {
+  private ownBits(page: PageNumber): Uint8Array {
     let bits = this.pages.get(page);
     if (bits === undefined || bits === WHOLE) {
       bits = bits === undefined ? new Uint8Array(PAGE_SIZE / 8) : bits.slice();

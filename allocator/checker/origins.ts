@@ -1,29 +1,30 @@
 // Where undefined bytes that came by copy are from: the blocks that were copied from before they were written, by the pages they were copied to.
 // Only copies of undefined bytes are noted; what was noted ends when its bytes are handed out or marked anew.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Block } from "./finding.ts";
 
 /** A chunk as it was when its bytes were copied. */
 export interface Source {
-  readonly pointer: number;
-  readonly size: number;
+  readonly pointer: Address;
+  readonly size: ByteCount;
 }
 
 interface Copied {
-  readonly address: number;
-  readonly size: number;
+  readonly address: Address;
+  readonly size: ByteCount;
   readonly origin: Source;
 }
 
 export interface OriginSources {
   /** The live chunk that holds an address, or null. */
-  chunkAt(address: number): Source | null;
+  chunkAt(address: Address): Source | null;
   /** What a report says of a chunk. */
   describe(source: Source): Block;
   /** An address, or −1. */
-  firstUndefined(address: number, size: number): number;
+  firstUndefined(address: Address, size: ByteCount): number;
 }
 
 /** Copies that are remembered of a page; older ones are forgotten. */
@@ -38,7 +39,7 @@ export class Origins {
   }
 
   /** Bytes, some of them undefined, are copied. Both ranges lie inside a page. */
-  noteCopy(to: number, from: number, size: number): void {
+  noteCopy(to: Address, from: Address, size: ByteCount): void {
     const source = this.sources.firstUndefined(from, size);
     if (source < 0) return;
     const origin = this.known(source) ?? this.sources.chunkAt(source);
@@ -55,19 +56,19 @@ export class Origins {
   }
 
   /** The block that the undefined byte at `address` of `block` came from, or null: it is the block's own. */
-  of(address: number, block: Block | null): Block | null {
+  of(address: Address, block: Block | null): Block | null {
     const origin = this.known(address);
     return origin === null || origin.pointer === block?.pointer ? null : this.sources.describe(origin);
   }
 
-  private known(address: number): Source | null {
+  private known(address: Address): Source | null {
     const copies = this.byPage.get(Math.floor(address / PAGE_SIZE)) ?? [];
     const copied = copies.findLast((copy) => address >= copy.address && address < copy.address + copy.size);
     return copied?.origin ?? null;
   }
 
   /** Bytes are what they are by themselves from now on. */
-  forget(address: number, size: number): void {
+  forget(address: Address, size: ByteCount): void {
     if (this.byPage.size === 0) return;
     const first = Math.floor(address / PAGE_SIZE);
     const last = Math.floor((address + size - 1) / PAGE_SIZE);
@@ -81,7 +82,7 @@ export class Origins {
   }
 
   /** Bytes move, and what is known of them with them. */
-  move(to: number, from: number, size: number): void {
+  move(to: Address, from: Address, size: ByteCount): void {
     if (this.byPage.size === 0 || to === from) return;
     const moved: Copied[] = [];
     for (const copies of this.byPage.values()) {
@@ -108,7 +109,7 @@ export class Origins {
 }
 
 /** What is left of a copy outside [from, end). */
-function without(copy: Copied, from: number, end: number): Copied[] {
+function without(copy: Copied, from: Address, end: Address): Copied[] {
   const { address, size, origin } = copy;
   const copyEnd = address + size;
   if (copyEnd <= from || address >= end) return [copy];

@@ -1,6 +1,7 @@
 // The level "page": a load fault that finds a large chunk's page still clean is a read of unwritten bytes.
 // Such faults happen anyway, so that watching them costs nothing per load. Copies are no uses and are let pass.
 
+import type { PageNumber } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
 import { zeroPage } from "../../platform/kernel/mm/frames.ts";
@@ -32,7 +33,7 @@ export function watchCleanPages(program: TrackedProgram, allocator: TrackedAlloc
 
 const seeLoads = keepMaker(
   "checker.seeLoads",
-  (all: readonly PageWatcher[], addressSpace: AddressSpace) => (page: number) => {
+  (all: readonly PageWatcher[], addressSpace: AddressSpace) => (page: PageNumber) => {
     for (const each of all) seeLoad(each, addressSpace, page);
   },
 );
@@ -45,7 +46,7 @@ const stopSeeing = keepMaker(
   },
 );
 
-function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: AddressSpace, page: number): void {
+function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: AddressSpace, page: PageNumber): void {
   const isCopy = program.userMemory.copiedPage === page;
   if (program.isOwnFault || judge.isReporting) return;
   // calloc's pages, and memory that is not the heap's, are zero pages or somebody else's.

@@ -27,9 +27,9 @@ import type { Origins } from "./origins.ts";
 export interface CheckedHeap {
   readonly process: Process;
   readonly level: "off" | "page" | "byte";
-  explain(address: number): Explanation;
-  stacksOf(pointer: number): ChunkStacks | null;
-  allocationTrace(pointer: number): Trace | null;
+  explain(address: Address): Explanation;
+  stacksOf(pointer: Address): ChunkStacks | null;
+  allocationTrace(pointer: Address): Trace | null;
   /** @throws HeapError ended: the heap has ended */
   requireAlive(): void;
 }
@@ -46,7 +46,7 @@ export interface RequestSources {
 /** Chunks of a pool that were alive when it ended. */
 export interface MempoolRemains {
   readonly blocks: number;
-  readonly bytes: number;
+  readonly bytes: ByteCount;
 }
 
 /** How a pool of the program's own is checked. */
@@ -86,7 +86,7 @@ export abstract class Requests {
     if (this.tracksBytes) this.define(start, length);
   }
 
-  private define(start: number, length: number): void {
+  private define(start: Address, length: ByteCount): void {
     this.noAccess.allow(start, length);
     markRangeDefined(this.own, start, length, "touch");
     this.judge.noteChange();
@@ -98,7 +98,7 @@ export abstract class Requests {
     if (this.tracksBytes) this.undefine(start, length);
   }
 
-  private undefine(start: number, length: number): void {
+  private undefine(start: Address, length: ByteCount): void {
     this.noAccess.allow(start, length);
     this.sources.origins.forget(start, length);
     markRangeUndefined(this.own, start, length, "touch");
@@ -114,7 +114,7 @@ export abstract class Requests {
     if (this.tracksBytes) this.forbid(start, length);
   }
 
-  private forbid(start: number, length: number): void {
+  private forbid(start: Address, length: ByteCount): void {
     this.sources.origins.forget(start, length);
     const { addressSpace } = this.sources.heap.process;
     if (!addressSpace.freshMarks.includes(this.noAccess)) addressSpace.freshMarks.push(this.noAccess);
@@ -176,7 +176,7 @@ export abstract class Requests {
     this.judge.noteChange();
   }
 
-  private undefineByte(address: number): void {
+  private undefineByte(address: Address): void {
     this.sources.origins.forget(address, 1);
     markRangeUndefined(this.own, address, 1, "touch");
   }
@@ -277,11 +277,11 @@ export abstract class Requests {
     return this.sources.arenas.get(pool) !== undefined;
   }
 
-  private endChunk(address: number, size: number): void {
+  private endChunk(address: Address, size: ByteCount): void {
     if (this.tracksBytes && this.sources.addressable.firstForeign(address, size) < 0) this.forbid(address, size);
   }
 
-  private requireChunk(request: string, pool: number, address: number): ArenaChunk {
+  private requireChunk(request: string, pool: Address, address: Address): ArenaChunk {
     const chunk = this.requirePool(request, pool).chunks.get(address % TAG_UNIT);
     if (chunk !== undefined && chunk.freed === null) return chunk;
     throw new RangeError(`${request}: no chunk of the pool is at 0x${hex(address)}`);
@@ -295,13 +295,13 @@ export abstract class Requests {
   }
 
   /** Each request begins so. @throws HeapError ended; RangeError: no address, no length */
-  private begin(request: string, address: number, length: number): void {
+  private begin(request: string, address: Address, length: ByteCount): void {
     this.sources.heap.requireAlive();
     checkRange(request, address, length);
   }
 
   /** @returns the address without its tag */
-  private requireOwn(request: string, tagged: number, length: number): number {
+  private requireOwn(request: string, tagged: Address, length: ByteCount): Address {
     this.begin(request, tagged, length);
     const address = tagged % TAG_UNIT;
     const bad = this.sources.addressable.firstForeign(address, length);
@@ -310,7 +310,7 @@ export abstract class Requests {
     throw new RangeError(`${request}: not memory of the program: ${sentence}`);
   }
 
-  private requireAddressable(request: string, tagged: number, length: number): number {
+  private requireAddressable(request: string, tagged: Address, length: ByteCount): Address {
     const address = this.requireOwn(request, tagged, length);
     const forbidden = this.noAccess.first(address, length);
     if (forbidden < 0) return address;
@@ -318,13 +318,13 @@ export abstract class Requests {
   }
 }
 
-function checkRange(request: string, address: number, length: number): void {
+function checkRange(request: string, address: Address, length: ByteCount): void {
   if (!Number.isSafeInteger(address) || address < 0) throw new RangeError(`${request}: ${address} is not an address`);
   if (!Number.isSafeInteger(length) || length < 0) {
     throw new RangeError(`${request}: length ${length} is not a whole number of bytes from 0`);
   }
 }
 
-function hex(address: number): string {
+function hex(address: Address): string {
   return address.toString(16);
 }

@@ -1,6 +1,7 @@
 // Checks of the numbers that a program hands to a heap: what C's size_t and pointers could not be is refused here,
 // before anything changes. What C can express is the allocator's to judge (c-interface.ts, combined.ts).
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { atProgram } from "../../platform/host/stack.ts";
 
 /** SIZE_MAX + 1. A JS number cannot hold SIZE_MAX; programs write it as 2 ** 64 or 2 ** 64 - 1, which is the same number. */
@@ -22,11 +23,11 @@ export function rejectSize(call: string, name: string, size: unknown): never {
   throw atProgram(new RangeError(`${call}: ${name} ${size} is not a whole number of bytes from 0 to 2^64 - 1`));
 }
 
-export function isSize(size: number): boolean {
+export function isSize(size: ByteCount): boolean {
   return typeof size === "number" && size >= 0 && Math.floor(size) === size && size <= SIZE_LIMIT;
 }
 
-export function checkSize(call: string, name: string, size: number): void {
+export function checkSize(call: string, name: string, size: ByteCount): void {
   if (!isSize(size)) rejectSize(call, name, size);
 }
 
@@ -37,11 +38,11 @@ export function rejectPointer(call: string, pointer: unknown): never {
   throw atProgram(new RangeError(`${call}: ${pointer} is not a pointer: a whole number from 0 to 2^52 - 1`));
 }
 
-export function isPointer(pointer: number): boolean {
+export function isPointer(pointer: Address): boolean {
   return typeof pointer === "number" && pointer >= 0 && pointer < POINTER_LIMIT && Math.floor(pointer) === pointer;
 }
 
-export function checkPointer(call: string, pointer: number): void {
+export function checkPointer(call: string, pointer: Address): void {
   if (!isPointer(pointer)) rejectPointer(call, pointer);
 }
 

@@ -1,5 +1,6 @@
 // The 16-bit checksum of a chunk header: CRC32-C as the CPU instruction computes it, or the BSD sum of CPUs without it (S2).
 // 64-bit values come as two 32-bit halves; nothing here touches memory or knows the header's fields (chunk-header.ts does).
+import type { Address } from "../../platform/hardware/integers.ts";
 
 /** Which sum a heap uses; chosen once, when the heap is made (S2.4). */
 export type ChecksumForm = "crc32c" | "bsd";
@@ -104,7 +105,7 @@ export function cookieSum(cookie: number): number {
  * @param cookie {@link cookieSum} of the cookie
  * @param pointer a multiple of 16 below 2^38
  */
-export function granuleChecksum(cookie: number, pointer: number, headerLow: number): number {
+export function granuleChecksum(cookie: number, pointer: Address, headerLow: number): number {
   const pointerLow = pointer | 0;
   return (
     cookie ^

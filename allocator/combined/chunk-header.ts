@@ -1,8 +1,10 @@
 // The chunk header: 8 bytes in simulated memory, 16 bytes before the user pointer, packed and guarded by a checksum (S1).
 // Packing, loading and storing live here. Which state a chunk must be in, and what to report, is combined.ts's business.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { ClassId } from "../common/integers.ts";
 import {
   bsdChecksum,
   type ChecksumForm,
@@ -57,7 +59,7 @@ export const CORRUPTED_HEADER = 3 << STATE_SHIFT;
 const PER_4_GIB = 1 / 2 ** 32;
 
 /** The low word of a header. `sizeOrUnused` is below 2^20; the result is a signed 32-bit number. */
-export function packLow(classId: number, state: number, originOrWasZeroed: number, sizeOrUnused: number): number {
+export function packLow(classId: ClassId, state: number, originOrWasZeroed: number, sizeOrUnused: number): number {
   return classId | (state << STATE_SHIFT) | (originOrWasZeroed << ORIGIN_SHIFT) | (sizeOrUnused << SIZE_SHIFT);
 }
 
@@ -103,7 +105,7 @@ export class ChunkHeaders {
    * Loads the header of the chunk at `pointer` into `this.offset` and the result (the low word).
    * @returns the low word as a signed 32-bit number, or {@link CORRUPTED_HEADER} if the checksum is wrong
    */
-  load(memory: Memory, pointer: number): number {
+  load(memory: Memory, pointer: Address): number {
     const word = memory.granuleWord(pointer - HEADER_SIZE);
     const low = word >= 0 ? memory.words[word] : memory.getInt32(pointer - HEADER_SIZE);
     const high = word >= 0 ? memory.words[word + 1] : memory.getInt32(pointer - HEADER_SIZE + 4);
@@ -115,24 +117,24 @@ export class ChunkHeaders {
   }
 
   /** Whether two words that were loaded from a header belong together; `offset` is set as by {@link load}. */
-  isWhole(pointer: number, low: number, high: number): boolean {
+  isWhole(pointer: Address, low: number, high: number): boolean {
     this.offset = high & 0xffff;
     this.high = high;
     return this.checksum(pointer, low, high & 0xffff) === high >>> 16;
   }
 
   /** Whether a header with a right checksum is at `pointer`; the memory must be readable. Never reports. */
-  isValid(memory: Memory, pointer: number): boolean {
+  isValid(memory: Memory, pointer: Address): boolean {
     return this.load(memory, pointer) !== CORRUPTED_HEADER;
   }
 
   /** Stores a header with its checksum: one 64-bit store of Scudo, two adjacent 32-bit stores here. */
-  store(memory: Memory, pointer: number, low: number, offset: number): void {
+  store(memory: Memory, pointer: Address, low: number, offset: number): void {
     storeWords(memory, pointer - HEADER_SIZE, low, offset | (this.checksum(pointer, low, offset) << 16));
   }
 
   /** Stores another low word in the chunk's header, which must be the one that was loaded last: half the work of {@link store}. */
-  change(memory: Memory, pointer: number, low: number, newLow: number): void {
+  change(memory: Memory, pointer: Address, low: number, newLow: number): void {
     storeWords(memory, pointer - HEADER_SIZE, newLow, this.highFor(pointer, low, this.high, newLow));
   }
 
@@ -140,7 +142,7 @@ export class ChunkHeaders {
    * The high word that goes with `newLow`, from a whole header of the same chunk. A CRC is linear: what changes in the header
    * says what changes in the sum, for any cookie and pointer.
    */
-  highFor(pointer: number, low: number, high: number, newLow: number): number {
+  highFor(pointer: Address, low: number, high: number, newLow: number): number {
     const changed = low ^ newLow;
     if (this.crc) return high ^ ((changed >>> 12 === 0 ? lowBitsDifference(changed) : crcDifference(changed)) << 16);
     return (high & 0xffff) | (this.checksum(pointer, newLow, high & 0xffff) << 16);
@@ -152,12 +154,12 @@ export class ChunkHeaders {
   }
 
   /** {@link checksum} of a header with offset 0, by fewer steps; `pointer` is a multiple of 16 below 2^38. */
-  granuleSum(pointer: number, low: number): number {
+  granuleSum(pointer: Address, low: number): number {
     return granuleChecksum(this.cookieSum, pointer, low);
   }
 
   /** The checksum of a header of the chunk at `pointer`. `pointer | 0` is its low half: ToInt32 is modulo 2^32. */
-  checksum(pointer: number, low: number, offset: number): number {
+  checksum(pointer: Address, low: number, offset: number): number {
     const pointerHigh = (pointer * PER_4_GIB) | 0;
     return this.crc
       ? crcChecksum(this.cookie, pointer | 0, pointerHigh, low, offset)
@@ -166,7 +168,7 @@ export class ChunkHeaders {
 }
 
 /** Both words by one translation where the granule needs no fault and no check. */
-function storeWords(memory: Memory, address: number, low: number, high: number): void {
+function storeWords(memory: Memory, address: Address, low: number, high: number): void {
   const word = memory.granuleWord(address);
   if (word < 0) {
     memory.setInt32(address, low);

@@ -1,14 +1,16 @@
 // Walks over all blocks of a heap, finding the chunk in each: for malloc_iterate, statistics and the invariants (S18.4).
 // Reads simulated memory and changes nothing.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
+import type { ClassId } from "../common/integers.ts";
 import { BLOCK_MARKER, classIdOf, HEADER_SIZE, STATE_ALLOCATED, stateOf } from "./chunk-header.ts";
 import type { Allocator } from "./combined.ts";
 
 /** What a walk tells of a block; `low` is the low word of its chunk's header, or `CORRUPTED_HEADER`. */
-export type BlockVisitor = (classId: number, block: number, pointer: number, low: number) => void;
+export type BlockVisitor = (classId: ClassId, block: Address, pointer: Address, low: number) => void;
 
 /** The user pointer of the chunk in a block, by the marker that an aligned chunk leaves at the block's begin (S1.4). */
-export function chunkOfBlock(allocator: Allocator, block: number): number {
+export function chunkOfBlock(allocator: Allocator, block: Address): Address {
   const { memory } = allocator;
   if (memory.getUint32(block) !== BLOCK_MARKER) return block + HEADER_SIZE;
   return block + HEADER_SIZE + memory.getUint32(block + 4);
@@ -26,7 +28,7 @@ function forEachBlock(allocator: Allocator, visit: BlockVisitor): void {
 }
 
 /** Every carved block of one class of the primary. */
-export function forEachBlockOfClass(allocator: Allocator, classId: number, visit: BlockVisitor): void {
+export function forEachBlockOfClass(allocator: Allocator, classId: ClassId, visit: BlockVisitor): void {
   const { regions, blockSizes } = allocator.primary;
   const size = blockSizes[classId];
   const end = regions.begin[classId] + regions.carved[classId];
@@ -45,9 +47,9 @@ export function forEachBlockOfClass(allocator: Allocator, classId: number, visit
  */
 export function iterateChunks(
   allocator: Allocator,
-  base: number,
-  size: number,
-  callback: (pointer: number, size: number) => void,
+  base: Address,
+  size: ByteCount,
+  callback: (pointer: Address, size: ByteCount) => void,
 ): void {
   forEachBlock(allocator, (classId, block, pointer, low) => {
     if (block < base || block >= base + size) return;

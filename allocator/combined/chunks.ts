@@ -2,6 +2,7 @@
 // Reads only. What makes and ends chunks is combined.ts; the header's bits are chunk-header.ts.
 
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { Program } from "../common/program.ts";
 import {
@@ -55,7 +56,7 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   }
 
   /** Bytes that the user may use: exactly those asked for (S18.1), or all the room if `exactUsableSize` is off. */
-  usableSize(pointer: number): number {
+  usableSize(pointer: Address): ByteCount {
     const low = this.loadHeader(pointer, "sizing");
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("sizing", pointer, low);
     // Of a large chunk the size is where its block ends, which only the block's own header says.
@@ -64,7 +65,7 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   }
 
   /** The bytes of a chunk that its user may use, and which realloc therefore keeps. */
-  promisedSize(pointer: number, low: number, offset: number): number {
+  promisedSize(pointer: Address, low: number, offset: number): ByteCount {
     return this.promisesBlock ? this.blockEnd(pointer, low, offset) - pointer : this.sizeOf(pointer, low);
   }
 
@@ -74,7 +75,7 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   }
 
   /** As `headers.load`; memory that is out of reach because the chunk was freed and its mapping is cached is a state, too. */
-  loadHeader(pointer: number, action: ChunkAction): number {
+  loadHeader(pointer: Address, action: ChunkAction): number {
     try {
       return this.headers.load(this.program.memory, pointer);
     } catch (error) {
@@ -84,20 +85,20 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   }
 
   /** Whether `pointer` is an allocated chunk of this heap (S18.2). Never reports; memory that cannot be read is not owned. */
-  isOwned(pointer: number): boolean {
+  isOwned(pointer: Address): boolean {
     return this.isAllocated(pointer);
   }
 
   /** Whether there is an allocated chunk at a pointer without tag. Never reports. */
-  isAllocated(pointer: number): boolean {
+  isAllocated(pointer: Address): boolean {
     return this.isInState(pointer, STATE_ALLOCATED);
   }
 
-  isQuarantined(pointer: number): boolean {
+  isQuarantined(pointer: Address): boolean {
     return this.isInState(pointer, STATE_QUARANTINED);
   }
 
-  private isInState(pointer: number, state: number): boolean {
+  private isInState(pointer: Address, state: number): boolean {
     if (pointer === 0 || pointer % MIN_ALIGNMENT !== 0) return false;
     try {
       return stateOf(this.headers.load(this.program.memory, pointer)) === state;
@@ -108,20 +109,20 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
   }
 
   /** The requested size of a chunk, from its header. */
-  sizeOf(pointer: number, low: number): number {
+  sizeOf(pointer: Address, low: number): ByteCount {
     if (classIdOf(low) !== 0) return sizeOrUnusedOf(low);
     return this.secondary.blockEnd(pointer - HEADER_SIZE) - pointer - sizeOrUnusedOf(low);
   }
 
   /** End of the block of a chunk, from its header. */
-  blockEnd(pointer: number, low: number, offset: number): number {
+  blockEnd(pointer: Address, low: number, offset: number): Address {
     const classId = classIdOf(low);
     if (classId === 0) return this.secondary.blockEnd(pointer - HEADER_SIZE);
     return pointer - HEADER_SIZE - offset * 16 + this.primary.blockSizes[classId];
   }
 
   /** A header that was loaded is in the wrong state, or corrupted. */
-  reportState(action: ChunkAction, pointer: number, low: number): never {
+  reportState(action: ChunkAction, pointer: Address, low: number): never {
     // A freed large chunk's header may be gone with its pages while its mapping waits in the cache.
     const isFreed = low !== CORRUPTED_HEADER || this.secondary.isCached(pointer - HEADER_SIZE);
     if (isFreed) reportInvalidChunkState(action, pointer, this.reports, { isFreed });

@@ -1,9 +1,11 @@
 // The combined allocator: puts primary, secondary, quarantine and thread caches together behind allocate, deallocate and
 // reallocate (S3–S5). C's names, errno and hooks are c-interface.ts; walks over all chunks are chunk-walk.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { Program } from "../common/program.ts";
 import * as reports from "../common/report.ts";
 import { type LocalCache, STAT_ALLOCATED } from "../primary/local-cache.ts";
@@ -85,7 +87,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
    * A chunk of `size` bytes whose address is a multiple of `alignment`, a power of two (S3).
    * @returns the user pointer, or 0 if there is no memory or the request is too large, and `mayReturnNull`
    */
-  allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+  allocate(size: ByteCount, origin: number, alignment: number, zeroContents: boolean): Address {
     if (alignment <= MIN_ALIGNMENT && !zeroContents) {
       const direct = this.allocateDirectly(size, origin);
       if (direct !== 0) return direct;
@@ -94,18 +96,18 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** Frees the chunk at `pointer` (S4). `deleteSize` 0: not given. What is refused has changed nothing. */
-  deallocate(pointer: number, origin: number, deleteSize: number): void {
+  deallocate(pointer: Address, origin: number, deleteSize: number): void {
     if (deleteSize !== 0 || !this.freeDirectly(pointer, origin)) this.judgeFree(pointer, origin, deleteSize);
   }
 
   /** A free check by check, with the reports of those that fail. */
-  protected judgeFree(pointer: number, origin: number, deleteSize: number): void {
+  protected judgeFree(pointer: Address, origin: number, deleteSize: number): void {
     const low = this.checkFree(pointer, origin, deleteSize);
     this.quarantineOrDeallocate(pointer, low, this.headers.offset);
   }
 
   /** The checks of a free in their order (S4.1), for a pointer without tag. @returns the header's low word */
-  protected checkFree(pointer: number, origin: number, deleteSize: number): number {
+  protected checkFree(pointer: Address, origin: number, deleteSize: number): number {
     if ((pointer & (MIN_ALIGNMENT - 1)) !== 0) reports.reportMisalignedPointer("deallocating", pointer, this.reports);
     const low = this.loadHeader(pointer, "deallocating");
     if (stateOf(low) !== STATE_ALLOCATED) this.reportState("deallocating", pointer, low);
@@ -117,7 +119,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** Ends an allocated chunk whose header was the last to be loaded (S4.2). */
-  quarantineOrDeallocate(pointer: number, low: number, offset: number): void {
+  quarantineOrDeallocate(pointer: Address, low: number, offset: number): void {
     const classId = classIdOf(low);
     if (classId === 0) {
       if (this.registry.disabled) reports.reportDeadlock(this.reports);
@@ -142,7 +144,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** Puts a block on its cache's stack, which has room. */
-  private pushBlock(cache: LocalCache, classId: number, block: number): void {
+  private pushBlock(cache: LocalCache, classId: ClassId, block: Address): void {
     const count = cache.counts[classId];
     const blockSize = this.primary.blockSizes[classId];
     cache.blocks[classId * this.stride + count] = (block - this.primary.regions.begin[classId]) / 16;
@@ -150,7 +152,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     cache.stats[STAT_ALLOCATED] -= blockSize;
   }
 
-  protected deallocateLarge(pointer: number, low: number, offset: number): void {
+  protected deallocateLarge(pointer: Address, low: number, offset: number): void {
     this.secondary.checkHeader(pointer - HEADER_SIZE);
     this.program.deliverReports();
     this.secondary.prepareDeallocate(pointer - HEADER_SIZE);
@@ -162,7 +164,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     this.secondary.deallocate(pointer - HEADER_SIZE);
   }
 
-  private quarantineChunk(tsd: Tsd, pointer: number, low: number, offset: number): void {
+  private quarantineChunk(tsd: Tsd, pointer: Address, low: number, offset: number): void {
     this.quarantine.prepare(tsd);
     this.program.touch(pointer - HEADER_SIZE);
     const freedBits = this.beginFree(pointer, low, offset);
@@ -175,7 +177,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** All of an allocation that the fast path leaves out, in the order of S3.1. */
-  protected allocateSlowly(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+  protected allocateSlowly(size: ByteCount, origin: number, alignment: number, zeroContents: boolean): Address {
     if (alignment > MAX_ALIGNMENT) {
       if (this.mayReturnNull) return 0;
       reports.reportAlignmentTooBig(alignment, MAX_ALIGNMENT, this.reports);
@@ -207,7 +209,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   /** Tries the class for `needed` bytes, then every larger one. */
   protected allocateSmall(
     cache: LocalCache,
-    size: number,
+    size: ByteCount,
     needed: number,
     origin: number,
     alignment: number,
@@ -250,7 +252,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
 
   /** @param zeroContents whether the caller asked for zeroes, as calloc does */
   protected allocateLarge(
-    size: number,
+    size: ByteCount,
     origin: number,
     alignment: number,
     fill: number,
@@ -271,7 +273,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** Fill on free must not make a free fail: pages that need a frame which is not there keep their bytes, and are counted. */
-  private fillWhatCanBe(pointer: number, low: number): void {
+  private fillWhatCanBe(pointer: Address, low: number): void {
     try {
       this.fillFreed(pointer, low);
     } catch (error) {
@@ -280,7 +282,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     }
   }
 
-  protected fillFreed(pointer: number, low: number): void {
+  protected fillFreed(pointer: Address, low: number): void {
     const mode = this.fillMode === FILL_NONE ? FILL_ZERO : this.fillMode;
     const size = this.sizeOf(pointer, low);
     // Pages that read right when clean are given back instead of being filled.
@@ -289,7 +291,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** A quarantine batch is a chunk of its own, of origin malloc, from the running thread's cache (S13.3). */
-  allocateBatch(tsd: Tsd): number {
+  allocateBatch(tsd: Tsd): Address {
     const map = this.primary.config.sizeClassMap;
     const needed = BATCH_SIZE + HEADER_SIZE;
     const batch = this.allocateSmall(tsd.cache, BATCH_SIZE, needed, ORIGIN_MALLOC, MIN_ALIGNMENT, FILL_NONE);
@@ -302,7 +304,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 
   /** Takes back a chunk that was allocated a moment ago and that the program has not seen: no quarantine, no reports. */
-  discard(pointer: number): void {
+  discard(pointer: Address): void {
     const plain = this.untag(pointer);
     const low = this.headers.load(this.program.memory, plain);
     this.noteFree(plain, low);
@@ -310,12 +312,12 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
     else this.endChunk(this.registry.current ?? this.registry.acquireMinimal(), plain, STATE_ALLOCATED, "deallocating");
   }
 
-  recycleChunk(tsd: Tsd, pointer: number): void {
+  recycleChunk(tsd: Tsd, pointer: Address): void {
     this.endChunk(tsd, pointer, STATE_QUARANTINED, "recycling");
   }
 
   /** Makes a chunk that is in the state `expected` available, and caches its block. */
-  private endChunk(tsd: Tsd, pointer: number, expected: number, action: "deallocating" | "recycling"): void {
+  private endChunk(tsd: Tsd, pointer: Address, expected: number, action: "deallocating" | "recycling"): void {
     const low = this.headers.load(this.program.memory, pointer);
     const offset = this.headers.offset;
     if (stateOf(low) !== expected) this.reportState(action, pointer, low);

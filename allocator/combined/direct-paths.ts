@@ -1,6 +1,7 @@
 // The direct ways of malloc and free: a small chunk from, and back to, the running thread's cache, with one look at its header.
 // Each gives up, with nothing done, at the first thing that is unusual: combined.ts then goes the whole way, check by check.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { FILL_NONE, fillMemory } from "../common/fill.ts";
 import type { Program } from "../common/program.ts";
 import { STAT_ALLOCATED } from "../primary/local-cache.ts";
@@ -52,7 +53,7 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
    * A small chunk from the running thread's cache, whose header's page can be stored to, with nothing unusual about it.
    * @returns 0, with nothing done, for all others: {@link allocate} takes care of them
    */
-  allocateDirectly(size: number, origin: number): number {
+  allocateDirectly(size: ByteCount, origin: number): Address {
     const cache = this.registry.currentCache;
     if (cache === null || size > this.directLimit) return 0;
     const classId = this.classBySize16[(size + 31) >>> 4];
@@ -82,7 +83,7 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
    * A free of a small chunk with nothing unusual about it, by one look at its header; false, with nothing done, for all others, which
    * {@link deallocate} then judges check by check.
    */
-  freeDirectly(pointer: number, origin: number): boolean {
+  freeDirectly(pointer: Address, origin: number): boolean {
     const cache = this.registry.currentCache;
     if (cache === null || !this.hasDirectFree) return false;
     const { memory } = this.program;

@@ -1,6 +1,7 @@
 // What a family of heaps does at the turns of a chunk's life: nothing in a plain heap, tags in a tagged one, marks in a tracked one.
 // combined.ts and reallocate.ts call; tagging/tagged-allocator.ts and tracking/byte-allocator.ts override.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import type { ChunkAction } from "../common/report.ts";
 
 /**
@@ -9,17 +10,17 @@ import type { ChunkAction } from "../common/report.ts";
  */
 export abstract class FamilyHooks {
   /** A user's pointer without its tag. */
-  untag(pointer: number): number {
+  untag(pointer: Address): Address {
     return pointer;
   }
 
   /** The pointer that the user has of the chunk at `plain`: with the tag that its memory has. */
-  userPointer(plain: number): number {
+  userPointer(plain: Address): Address {
     return plain;
   }
 
   /** The pointer to a chunk that was resized and is at `plain` now, from the pointer that was given. */
-  resizedPointer(plain: number, _given: number): number {
+  resizedPointer(plain: Address, _given: number): Address {
     return plain;
   }
 

@@ -1,6 +1,7 @@
 // One list of quarantined chunks: batches of pointers in simulated memory, their number and bytes (S13.3, S13.4).
 // Policy (when to drain, what to recycle) is quarantine.ts's.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
@@ -40,7 +41,7 @@ export function batchPointer(memory: Memory, batch: number, index: number): numb
 }
 
 /** Moves all pointers of `source` behind those of `target`; the caller has checked that they fit. */
-export function mergeBatches(memory: Memory, target: number, source: number): void {
+export function mergeBatches(memory: Memory, target: Address, source: Address): void {
   const targetCount = batchCount(memory, target);
   const sourceCount = batchCount(memory, source);
   memory.copy(target + POINTERS + targetCount * 8, source + POINTERS, sourceCount * 8);
@@ -82,7 +83,7 @@ export class QuarantineCache {
     this.bytes += batchBytes(memory, batch);
   }
 
-  popBatch(memory: Memory): number {
+  popBatch(memory: Memory): Address {
     const batch = this.first;
     this.first = batchNext(memory, batch);
     if (this.first === 0) this.last = 0;
@@ -92,7 +93,7 @@ export class QuarantineCache {
   }
 
   /** Adds a chunk of `size` requested bytes to the last batch, which has room. The count is stored last. */
-  pushChunk(memory: Memory, pointer: number, size: number): void {
+  pushChunk(memory: Memory, pointer: Address, size: ByteCount): void {
     const count = batchCount(memory, this.last);
     storeWord(memory, this.last + POINTERS + count * 8, pointer);
     storeWord(memory, this.last + BYTES, batchBytes(memory, this.last) + size);

@@ -1,6 +1,7 @@
 // The quarantine: freed chunks wait, first in a thread's list, then in the global one, before their blocks are reused (S13).
 // Lists and batches are quarantine-cache.ts; what a chunk's header must be is checked by the owner (combined.ts).
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { keepClass } from "../../platform/state/kept.ts";
@@ -21,13 +22,13 @@ export interface QuarantineOwner {
   readonly memory: Memory;
   readonly program: Program;
   /** A chunk of {@link BATCH_SIZE} bytes; never 0 (R-oom is fatal, S13.3). */
-  allocateBatch(tsd: Tsd): number;
+  allocateBatch(tsd: Tsd): Address;
   deallocateBatch(tsd: Tsd, batch: number): void;
   /** Ends a chunk's quarantine: its block is free from now on. May report corruption; the chunk is then lost. */
-  recycleChunk(tsd: Tsd, pointer: number): void;
+  recycleChunk(tsd: Tsd, pointer: Address): void;
   /** Whether the chunk is still in quarantine, or the batch allocated: what was stopped before it began can be tried again. */
-  isQuarantined(pointer: number): boolean;
-  isAllocated(pointer: number): boolean;
+  isQuarantined(pointer: Address): boolean;
+  isAllocated(pointer: Address): boolean;
 }
 
 export class Quarantine {
@@ -69,7 +70,7 @@ export class Quarantine {
   }
 
   /** Adds a chunk of `size` requested bytes to the thread's list; {@link prepare} came before. */
-  put(tsd: Tsd, pointer: number, size: number): void {
+  put(tsd: Tsd, pointer: Address, size: ByteCount): void {
     tsd.quarantine.pushChunk(this.owner.memory, pointer, size);
   }
 

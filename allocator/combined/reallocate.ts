@@ -1,6 +1,7 @@
 // Reallocation: in place, by moving a large chunk's pages, or by copying (S5). A function over the combined allocator.
 // Null pointers, size 0 and errno are C's business (c-interface.ts).
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { FILL_NONE, FILL_ZERO, fillMemory, rotatedPattern } from "../common/fill.ts";
 import { HeapError } from "../common/heap-error.ts";
@@ -22,7 +23,7 @@ const ALIGNMENT = 16;
  * (S5.3); a large chunk's pages are moved, not copied, and so stay as sparse as they were.
  * @returns the chunk's pointer; 0: no memory, and the old chunk is untouched
  */
-export function reallocate(allocator: Allocator, pointer: number, newSize: number): number {
+export function reallocate(allocator: Allocator, pointer: Address, newSize: ByteCount): number {
   try {
     return resize(allocator, pointer, newSize);
   } catch (error) {
@@ -31,7 +32,7 @@ export function reallocate(allocator: Allocator, pointer: number, newSize: numbe
   }
 }
 
-function resize(allocator: Allocator, pointer: number, newSize: number): number {
+function resize(allocator: Allocator, pointer: Address, newSize: ByteCount): number {
   if (newSize >= MAX_SIZE) {
     if (allocator.mayReturnNull) return 0;
     reportAllocationSizeTooBig(newSize, 0, MAX_SIZE, allocator.reports);
@@ -62,12 +63,12 @@ function resize(allocator: Allocator, pointer: number, newSize: number): number 
 /** S5.4, S5.5: what is given up is filled; growth relies on the block having been filled whole. */
 function resizeInPlace(
   allocator: Allocator,
-  plain: number,
+  plain: Address,
   low: number,
   offset: number,
-  oldSize: number,
-  newSize: number,
-  blockEnd: number,
+  oldSize: ByteCount,
+  newSize: ByteCount,
+  blockEnd: Address,
 ): void {
   const { program } = allocator;
   const fill = allocator.currentFill;
@@ -84,7 +85,7 @@ function resizeInPlace(
 }
 
 /** S5.6. A failure on the way, e.g. no frame for a page of the new chunk, leaves the old one as it was. */
-function copyToNew(allocator: Allocator, plain: number, low: number, offset: number, newSize: number): number {
+function copyToNew(allocator: Allocator, plain: Address, low: number, offset: number, newSize: ByteCount): number {
   const fresh = allocator.allocate(newSize, ORIGIN_MALLOC, ALIGNMENT, false);
   if (fresh === 0) return 0;
   try {
@@ -113,11 +114,11 @@ function copyToNew(allocator: Allocator, plain: number, low: number, offset: num
  */
 function moveLarge(
   allocator: Allocator,
-  plain: number,
+  plain: Address,
   low: number,
-  oldSize: number,
-  newSize: number,
-  blockEnd: number,
+  oldSize: ByteCount,
+  newSize: ByteCount,
+  blockEnd: Address,
 ): number {
   const { secondary, program, largeSlack } = allocator;
   const fill = allocator.currentFill;
@@ -148,31 +149,31 @@ function moveLarge(
 }
 
 /** The offset from `plain` at which the page of its byte `offset` ends; a whole number of pages is no page more. */
-function endOfPage(plain: number, offset: number): number {
+function endOfPage(plain: Address, offset: number): number {
   return Math.ceil((plain + offset) / PAGE_SIZE) * PAGE_SIZE - plain;
 }
 
 /** Makes touched pages of a range the process's own. @throws OutOfMemoryError */
-function prepareTouched(program: Program, from: number, end: number): void {
+function prepareTouched(program: Program, from: Address, end: Address): void {
   for (let at = from; at < end; at = nextPage(at)) if (program.isTouched(at)) program.touch(wordAt(at));
 }
 
 /** Fills what a range has of touched pages; clean ones read right as they are. */
-function fillTouched(allocator: Allocator, from: number, end: number, mode: number): void {
+function fillTouched(allocator: Allocator, from: Address, end: Address, mode: number): void {
   for (let at = from; at < end; at = nextPage(at)) {
     if (allocator.program.isTouched(at)) fillTail(allocator, at, Math.min(end, nextPage(at)) - at, mode);
   }
 }
 
-function nextPage(address: number): number {
+function nextPage(address: Address): number {
   return (Math.floor(address / PAGE_SIZE) + 1) * PAGE_SIZE;
 }
 
 /** The aligned word that a byte lies in. */
-function wordAt(address: number): number {
+function wordAt(address: Address): number {
   return address - (address % 4);
 }
 
-function fillTail(allocator: Allocator, address: number, length: number, mode: number): void {
+function fillTail(allocator: Allocator, address: Address, length: ByteCount, mode: number): void {
   fillMemory(allocator.memory, address, length, mode, rotatedPattern(allocator.pattern, address));
 }

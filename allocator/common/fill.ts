@@ -1,5 +1,6 @@
 // Fill modes, and filling small blocks by the program itself (S14). Large ones: large-fill.ts decides, secondary.ts maps.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { OFFSET_MASK, PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 
@@ -13,7 +14,7 @@ const MANY_BYTES = -1;
 const SHORT = 512;
 
 /** Fills a short block inside one page that needs no fault and no check; false, with nothing done, for all others. */
-function fillWords(memory: Memory, address: number, length: number, byte: number): boolean {
+function fillWords(memory: Memory, address: Address, length: ByteCount, byte: number): boolean {
   const word = memory.granuleWord(address);
   if (word < 0 || (address & OFFSET_MASK) + length > PAGE_SIZE || (length & 15) !== 0) return false;
   const { words } = memory;
@@ -32,7 +33,13 @@ function fillWords(memory: Memory, address: number, length: number, byte: number
  * Fills `[address, address + length)` with the mode's bytes. `address` is a multiple of 16, and so of the pattern, so that
  * a block filled in pieces looks as one filled whole.
  */
-export function fillMemory(memory: Memory, address: number, length: number, mode: number, pattern: Uint8Array): void {
+export function fillMemory(
+  memory: Memory,
+  address: Address,
+  length: ByteCount,
+  mode: number,
+  pattern: Uint8Array,
+): void {
   const byte = mode === FILL_ZERO ? 0 : pattern.length === 1 ? pattern[0] : MANY_BYTES;
   if (byte !== MANY_BYTES && length <= SHORT && fillWords(memory, address, length, byte)) return;
   if (mode === FILL_ZERO) memory.fill(address, 0, length);
@@ -41,7 +48,7 @@ export function fillMemory(memory: Memory, address: number, length: number, mode
 }
 
 /** The pattern as it goes on at an address that is no multiple of its length; answers the pattern itself where it is. */
-export function rotatedPattern(pattern: Uint8Array, address: number): Uint8Array {
+export function rotatedPattern(pattern: Uint8Array, address: Address): Uint8Array {
   const phase = address % pattern.length;
   if (phase === 0) return pattern;
   return Uint8Array.from(pattern, (_, index) => pattern[(index + phase) % pattern.length]);

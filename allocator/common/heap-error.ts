@@ -1,6 +1,7 @@
 // HeapError: what a heap throws where Scudo would write a report and abort. What lives here: the class, its kinds, number formats.
 // The texts themselves are in report.ts; option errors, which carry more, are in option-error.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { captureTrace, hideLibraryFrames, traceText } from "../../platform/host/stack.ts";
 
 /**
@@ -57,7 +58,7 @@ export class HeapError extends Error {
   /** What was detected. */
   readonly kind: HeapErrorKind;
   /** The chunk's address as the report prints it (without a tag); null where the report is about no address. */
-  readonly address: number | null;
+  readonly address: Address | null;
   /** Scudo's own report: what Scudo would write to the log before it aborts. */
   readonly report: string;
   /** Where the chunk was allocated and freed. Not named `stacks`: Vitest keeps parsed frames under that name of an error. */
@@ -70,7 +71,7 @@ export class HeapError extends Error {
 
   constructor(
     kind: HeapErrorKind,
-    address: number | null,
+    address: Address | null,
     text: string,
     stacks: ChunkStacks | null = null,
     plainWords: string | null = null,
@@ -99,7 +100,7 @@ function formatStacks(stacks: ChunkStacks | null): string {
 const MINIMUM_POINTER_DIGITS = 12;
 
 /** Scudo's %p: `0x` and at least 12 hexadecimal digits. @see S21.1 */
-export function formatPointer(address: number): string {
+export function formatPointer(address: Address): string {
   return `0x${BigInt(address).toString(16).padStart(MINIMUM_POINTER_DIGITS, "0")}`;
 }
 
@@ -109,7 +110,7 @@ const SIZE_LIMIT = 2 ** 64;
  * Scudo's %zu. A JavaScript number cannot hold SIZE_MAX = 2^64 − 1: the nearest is 2^64, which is no size_t;
  * so 2^64 and above are printed as SIZE_MAX, and a negative number as the size_t it would be in C.
  */
-export function formatSize(size: number): string {
+export function formatSize(size: ByteCount): string {
   if (size >= SIZE_LIMIT) return "18446744073709551615";
   return BigInt.asUintN(64, BigInt(Math.trunc(size))).toString();
 }

@@ -1,6 +1,7 @@
 // The heap as a user program: its process, the memory of the thread that runs now, and the mapping calls that it makes.
 // Scudo's platform layer (S27): every byte the heap has comes through here. Who maps what is decided elsewhere.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { type ErrnoCode, SystemError } from "../../platform/kernel/abi/errors.ts";
@@ -41,7 +42,7 @@ export class Program {
   private hugeAdvice = 0;
   private advisedFrom = 0;
   /** Called for every mapping that is given back whole. */
-  onDiscard: ((address: number, length: number) => void) | null = null;
+  onDiscard: ((address: Address, length: ByteCount) => void) | null = null;
   /** Why the last call failed that did; "" if none has. */
   errno: ErrnoCode | "" = "";
   private readonly reports: ReportContext;
@@ -60,7 +61,7 @@ export class Program {
   }
 
   /** Advice is not to fail: where it would pass the map count, the memory stays as it is. */
-  private advise(address: number, length: number): void {
+  private advise(address: Address, length: ByteCount): void {
     if (this.hugeAdvice === 0 || length < this.advisedFrom) return;
     try {
       this.process.madvise(address, length, this.hugeAdvice);
@@ -92,7 +93,7 @@ export class Program {
   }
 
   /** Reserves address space without memory. @returns its address, or {@link NO_MEMORY} */
-  reserve(length: number): number {
+  reserve(length: ByteCount): number {
     try {
       return this.process.mmap(0, length, PROT_NONE, ANONYMOUS | MAP_NORESERVE);
     } catch (error) {
@@ -101,7 +102,7 @@ export class Program {
   }
 
   /** Makes `[address, address + length)` fresh read/write memory that reads zero, over what was there. */
-  commit(address: number, length: number, extraProtection = 0): boolean {
+  commit(address: Address, length: ByteCount, extraProtection = 0): boolean {
     const flags = ANONYMOUS | MAP_FIXED;
     try {
       this.process.mmap(address, length, READ_WRITE | extraProtection, flags);
@@ -114,7 +115,7 @@ export class Program {
   }
 
   /** As {@link commit}, but reads as the file `fd` does: a reference page's contents, privately. */
-  commitFile(address: number, length: number, fd: number, extraProtection = 0): boolean {
+  commitFile(address: Address, length: ByteCount, fd: number, extraProtection = 0): boolean {
     const flags = MAP_PRIVATE | MAP_FIXED;
     try {
       this.process.mmap(address, length, READ_WRITE | extraProtection, flags, fd);
@@ -130,7 +131,7 @@ export class Program {
    * As {@link commit}, but reads as `pattern`, by a kernel interface of the user's own.
    * @throws TypeError: it did not answer `address`. What it throws that is no SystemError. The memory reads zero then.
    */
-  commitOwn(address: number, length: number, map: MapPattern, pattern: Uint8Array): boolean {
+  commitOwn(address: Address, length: ByteCount, map: MapPattern, pattern: Uint8Array): boolean {
     const flags = MAP_PRIVATE | MAP_FIXED;
     try {
       const answer = map(this.process, { address, length, prot: READ_WRITE, flags, pattern });
@@ -164,18 +165,18 @@ export class Program {
    * Call it first for each word that an operation must be able to write without failing.
    * @throws OutOfMemoryError: there is no frame
    */
-  touch(address: number): void {
+  touch(address: Address): void {
     this.memory.setInt32(address, this.memory.getInt32(address));
   }
 
   /** Whether the page at an address without tag has been stored to: it is no clean page, and there at all. */
-  isTouched(address: number): boolean {
+  isTouched(address: Address): boolean {
     const entry = this.memory.pageTable.entryOf(Math.floor(address / PAGE_SIZE));
     return (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
   }
 
   /** As {@link touch} for every page of `[address, address + length)`, an address without tag. Cost: the pages. */
-  prepare(address: number, length: number): void {
+  prepare(address: Address, length: ByteCount): void {
     const { entries } = this.memory.pageTable;
     const end = Math.ceil((address + length) / PAGE_SIZE);
     for (let page = Math.floor(address / PAGE_SIZE); page < end; page++) {
@@ -188,7 +189,7 @@ export class Program {
    * Gives the pages back; the next load reads zero, or what the mapping's file says.
    * @returns whether the kernel did so: locked pages, for one, stay. After a failure the contents are as before.
    */
-  releasePages(address: number, length: number): boolean {
+  releasePages(address: Address, length: ByteCount): boolean {
     try {
       this.process.madvise(address, length, MADV_DONTNEED);
       return true;
@@ -202,7 +203,7 @@ export class Program {
    * @returns whether it could be done: a split past the map count is ENOMEM and changes nothing
    * @throws HeapError R-protect: any other failure
    */
-  protect(address: number, length: number, protection: number): boolean {
+  protect(address: Address, length: ByteCount, protection: number): boolean {
     try {
       this.process.mprotect(address, length, protection);
       return true;
@@ -217,7 +218,7 @@ export class Program {
    * @returns whether it could be done: a split past the map count is ENOMEM and changes nothing
    * @throws HeapError R-unmap: any other failure
    */
-  unmap(address: number, length: number): boolean {
+  unmap(address: Address, length: ByteCount): boolean {
     try {
       this.process.munmap(address, length);
       return true;
@@ -233,7 +234,7 @@ export class Program {
    * space is left (Scudo would die of R-unmap).
    * @param mapped bytes of it that are still mapped: mremap may have taken some away
    */
-  discard(address: number, length: number, mapped = length): void {
+  discard(address: Address, length: ByteCount, mapped = length): void {
     this.onDiscard?.(address, length);
     if (this.unmap(address, length)) return;
     this.leakedBytes += mapped;

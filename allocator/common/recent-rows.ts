@@ -1,6 +1,7 @@
 // Rows of tables about the addresses that came last: a row each, the oldest one's for a new one when all are taken. What is in a row
 // is the owner's. A Map in order of insertion would do the same, but finding its oldest key costs all keys deleted before it.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
 const NONE = -1;
@@ -33,14 +34,14 @@ export class RecentRows {
   }
 
   /** The row of an address, or −1. */
-  find(address: number): number {
+  find(address: Address): number {
     for (let row = this.buckets[this.bucketOf(address)]; row !== NONE; row = this.chained[row])
       if (this.addresses[row] === address) return row;
     return NONE;
   }
 
   /** A row for an address, which is the newest now: its own, a free one, or the oldest address's, which is forgotten. */
-  add(address: number): number {
+  add(address: Address): number {
     this.remove(address);
     if (this.spare === NONE && this.used === this.limit) this.remove(this.addresses[this.oldest]);
     const row = this.takeRow();
@@ -57,7 +58,7 @@ export class RecentRows {
   }
 
   /** @returns the row that the address had, or −1 */
-  remove(address: number): number {
+  remove(address: Address): number {
     const { chained, newer, older, buckets } = this;
     const bucket = this.bucketOf(address);
     let before = NONE;
@@ -78,7 +79,7 @@ export class RecentRows {
     return row;
   }
 
-  addressOf(row: number): number {
+  addressOf(row: number): Address {
     return this.addresses[row];
   }
 
@@ -97,7 +98,7 @@ export class RecentRows {
     return this.used++;
   }
 
-  private bucketOf(address: number): number {
+  private bucketOf(address: Address): number {
     return (Math.imul(address / 16, SPREAD) >>> 8) & (this.rows - 1);
   }
 
@@ -118,9 +119,9 @@ export class RecentRows {
 
 /** An array of `length` that begins with another's elements. */
 export function longer<Numbers extends Float64Array | Int32Array | Uint8Array>(
-  type: new (length: number) => Numbers,
+  type: new (length: ByteCount) => Numbers,
   old: Numbers,
-  length: number,
+  length: ByteCount,
 ): Numbers {
   const grown = new type(length);
   grown.set(old);

@@ -1,6 +1,7 @@
 // Scudo's reports, one function a row of S21, each of which never returns: it throws a HeapError with the text word for word.
 // What decides that a report is due lives with the component concerned; no state is read or changed here.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { type ChunkStacks, formatPointer, formatSize, HeapError, type HeapErrorKind } from "./heap-error.ts";
 
 /** What was being done to a chunk when its state or alignment was found wrong (R-state, R-misaligned, R-type-mismatch). */
@@ -11,7 +12,7 @@ export interface ReportContext {
   /** `"later"` adds the second half that R-corrupt has in later versions (S31). */
   readonly headerReport: "reference" | "later";
   /** The stacks kept for a chunk's address, or null. */
-  stacksOf(address: number): ChunkStacks | null;
+  stacksOf(address: Address): ChunkStacks | null;
   /** Called before the throw, as Scudo's abort-message hook is (S21.1); what it throws replaces the report. */
   onReport(error: HeapError): void;
 }
@@ -26,7 +27,7 @@ export const PLAIN_REPORTS: ReportContext = {
 function die(
   context: ReportContext,
   kind: HeapErrorKind,
-  address: number | null,
+  address: Address | null,
   text: string,
   plainWords: string | null = null,
 ): never {
@@ -38,7 +39,7 @@ function die(
 
 /** R-corrupt: a header whose checksum is wrong. `headerIsZero`: the whole word is 0, which later versions say. */
 export function reportHeaderCorruption(
-  address: number,
+  address: Address,
   options: { readonly headerIsZero?: boolean } = {},
   context: ReportContext = PLAIN_REPORTS,
 ): never {
@@ -59,7 +60,7 @@ const FREED_BEFORE: Partial<Record<ChunkAction, string>> = {
 /** R-state: double free and friends. `isFreed`: the chunk's header is whole and says that it was freed. */
 export function reportInvalidChunkState(
   action: ChunkAction,
-  address: number,
+  address: Address,
   context = PLAIN_REPORTS,
   { isFreed = false }: { readonly isFreed?: boolean } = {},
 ): never {
@@ -68,14 +69,14 @@ export function reportInvalidChunkState(
 }
 
 /** R-misaligned: a pointer that is no multiple of 16. */
-export function reportMisalignedPointer(action: ChunkAction, address: number, context = PLAIN_REPORTS): never {
+export function reportMisalignedPointer(action: ChunkAction, address: Address, context = PLAIN_REPORTS): never {
   die(context, "misaligned", address, `misaligned pointer when ${action} address ${formatPointer(address)}`);
 }
 
 /** R-type-mismatch; origins 0 malloc, 1 new, 2 new[], 3 memalign. */
 export function reportDeallocTypeMismatch(
   action: ChunkAction,
-  address: number,
+  address: Address,
   recordedOrigin: number,
   givenOrigin: number,
   context = PLAIN_REPORTS,
@@ -86,7 +87,7 @@ export function reportDeallocTypeMismatch(
 
 /** R-size-mismatch; sizes in bytes. */
 export function reportDeleteSizeMismatch(
-  address: number,
+  address: Address,
   givenSize: number,
   recordedSize: number,
   context = PLAIN_REPORTS,
@@ -101,7 +102,7 @@ export function reportDeleteSizeMismatch(
 }
 
 /** Later versions' check of an aligned free against the chunk's alignment (S31). Not in the reference version. */
-export function reportAlignedFreeMismatch(address: number, givenAlignment: number, context = PLAIN_REPORTS): never {
+export function reportAlignedFreeMismatch(address: Address, givenAlignment: number, context = PLAIN_REPORTS): never {
   const text = `invalid aligned delete when deallocating address ${formatPointer(address)} (alignment ${formatSize(givenAlignment)})`;
   die(context, "alignment-mismatch", address, text);
 }
@@ -114,7 +115,7 @@ export function reportAlignmentTooBig(alignment: number, maximum: number, contex
 
 /** R-size-too-big; `adjustedSize` is the size with header and alignment as size_t wraps it, 0 from realloc. */
 export function reportAllocationSizeTooBig(
-  size: number,
+  size: ByteCount,
   adjustedSize: number,
   maximum: number,
   context = PLAIN_REPORTS,
@@ -124,7 +125,7 @@ export function reportAllocationSizeTooBig(
 }
 
 /** R-oom. */
-export function reportOutOfMemory(size: number, context = PLAIN_REPORTS): never {
+export function reportOutOfMemory(size: ByteCount, context = PLAIN_REPORTS): never {
   die(context, "out-of-memory", null, `out of memory trying to allocate ${formatSize(size)} bytes`);
 }
 
@@ -140,16 +141,16 @@ export function reportAlignmentNotPowerOfTwo(alignment: number, context = PLAIN_
 }
 
 /** R-calloc. */
-export function reportCallocOverflow(count: number, size: number, context = PLAIN_REPORTS): never {
+export function reportCallocOverflow(count: number, size: ByteCount, context = PLAIN_REPORTS): never {
   die(context, "calloc-overflow", null, `calloc parameters ${overflow(count, size)}`);
 }
 
 /** As R-calloc, for reallocarray (the reference version's wrapper has the text of later ones). */
-export function reportReallocarrayOverflow(count: number, size: number, context = PLAIN_REPORTS): never {
+export function reportReallocarrayOverflow(count: number, size: ByteCount, context = PLAIN_REPORTS): never {
   die(context, "reallocarray-overflow", null, `reallocarray parameters ${overflow(count, size)}`);
 }
 
-function overflow(count: number, size: number): string {
+function overflow(count: number, size: ByteCount): string {
   const product = `count * size (${formatSize(count)} * ${formatSize(size)})`;
   return `overflow: ${product} cannot be represented with type size_t`;
 }
@@ -164,7 +165,7 @@ export function reportInvalidPosixMemalignAlignment(alignment: number, context =
 }
 
 /** R-aligned. */
-export function reportInvalidAlignedAllocAlignment(alignment: number, size: number, context = PLAIN_REPORTS): never {
+export function reportInvalidAlignedAllocAlignment(alignment: number, size: ByteCount, context = PLAIN_REPORTS): never {
   const rule = `alignment must be a power of two and the requested size ${formatSize(size)} must be a multiple of alignment`;
   const text = `invalid alignment requested in aligned_alloc: ${formatSize(alignment)}, ${rule}`;
   die(context, "aligned-alloc-alignment", null, text);
@@ -173,7 +174,7 @@ export function reportInvalidAlignedAllocAlignment(alignment: number, size: numb
 const PAGE_BYTES = 4096;
 
 /** R-pvalloc. */
-export function reportPvallocOverflow(size: number, context = PLAIN_REPORTS): never {
+export function reportPvallocOverflow(size: ByteCount, context = PLAIN_REPORTS): never {
   const rounded = `size ${formatSize(size)} rounded up to system page size ${PAGE_BYTES}`;
   die(
     context,
@@ -206,7 +207,7 @@ export function reportCheckFailed(
 /** R-map; the size is said when the reason was ENOMEM and the size is known. `reason` is strerror's text. */
 export function reportMapError(
   reason: string,
-  options: { readonly sizeBytes?: number } = {},
+  options: { readonly sizeBytes?: ByteCount } = {},
   context = PLAIN_REPORTS,
 ): never {
   const size =
@@ -215,7 +216,7 @@ export function reportMapError(
 }
 
 /** R-unmap. */
-export function reportUnmapError(reason: string, address: number, size: number, context = PLAIN_REPORTS): never {
+export function reportUnmapError(reason: string, address: Address, size: ByteCount, context = PLAIN_REPORTS): never {
   const text = `internal unmap failure (error desc=${reason}) Addr 0x${address.toString(16)} Size ${formatSize(size)}`;
   die(context, "unmap-failed", address, text);
 }
@@ -223,8 +224,8 @@ export function reportUnmapError(reason: string, address: number, size: number, 
 /** R-protect; `protection` as mprotect's flags. */
 export function reportProtectError(
   reason: string,
-  address: number,
-  size: number,
+  address: Address,
+  size: ByteCount,
   protection: number,
   context = PLAIN_REPORTS,
 ): never {
@@ -245,6 +246,6 @@ export function reportRssLimit(rssBytes: number, limitBytes: number, context = P
   die(context, "rss-limit", null, text);
 }
 
-function toMegabytes(bytes: number): number {
+function toMegabytes(bytes: ByteCount): number {
   return Math.floor(bytes / 2 ** 20);
 }

@@ -1,6 +1,7 @@
 // Host stack traces of allocations and frees, by chunk, for the reports of a heap with `stacks: true`.
 // This is for people who debug TypeScript; Scudo's own stack depot and ring buffer (S24) are something else.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "./heap-error.ts";
 import { RecentRows } from "./recent-rows.ts";
@@ -51,7 +52,7 @@ export class StackTable {
   }
 
   /** Remembers where the chunk at `address` was allocated, and forgets what was known of an earlier chunk there. */
-  recordAllocation(address: number): void {
+  recordAllocation(address: Address): void {
     if (!this.isRecording) return;
     const freedRow = this.freed.remove(address);
     let came = NEVER;
@@ -68,7 +69,7 @@ export class StackTable {
   }
 
   /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is known. */
-  recordFree(address: number): void {
+  recordFree(address: Address): void {
     if (!this.isRecording) return;
     const freedBefore = this.freed.find(address);
     let came = freedBefore < 0 ? NEVER : this.freedCame[freedBefore];
@@ -86,13 +87,13 @@ export class StackTable {
   }
 
   /** Where the live chunk at `address` was allocated, or null. */
-  allocationOf(address: number): Trace | null {
+  allocationOf(address: Address): Trace | null {
     const row = this.live.find(address);
     return row < 0 ? null : this.liveAllocations[row];
   }
 
   /** What the ring knows of the chunk at `address`, or null. */
-  stacksOf(address: number): ChunkStacks | null {
+  stacksOf(address: Address): ChunkStacks | null {
     const live = this.live.find(address);
     const freed = live < 0 ? this.freed.find(address) : -1;
     const came = live >= 0 ? this.liveCame[live] : freed >= 0 ? this.freedCame[freed] : NEVER;
@@ -100,7 +101,7 @@ export class StackTable {
   }
 
   /** As {@link stacksOf}, also of live chunks and freed ones that the ring has forgotten. */
-  allStacksOf(address: number): ChunkStacks | null {
+  allStacksOf(address: Address): ChunkStacks | null {
     const live = this.live.find(address);
     if (live >= 0) return { allocation: textOf(this.liveAllocations[live]), free: null };
     const row = this.freed.find(address);

@@ -2,6 +2,7 @@
 // What hooks and stacks see is observed.ts; what the functions mean to a user stands in heap.ts.
 
 import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { ERRNO } from "../../platform/kernel/abi/errors.ts";
 import {
@@ -34,13 +35,13 @@ export interface OperatorOptions {
   /** A power of two. new aligns to it; delete ignores it, as the reference version does (S17.2). */
   readonly alignment?: number;
   /** delete only: the size of the sized form; 0 or absent: not given. */
-  readonly size?: number;
+  readonly size?: ByteCount;
 }
 
 export const PLAIN_OPERATOR: OperatorOptions = {};
 const OPERATOR_OPTIONS: OptionKinds = { array: "boolean", alignment: "number", size: "number" };
 
-export function malloc(parts: HeapParts, size: number): number {
+export function malloc(parts: HeapParts, size: ByteCount): number {
   // `size >>> 0` differs from what is no whole number of 32 bits: that is judged below.
   if (!parts.isObserved && typeof size === "number" && size >>> 0 === size) {
     const direct = parts.allocator.allocateDirectly(size, ORIGIN_MALLOC);
@@ -51,7 +52,7 @@ export function malloc(parts: HeapParts, size: number): number {
   return pointer !== 0 && !parts.isObserved ? pointer : finish(parts, pointer, size);
 }
 
-export function calloc(parts: HeapParts, count: number, size: number): number {
+export function calloc(parts: HeapParts, count: number, size: ByteCount): number {
   checkSize("calloc", "count", count);
   checkSize("calloc", "size", size);
   const total = count * size;
@@ -63,20 +64,20 @@ export function calloc(parts: HeapParts, count: number, size: number): number {
   return finish(parts, allocator.allocate(total, ORIGIN_MALLOC, MIN_ALIGNMENT, true), total);
 }
 
-export function free(parts: HeapParts, pointer: number): void {
+export function free(parts: HeapParts, pointer: Address): void {
   // An address that is no pointer has no chunk: the direct way takes it for an unusual one, and it is judged below.
   if (!parts.isObserved && typeof pointer === "number" && parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
   if (!isPointer(pointer)) rejectPointer("free", pointer);
   end(parts, pointer, ORIGIN_MALLOC, 0);
 }
 
-export function free_sized(parts: HeapParts, pointer: number, size: number): void {
+export function free_sized(parts: HeapParts, pointer: Address, size: ByteCount): void {
   checkPointer("free_sized", pointer);
   checkSize("free_sized", "size", size);
   end(parts, pointer, ORIGIN_MALLOC, size);
 }
 
-export function free_aligned_sized(parts: HeapParts, pointer: number, alignment: number, size: number): void {
+export function free_aligned_sized(parts: HeapParts, pointer: Address, alignment: number, size: ByteCount): void {
   checkPointer("free_aligned_sized", pointer);
   checkSize("free_aligned_sized", "alignment", alignment);
   checkSize("free_aligned_sized", "size", size);
@@ -86,7 +87,7 @@ export function free_aligned_sized(parts: HeapParts, pointer: number, alignment:
   end(parts, pointer, ORIGIN_MALLOC, size);
 }
 
-export function realloc(parts: HeapParts, pointer: number, size: number): number {
+export function realloc(parts: HeapParts, pointer: Address, size: ByteCount): number {
   checkPointer("realloc", pointer);
   checkSize("realloc", "size", size);
   if (pointer === 0) return malloc(parts, size);
@@ -98,7 +99,7 @@ export function realloc(parts: HeapParts, pointer: number, size: number): number
   return moved !== 0 ? moved : fail(parts, ENOMEM);
 }
 
-export function reallocarray(parts: HeapParts, pointer: number, count: number, size: number): number {
+export function reallocarray(parts: HeapParts, pointer: Address, count: number, size: ByteCount): number {
   checkSize("reallocarray", "count", count);
   checkSize("reallocarray", "size", size);
   const total = count * size;
@@ -110,7 +111,7 @@ export function reallocarray(parts: HeapParts, pointer: number, count: number, s
   return realloc(parts, pointer, total);
 }
 
-export function memalign(parts: HeapParts, alignment: number, size: number): number {
+export function memalign(parts: HeapParts, alignment: number, size: ByteCount): number {
   checkSize("memalign", "alignment", alignment);
   checkSize("memalign", "size", size);
   const { allocator } = parts;
@@ -127,7 +128,7 @@ export function memalign(parts: HeapParts, alignment: number, size: number): num
   return pointer;
 }
 
-export function posix_memalign(parts: HeapParts, target: number, alignment: number, size: number): number {
+export function posix_memalign(parts: HeapParts, target: Address, alignment: number, size: ByteCount): number {
   checkPointer("posix_memalign", target);
   checkSize("posix_memalign", "alignment", alignment);
   checkSize("posix_memalign", "size", size);
@@ -148,7 +149,7 @@ export function posix_memalign(parts: HeapParts, target: number, alignment: numb
   return 0;
 }
 
-export function aligned_alloc(parts: HeapParts, alignment: number, size: number): number {
+export function aligned_alloc(parts: HeapParts, alignment: number, size: ByteCount): number {
   checkSize("aligned_alloc", "alignment", alignment);
   checkSize("aligned_alloc", "size", size);
   const { allocator } = parts;
@@ -159,12 +160,12 @@ export function aligned_alloc(parts: HeapParts, alignment: number, size: number)
   return finish(parts, allocator.allocate(size, ORIGIN_MALLOC, alignment, false), size);
 }
 
-export function valloc(parts: HeapParts, size: number): number {
+export function valloc(parts: HeapParts, size: ByteCount): number {
   checkSize("valloc", "size", size);
   return finish(parts, parts.allocator.allocate(size, ORIGIN_MEMALIGN, PAGE_SIZE, false), size);
 }
 
-export function pvalloc(parts: HeapParts, size: number): number {
+export function pvalloc(parts: HeapParts, size: ByteCount): number {
   checkSize("pvalloc", "size", size);
   const { allocator } = parts;
   const rounded = Math.max(1, Math.ceil(size / PAGE_SIZE)) * PAGE_SIZE;
@@ -175,14 +176,14 @@ export function pvalloc(parts: HeapParts, size: number): number {
   return finish(parts, allocator.allocate(rounded, ORIGIN_MEMALIGN, PAGE_SIZE, false), rounded);
 }
 
-export function malloc_usable_size(parts: HeapParts, pointer: number): number {
+export function malloc_usable_size(parts: HeapParts, pointer: Address): number {
   checkPointer("malloc_usable_size", pointer);
   if (pointer !== 0) return parts.allocator.usableSize(pointer);
   requireAlive(parts);
   return 0;
 }
 
-export function operatorNew(parts: HeapParts, size: number, options: OperatorOptions): number {
+export function operatorNew(parts: HeapParts, size: ByteCount, options: OperatorOptions): number {
   if (options !== PLAIN_OPERATOR) requireOptions("operatorNew", options, OPERATOR_OPTIONS);
   const { array, alignment = MIN_ALIGNMENT } = options;
   checkSize("operatorNew", "size", size);
@@ -193,7 +194,7 @@ export function operatorNew(parts: HeapParts, size: number, options: OperatorOpt
   return pointer;
 }
 
-export function operatorDelete(parts: HeapParts, pointer: number, options: OperatorOptions): void {
+export function operatorDelete(parts: HeapParts, pointer: Address, options: OperatorOptions): void {
   if (options !== PLAIN_OPERATOR) requireOptions("operatorDelete", options, OPERATOR_OPTIONS);
   const { array, size = 0 } = options;
   checkPointer("operatorDelete", pointer);
@@ -202,7 +203,7 @@ export function operatorDelete(parts: HeapParts, pointer: number, options: Opera
 }
 
 /** Gives a chunk back. `size` 0: not given. */
-function end(parts: HeapParts, pointer: number, origin: number, size: number): void {
+function end(parts: HeapParts, pointer: Address, origin: number, size: ByteCount): void {
   if (parts.isObserved) freeObserved(parts, pointer, origin, size);
   else if (pointer !== 0) parts.allocator.deallocate(pointer, origin, size);
   else requireAlive(parts);
@@ -214,7 +215,7 @@ function fail(parts: HeapParts, errno: number): 0 {
 }
 
 /** Ends a call that sets ENOMEM on failure. */
-function finish(parts: HeapParts, pointer: number, size: number): number {
+function finish(parts: HeapParts, pointer: Address, size: ByteCount): number {
   if (pointer === 0) return fail(parts, ENOMEM);
   if (parts.isObserved) noteAllocation(parts, pointer, size);
   return pointer;

@@ -412,7 +412,7 @@ export class Heap {
   }
 
   /** A view of the struct that lies at `pointer` already; nothing is freed by it. */
-  structAt<Layout extends StructLayout>(layout: Layout, pointer: number): StructView<Layout> {
+  structAt<Layout extends StructLayout>(layout: Layout, pointer: Address): StructView<Layout> {
     requireAlive(this.#parts);
     return viewStruct(this, layout, pointer);
   }

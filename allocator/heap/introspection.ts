@@ -1,6 +1,7 @@
 // What a heap tells of itself and what of it can be changed while it runs: statistics, malloc_info, mallopt, the setters.
 // Each is a few lines over the file of its name; allocation is c-interface.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { checkPointer, checkSize, format } from "../combined/arguments.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
@@ -30,7 +31,7 @@ export function printStatistics({ allocator, options }: HeapParts): void {
 }
 
 /** The text, cut to `size` bytes, at `buffer`. @returns the bytes that the whole text needs, with its NUL */
-export function writeStatistics(figures: HeapStatistics, memory: Memory, buffer: number, size: number): number {
+export function writeStatistics(figures: HeapStatistics, memory: Memory, buffer: number, size: ByteCount): number {
   checkPointer("getStats", buffer);
   checkSize("getStats", "size", size);
   const { bytes, needed } = cutStatistics(formatStatistics(figures), size);
@@ -53,9 +54,9 @@ export function malloc_info({ allocator }: HeapParts, stream: (text: string) => 
 
 export function malloc_iterate(
   { allocator }: HeapParts,
-  base: number,
-  size: number,
-  callback: (pointer: number, size: number) => void,
+  base: Address,
+  size: ByteCount,
+  callback: (pointer: Address, size: ByteCount) => void,
 ): void {
   if (!allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
   iterateChunks(allocator, base, size, (plain, bytes) => callback(allocator.userPointer(plain), bytes));

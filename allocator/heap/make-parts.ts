@@ -1,6 +1,7 @@
 // The two ways to a heap's parts: made from options, or taken over by a forked process from its parent's.
 // What a family of program and allocator consists of is decided here; what the parts are is parts.ts.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import { MADV_HUGEPAGE, MADV_NOHUGEPAGE } from "../../platform/kernel/abi/mman.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { keepMaker, keepValue } from "../../platform/state/kept.ts";
@@ -176,18 +177,18 @@ function watchProgram(
 
 const stacksOfAddress = keepMaker(
   "heap.stacksOfAddress",
-  (box: PartsBox) => (address: number) => stacksOf(partsIn(box), address),
+  (box: PartsBox) => (address: Address) => stacksOf(partsIn(box), address),
 );
 const placeOfAddress = keepMaker(
   "heap.placeOfAddress",
-  (box: PartsBox) => (address: number) => explainAddress(partsIn(box), address).sentence,
+  (box: PartsBox) => (address: Address) => explainAddress(partsIn(box), address).sentence,
 );
 const printStatistics = keepMaker("heap.printStatistics", (options: ResolvedHeapOptions, box: PartsBox) => () => {
   options.write(formatStatistics(gatherStatistics(partsIn(box).allocator)));
 });
 const ownedBy = keepMaker(
   "heap.ownedBy",
-  (allocator: TrackedAllocator) => (address: number) => allocator.lookUp(address) !== FOREIGN,
+  (allocator: TrackedAllocator) => (address: Address) => allocator.lookUp(address) !== FOREIGN,
 );
 const both = keepMaker("heap.both", (first: () => void, second: () => void) => () => {
   first();

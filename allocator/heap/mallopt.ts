@@ -1,5 +1,6 @@
 // mallopt: Scudo's codes and what each does (S20), over the few switches that a heap has for it.
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { format } from "../combined/arguments.ts";
 
 /** mallopt: 0 gives freed pages back as soon as can be, 1 after the interval, -1 never. */
@@ -33,7 +34,7 @@ export interface MalloptTarget {
   setOddEvenTags(options: { readonly on: boolean }): void;
   setThreadMemInit(options: { readonly disabled: boolean }): void;
   setCacheMaxEntries(count: number): boolean;
-  setCacheMaxEntryBytes(bytes: number): boolean;
+  setCacheMaxEntryBytes(bytes: ByteCount): boolean;
   setThreadCaches(count: number): boolean;
   logStatistics(): void;
 }

@@ -1,6 +1,7 @@
 // What hooks and kept stacks see of allocations and frees (S26.1): those that happen, no refused one.
 // Heaps without hooks and stacks never come here.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { MAX_SIZE } from "../combined/arguments.ts";
 import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../combined/chunk-header.ts";
 import { reallocate } from "../combined/reallocate.ts";
@@ -8,7 +9,7 @@ import { HeapError } from "../common/heap-error.ts";
 import type { HeapParts } from "./parts.ts";
 import { requireAlive } from "./parts.ts";
 
-export function noteAllocation({ stackTable, hooks }: HeapParts, pointer: number, size: number): void {
+export function noteAllocation({ stackTable, hooks }: HeapParts, pointer: Address, size: ByteCount): void {
   stackTable?.recordAllocation(pointer);
   hooks.allocate?.(pointer, size);
 }
@@ -17,7 +18,7 @@ export function noteAllocation({ stackTable, hooks }: HeapParts, pointer: number
  * A free: the hook hears of it before, the stack is kept after. A free that lack of memory interrupts, which nothing can foresee, is
  * announced back as realloc's failure is: as an allocation of what is still there.
  */
-export function freeObserved(parts: HeapParts, pointer: number, origin: number, size: number): void {
+export function freeObserved(parts: HeapParts, pointer: Address, origin: number, size: ByteCount): void {
   const { allocator, hooks, stackTable } = parts;
   if (pointer === 0) {
     requireAlive(parts);
@@ -41,7 +42,7 @@ export function freeObserved(parts: HeapParts, pointer: number, origin: number, 
 }
 
 /** Whether the allocator will answer any call that ends a chunk with a report about this very one. */
-function isRefusedAnyway({ allocator }: HeapParts, pointer: number): boolean {
+function isRefusedAnyway({ allocator }: HeapParts, pointer: Address): boolean {
   if (!allocator.isOwned(pointer) || allocator.registry.disabled) return true;
   const plain = allocator.untag(pointer);
   const isLarge = classIdOf(allocator.headers.load(allocator.memory, plain)) === 0;
@@ -49,7 +50,7 @@ function isRefusedAnyway({ allocator }: HeapParts, pointer: number): boolean {
 }
 
 /** Whether the allocator will answer a free with a report about this very chunk. */
-function willBeRefused(parts: HeapParts, pointer: number, origin: number, size: number): boolean {
+function willBeRefused(parts: HeapParts, pointer: Address, origin: number, size: ByteCount): boolean {
   if (isRefusedAnyway(parts, pointer)) return true;
   const { allocator } = parts;
   const { flags } = parts.options;
@@ -62,7 +63,7 @@ function willBeRefused(parts: HeapParts, pointer: number, origin: number, size: 
 }
 
 /** As {@link willBeRefused} of a realloc: what new and memalign made is not its to resize. */
-function reallocWillBeRefused(parts: HeapParts, pointer: number, size: number): boolean {
+function reallocWillBeRefused(parts: HeapParts, pointer: Address, size: ByteCount): boolean {
   if (isRefusedAnyway(parts, pointer)) return true;
   const { allocator } = parts;
   if (size >= MAX_SIZE && !allocator.mayReturnNull) return true;
@@ -74,7 +75,7 @@ function reallocWillBeRefused(parts: HeapParts, pointer: number, size: number): 
  * A realloc of a non-null pointer to a non-zero size: the old pointer is announced as freed first; on failure it is announced again
  * as allocated. @returns 0 if there is no memory
  */
-export function reallocObserved(parts: HeapParts, pointer: number, size: number): number {
+export function reallocObserved(parts: HeapParts, pointer: Address, size: ByteCount): number {
   const { allocator } = parts;
   allocator.program.deliverReports();
   if (reallocWillBeRefused(parts, pointer, size)) {
@@ -99,19 +100,19 @@ export function reallocObserved(parts: HeapParts, pointer: number, size: number)
   }
 }
 
-function announceEnd({ hooks }: HeapParts, pointer: number): void {
+function announceEnd({ hooks }: HeapParts, pointer: Address): void {
   if (hooks.reallocDeallocate !== undefined) hooks.reallocDeallocate(pointer);
   else hooks.deallocate?.(pointer);
 }
 
-function noteResize(parts: HeapParts, pointer: number, moved: number, size: number): void {
+function noteResize(parts: HeapParts, pointer: Address, moved: number, size: ByteCount): void {
   const { stackTable } = parts;
   if (moved !== pointer) stackTable?.recordFree(pointer);
   stackTable?.recordAllocation(moved);
   announceResize(parts, pointer, moved, size);
 }
 
-function announceResize({ hooks }: HeapParts, pointer: number, announced: number, size: number): void {
+function announceResize({ hooks }: HeapParts, pointer: Address, announced: number, size: ByteCount): void {
   if (hooks.reallocAllocate !== undefined) hooks.reallocAllocate(pointer, announced, size);
   else hooks.allocate?.(announced, size);
 }

@@ -1,6 +1,7 @@
 // What a heap consists of: a record that users never see. heap.ts is the face, and each of its methods is a function over the parts.
 // Making the record is make-parts.ts, its end is end.ts; what a heap says of an address is here, since reports need it.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import type { Resident } from "../../platform/hardware/machine.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
@@ -69,15 +70,15 @@ export function requireAlive(parts: HeapParts): HeapParts {
 /** What a checker asks a heap. */
 const explainIn = keepMaker(
   "heap.explainIn",
-  (box: PartsBox) => (address: number) => explainAddress(partsIn(box), address),
+  (box: PartsBox) => (address: Address) => explainAddress(partsIn(box), address),
 );
 const allStacksIn = keepMaker(
   "heap.allStacksIn",
-  (box: PartsBox) => (pointer: number) => partsIn(box).stackTable?.allStacksOf(pointer) ?? null,
+  (box: PartsBox) => (pointer: Address) => partsIn(box).stackTable?.allStacksOf(pointer) ?? null,
 );
 const allocationIn = keepMaker(
   "heap.allocationIn",
-  (box: PartsBox) => (pointer: number) => partsIn(box).stackTable?.allocationOf(pointer) ?? null,
+  (box: PartsBox) => (pointer: Address) => partsIn(box).stackTable?.allocationOf(pointer) ?? null,
 );
 
 const requireAliveIn = keepMaker("heap.requireAliveIn", (box: PartsBox) => () => {
@@ -109,21 +110,21 @@ export function checkerOf(parts: HeapParts): Checker {
 }
 
 /** What lies at an address of the heap. @throws RangeError: no address */
-export function explainAddress(parts: HeapParts, address: number): Explanation {
+export function explainAddress(parts: HeapParts, address: Address): Explanation {
   const { memory, primary, secondary, headers } = parts.allocator;
   const sources = {
     memory,
     primary,
     secondary,
     headers,
-    headerPointer: (pointer: number) => pointer,
-    stacksOf: (pointer: number) => stacksOf(parts, pointer),
+    headerPointer: (pointer: Address) => pointer,
+    stacksOf: (pointer: Address) => stacksOf(parts, pointer),
   };
   return explain(sources, address);
 }
 
 /** The stacks kept for the chunk at an address, with or without a tag. */
-export function stacksOf({ stackTable, family }: HeapParts, address: number): ChunkStacks | null {
+export function stacksOf({ stackTable, family }: HeapParts, address: Address): ChunkStacks | null {
   if (stackTable === null) return null;
   if (family.kind !== "tagged") return stackTable.allStacksOf(address);
   return stacksOfAnyTag(stackTable, family.allocator, family.allocator.untag(address));

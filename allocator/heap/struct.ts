@@ -1,6 +1,7 @@
 // Typed views of simulated memory: a C struct's layout, and an object whose properties are loads and stores.
 // Allocating and freeing is the heap's; nothing is copied, each access goes to memory.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { atProgram } from "../../platform/host/stack.ts";
 import type { Memory } from "../common/memory.ts";
 
@@ -29,13 +30,13 @@ export type StructView<Layout extends StructLayout> = {
   -readonly [Name in keyof Layout]: FieldValue<Layout[Name]>;
 } & {
   /** Address of the struct. */
-  readonly pointer: number;
+  readonly pointer: Address;
 };
 
 interface FieldAccess {
-  readonly size: number;
-  readonly load: (memory: Memory, address: number) => number | bigint;
-  readonly store: (memory: Memory, address: number, value: never) => void;
+  readonly size: ByteCount;
+  readonly load: (memory: Memory, address: Address) => number | bigint;
+  readonly store: (memory: Memory, address: Address, value: never) => void;
 }
 
 const ACCESSES: Readonly<Record<FieldType, FieldAccess>> = {
@@ -56,7 +57,7 @@ const ACCESSES: Readonly<Record<FieldType, FieldAccess>> = {
 /** Where each field lies, as a C compiler for 64 bits would place it: aligned to its own size, the whole to the largest. */
 export interface PlacedLayout {
   readonly offsets: Readonly<Record<string, number>>;
-  readonly size: number;
+  readonly size: ByteCount;
   readonly alignment: number;
 }
 
@@ -93,7 +94,7 @@ export function placeLayout(layout: StructLayout): PlacedLayout {
 export function viewStruct<Layout extends StructLayout>(
   heap: { readonly memory: Memory },
   layout: Layout,
-  pointer: number,
+  pointer: Address,
 ): StructView<Layout> {
   const { offsets } = placeLayout(layout);
   const view = Object.create(null) as StructView<Layout>;
@@ -116,9 +117,9 @@ export type OwnedStruct<Layout extends StructLayout> = StructView<Layout> & Disp
 /** What strings and structs are made with: a heap, or what a recording has made of it. */
 export interface ObjectHeap {
   readonly memory: Memory;
-  malloc(size: number): number;
-  calloc(count: number, size: number): number;
-  free(pointer: number): void;
+  malloc(size: ByteCount): Address;
+  calloc(count: number, size: ByteCount): Address;
+  free(pointer: Address): void;
 }
 
 const utf8 = new TextEncoder();

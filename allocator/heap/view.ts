@@ -1,6 +1,7 @@
 // heap.view: stand-ins for a DataView and a Uint8Array over simulated memory, whose every access is a load or a store of the program.
 // They hold no bytes: where the host itself must have a typed array's buffer, pin.ts has one, unchecked.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { outline } from "../../platform/hardware/outline.ts";
 import { atProgram } from "../../platform/host/stack.ts";
 import type { Memory } from "../common/memory.ts";
@@ -13,7 +14,7 @@ export interface ViewedHeap {
 /** What a view is beside a DataView: Uint8Array's methods, and the same bytes as a Uint8Array's stand-in. */
 export interface HeapView extends DataView {
   /** Address of the first byte. */
-  readonly pointer: number;
+  readonly pointer: Address;
   /** The same bytes for code that wants a Uint8Array: indexing, `set`, `subarray`, iteration and all its other methods. */
   readonly bytes: HeapBytes;
 }
@@ -21,7 +22,7 @@ export interface HeapView extends DataView {
 /** What `view.bytes` is: a stand-in for a Uint8Array, without a buffer. */
 export interface HeapBytes extends Uint8Array {
   /** Address of the first byte. */
-  readonly pointer: number;
+  readonly pointer: Address;
   /** The same bytes for code that wants a DataView. */
   readonly view: HeapView;
   /** A stand-in for a part of the bytes. */
@@ -38,7 +39,7 @@ function toIndex(value: unknown): number {
 }
 
 /** A relative index as Array's methods take it: from the end if negative, cut to [0, length]. */
-function relative(index: unknown, length: number, otherwise: number): number {
+function relative(index: unknown, length: ByteCount, otherwise: number): number {
   if (index === undefined) return otherwise;
   const whole = Math.trunc(Number(index)) || 0;
   return whole < 0 ? Math.max(length + whole, 0) : Math.min(whole, length);
@@ -48,12 +49,12 @@ function relative(index: unknown, length: number, otherwise: number): number {
 class View {
   // Private, so that no program moves a view's bounds by an assignment.
   readonly #heap: ViewedHeap;
-  readonly #pointer: number;
+  readonly #pointer: Address;
   readonly #byteLength: number;
   /** Address of the first byte of the view that this one is a part of: what stands for its buffer. */
   readonly #whole: number;
 
-  constructor(heap: ViewedHeap, pointer: number, byteLength: number, whole: number) {
+  constructor(heap: ViewedHeap, pointer: Address, byteLength: number, whole: number) {
     this.#heap = heap;
     this.#pointer = pointer;
     this.#byteLength = byteLength;
@@ -69,7 +70,7 @@ class View {
   }
 
   /** Address of `size` bytes at an offset. @throws RangeError as DataView's methods */
-  #at(offset: number, size: number): number {
+  #at(offset: number, size: ByteCount): number {
     const index = offset >>> 0 === offset ? offset : toIndex(offset);
     if (index + size > this.#byteLength) throw atProgram(new RangeError(OUTSIDE));
     return this.#pointer + index;
@@ -383,15 +384,15 @@ function standIn(name: string, type: Uint8ArrayConstructor | DataViewConstructor
 const DataViewStandIn = standIn("HeapView", DataView);
 const BytesStandIn = standIn("HeapBytes", Uint8Array);
 
-function makeBytes(heap: ViewedHeap, pointer: number, length: number, whole: number): View {
+function makeBytes(heap: ViewedHeap, pointer: Address, length: ByteCount, whole: number): View {
   return Reflect.construct(View, [heap, pointer, length, whole], BytesStandIn);
 }
 
-function makeView(heap: ViewedHeap, pointer: number, length: number, whole: number): View {
+function makeView(heap: ViewedHeap, pointer: Address, length: ByteCount, whole: number): View {
   return Reflect.construct(View, [heap, pointer, length, whole], DataViewStandIn);
 }
 
 /** A stand-in for a DataView over `[pointer, pointer + length)`; its `bytes` is one for a Uint8Array. */
-export function viewMemory(heap: ViewedHeap, pointer: number, length: number): HeapView {
+export function viewMemory(heap: ViewedHeap, pointer: Address, length: ByteCount): HeapView {
   return makeView(heap, pointer, length, pointer) as unknown as HeapView;
 }

@@ -1,6 +1,7 @@
 // heap.explain(p): what lies at an address of the heap, in a sentence and as data. Reads, never reports, changes nothing.
 // How chunks and blocks are laid out is S1, S8 and S11; stacks come from stacks.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import {
@@ -14,6 +15,7 @@ import {
   stateOf,
 } from "../combined/chunk-header.ts";
 import { type ChunkStacks, formatPointer } from "../common/heap-error.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { Primary } from "../primary/primary.ts";
 import type { Secondary } from "../secondary/secondary.ts";
 
@@ -33,9 +35,9 @@ export type Place =
 /** A chunk as its header describes it. */
 export interface ExplainedChunk {
   /** Address that the program has. */
-  readonly pointer: number;
+  readonly pointer: Address;
   /** Requested bytes. Of a freed chunk, those it had. */
-  readonly size: number;
+  readonly size: ByteCount;
   /** Scudo's state of a chunk. */
   readonly state: "allocated" | "quarantined" | "available";
   /** How it was allocated; null once it is freed, when the header no longer knows. */
@@ -45,7 +47,7 @@ export interface ExplainedChunk {
 /** What lies at an address. */
 export interface Explanation {
   /** The address asked about, without its tag. */
-  readonly address: number;
+  readonly address: Address;
   /** One sentence, without a full stop. */
   readonly sentence: string;
   /** Which part of the heap it is in. */
@@ -59,9 +61,9 @@ export interface Explanation {
     /** Address of its first byte. */
     readonly begin: number;
     /** Its bytes. */
-    readonly size: number;
+    readonly size: ByteCount;
     /** Number of its size class. */
-    readonly classId: number;
+    readonly classId: ClassId;
   } | null;
   /** Where the chunk was allocated and freed, of a heap with `stacks: true`. */
   readonly stacks: ChunkStacks | null;
@@ -74,8 +76,8 @@ export interface ExplainSources {
   readonly secondary: Secondary;
   readonly headers: ChunkHeaders;
   /** The pointer whose header word belongs to the chunk at `pointer` (S22.2). */
-  headerPointer(pointer: number): number;
-  stacksOf(pointer: number): ChunkStacks | null;
+  headerPointer(pointer: Address): number;
+  stacksOf(pointer: Address): ChunkStacks | null;
 }
 
 const HEADER_SIZE = 16;
@@ -85,7 +87,7 @@ const OFFSET_MARKER = 0x44554353;
 const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 
 /** @throws RangeError: `address` is no whole number of at most 52 bits */
-export function explain(sources: ExplainSources, address: number): Explanation {
+export function explain(sources: ExplainSources, address: Address): Explanation {
   if (!Number.isInteger(address) || address < 0 || address >= TAG_UNIT * GRANULE) {
     throw new RangeError(`explain: ${address} is not an address (a whole number from 0 to ${TAG_UNIT * GRANULE - 1})`);
   }
@@ -93,7 +95,7 @@ export function explain(sources: ExplainSources, address: number): Explanation {
   return explainPrimary(sources, untagged) ?? explainLarge(sources, untagged) ?? explainCached(sources, untagged);
 }
 
-function explainPrimary(sources: ExplainSources, address: number): Explanation | null {
+function explainPrimary(sources: ExplainSources, address: Address): Explanation | null {
   const { regions, blockSizes } = sources.primary;
   for (let classId = 0; classId < regions.classCount; classId++) {
     const base = regions.base[classId];
@@ -123,7 +125,7 @@ function offsetOf(memory: Memory, begin: number): number {
 
 type Block = NonNullable<Explanation["block"]>;
 
-function explainChunk(sources: ExplainSources, address: number, pointer: number, block: Block): Explanation {
+function explainChunk(sources: ExplainSources, address: Address, pointer: Address, block: Block): Explanation {
   const chunk = readChunk(sources, pointer, block);
   if (chunk === null) {
     return bare(address, "free-block", `is in a block of class ${block.classId} that holds no chunk`, block);
@@ -145,7 +147,7 @@ function explainChunk(sources: ExplainSources, address: number, pointer: number,
   return { ...found, place: "chunk", sentence: `${at} is byte ${offset} of ${name}` };
 }
 
-function readChunk(sources: ExplainSources, pointer: number, block: Block): ExplainedChunk | null {
+function readChunk(sources: ExplainSources, pointer: Address, block: Block): ExplainedChunk | null {
   const { memory, headers } = sources;
   if (pointer % GRANULE !== 0 || pointer >= block.begin + block.size) return null;
   const low = headers.load(memory, sources.headerPointer(pointer));
@@ -167,7 +169,7 @@ function describeChunk({ pointer, size, state, origin }: ExplainedChunk): string
   return `a freed chunk ${where}${state === "quarantined" ? ", in quarantine" : ""}`;
 }
 
-function explainLarge(sources: ExplainSources, address: number): Explanation | null {
+function explainLarge(sources: ExplainSources, address: Address): Explanation | null {
   const { secondary } = sources;
   for (let begin = secondary.first; begin !== 0; begin = secondary.nextBlock(begin)) {
     const commitBase = secondary.commitBase(begin);
@@ -184,7 +186,7 @@ function explainLarge(sources: ExplainSources, address: number): Explanation | n
   return null;
 }
 
-function explainCached({ secondary }: ExplainSources, address: number): Explanation {
+function explainCached({ secondary }: ExplainSources, address: Address): Explanation {
   const { cache } = secondary;
   for (const [slot, begin] of (cache?.commitBase ?? []).entries()) {
     const size = cache!.commitSize[slot];
@@ -194,7 +196,7 @@ function explainCached({ secondary }: ExplainSources, address: number): Explanat
   return bare(address, "outside", "belongs to no part of this heap");
 }
 
-function bare(address: number, place: Place, what: string, block: Block | null = null): Explanation {
+function bare(address: Address, place: Place, what: string, block: Block | null = null): Explanation {
   return {
     address,
     sentence: `${formatPointer(address)} ${what}`,

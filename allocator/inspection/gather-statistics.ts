@@ -4,6 +4,7 @@
 import type { Quarantine } from "../combined/quarantine.ts";
 import { BATCH_CAPACITY } from "../combined/quarantine-cache.ts";
 import type { TsdRegistry } from "../combined/tsd.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { Program } from "../common/program.ts";
 import { type CacheShape, type LocalCache, STAT_ALLOCATED, STAT_CARVED, STAT_MAPPED } from "../primary/local-cache.ts";
 import type { Primary } from "../primary/primary.ts";
@@ -95,7 +96,7 @@ function gatherPrimary(primary: Primary): PrimaryStatistics {
   };
 }
 
-function gatherClass({ regions, blockSizes }: Primary, classId: number): ClassStatistics {
+function gatherClass({ regions, blockSizes }: Primary, classId: ClassId): ClassStatistics {
   const blockSize = blockSizes[classId];
   const inUseBlocks = regions.popped[classId] - regions.pushed[classId];
   const freeBytes = regions.carved[classId] - inUseBlocks * blockSize;

@@ -5,6 +5,7 @@ import { CORRUPTED_HEADER, classIdOf, STATE_ALLOCATED, STATE_QUARANTINED, stateO
 import { forEachBlockOfClass } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { batchCount, batchNext, type QuarantineCache } from "../combined/quarantine-cache.ts";
+import type { ClassId, CompactPointer } from "../common/integers.ts";
 import { STAT_ALLOCATED, STAT_MAPPED } from "../primary/local-cache.ts";
 import { gatherCounters } from "./gather-statistics.ts";
 
@@ -43,7 +44,7 @@ function ensure(condition: boolean, rule: () => string): void {
   if (!condition) throw new Error(`heap invariant broken: ${rule()}`);
 }
 
-function checkRegion(allocator: Allocator, classId: number): void {
+function checkRegion(allocator: Allocator, classId: ClassId): void {
   const { regions, blockSizes } = allocator.primary;
   const carved = regions.carved[classId];
   const mapped = regions.mapped[classId];
@@ -54,7 +55,7 @@ function checkRegion(allocator: Allocator, classId: number): void {
 }
 
 /** Nothing of a class is anywhere, which is so of most classes of a small heap: there is nothing more to check of it. */
-function isUntouched({ primary, registry }: Allocator, classId: number): boolean {
+function isUntouched({ primary, registry }: Allocator, classId: ClassId): boolean {
   const { freeLists, regions } = primary;
   if (regions.carved[classId] !== 0 || regions.popped[classId] !== regions.pushed[classId]) return false;
   if (freeLists.firstGroup[classId] >= 0) return false;
@@ -63,15 +64,15 @@ function isUntouched({ primary, registry }: Allocator, classId: number): boolean
 }
 
 /** Compact pointers of all free blocks of a class: in its free list and in caches. Each block may be there once. */
-function freeBlocksOf(allocator: Allocator, classId: number, usedRecords: Set<number>): Set<number> {
+function freeBlocksOf(allocator: Allocator, classId: ClassId, usedRecords: Set<number>): Set<CompactPointer> {
   const { primary, registry } = allocator;
   const { freeLists, regions, shape } = primary;
-  const free = new Set<number>();
-  const add = (block: number, place: string) => {
-    ensure(!free.has(block), () => `block ${block} of class ${classId} is free twice, now ${place}`);
-    const inRange = block >= 0 && block * 16 < regions.carved[classId];
-    ensure(inRange, () => `block ${block} of class ${classId} ${place} was never carved`);
-    free.add(block);
+  const free = new Set<CompactPointer>();
+  const add = (compact: CompactPointer, place: string) => {
+    ensure(!free.has(compact), () => `block ${compact} of class ${classId} is free twice, now ${place}`);
+    const inRange = compact >= 0 && compact * 16 < regions.carved[classId];
+    ensure(inRange, () => `block ${compact} of class ${classId} ${place} was never carved`);
+    free.add(compact);
   };
   const useRecord = (record: number) => {
     ensure(!usedRecords.has(record), () => `record ${record} is used twice, now by class ${classId}`);
@@ -118,7 +119,7 @@ function freeBlocksOf(allocator: Allocator, classId: number, usedRecords: Set<nu
 
 function countChunks(
   allocator: Allocator,
-  classId: number,
+  classId: ClassId,
   free: Set<number>,
   census: { -readonly [Field in keyof HeapCensus]: number },
 ): void {

@@ -1,5 +1,6 @@
 // malloc_info's XML: how many live chunks there are of each requested size (S19.3).
 // Walking the chunks is the caller's; here they are counted and written down.
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 
 /** Counts requested sizes below the largest class; larger ones are not in the text. */
 export class SizeCensus {
@@ -10,7 +11,7 @@ export class SizeCensus {
   }
 
   /** Counts one live chunk of `size` bytes. */
-  add(size: number): void {
+  add(size: ByteCount): void {
     if (size < this.counts.length) this.counts[size]!++;
   }
 

@@ -1,6 +1,7 @@
 // The texts of print_stats and M_LOG_STATS, Scudo's to the letter (S19.4, S19.5), made from figures.
 // Where the figures come from: gather-statistics.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { computePercentage, type Percentage } from "./percentage.ts";
 import type {
   CacheStatistics,
@@ -124,7 +125,7 @@ export function formatFragmentation(classes: readonly FragmentationStatistics[])
  * getStats (S19.6): writes as much of `text` as `size` bytes hold, always ended by a NUL when size > 0.
  * @returns the bytes to write, and the length that the whole text with its NUL needs
  */
-export function cutStatistics(text: string, size: number): { readonly bytes: Uint8Array; readonly needed: number } {
+export function cutStatistics(text: string, size: ByteCount): { readonly bytes: Uint8Array; readonly needed: number } {
   const whole = new TextEncoder().encode(`${text}\0`);
   if (size <= 0) return { bytes: new Uint8Array(0), needed: whole.length };
   const bytes = whole.slice(0, size);
@@ -154,14 +155,14 @@ function twoDigits(value: number): string {
   return String(value).padStart(2, "0");
 }
 
-function hex(address: number): string {
+function hex(address: Address): string {
   return `0x${address.toString(16)}`;
 }
 
-function kilobytes(bytes: number): number {
+function kilobytes(bytes: ByteCount): number {
   return Math.floor(bytes / 2 ** 10);
 }
 
-function megabytes(bytes: number): number {
+function megabytes(bytes: ByteCount): number {
   return Math.floor(bytes / 2 ** 20);
 }

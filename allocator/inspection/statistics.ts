@@ -1,6 +1,9 @@
 // The figures of a heap as plain data: what heap.stats() answers and what every text about a heap is made from.
 // Gathering them from the components is in gather-statistics.ts, texts in print-stats.ts; nothing here touches memory.
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
+import type { ClassId } from "../common/integers.ts";
+
 /** Figures of a whole heap, a snapshot. Bytes unless a name says otherwise. */
 export interface HeapStatistics {
   /** Scudo's three counters (S19.1): class sizes and committed sizes with the user, free and mapped. */
@@ -40,9 +43,9 @@ export interface PrimaryStatistics {
 /** Figures of one size class. */
 export interface ClassStatistics {
   /** Number of the size class. */
-  readonly classId: number;
+  readonly classId: ClassId;
   /** Bytes of a block of the class. */
-  readonly blockSize: number;
+  readonly blockSize: ByteCount;
   /** Bytes that are mapped. */
   readonly mappedBytes: number;
   /** Blocks taken from the free list. */
@@ -76,7 +79,7 @@ export interface SecondaryStatistics {
   /** Large chunks that were freed. */
   readonly frees: number;
   /** Their committed bytes. */
-  readonly freedBytes: number;
+  readonly freedBytes: ByteCount;
   /** The largest committed size there was. */
   readonly largestBytes: number;
   /** Bytes that cached mappings are larger than what was asked for. */
@@ -118,7 +121,7 @@ export interface QuarantineStatistics {
   /** The quarantine's own blocks. */
   readonly batches: number;
   /** With the batches' own bytes. */
-  readonly bytes: number;
+  readonly bytes: ByteCount;
   /** Without them. */
   readonly userBytes: number;
   /** Freed chunks. */
@@ -146,9 +149,9 @@ export interface ThreadStatistics {
 /** What a thread's cache holds of one class. */
 export interface CachedClassStatistics {
   /** Number of the size class. */
-  readonly classId: number;
+  readonly classId: ClassId;
   /** Bytes of a block of the class. */
-  readonly blockSize: number;
+  readonly blockSize: ByteCount;
   /** Blocks that the cache holds now. */
   readonly cachedBlocks: number;
   /** Blocks that it holds at most. */
@@ -170,9 +173,9 @@ export interface FillStatistics {
 /** Pages of one class that hold a block in use, against all that were carved (S19.5). */
 export interface FragmentationStatistics {
   /** Number of the size class. */
-  readonly classId: number;
+  readonly classId: ClassId;
   /** Bytes of a block of the class. */
-  readonly blockSize: number;
+  readonly blockSize: ByteCount;
   /** Blocks with the user, in caches or in quarantine. */
   readonly inUseBlocks: number;
   /** Blocks that were carved. */

@@ -1,7 +1,9 @@
 // The primary's free lists: for each class a list of groups by address, each with a list of transfer batches (S8.6–S8.9).
 // Group and batch records stand for blocks of class 0, so that class 0 is used up exactly as in Scudo. No mapping here.
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { ClassId, CompactPointer } from "../common/integers.ts";
 import type { LocalCache } from "./local-cache.ts";
 
 /** Where group and batch records come from: blocks of class 0, through the thread's cache. */
@@ -84,7 +86,7 @@ export class FreeLists {
    */
   pop(
     cache: LocalCache,
-    classId: number,
+    classId: ClassId,
     target: Int32Array,
     begin: number,
     limit: number,
@@ -110,7 +112,7 @@ export class FreeLists {
 
   private unlinkFirstBatch(
     cache: LocalCache,
-    classId: number,
+    classId: ClassId,
     group: number,
     batch: number,
     source: RecordSource,
@@ -131,7 +133,7 @@ export class FreeLists {
   /** Adds `count` blocks of any groups: sorts them by group, stably and in place, and adds each run (S8.8). Not for class 0. */
   push(
     cache: LocalCache,
-    classId: number,
+    classId: ClassId,
     blocks: Int32Array,
     begin: number,
     count: number,
@@ -166,7 +168,7 @@ export class FreeLists {
   /** Adds blocks of one group. */
   pushRun(
     cache: LocalCache,
-    classId: number,
+    classId: ClassId,
     blocks: Int32Array,
     begin: number,
     count: number,
@@ -199,7 +201,7 @@ export class FreeLists {
     return record;
   }
 
-  private findOrCreateGroup(cache: LocalCache, classId: number, id: number, source: RecordSource): number {
+  private findOrCreateGroup(cache: LocalCache, classId: ClassId, id: number, source: RecordSource): number {
     let previous = NONE;
     let group = this.firstGroup[classId];
     while (group !== NONE && this.groupId[group] < id) {
@@ -259,8 +261,8 @@ export class FreeLists {
   }
 
   /** The record whose class-0 block has this compact pointer. */
-  recordOf(block: number): number {
-    return block / this.recordUnits;
+  recordOf(compact: CompactPointer): number {
+    return compact / this.recordUnits;
   }
 
   /** A copy for a forked process's heap. */
@@ -276,7 +278,7 @@ export class FreeLists {
   }
 }
 
-function grown(array: Int32Array<ArrayBuffer>, length: number): Int32Array<ArrayBuffer> {
+function grown(array: Int32Array<ArrayBuffer>, length: ByteCount): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(length);
   larger.set(array);
   return larger;

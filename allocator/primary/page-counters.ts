@@ -1,6 +1,7 @@
 // Counters of free blocks a page, packed into words, and the search for runs of pages that no used block touches (S9.5, S9.6).
 // Scratch for one release: nothing here knows a free list or calls the kernel (primary-release.ts does).
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
@@ -38,7 +39,7 @@ export class PageCounters {
   }
 
   /** Clears everything for another range. */
-  start(blockSize: number, size: number, releaseOffset: number): void {
+  start(blockSize: ByteCount, size: ByteCount, releaseOffset: number): void {
     this.blockSize = blockSize;
     this.pageCount = Math.ceil(size / PAGE_SIZE);
     this.firstPage = Math.floor(releaseOffset / PAGE_SIZE);
@@ -54,7 +55,7 @@ export class PageCounters {
   }
 
   /** How many blocks touch a page at most, and whether that is so for every page. */
-  private setBlocksPerPage(blockSize: number): void {
+  private setBlocksPerPage(blockSize: ByteCount): void {
     const rest = PAGE_SIZE % blockSize;
     if (blockSize > PAGE_SIZE) {
       this.isUniform = blockSize % PAGE_SIZE === 0;

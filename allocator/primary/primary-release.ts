@@ -3,6 +3,7 @@
 
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { FreeLists } from "./free-list.ts";
 import { PageCounters } from "./page-counters.ts";
 import type { Primary } from "./primary.ts";
@@ -47,7 +48,7 @@ export class PrimaryRelease {
   }
 
   /** One class. @returns bytes released */
-  release(classId: number, kind: ReleaseKind): number {
+  release(classId: ClassId, kind: ReleaseKind): number {
     const { regions, program } = this.primary;
     const size = this.primary.blockSizes[classId];
     const freeBytes = regions.carved[classId] - (regions.popped[classId] - regions.pushed[classId]) * size;
@@ -75,7 +76,7 @@ export class PrimaryRelease {
   }
 
   /** S9.2: enough freed since the last time, and long enough ago. */
-  private isWorthwhile(classId: number, freeBytes: number, kind: ReleaseKind): boolean {
+  private isWorthwhile(classId: ClassId, freeBytes: number, kind: ReleaseKind): boolean {
     const { regions, program } = this.primary;
     const size = this.primary.blockSizes[classId];
     if (freeBytes < regions.checkpoint[classId]) regions.checkpoint[classId] = freeBytes;
@@ -93,7 +94,7 @@ export class PrimaryRelease {
    * S9.3 and S9.4: collects the groups to look at. Scudo unlinks them meanwhile; here nothing runs in between, so they stay
    * where they are and there is nothing to merge back (S9.7).
    */
-  private takeGroups(classId: number, kind: ReleaseKind): void {
+  private takeGroups(classId: ClassId, kind: ReleaseKind): void {
     const { freeLists, regions } = this.primary;
     const size = this.primary.blockSizes[classId];
     const groupSize = 2 ** this.primary.config.groupSizeLog;
@@ -130,7 +131,7 @@ export class PrimaryRelease {
   }
 
   /** S9.5: one counter a page from the first group taken to the end of the last. */
-  private markFreeBlocks(classId: number): void {
+  private markFreeBlocks(classId: ClassId): void {
     const { counters } = this;
     const { freeLists, regions } = this.primary;
     const size = this.primary.blockSizes[classId];
@@ -164,7 +165,12 @@ export class PrimaryRelease {
   }
 
   /** Blocks and pages in use of one class, by a trial run that releases nothing (S19.5). */
-  fragmentation(classId: number): { inUseBlocks: number; totalBlocks: number; inUsePages: number; totalPages: number } {
+  fragmentation(classId: ClassId): {
+    inUseBlocks: number;
+    totalBlocks: number;
+    inUsePages: number;
+    totalPages: number;
+  } {
     const { regions } = this.primary;
     const carved = regions.carved[classId];
     let freePages = 0;

@@ -1,7 +1,9 @@
 // The primary allocator: blocks of every size class from per-class regions, through thread caches (S8, S10).
 // Maps, carves, shuffles, refills and drains. Release is primary-release.ts; regions and free lists are tables of their own.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { ClassId, CompactPointer } from "../common/integers.ts";
 import type { Program } from "../common/program.ts";
 import { shuffle } from "../common/random.ts";
 import { type ReportContext, reportMapError, reportOutOfBatchClass, reportOutOfMemory } from "../common/report.ts";
@@ -84,11 +86,11 @@ export class Primary implements RecordSource {
   }
 
   /** The address of a compact pointer of class `classId`. */
-  addressOf(classId: number, block: number): number {
-    return this.regions.begin[classId] + block * 16;
+  addressOf(classId: ClassId, compact: CompactPointer): Address {
+    return this.regions.begin[classId] + compact * 16;
   }
 
-  compactPointer(classId: number, address: number): number {
+  compactPointer(classId: ClassId, address: Address): CompactPointer {
     return (address - this.regions.begin[classId]) / 16;
   }
 
@@ -96,7 +98,7 @@ export class Primary implements RecordSource {
    * Puts up to a hint's worth of blocks into the empty stack of `classId` (S10.2).
    * @returns whether there is at least one now; false: the region or memory is exhausted
    */
-  refill(cache: LocalCache, classId: number): boolean {
+  refill(cache: LocalCache, classId: ClassId): boolean {
     const { regions } = this;
     const begin = classId * this.shape.stride;
     const limit = this.hints[classId];
@@ -111,7 +113,7 @@ export class Primary implements RecordSource {
   }
 
   /** Pushes the oldest half of a full stack back to the free list and moves the rest down (S10.3). */
-  drain(cache: LocalCache, classId: number): void {
+  drain(cache: LocalCache, classId: ClassId): void {
     const half = Math.min(this.hints[classId], cache.counts[classId]);
     const begin = classId * this.shape.stride;
     this.pushBlocks(cache, classId, cache.blocks, begin, half);
@@ -128,7 +130,7 @@ export class Primary implements RecordSource {
     while (cache.counts[0] > 0) this.drain(cache, 0);
   }
 
-  private pushBlocks(cache: LocalCache, classId: number, blocks: Int32Array, begin: number, count: number): void {
+  private pushBlocks(cache: LocalCache, classId: ClassId, blocks: Int32Array, begin: number, count: number): void {
     if (classId === 0) {
       this.freeLists.pushBatchClass(blocks, begin, count);
     } else {
@@ -155,9 +157,9 @@ export class Primary implements RecordSource {
    * Scudo writes its records into class-0 blocks; here a store keeps RSS what it is there. A record works without its page,
    * so that a lack of frames is no failure.
    */
-  private touchRecord(block: number): void {
+  private touchRecord(compact: CompactPointer): void {
     try {
-      this.program.memory.setInt32(this.regions.begin[0] + block * 16, block);
+      this.program.memory.setInt32(this.regions.begin[0] + compact * 16, compact);
     } catch {}
   }
 
@@ -184,7 +186,7 @@ export class Primary implements RecordSource {
    * Maps more of the region if need be, carves up to `maxBatches` hints of blocks, shuffles them within their group and puts
    * them on the free list (S8.10). @returns false: exhausted, or no memory
    */
-  private populate(cache: LocalCache, classId: number): boolean {
+  private populate(cache: LocalCache, classId: ClassId): boolean {
     const { regions } = this;
     const size = this.blockSizes[classId];
     const hint = this.hints[classId];
@@ -201,14 +203,14 @@ export class Primary implements RecordSource {
     return true;
   }
 
-  private failPopulate(classId: number): false {
+  private failPopulate(classId: ClassId): false {
     if (this.regions.exhausted[classId] === 0) return false;
     if (classId === 0) reportOutOfBatchClass(this.reports);
     this.write(`Can't populate more pages for size class ${this.blockSizes[classId]}.\n`);
     return false;
   }
 
-  private carveBlocks(cache: LocalCache, classId: number, count: number): void {
+  private carveBlocks(cache: LocalCache, classId: ClassId, count: number): void {
     const { carving, freeLists, regions } = this;
     const units = this.blockSizes[classId] / 16;
     const first = regions.carved[classId] / 16;
@@ -238,7 +240,7 @@ export class Primary implements RecordSource {
   }
 
   /** Maps until `wanted` bytes of the region are mapped. @returns false: no room in the region (it is exhausted now), or ENOMEM */
-  private mapMore(cache: LocalCache, classId: number, wanted: number): boolean {
+  private mapMore(cache: LocalCache, classId: ClassId, wanted: number): boolean {
     const { regions } = this;
     const mapped = regions.mapped[classId];
     const increment = this.config.mapIncrement;
@@ -272,7 +274,7 @@ export class Primary implements RecordSource {
     this.extraProtection = other.extraProtection;
   }
 
-  private reserveLate(classId: number): boolean {
+  private reserveLate(classId: ClassId): boolean {
     if (reserveOneRegion(this.program, this.regions, classId)) return true;
     this.program.reportMapFailure();
     this.write(`Can't reserve pages for size class ${this.blockSizes[classId]}.\n`);

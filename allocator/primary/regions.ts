@@ -1,8 +1,10 @@
 // The primary's region table: where each class's slice lies, how much of it is mapped and carved, and its counters.
 // Free lists are in free-list.ts, carving and refilling in primary.ts, release in primary-release.ts.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { ClassId } from "../common/integers.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 import { nextRandom, shuffle } from "../common/random.ts";
 import type { PrimaryConfig } from "../options/config.ts";
@@ -102,7 +104,7 @@ export function reserveRegions(
 }
 
 /** Region i gets slice i at a random offset and the i-th random state; then the slices are shuffled, class 0's too (S8.2, S8.3). */
-function dealRegions(config: PrimaryConfig, table: RegionTable, address: number, seed: number): RegionTable {
+function dealRegions(config: PrimaryConfig, table: RegionTable, address: Address, seed: number): RegionTable {
   const { classCount, regionSize } = table;
   const slices = new Int32Array(classCount);
   const begins = new Float64Array(classCount);
@@ -139,7 +141,7 @@ function separateRegions(config: PrimaryConfig, classCount: number, seed: number
 }
 
 /** Reserves the region of a class that has none yet (S8.5). @returns whether it could be done */
-export function reserveOneRegion(program: Program, table: RegionTable, classId: number): boolean {
+export function reserveOneRegion(program: Program, table: RegionTable, classId: ClassId): boolean {
   const address = program.reserve(table.regionSize);
   if (address === NO_MEMORY) return false;
   table.base[classId] = address;

@@ -1,5 +1,6 @@
 // Trace events, as every format is read into them: batches of typed-array columns, one row per event.
 // No file format and no replaying lives here.
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 
 /** What a row says. The numbers are those of the binary format (T5); the words those of its text twin (T6). */
 export const EVENT_WORDS = [
@@ -73,7 +74,7 @@ export class EventBatch {
     this.labels.length = 0;
   }
 
-  push(kind: number, thread: number, id: number, size: number, offset: number): void {
+  push(kind: number, thread: number, id: number, size: ByteCount, offset: number): void {
     const row = this.count++;
     this.kind[row] = kind;
     this.thread[row] = thread;

@@ -1,6 +1,7 @@
 // A tap on a heap: its allocation functions and its memory are replaced by ones that also tell a recorder.
 // On a heap it records that heap; on Heap.prototype every heap of the program (the preload of `refheap record`).
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Thread } from "../../platform/kernel/thread.ts";
 import type { Memory } from "../common/memory.ts";
 import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "./events.ts";
@@ -46,7 +47,7 @@ const NOTES: Readonly<Record<string, Note>> = {
   operatorDelete: freed,
 };
 
-function noteRealloc(recorder: Recorder, pointer: number, size: number, result: number): void {
+function noteRealloc(recorder: Recorder, pointer: Address, size: ByteCount, result: number): void {
   if (pointer === 0) recorder.made(MALLOC, result, size, 0);
   else if (result !== 0) recorder.moved(pointer, result, size);
   else if (size === 0) recorder.freed(pointer);
@@ -131,11 +132,11 @@ function memoryGetter(target: object): (this: RecordedHeap) => Memory {
   throw new TypeError("the heap has no memory to record");
 }
 
-type Access = readonly [kind: typeof READ | typeof WRITE, address: number, length: number];
+type Access = readonly [kind: typeof READ | typeof WRITE, address: Address, length: ByteCount];
 type Tell = (...access: Access) => void;
 
 /** The bytes that a call of Memory touched, from its first three arguments and what `lengthOf` says of the others. */
-type AccessesOf = (first: number, second: number, third: number, length: number) => readonly Access[];
+type AccessesOf = (first: number, second: number, third: number, length: ByteCount) => readonly Access[];
 
 const BULK: Readonly<Record<string, AccessesOf>> = {
   copy: (to, from, length) => [

@@ -1,5 +1,6 @@
 // The blocks that are alive, found by any address in them: small ones by page, large ones by a search in a sorted list.
 // recorder.ts keeps what is known of a block.
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 
 const PAGE_BYTES = 4096;
 /** Blocks of more bytes are in the sorted list: entering each of their pages would cost more than moving the list. */
@@ -8,7 +9,7 @@ const LARGEST_SMALL_BYTES = 16 * PAGE_BYTES;
 export interface LiveBlock {
   readonly id: number;
   readonly start: number;
-  readonly size: number;
+  readonly size: ByteCount;
   /** For each page that the block lies on, which kinds of touch were recorded. */
   readonly touched: Uint8Array;
 }
@@ -52,7 +53,7 @@ export class LiveBlocks {
   }
 
   /** The block that holds this byte, or null. */
-  at(address: number): LiveBlock | null {
+  at(address: Address): LiveBlock | null {
     if (this.last !== null && contains(this.last, address)) return this.last;
     const first = this.byStart.get(address);
     if (first !== undefined && contains(first, address)) return first;
@@ -61,13 +62,13 @@ export class LiveBlocks {
     return block;
   }
 
-  private largeAt(address: number): LiveBlock | null {
+  private largeAt(address: Address): LiveBlock | null {
     const index = this.largeAfter(address) - 1;
     return index >= 0 && contains(this.large[index], address) ? this.large[index] : null;
   }
 
   /** Index of the first large block that starts beyond `address`. */
-  private largeAfter(address: number): number {
+  private largeAfter(address: Address): number {
     let low = 0;
     let high = this.large.length;
     while (low < high) {
@@ -83,11 +84,11 @@ function isLarge({ size }: LiveBlock): boolean {
   return size > LARGEST_SMALL_BYTES;
 }
 
-function contains({ start, size }: LiveBlock, address: number): boolean {
+function contains({ start, size }: LiveBlock, address: Address): boolean {
   return address >= start && address < start + size;
 }
 
-function pageOf(address: number): number {
+function pageOf(address: Address): number {
   return Math.floor(address / PAGE_BYTES);
 }
 

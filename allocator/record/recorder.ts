@@ -1,5 +1,6 @@
 // Records what a program does to a heap: allocations, frees and first touches of each page of each block, as trace events.
 // Where the calls are seen is heap-tap.ts; where the events go is up to the caller.
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { BlockNames } from "./block-names.ts";
 import { EventBatch, FREE, READ, REALLOC, THREAD_END, THREAD_START, type WRITE } from "./events.ts";
@@ -52,7 +53,7 @@ export class Recorder {
   }
 
   /** A call of this kind made a block; `offset` is calloc's count or the alignment. Address 0: it failed, nothing is recorded. */
-  made(kind: number, address: number, size: number, offset: number, bytes = size): void {
+  made(kind: number, address: Address, size: ByteCount, offset: number, bytes = size): void {
     if (address === 0) return;
     const start = address % TAG_UNIT;
     const id = this.names.add(...words(start));
@@ -61,7 +62,7 @@ export class Recorder {
   }
 
   /** A block was freed; null and unknown addresses are not recorded. */
-  freed(address: number): void {
+  freed(address: Address): void {
     const block = this.blocks.remove(address % TAG_UNIT);
     if (block === null) return;
     this.names.remove(...words(block.start));
@@ -69,7 +70,7 @@ export class Recorder {
   }
 
   /** A block has a new size, and perhaps a new address. @returns false for an unknown block, which is not recorded */
-  moved(oldAddress: number, address: number, size: number): boolean {
+  moved(oldAddress: number, address: Address, size: ByteCount): boolean {
     const old = this.blocks.remove(oldAddress % TAG_UNIT);
     if (old === null) return false;
     const start = address % TAG_UNIT;
@@ -83,7 +84,7 @@ export class Recorder {
   }
 
   /** An access of the program; what lies in no block is not recorded. */
-  accessed(kind: typeof READ | typeof WRITE, address: number, length: number): void {
+  accessed(kind: typeof READ | typeof WRITE, address: Address, length: ByteCount): void {
     // A program may keep the memory that it was given while it was recorded.
     if (this.isEnded) return;
     const start = address % TAG_UNIT;
@@ -121,16 +122,16 @@ export class Recorder {
     this.batch.clear();
   }
 
-  private push(kind: number, id: number, size: number, offset: number): void {
+  private push(kind: number, id: number, size: ByteCount, offset: number): void {
     this.batch.push(kind, this.thread, id, size, offset);
     if (this.batch.isFull) this.flush();
   }
 }
 
-function pagesOf(start: number, size: number): number {
+function pagesOf(start: number, size: ByteCount): number {
   return Math.floor((start + Math.max(size, 1) - 1) / PAGE_BYTES) - Math.floor(start / PAGE_BYTES) + 1;
 }
 
-function words(address: number): [number, number] {
+function words(address: Address): [number, number] {
   return [address >>> 0, Math.floor(address / 2 ** 32)];
 }

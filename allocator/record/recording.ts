@@ -1,6 +1,8 @@
 // Recording a heap (`heap.record`): its calls and first touches become a trace, written to any taker of bytes.
 // How the calls are seen is in heap-tap.ts, what is kept of them in recorder.ts, the formats in the two writers.
+
 import { requireOptions } from "../../platform/hardware/given-options.ts";
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { READ, WRITE } from "./events.ts";
 import { type RecordedHeap, tapHeap } from "./heap-tap.ts";
@@ -56,7 +58,7 @@ export class Recording {
   }
 
   /** Notes an access that did not go through `heap.memory`, such as one of a WebAssembly guest's. Of no block: ignored. */
-  accessed(operation: "load" | "store", address: number, size: number): void {
+  accessed(operation: "load" | "store", address: Address, size: ByteCount): void {
     if (this.isRunning) this.recorder.accessed(operation === "load" ? READ : WRITE, address, size);
   }
 

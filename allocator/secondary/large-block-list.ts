@@ -1,6 +1,7 @@
 // The large blocks in use: a doubly linked list through headers in simulated memory, right below each block (S11.2).
 // Where blocks come from and go is secondary.ts's business.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import type { Program } from "../common/program.ts";
 import { loadWord, storeWord } from "../common/words.ts";
 import type { LargeMapping } from "./large-mapping.ts";
@@ -43,7 +44,7 @@ export class LargeBlockList<P extends Program = Program> {
   }
 
   /** Reads a block's header into `row`. */
-  load(block: number, row: LargeMapping): LargeMapping {
+  load(block: Address, row: LargeMapping): LargeMapping {
     const { memory } = this.program;
     const header = block - LARGE_HEADER_SIZE;
     row.block = block;
@@ -57,25 +58,25 @@ export class LargeBlockList<P extends Program = Program> {
   }
 
   /** End of the committed area of a block in use. */
-  blockEnd(block: number): number {
+  blockEnd(block: Address): Address {
     const { memory } = this.program;
     const header = block - LARGE_HEADER_SIZE;
     return loadWord(memory, header + COMMIT_BASE) + loadWord(memory, header + COMMIT_SIZE);
   }
 
-  commitBase(block: number): number {
+  commitBase(block: Address): Address {
     return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + COMMIT_BASE);
   }
 
-  previousBlock(block: number): number {
+  previousBlock(block: Address): Address {
     return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + PREVIOUS);
   }
 
-  nextBlock(block: number): number {
+  nextBlock(block: Address): Address {
     return loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) % CLEAN_ID_UNIT;
   }
 
-  cleanIdOf(block: number): number {
+  cleanIdOf(block: Address): number {
     return Math.floor(loadWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT) / CLEAN_ID_UNIT);
   }
 
@@ -101,12 +102,12 @@ export class LargeBlockList<P extends Program = Program> {
     storeWord(memory, header + MAP_SIZE, mapping.mapSize);
   }
 
-  private setNext(block: number, next: number): void {
+  private setNext(block: Address, next: Address): void {
     storeWord(this.program.memory, block - LARGE_HEADER_SIZE + NEXT, this.cleanIdOf(block) * CLEAN_ID_UNIT + next);
   }
 
   /** Touches what unlinking writes to, so that a free cannot fail once the chunk's header says that it is free. */
-  prepareDeallocate(block: number): void {
+  prepareDeallocate(block: Address): void {
     const previous = this.previousBlock(block);
     const next = this.nextBlock(block);
     if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
@@ -114,7 +115,7 @@ export class LargeBlockList<P extends Program = Program> {
   }
 
   /** Takes a block off the list; `previous` and `next` are given where its header is no longer at its place. */
-  protected unlink(block: number, previous = this.previousBlock(block), next = this.nextBlock(block)): void {
+  protected unlink(block: Address, previous = this.previousBlock(block), next = this.nextBlock(block)): void {
     if (previous !== 0) this.program.touch(previous - LARGE_HEADER_SIZE);
     if (next !== 0) this.program.touch(next - LARGE_HEADER_SIZE);
     if (previous !== 0) this.setNext(previous, next);

@@ -2,6 +2,7 @@
 // user's own way to map a pattern in their place.
 // Who maps them is secondary.ts; what the call does is the kernel's (refpage/). Without one, the caller fills by memset.
 
+import type { Address, ByteCount, Tag } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
@@ -41,7 +42,7 @@ export class ReferencePages {
   }
 
   /** Maps fresh memory that reads as the pattern over what is there. @returns whether that could be done; counted in `fallbacks` if not */
-  map(address: number, length: number): boolean {
+  map(address: Address, length: ByteCount): boolean {
     if (this.mapPattern === null) {
       const descriptor = this.descriptor(FILL_PATTERN);
       return descriptor !== NO_DESCRIPTOR && this.program.commitFile(address, length, descriptor);
@@ -77,7 +78,7 @@ export class ReferencePages {
     return this.descriptors.includes(descriptor);
   }
 
-  private create(fill: number, tag: number, protection: number): number {
+  private create(fill: number, tag: Tag, protection: number): number {
     const page = this.program.reserve(PAGE_SIZE);
     if (page === NO_MEMORY) return this.fail("ENOMEM");
     try {
@@ -98,7 +99,7 @@ export class ReferencePages {
   }
 
   /** The later call takes a short pattern; the first one a whole page. A kernel may have either (R1, R2). */
-  private createFrom(page: number, fill: number, tag: number): number {
+  private createFrom(page: number, fill: number, tag: Tag): number {
     const { memory, process } = this.program;
     const address = page + tag * 2 ** 48;
     if (tag !== 0) tagRange(memory, address, PAGE_SIZE);

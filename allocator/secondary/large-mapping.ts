@@ -1,6 +1,7 @@
 // One large mapping as a row of numbers: what a large-block header records, what a cache entry keeps, what calls hand on.
 // Rows are made once and filled again, so that no operation allocates; who fills which is large-block-list.ts and secondary.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
 /**
@@ -29,7 +30,7 @@ export class LargeMapping {
     return this.mapBase + this.mapSize;
   }
 
-  set(mapBase: number, mapSize: number, commitBase: number, commitSize: number): this {
+  set(mapBase: Address, mapSize: ByteCount, commitBase: Address, commitSize: ByteCount): this {
     this.mapBase = mapBase;
     this.mapSize = mapSize;
     this.commitBase = commitBase;

@@ -1,6 +1,7 @@
 // The secondary cache of Scudo's later versions (S31): ordered by recency, a full one gives up its oldest entry.
 // What an entry is, and the release of its pages by age, are those of the reference version (secondary-cache.ts).
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
@@ -32,7 +33,7 @@ export class LruSecondaryCache extends SecondaryCache {
    * From the most recent entry on: the one that wastes the fewest whole pages, the first of equals. The search ends at one that wastes at most a tenth.
    * Pages of waste beyond the limit are given back, if they are few.
    */
-  override find(size: number, alignment: number): number {
+  override find(size: ByteCount, alignment: number): number {
     this.retrievals++;
     let best = -1;
     let leastPages = MAX_WASTE_PAGES + MAX_RELEASED_PAGES + 1;

@@ -1,6 +1,7 @@
 // The cache of freed large mappings: which are kept, which one serves a request, when their pages are given back (S12).
 // Mapping and headers are secondary.ts's; an entry is a row of numbers and owns its mapping.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
@@ -59,11 +60,11 @@ export class SecondaryCache {
   }
 
   /** Whether {@link store} would keep a mapping with this committed size. */
-  wouldKeep(size: number): boolean {
+  wouldKeep(size: ByteCount): boolean {
     return this.canCache(size) && this.entriesCount < this.maxEntriesCount;
   }
 
-  canCache(size: number): boolean {
+  canCache(size: ByteCount): boolean {
     return this.maxEntriesCount !== 0 && size <= this.maxEntrySize;
   }
 
@@ -79,7 +80,7 @@ export class SecondaryCache {
     return true;
   }
 
-  setMaxEntrySize(size: number): void {
+  setMaxEntrySize(size: ByteCount): void {
     this.maxEntrySize = size;
   }
 
@@ -149,7 +150,7 @@ export class SecondaryCache {
    * The slot of the entry that serves `size` bytes at `alignment` best (S12.4), or −1. The caller reads the slot's row and
    * must then free it with {@link take}.
    */
-  find(size: number, alignment: number): number {
+  find(size: ByteCount, alignment: number): number {
     this.retrievals++;
     if (this.entriesCount === 0) return -1;
     let best = -1;
@@ -172,7 +173,7 @@ export class SecondaryCache {
   }
 
   /** Whether an entry is what is left of `block`. */
-  holds(block: number): boolean {
+  holds(block: Address): boolean {
     return this.blockBegin.some((begin, slot) => begin === block && this.commitBase[slot] !== 0);
   }
 

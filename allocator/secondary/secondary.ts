@@ -1,6 +1,7 @@
 // The secondary allocator: one mapping for each large block, between two guard pages (S11). Headers and the list of blocks
 // are large-block-list.ts; which freed mappings are kept is secondary-cache.ts; what a fresh page reads is large-fill.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { keepClass } from "../../platform/state/kept.ts";
@@ -89,7 +90,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * @param fill what the user's bytes must read: S14.3 for `largeFill: "scudo"`, else exactly the fill
    * @returns its mapping, in a row that is good until the next call; null: no memory
    */
-  allocate(size: number, alignment: number, fill: number): LargeMapping | null {
+  allocate(size: ByteCount, alignment: number, fill: number): LargeMapping | null {
     const needed = roundUp(size + LARGE_HEADERS_SIZE, PAGE_SIZE);
     const { cache } = this;
     if (cache !== null && alignment < PAGE_SIZE && cache.canCache(needed)) {
@@ -102,7 +103,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   private takeCached(
     cache: SecondaryCache,
     slot: number,
-    size: number,
+    size: ByteCount,
     alignment: number,
     fill: number,
   ): LargeMapping | null {
@@ -158,7 +159,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   }
 
   /** S11.3: reserve with guard pages, commit, place the chunk at the end. */
-  private map(size: number, alignment: number, fill: number): LargeMapping | null {
+  private map(size: ByteCount, alignment: number, fill: number): LargeMapping | null {
     const mapping = this.reserve(size, alignment);
     if (mapping === null) return null;
     try {
@@ -188,7 +189,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   }
 
   /** Address space for a block of `size` bytes, and where in it the block will lie; null: none left. */
-  private reserve(size: number, alignment: number): LargeMapping | null {
+  private reserve(size: ByteCount, alignment: number): LargeMapping | null {
     let reserved = roundUp(roundUp(size, alignment) + LARGE_HEADERS_SIZE, PAGE_SIZE);
     if (alignment > PAGE_SIZE) reserved += alignment - PAGE_SIZE;
     const mapSize = reserved + 2 * PAGE_SIZE;
@@ -210,7 +211,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   }
 
   /** Maps fresh pages that read as `fill` where a reference page can do that. @returns the clean page's id, or NO_MEMORY */
-  protected commit(address: number, length: number, fill: number): number {
+  protected commit(address: Address, length: ByteCount, fill: number): number {
     if (fill === FILL_PATTERN && this.largeFill === "refpage" && this.referencePages.map(address, length)) {
       this.refpageMappings++;
       return CLEAN_PATTERN;
@@ -238,7 +239,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * The user pointer of a block that was just allocated, in a heap with tags brought in order first.
    * @param size bytes asked for
    */
-  present(mapping: LargeMapping, _size: number): number {
+  present(mapping: LargeMapping, _size: number): Address {
     return mapping.block + CHUNK_HEADER_SIZE;
   }
 
@@ -246,7 +247,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * Whether a block's header and its place in the list are as they must be. They have no checksum (S11.2), so that a program
    * that wrote over them is found out here, before a free goes by them.
    */
-  isSound(block: number): boolean {
+  isSound(block: Address): boolean {
     if (!this.hasSoundBounds(block)) return false;
     const previous = this.previousBlock(block);
     const next = this.nextBlock(block);
@@ -258,7 +259,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
     );
   }
 
-  private hasSoundBounds(block: number): boolean {
+  private hasSoundBounds(block: Address): boolean {
     const { commitBase, commitEnd, mapBase, mapEnd } = this.load(block, this.ending);
     if (!(isPageAddress(commitBase) && isPageAddress(commitEnd) && isPageAddress(mapBase) && isPageAddress(mapEnd)))
       return false;
@@ -267,7 +268,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   }
 
   /** Loads from where a link leads, which faults where there is nothing, as in Scudo. */
-  private canBeBlock(address: number): boolean {
+  private canBeBlock(address: Address): boolean {
     this.program.memory.getUint8(Math.min(address, ADDRESS_END - PAGE_SIZE));
     return address % CHUNK_HEADER_SIZE === 0;
   }
@@ -276,27 +277,27 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * @throws HeapError R-unmap: the block's header was written over. SegmentationFault: a link of it leads nowhere. Nothing has
    * changed.
    */
-  checkHeader(block: number): void {
+  checkHeader(block: Address): void {
     if (!this.isSound(block)) this.reportHeader(block);
   }
 
   /** As {@link checkHeader}, but the links do not matter: for those who only ask where the block ends. @throws HeapError R-unmap */
-  checkBounds(block: number): void {
+  checkBounds(block: Address): void {
     if (!this.hasSoundBounds(block)) this.reportHeader(block);
   }
 
-  private reportHeader(block: number): never {
+  private reportHeader(block: Address): never {
     const { mapBase, mapSize } = this.load(block, this.ending);
     reportUnmapError("Invalid argument", mapBase, mapSize, this.reports);
   }
 
   /** Whether a freed mapping whose block was `block` is in the cache. */
-  isCached(block: number): boolean {
+  isCached(block: Address): boolean {
     return this.cache?.holds(block) === true;
   }
 
   /** Gives a block back: to the cache, or unmapped (S11.5). */
-  deallocate(block: number): void {
+  deallocate(block: Address): void {
     const mapping = this.load(block, this.ending);
     this.unlink(block);
     this.countFree(mapping);
@@ -315,7 +316,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * @param user the chunk's user pointer in `block`; sizes are in bytes, without slack
    * @returns the new mapping, in a row that is good until the next call; null: no memory, and nothing has changed
    */
-  move(block: number, user: number, oldSize: number, newSize: number, slack: number): LargeMapping | null {
+  move(block: Address, user: Address, oldSize: ByteCount, newSize: ByteCount, slack: ByteCount): LargeMapping | null {
     const old = this.load(block, this.ending);
     const commitSize = roundUp(user - old.commitBase + newSize + slack, PAGE_SIZE);
     const mapSize = commitSize + 2 * PAGE_SIZE;
@@ -369,7 +370,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
    * user's only: the first, which has the headers, is filled.
    * @returns false: its clean pages read otherwise
    */
-  scrub(block: number, user: number, size: number, fill: number): boolean {
+  scrub(block: Address, user: Address, size: ByteCount, fill: number): boolean {
     if ((this.cleanIdOf(block) & CLEAN_FILL_MASK) !== (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO))
       return false;
     const firstPage = roundUp(user, PAGE_SIZE);
@@ -380,7 +381,7 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   }
 
   /** Whether pages grown or given back in this block read as `fill` asks. */
-  readsAs(block: number, fill: number): boolean {
+  readsAs(block: Address, fill: number): boolean {
     if (fill === FILL_NONE) return true;
     const cleanFill = this.cleanIdOf(block) & CLEAN_FILL_MASK;
     if (fill === FILL_PATTERN && this.largeFill === "scudo") return cleanFill === CLEAN_ZERO;
@@ -424,7 +425,7 @@ function roundDown(value: number, unit: number): number {
   return Math.floor(value / unit) * unit;
 }
 
-function isPageAddress(address: number): boolean {
+function isPageAddress(address: Address): boolean {
   return (address & (PAGE_SIZE - 1)) === 0 && address < ADDRESS_END;
 }
 

@@ -1,6 +1,7 @@
 // The ring of the latest frees: pointer with the tag it had, size, threads (S24.5, S24.6). What a stale pointer is looked up in.
 // Scudo maps it and fills it only with allocation stacks on; here it is a few typed arrays and always there with tagging.
 
+import type { Address, ByteCount, Tag } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
@@ -23,7 +24,7 @@ export class FreedChunks {
   }
 
   /** @param plain address of the chunk; @param tag that it had; @param size requested bytes; @param thread id of the one that frees */
-  note(plain: number, tag: number, size: number, thread: number): void {
+  note(plain: Address, tag: Tag, size: ByteCount, thread: number): void {
     const row = this.next;
     this.pointers[row] = plain + tag * TAG_UNIT;
     this.sizes[row] = size;
@@ -33,7 +34,7 @@ export class FreedChunks {
   }
 
   /** The row of the latest free whose bytes held `address`, tag and all, or −1. */
-  find(address: number): number {
+  find(address: Address): number {
     const rows = Math.min(this.total, this.capacity);
     for (let age = 1; age <= rows; age++) {
       const row = (this.next - age + this.capacity) % this.capacity;
@@ -43,11 +44,11 @@ export class FreedChunks {
     return -1;
   }
 
-  pointerAt(row: number): number {
+  pointerAt(row: number): Address {
     return this.pointers[row];
   }
 
-  sizeAt(row: number): number {
+  sizeAt(row: number): ByteCount {
     return this.sizes[row];
   }
 

@@ -1,6 +1,7 @@
 // The tags of large mappings by address: those there now, in order, so that a new one can differ from its neighbours, and
 // those that dangling pointers may still carry. Numbers only; who chooses a tag is tagged-secondary.ts.
 
+import type { Address, Tag } from "../../platform/hardware/integers.ts";
 import { countAllowedTags } from "../../platform/hardware/tags.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
@@ -33,7 +34,7 @@ export class MappingTags {
   private deadNext = 0;
 
   /** Sets the tag of the mapping at `base`, which may be new. */
-  set(base: number, end: number, tag: number, state: "live" | "cached"): void {
+  set(base: Address, end: Address, tag: Tag, state: "live" | "cached"): void {
     const row = this.rowFrom(base);
     if (row === this.count || this.base[row] !== base) this.insert(row, base);
     this.end[row] = end;
@@ -42,12 +43,12 @@ export class MappingTags {
   }
 
   /** Whether the address lies in a mapping. */
-  contains(address: number): boolean {
+  contains(address: Address): boolean {
     const row = this.rowFrom(address + 1) - 1;
     return row >= 0 && address < this.end[row];
   }
 
-  remove(base: number): void {
+  remove(base: Address): void {
     const row = this.rowFrom(base);
     if (row === this.count || this.base[row] !== base) return;
     this.count--;
@@ -55,7 +56,7 @@ export class MappingTags {
   }
 
   /** Remembers that pointers with `tag` to [start, end) may outlive the chunk. */
-  noteDangling(start: number, end: number, tag: number): void {
+  noteDangling(start: Address, end: Address, tag: Tag): void {
     if (tag === 0) return;
     this.deadStart[this.deadNext] = start;
     this.deadEnd[this.deadNext] = end;
@@ -64,7 +65,7 @@ export class MappingTags {
   }
 
   /** Tags, one bit each, that a chunk in [start, end) must not have: its neighbours', and of freed chunks that lay there. */
-  excluded(start: number, end: number): number {
+  excluded(start: Address, end: Address): number {
     let mask = this.neighbourTags(start, end, { past: "cached" });
     // A long row of cached mappings could have nearly every tag; then only what lies right beside the range counts.
     if (countAllowedTags(mask) < FEWEST_CHOICES) mask = this.neighbourTags(start, end, { past: "none" });
@@ -84,7 +85,7 @@ export class MappingTags {
   }
 
   /** Tags on both sides, up to the first mapping that somebody has pointers to: cached ones between may get an owner, or go. */
-  private neighbourTags(start: number, end: number, { past }: { readonly past: "cached" | "none" }): number {
+  private neighbourTags(start: Address, end: Address, { past }: { readonly past: "cached" | "none" }): number {
     let mask = 0;
     let below = this.rowFrom(start) - 1;
     // The mapping that holds the range itself is no neighbour.
@@ -102,7 +103,7 @@ export class MappingTags {
   }
 
   /** The first row whose base is at or above `address`. */
-  private rowFrom(address: number): number {
+  private rowFrom(address: Address): number {
     let low = 0;
     let high = this.count;
     while (low < high) {
@@ -113,7 +114,7 @@ export class MappingTags {
     return low;
   }
 
-  private insert(row: number, base: number): void {
+  private insert(row: number, base: Address): void {
     if (this.count === this.base.length) this.grow();
     for (let to = this.count; to > row; to--) this.moveRow(to, to - 1);
     this.base[row] = base;

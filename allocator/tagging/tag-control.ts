@@ -1,6 +1,7 @@
 // A heap's switch for tagging: turns it on for the process, changes the mode while it runs, ends it (S22.1, S23.5).
 // The tags themselves are in tagged-allocator.ts and tagged-secondary.ts.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
@@ -19,7 +20,7 @@ export interface TagControlSources {
   readonly options: ResolvedHeapOptions;
   readonly stackTable: StackTable | null;
   /** One sentence about an address of the heap. */
-  placeOf(address: number): string;
+  placeOf(address: Address): string;
 }
 
 export class TagControl implements FaultReporter {
@@ -82,7 +83,7 @@ export class TagControl implements FaultReporter {
 }
 
 /** The stacks of the chunk at a plain address, of any tag: of the live one first. */
-export function stacksOfAnyTag(table: StackTable, allocator: TaggedAllocator, plain: number): ChunkStacks | null {
+export function stacksOfAnyTag(table: StackTable, allocator: TaggedAllocator, plain: Address): ChunkStacks | null {
   const live = table.stacksOf(allocator.userPointer(plain));
   if (live !== null) return live;
   for (let tag = 0; tag < 16; tag++) {
@@ -97,6 +98,6 @@ keepClass("TagControl", TagControl);
 const stacksIn = keepMaker(
   "tags.stacksIn",
   (table: StackTable | null) =>
-    (pointer: number): ChunkStacks | null =>
+    (pointer: Address): ChunkStacks | null =>
       table?.stacksOf(pointer) ?? null,
 );

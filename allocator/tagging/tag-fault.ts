@@ -1,6 +1,7 @@
 // What a tag fault means: which chunk the pointer was for, how far off it is, freed or live (S24.7), and the report of it.
 // Only reads, and survives all that the program may have written over the heap's own words.
 
+import type { Address, ByteCount, Tag } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import {
@@ -13,6 +14,7 @@ import {
 } from "../combined/chunk-header.ts";
 import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { type ChunkStacks, formatPointer, HeapError } from "../common/heap-error.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { TaggedAllocator } from "./tagged-allocator.ts";
 
 /** What the tags say that happened. */
@@ -23,9 +25,9 @@ export interface TagFaultCause {
   /** What this chunk makes likely. */
   readonly kind: TagFaultKind;
   /** The chunk, without tag, and the bytes asked for. */
-  readonly pointer: number;
+  readonly pointer: Address;
   /** Bytes, as they were asked for. */
-  readonly size: number;
+  readonly size: ByteCount;
   /** Bytes from the chunk's begin to the fault; negative in front of it. */
   readonly offset: number;
   /** The thread that freed it; null for a live chunk. */
@@ -37,11 +39,11 @@ export interface TagFaultCause {
 /** The access that failed: address without tag, the pointer's tag, what memory has there. */
 export interface FaultingAccess {
   /** The address, without its tag. */
-  readonly address: number;
+  readonly address: Address;
   /** The pointer's tag. */
-  readonly tag: number;
+  readonly tag: Tag;
   /** The memory's tag. */
-  readonly memoryTag: number;
+  readonly memoryTag: Tag;
   /** What the program did. */
   readonly action: string;
   /** The signal's code: synchronous or asynchronous. */
@@ -81,9 +83,9 @@ const NEAREST_REGION_BYTES = 8192;
 /** S24.7: neighbours that have the pointer's tag, then the latest frees, then blocks further off. */
 export function findCauses(
   allocator: TaggedAllocator,
-  address: number,
-  tag: number,
-  stacksOf: (pointer: number) => ChunkStacks | null,
+  address: Address,
+  tag: Tag,
+  stacksOf: (pointer: Address) => ChunkStacks | null,
 ): TagFaultCause[] {
   const causes: TagFaultCause[] = [];
   const add = (cause: TagFaultCause | null): void => {
@@ -100,16 +102,16 @@ export function findCauses(
 
 class Search {
   private readonly allocator: TaggedAllocator;
-  private readonly address: number;
-  private readonly tag: number;
-  private readonly stacksOf: (pointer: number) => ChunkStacks | null;
-  private readonly classId: number;
+  private readonly address: Address;
+  private readonly tag: Tag;
+  private readonly stacksOf: (pointer: Address) => ChunkStacks | null;
+  private readonly classId: ClassId;
 
   constructor(
     allocator: TaggedAllocator,
-    address: number,
-    tag: number,
-    stacksOf: (pointer: number) => ChunkStacks | null,
+    address: Address,
+    tag: Tag,
+    stacksOf: (pointer: Address) => ChunkStacks | null,
   ) {
     this.allocator = allocator;
     this.address = address;
@@ -130,7 +132,7 @@ class Search {
     if (distance > 0) add(this.liveChunk(nearest + distance, last, begin, size));
   }
 
-  private liveChunk(index: number, last: number, begin: number, blockSize: number): TagFaultCause | null {
+  private liveChunk(index: number, last: number, begin: number, blockSize: ByteCount): TagFaultCause | null {
     if (index < 0 || index > last) return null;
     const { allocator } = this;
     const block = begin + index * blockSize;
@@ -144,7 +146,7 @@ class Search {
     return tag === this.tag ? this.liveCause(pointer, size) : null;
   }
 
-  private liveCause(pointer: number, size: number): TagFaultCause {
+  private liveCause(pointer: Address, size: ByteCount): TagFaultCause {
     const offset = this.address - pointer;
     const stacks = this.stacksOf(pointer + this.tag * TAG_UNIT);
     return { kind: offset < 0 ? "underflow" : "overflow", pointer, size, offset, freedBy: null, stacks };
@@ -187,7 +189,7 @@ class Search {
 }
 
 /** The class whose carved blocks are nearest to the address, 0 if none is near. */
-function nearestClass({ primary }: TaggedAllocator, address: number): number {
+function nearestClass({ primary }: TaggedAllocator, address: Address): number {
   const { regions } = primary;
   let nearest = 0;
   let least = NEAREST_REGION_BYTES;

@@ -1,6 +1,7 @@
 // A heap's part in the handling of tag faults: what lies in the heap's memory becomes a report, everything else is let pass.
 // Finding out what a fault means is tag-fault.ts.
 
+import type { Address } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
@@ -13,9 +14,9 @@ import type { StalePointerReport, TaggedAllocator } from "./tagged-allocator.ts"
 export interface TagWatchSources {
   readonly allocator: TaggedAllocator;
   /** Stacks by a chunk's pointer, tag and all. */
-  stacksOf(pointer: number): ChunkStacks | null;
+  stacksOf(pointer: Address): ChunkStacks | null;
   /** One sentence about an address. */
-  placeOf(address: number): string;
+  placeOf(address: Address): string;
   onReport(error: HeapError): void;
 }
 
@@ -42,7 +43,7 @@ export class TagWatch {
   }
 
   /** @throws TagFaultError: what is known of a pointer that does not match its memory */
-  report(pointer: number, action: string, code: FaultingAccess["code"]): never {
+  report(pointer: Address, action: string, code: FaultingAccess["code"]): never {
     const { allocator, stacksOf, placeOf, onReport } = this.sources;
     const address = allocator.untag(pointer);
     const tag = (pointer - address) / TAG_UNIT;

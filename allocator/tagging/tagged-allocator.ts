@@ -2,6 +2,7 @@
 // them on. Large chunks' tags are tagged-secondary.ts's; what a fault becomes is tag-fault.ts.
 
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import type { Address, ByteCount, Tag } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagAndZeroRange } from "../../platform/hardware/tag-store.ts";
@@ -21,6 +22,7 @@ import type { AllocatorParts } from "../combined/combined-parts.ts";
 import { BATCH_SIZE } from "../combined/quarantine-cache.ts";
 import type { Tsd } from "../combined/tsd.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { ChunkAction } from "../common/report.ts";
 import { type LocalCache, STAT_ALLOCATED } from "../primary/local-cache.ts";
 import { FreedChunks } from "./freed-chunks.ts";
@@ -36,7 +38,7 @@ const NOT_REUSABLE = 0;
 const SMALLEST_RING = 1;
 
 /** Told when a pointer that is given back has another tag than its chunk. It must not return. */
-export type StalePointerReport = (pointer: number, action: ChunkAction) => never;
+export type StalePointerReport = (pointer: Address, action: ChunkAction) => never;
 
 export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   /** False after disableMemoryTagging, which is final (S23.5): new chunks have no tags, old ones keep theirs. */
@@ -77,7 +79,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** The tag goes where the chunk goes. */
-  override resizedPointer(plain: number, given: number): number {
+  override resizedPointer(plain: Address, given: number): Address {
     return this.isTagging ? plain + Math.floor(given * TAGS_PER_BYTE) * TAG_UNIT : plain;
   }
 
@@ -85,12 +87,12 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     this.oddEvenTags = on;
   }
 
-  override untag(pointer: number): number {
+  override untag(pointer: Address): Address {
     return pointer - Math.floor(pointer * TAGS_PER_BYTE) * TAG_UNIT;
   }
 
   /** The chunk's tag as memory has it; a chunk of no bytes may begin where nothing can be read, and has none. */
-  override userPointer(plain: number): number {
+  override userPointer(plain: Address): Address {
     try {
       return plain + mte.loadTag(this.program.memory, plain) * TAG_UNIT;
     } catch (error) {
@@ -100,16 +102,16 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** Tagged chunks are formed by {@link allocate}; those without tags as in a plain heap. */
-  override allocateDirectly(size: number, origin: number): number {
+  override allocateDirectly(size: ByteCount, origin: number): Address {
     return this.isTagging ? 0 : super.allocateDirectly(size, origin);
   }
 
-  override freeDirectly(pointer: number, origin: number): boolean {
+  override freeDirectly(pointer: Address, origin: number): boolean {
     const tag = (pointer * TAGS_PER_BYTE) | 0;
     return this.hasFastFree && (pointer & 15) === 0 && this.freeFast(pointer - tag * TAG_UNIT, tag, origin);
   }
 
-  override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+  override allocate(size: ByteCount, origin: number, alignment: number, zeroContents: boolean): Address {
     if (!this.isTagging) return super.allocate(size, origin, alignment, zeroContents);
     if (size > this.fastLimit || alignment > MIN_ALIGNMENT) {
       return this.allocateSlowly(size, origin, alignment, zeroContents);
@@ -130,7 +132,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
    * {@link formChunk} for a block inside one page whose last chunk lay at the same place and was zeroed with a new tag when it
    * was freed, in one go. @returns the pointer with its tag, or 0, with nothing done, for all others
    */
-  private reuseFast(cache: LocalCache, classId: number, size: number, origin: number): number {
+  private reuseFast(cache: LocalCache, classId: ClassId, size: ByteCount, origin: number): Address {
     const { own } = this.program;
     const { headers, primary } = this;
     const blockSize = primary.blockSizes[classId];
@@ -160,7 +162,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
 
   protected override allocateSmall(
     cache: LocalCache,
-    size: number,
+    size: ByteCount,
     needed: number,
     origin: number,
     alignment: number,
@@ -179,8 +181,8 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   /** Makes a tagged chunk of the block on top of the class's stack, and takes it off. */
   private formChunk(
     cache: LocalCache,
-    classId: number,
-    size: number,
+    classId: ClassId,
+    size: ByteCount,
     origin: number,
     alignment: number,
     fill: number,
@@ -207,7 +209,14 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
    * Tags a chunk's bytes, which read zero afterwards, and marks its end (S22.5). A block that was freed and retagged keeps that
    * tag, so that stale pointers to it are certain to fault until the next free.
    */
-  private tagChunk(classId: number, block: number, blockEnd: number, user: number, size: number, fill: number): number {
+  private tagChunk(
+    classId: ClassId,
+    block: Address,
+    blockEnd: Address,
+    user: Address,
+    size: ByteCount,
+    fill: number,
+  ): number {
     const { own } = this.program;
     // Everything that is written gets its frame first: a block whose bytes were tagged in part must not stay on the stack.
     const written = Math.min(user + ((size + 15) & ~15) + GRANULE, blockEnd);
@@ -232,7 +241,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** The header of the block's last chunk, if that lay at `user` and its header is whole; else {@link NOT_REUSABLE}. */
-  private reusableHeader(block: number, user: number): number {
+  private reusableHeader(block: Address, user: Address): number {
     const { own } = this.program;
     let low = own.getInt32(block);
     let high = own.getInt32(block + 4);
@@ -247,33 +256,33 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** Bytes from `user` that still have the tag, whole granules: pages given back meanwhile have tag 0 (S22.9). */
-  private taggedLength(user: number, oldSize: number, tag: number): number {
+  private taggedLength(user: Address, oldSize: ByteCount, tag: Tag): ByteCount {
     const length = (oldSize + 15) & ~15;
     const toNextPage = PAGE_SIZE - (user & (PAGE_SIZE - 1));
     return toNextPage < length && this.program.own.tagAt(user + toNextPage) !== tag ? toNextPage : length;
   }
 
   /** S22.7: tags and zeroes what lies between the old and the new end, and marks the new one. */
-  private resizeTags(user: number, oldLength: number, size: number, blockEnd: number, tag: number): void {
+  private resizeTags(user: Address, oldLength: number, size: ByteCount, blockEnd: Address, tag: Tag): void {
     const length = (size + 15) & ~15;
     if (oldLength < length) this.program.own.tagAndZero(user + oldLength, length - oldLength, tag);
     this.markEnd(user, user + length, blockEnd, size, tag);
   }
 
   /** The granule behind the chunk gets tag 0; one of no bytes leaves its tag there for the reports (S22.5). */
-  private markEnd(user: number, end: number, blockEnd: number, size: number, tag: number): void {
+  private markEnd(user: Address, end: Address, blockEnd: Address, size: ByteCount, tag: Tag): void {
     if (end === blockEnd) return;
     const { own } = this.program;
     own.setTagAt(end, 0);
     if (size === 0) own.setUint8(user, tag);
   }
 
-  private drawTag(classId: number, block: number, exclude: number): number {
+  private drawTag(classId: ClassId, block: Address, exclude: number): Tag {
     const mask = this.oddEvenTags ? exclude | oddEvenMask(block, this.blockUnits[classId]) : exclude;
     return mte.randomTag(this.program.own, mask);
   }
 
-  override deallocate(pointer: number, origin: number, deleteSize: number): void {
+  override deallocate(pointer: Address, origin: number, deleteSize: number): void {
     if (deleteSize === 0 && this.freeDirectly(pointer, origin)) return;
     const plain = this.untag(pointer);
     this.program.deliverReports();
@@ -283,13 +292,13 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     this.quarantineOrDeallocate(plain, low, offset);
   }
 
-  override checkTag(pointer: number, plain: number, low: number, action: ChunkAction): void {
+  override checkTag(pointer: Address, plain: Address, low: number, action: ChunkAction): void {
     if (!this.isTagging || this.sizeOf(plain, low) === 0) return;
     if (this.userPointer(plain) !== pointer) this.reportStalePointer?.(pointer, action);
   }
 
   /** A free with nothing unusual about it, in one go; false, with nothing done, for all others. */
-  private freeFast(plain: number, tag: number, origin: number): boolean {
+  private freeFast(plain: Address, tag: Tag, origin: number): boolean {
     const { own, threadId } = this.program;
     const { headers, registry, primary } = this;
     const header = own.positionOf(plain - HEADER_SIZE, HEADER_SIZE + GRANULE);
@@ -326,7 +335,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** Retags and zeroes a small chunk (S22.6). What can be refused for lack of a frame is refused before. */
-  protected override beginFree(plain: number, low: number, offset: number): number {
+  protected override beginFree(plain: Address, low: number, offset: number): number {
     if (!this.isTagging) return 0;
     const { own, threadId } = this.program;
     const classId = classIdOf(low);
@@ -343,26 +352,26 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** The tag of a live chunk's pointer. One of no bytes has it written where its first byte would be (S22.5), if it has any. */
-  private tagOfChunk(plain: number, low: number, offset: number, size: number): number {
+  private tagOfChunk(plain: Address, low: number, offset: number, size: ByteCount): Tag {
     if (size !== 0) return this.program.own.tagAt(plain);
     if (classIdOf(low) === 0 || plain === this.blockEnd(plain, low, offset)) return 0;
     return this.program.own.getUint8(plain) & 15;
   }
 
   /** Freed chunks are zeroed with their new tag, or lose their pages: there is nothing left to fill. */
-  protected override fillFreed(plain: number, low: number): void {
+  protected override fillFreed(plain: Address, low: number): void {
     if (!this.isTagging) super.fillFreed(plain, low);
   }
 
   /** A batch's bytes have tag 0, also in a block that was tagged before (S23.6). */
-  override allocateBatch(tsd: Tsd): number {
+  override allocateBatch(tsd: Tsd): Address {
     const tagged = super.allocateBatch(tsd);
     const batch = this.untag(tagged);
     if (tagged !== batch) tagAndZeroRange(this.program.memory, batch, roundUpToGranule(BATCH_SIZE));
     return batch;
   }
 
-  override prepareResize(plain: number, low: number, oldSize: number, newSize: number): void {
+  override prepareResize(plain: Address, low: number, oldSize: ByteCount, newSize: ByteCount): void {
     if (!this.isTagging) return;
     if (classIdOf(low) === 0) {
       this.secondary.prepareResize(plain - HEADER_SIZE, oldSize, newSize);
@@ -374,7 +383,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** The tags follow the size; those of a large chunk that moved have followed already. */
-  override noteResize(plain: number, low: number, oldSize: number, newSize: number): void {
+  override noteResize(plain: Address, low: number, oldSize: ByteCount, newSize: ByteCount): void {
     if (!this.isTagging) return;
     const { offset } = this.headers;
     const tag = this.tagOfChunk(plain, low, offset, oldSize);
@@ -384,7 +393,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   }
 
   /** Whether a plain address is in memory that the heap has mapped: regions, large mappings in use or cached. */
-  ownsAddress(address: number): boolean {
+  ownsAddress(address: Address): boolean {
     const { regions } = this.primary;
     for (let classId = 0; classId < regions.classCount; classId++) {
       const begin = regions.begin[classId];
@@ -393,12 +402,12 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     return this.secondary.tags.contains(address);
   }
 
-  override usableSize(pointer: number): number {
+  override usableSize(pointer: Address): ByteCount {
     return super.usableSize(this.untag(pointer));
   }
 
   /** A stale pointer, whose tag is not its chunk's, owns nothing. */
-  override isOwned(pointer: number): boolean {
+  override isOwned(pointer: Address): boolean {
     const plain = this.untag(pointer);
     if (!this.isAllocated(plain)) return false;
     const low = this.headers.load(this.memory, plain);

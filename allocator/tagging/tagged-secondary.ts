@@ -1,6 +1,7 @@
 // The secondary of a tagged heap: each large chunk's mapping comes from a reference page of its tag, so that tagging touches no
 // page but the headers' (S23.1 gives large chunks no tag at all). Small chunks are in tagged-allocator.ts.
 
+import type { Address, ByteCount, Tag } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import * as mte from "../../platform/hardware/mte.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
@@ -83,18 +84,18 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
   }
 
   /** Fresh pages that read as `fill` and have a new tag. */
-  protected override commit(address: number, length: number, fill: number): number {
+  protected override commit(address: Address, length: ByteCount, fill: number): number {
     if (!this.isTagging) return super.commit(address, length, fill);
     const exclude = this.tags.excluded(address, address + length);
     return this.commitTagged(address, length, fill, this.drawTag(exclude));
   }
 
-  private drawTag(exclude: number): number {
+  private drawTag(exclude: number): Tag {
     return mte.randomTag(this.program.memory, exclude | EXCLUDE_ZERO);
   }
 
   /** Maps a reference page of the tag; without one, what the option says. @returns the clean page's id, or NO_MEMORY */
-  private commitTagged(address: number, length: number, fill: number, tag: number): number {
+  private commitTagged(address: Address, length: ByteCount, fill: number, tag: Tag): number {
     const pattern = fill === FILL_PATTERN && this.largeFill === "refpage";
     const descriptor = this.referencePages.descriptor(pattern ? FILL_PATTERN : FILL_ZERO, tag, PROT_MTE);
     if (descriptor !== NO_DESCRIPTOR && this.program.commitFile(address, length, descriptor, PROT_MTE)) {
@@ -160,7 +161,7 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
    * Brings the tags around a new chunk in order: headers 0, the chunk its mapping's tag, what is left of its last page 0.
    * @returns the user pointer with its tag
    */
-  override present(mapping: LargeMapping, size: number): number {
+  override present(mapping: LargeMapping, size: ByteCount): Address {
     const { block, commitBase, commitEnd } = mapping;
     const user = block + HEADER_SIZE;
     // A chunk of no bytes may begin at the guard page: there is nothing to tag.
@@ -188,7 +189,7 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
   }
 
   /** An untagged chunk's headers have tags of their own, so that an underflow is caught all the same (S23.2, S23.3). */
-  private tagHeaders({ commitBase, commitEnd }: LargeMapping, user: number): void {
+  private tagHeaders({ commitBase, commitEnd }: LargeMapping, user: Address): void {
     const { memory } = this.program;
     const end = Math.min(commitEnd, Math.ceil(user / PAGE_SIZE) * PAGE_SIZE);
     if (!this.program.protect(commitBase, end - commitBase, PROT_READ | PROT_WRITE | PROT_MTE)) return;
@@ -200,7 +201,7 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
    * After a change of size: granules between the ends get the tag or lose it, and the rest of the last page has tag 0.
    * @param oldBlockEnd up to which granules may lack the tag; pages behind it read as the mapping's clean page
    */
-  private tagEnd(mapping: LargeMapping, oldSize: number, newSize: number, tag: number, oldBlockEnd: number): void {
+  private tagEnd(mapping: LargeMapping, oldSize: ByteCount, newSize: ByteCount, tag: Tag, oldBlockEnd: number): void {
     const { memory } = this.program;
     const user = mapping.block + HEADER_SIZE;
     const oldEnd = user + roundUpToGranule(oldSize);
@@ -212,12 +213,12 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
   }
 
   /** End of the pages whose granules behind the chunk get tag 0: those that the old end and the new one lie in. */
-  private lastPageEnd(mapping: LargeMapping, oldEnd: number, newEnd: number): number {
+  private lastPageEnd(mapping: LargeMapping, oldEnd: number, newEnd: number): Address {
     return Math.min(mapping.commitEnd, Math.ceil(Math.max(oldEnd, newEnd) / PAGE_SIZE) * PAGE_SIZE);
   }
 
   /** Gives the pages that {@link tagEnd} will write to their frames. @throws OutOfMemoryError */
-  private prepareEnd(mapping: LargeMapping, oldSize: number, newSize: number, oldBlockEnd: number): void {
+  private prepareEnd(mapping: LargeMapping, oldSize: ByteCount, newSize: ByteCount, oldBlockEnd: number): void {
     const user = mapping.block + HEADER_SIZE;
     const oldEnd = user + roundUpToGranule(oldSize);
     const newEnd = user + roundUpToGranule(Math.max(1, newSize));
@@ -228,19 +229,24 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
   }
 
   /** Before a chunk with the tag `tag` changes its size in its block. @throws OutOfMemoryError: nothing has changed */
-  prepareResize(block: number, oldSize: number, newSize: number): void {
+  prepareResize(block: Address, oldSize: ByteCount, newSize: ByteCount): void {
     const mapping = this.load(block, this.resized);
     this.prepareEnd(mapping, oldSize, newSize, mapping.commitEnd);
   }
 
   /** After it has; {@link prepareResize} came before. */
-  resize(block: number, oldSize: number, newSize: number, tag: number): void {
+  resize(block: Address, oldSize: ByteCount, newSize: ByteCount, tag: Tag): void {
     const mapping = this.load(block, this.resized);
     this.tagEnd(mapping, oldSize, newSize, tag, mapping.commitEnd);
   }
 
   /** The chunk's tag goes with its pages, and the old place remembers it. */
-  protected override adoptMoved(old: LargeMapping, moved: LargeMapping, oldSize: number, newSize: number): boolean {
+  protected override adoptMoved(
+    old: LargeMapping,
+    moved: LargeMapping,
+    oldSize: ByteCount,
+    newSize: ByteCount,
+  ): boolean {
     const tag = this.tagOf(moved);
     if (tag !== 0) {
       const oldBlockEnd = old.commitEnd - old.commitBase + moved.commitBase;
@@ -257,7 +263,7 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
   }
 
   /** The tag of a chunk's bytes; 0 if it has none. */
-  private tagOf({ block, commitEnd }: LargeMapping): number {
+  private tagOf({ block, commitEnd }: LargeMapping): Tag {
     const user = block + HEADER_SIZE;
     return user === commitEnd ? 0 : mte.loadTag(this.program.memory, user);
   }
@@ -297,7 +303,7 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
   }
 
   /** The large block whose mapping, guard pages included, holds `address`; 0 if there is none. */
-  blockAt(address: number): number {
+  blockAt(address: Address): number {
     for (let block = this.first; block !== 0; block = this.nextBlock(block)) {
       if (address >= this.commitBase(block) - PAGE_SIZE && address < this.blockEnd(block) + PAGE_SIZE) return block;
     }
@@ -307,6 +313,6 @@ export class TaggedSecondary extends Secondary<TaggedProgram> {
 
 keepClass("TaggedSecondary", TaggedSecondary);
 
-const forgetIn = keepMaker("tags.forgetIn", (tags: MappingTags) => (address: number) => {
+const forgetIn = keepMaker("tags.forgetIn", (tags: MappingTags) => (address: Address) => {
   tags.remove(address);
 });

@@ -1,6 +1,7 @@
 // What tagging asks of the process, and the small rules that primary and secondary share: modes, masks, who may have it (S22.1).
 // Tags of small chunks are in tagged-allocator.ts, of large ones in tagged-secondary.ts, reports in tag-fault.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Machine } from "../../platform/hardware/machine.ts";
 import {
   PR_MTE_TAG_SHIFT,
@@ -54,7 +55,7 @@ export function setCheckMode(process: Process, tagging: Tagging): void {
 }
 
 /** Tags that a block must not have so that neighbours differ in parity (S22.4): odd tags for even places, even for odd. */
-export function oddEvenMask(block: number, blockUnit: number): number {
+export function oddEvenMask(block: Address, blockUnit: ByteCount): number {
   return Math.floor(block / blockUnit) % 2 === 0 ? EXCLUDE_EVEN : EXCLUDE_ODD;
 }
 

@@ -1,6 +1,7 @@
 // The allocator of a heap that tracks each byte. Every byte outside live chunks counts as undefined, and so do those of a live chunk
 // until they are written: so malloc has nothing to mark, a free marks what it gives back, calloc marks its zeroes defined.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { GRANULE_SIZE, PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import { classIdOf, HEADER_SIZE, originOf, sizeOrUnusedOf } from "../combined/chunk-header.ts";
@@ -9,11 +10,11 @@ import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } fr
 
 export class ByteAllocator extends TrackedAllocator {
   /** Each chunk is announced, by {@link allocate}. */
-  override allocateDirectly(): number {
+  override allocateDirectly(): Address {
     return 0;
   }
 
-  override allocate(size: number, origin: number, alignment: number, zeroContents: boolean): number {
+  override allocate(size: ByteCount, origin: number, alignment: number, zeroContents: boolean): Address {
     const pointer = super.allocate(size, origin, alignment, zeroContents);
     if (pointer === 0) return 0;
     if (zeroContents) this.defineZeroes(pointer, size);
@@ -22,7 +23,7 @@ export class ByteAllocator extends TrackedAllocator {
   }
 
   /** calloc's bytes count as written. A large one's zero pages do already: its header's page and its tail must not. */
-  private defineZeroes(pointer: number, size: number): void {
+  private defineZeroes(pointer: Address, size: ByteCount): void {
     const { memory } = this;
     if (classIdOf(this.headers.load(memory, pointer)) !== 0) {
       markRangeDefined(memory, pointer, size, "leave");
@@ -41,40 +42,40 @@ export class ByteAllocator extends TrackedAllocator {
   }
 
   /** The bits of pages that a fork left shared are another process's too: such pages become the process's own first. */
-  protected override beginFree(pointer: number, low: number, offset: number): number {
+  protected override beginFree(pointer: Address, low: number, offset: number): number {
     if (classIdOf(low) !== 0) ownPages(this.memory, pointer, sizeOrUnusedOf(low));
     return super.beginFree(pointer, low, offset);
   }
 
-  protected override noteFree(pointer: number, low: number): void {
+  protected override noteFree(pointer: Address, low: number): void {
     const size = this.sizeOf(pointer, low);
     // To the end of the granule: what is behind a chunk is undefined as it is, and whole groups of bits are set faster.
     if (classIdOf(low) !== 0) markShortUndefined(this.memory, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
     this.listener?.chunkFreed(pointer, size, originOf(low));
   }
 
-  override prepareResize(pointer: number, _low: number, oldSize: number, newSize: number): void {
+  override prepareResize(pointer: Address, _low: number, oldSize: ByteCount, newSize: ByteCount): void {
     if (newSize < oldSize) ownPages(this.memory, pointer + newSize, oldSize - newSize);
   }
 
-  override noteResize(pointer: number, low: number, oldSize: number, newSize: number): void {
+  override noteResize(pointer: Address, low: number, oldSize: ByteCount, newSize: ByteCount): void {
     this.markGivenUp(pointer, low, oldSize, newSize);
     this.listener?.chunkResized(pointer, oldSize, newSize, pointer);
   }
 
-  override noteMove(pointer: number, low: number, oldSize: number, newSize: number, oldPointer: number): void {
+  override noteMove(pointer: Address, low: number, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
     this.markGivenUp(pointer, low, oldSize, newSize);
     this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 
   /** A moved chunk's pages end with the new size's; those behind are not there any more. */
-  private markGivenUp(pointer: number, low: number, oldSize: number, newSize: number): void {
+  private markGivenUp(pointer: Address, low: number, oldSize: ByteCount, newSize: ByteCount): void {
     if (newSize >= oldSize) return;
     const end = Math.min(pointer + oldSize, this.blockEnd(pointer, low, this.headers.offset));
     if (end > pointer + newSize) markRangeUndefined(this.memory, pointer + newSize, end - pointer - newSize, "leave");
   }
 
-  override noteCopy(pointer: number, oldSize: number, newSize: number, oldPointer: number): void {
+  override noteCopy(pointer: Address, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
     this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 }

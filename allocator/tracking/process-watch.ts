@@ -1,6 +1,7 @@
 // Which heap is asked about a use of undefined bytes where several heaps of one process track them: the one whose memory it is.
 // With one heap its own observer sits in the threads' memories, and nothing stands between.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import type { Process } from "../../platform/kernel/process.ts";
@@ -12,7 +13,7 @@ const NEAR_PAGES = 16;
 /** A heap's observer, and which addresses are that heap's. */
 export interface Watcher {
   readonly observer: ValidityObserver;
-  owns(address: number): boolean;
+  owns(address: Address): boolean;
 }
 
 /** Passes each use on to the heap that it concerns. No memory is ever known to be addressable: either heap may change it. */
@@ -21,19 +22,19 @@ class SharedObserver implements ValidityObserver {
   readonly addressableTo = 0;
   readonly watchers: Watcher[] = [];
 
-  undefinedUse(kind: UseKind, address: number, size: number, firstUndefined: number): void {
+  undefinedUse(kind: UseKind, address: Address, size: ByteCount, firstUndefined: number): void {
     const owner = this.ownerOf(address) ?? this.watchers[0];
     owner.observer.undefinedUse(kind, address, size, firstUndefined);
   }
 
-  mayAccess(kind: UseKind, address: number, size: number): boolean {
+  mayAccess(kind: UseKind, address: Address, size: ByteCount): boolean {
     const owner = this.ownerOf(address);
     if (owner !== undefined) return owner.observer.mayAccess(kind, address, size);
     // Memory of no heap: any of them may have been told that it is not to be accessed.
     return this.watchers.every(({ observer }) => observer.mayAccess(kind, address, size));
   }
 
-  addressableRun(address: number, end: number): number {
+  addressableRun(address: Address, end: number): Address {
     const owner = this.ownerOf(address);
     const asked = owner === undefined ? this.watchers : [owner];
     // Refused by one is refused; else as far as all agree.
@@ -42,17 +43,17 @@ class SharedObserver implements ValidityObserver {
     return refused.length > 0 ? Math.max(...refused) : Math.min(...runs);
   }
 
-  copied(to: number, from: number, size: number): void {
+  copied(to: Address, from: Address, size: ByteCount): void {
     (this.ownerOf(to) ?? this.watchers[0]).observer.copied?.(to, from, size);
   }
 
-  faulted(kind: UseKind, address: number, size: number, faultAddress: number): void {
+  faulted(kind: UseKind, address: Address, size: ByteCount, faultAddress: number): void {
     const owner = this.ownerOf(address) ?? this.ownerOf(faultAddress) ?? this.ownerNear(faultAddress);
     owner?.observer.faulted?.(kind, address, size, faultAddress);
   }
 
   /** Whose memory is nearest to an address that is no heap's: what is far from all of them is left to the program. */
-  private ownerNear(address: number): Watcher | undefined {
+  private ownerNear(address: Address): Watcher | undefined {
     for (let distance = PAGE_SIZE; distance <= NEAR_PAGES * PAGE_SIZE; distance += PAGE_SIZE) {
       const owner = this.ownerOf(address - distance) ?? this.ownerOf(address + distance);
       if (owner !== undefined) return owner;
@@ -60,7 +61,7 @@ class SharedObserver implements ValidityObserver {
     return undefined;
   }
 
-  private ownerOf(address: number): Watcher | undefined {
+  private ownerOf(address: Address): Watcher | undefined {
     return this.watchers.find((watcher) => watcher.owns(address));
   }
 }

@@ -2,6 +2,7 @@
 // Marking each byte of chunks is byte-allocator.ts; what a use of unwritten bytes means is checker/.
 
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import {
   CORRUPTED_HEADER,
@@ -14,6 +15,7 @@ import {
 import { chunkOfBlock } from "../combined/chunk-walk.ts";
 import { Allocator } from "../combined/combined.ts";
 import { FILL_NONE, FILL_ZERO } from "../common/fill.ts";
+import type { ClassId } from "../common/integers.ts";
 import { reportInvalidChunkState } from "../common/report.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
 import type { TrackedSecondary } from "./tracked-secondary.ts";
@@ -25,12 +27,12 @@ export const NOT_LIVE = 2;
 
 /** Notified when a chunk is allocated, freed or resized, and when a free is refused: the checker. */
 export interface ChunkListener {
-  chunkAllocated(pointer: number, size: number): void;
+  chunkAllocated(pointer: Address, size: ByteCount): void;
   /** `origin`: which functions made it, as its header says. */
-  chunkFreed(pointer: number, size: number, origin: number): void;
+  chunkFreed(pointer: Address, size: ByteCount, origin: number): void;
   /** Its bytes are at `pointer` now; where that is another place, the old one ends. */
-  chunkResized(pointer: number, oldSize: number, newSize: number, oldPointer: number): void;
-  freeRefused(pointer: number, operation: "free" | "realloc", error: unknown): void;
+  chunkResized(pointer: Address, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void;
+  freeRefused(pointer: Address, operation: "free" | "realloc", error: unknown): void;
 }
 
 export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary> {
@@ -47,7 +49,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
   }
 
   protected override allocateLarge(
-    size: number,
+    size: ByteCount,
     origin: number,
     alignment: number,
     fill: number,
@@ -58,7 +60,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     return super.allocateLarge(size, origin, alignment, isPlainZero ? FILL_NONE : fill, zeroContents);
   }
 
-  override freeDirectly(pointer: number, origin: number): boolean {
+  override freeDirectly(pointer: Address, origin: number): boolean {
     try {
       return super.freeDirectly(pointer, origin);
     } catch (error) {
@@ -66,7 +68,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     }
   }
 
-  protected override judgeFree(pointer: number, origin: number, deleteSize: number): void {
+  protected override judgeFree(pointer: Address, origin: number, deleteSize: number): void {
     try {
       super.judgeFree(pointer, origin, deleteSize);
     } catch (error) {
@@ -74,14 +76,14 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     }
   }
 
-  private refuseFree(error: unknown, pointer: number): never {
+  private refuseFree(error: unknown, pointer: Address): never {
     const reason = this.reasonOf(error, pointer);
     this.listener?.freeRefused(pointer, "free", reason);
     throw reason;
   }
 
   /** A freed large chunk's header cannot be read while its mapping waits: the fault stands for a double free. */
-  private reasonOf(error: unknown, pointer: number): unknown {
+  private reasonOf(error: unknown, pointer: Address): unknown {
     if (!(error instanceof SegmentationFault) || !this.secondary.isCached(pointer - HEADER_SIZE)) return error;
     try {
       reportInvalidChunkState("deallocating", pointer, this.reports, { isFreed: true });
@@ -90,15 +92,15 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     }
   }
 
-  override noteRefusal(pointer: number, error: unknown): void {
+  override noteRefusal(pointer: Address, error: unknown): void {
     this.listener?.freeRefused(pointer, "realloc", error);
   }
 
-  protected override noteFree(pointer: number, low: number): void {
+  protected override noteFree(pointer: Address, low: number): void {
     this.listener?.chunkFreed(pointer, this.sizeOf(pointer, low), originOf(low));
   }
 
-  override noteMove(pointer: number, _low: number, oldSize: number, newSize: number, oldPointer: number): void {
+  override noteMove(pointer: Address, _low: number, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
     this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 
@@ -106,7 +108,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
    * Whether `address` lies in a live chunk's bytes (then `liveFrom` and `liveTo` are its ends), elsewhere in the heap, or
    * outside it. Allocates nothing.
    */
-  lookUp(address: number): number {
+  lookUp(address: Address): number {
     const classId = this.classAt(address);
     if (classId >= 0) return this.lookUpSmall(address, classId);
     const block = this.secondary.blockAt(address);
@@ -114,7 +116,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     return this.isCachedMapping(address) || this.secondary.isFreed(address) ? NOT_LIVE : FOREIGN;
   }
 
-  private lookUpSmall(address: number, classId: number): number {
+  private lookUpSmall(address: Address, classId: ClassId): number {
     const { regions, blockSizes } = this.primary;
     const distance = address - regions.begin[classId];
     if (classId === 0 || distance < 0 || distance >= regions.carved[classId]) return NOT_LIVE;
@@ -124,7 +126,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     return this.lookUpChunk(address, pointer, classId);
   }
 
-  private lookUpChunk(address: number, pointer: number, classId: number): number {
+  private lookUpChunk(address: Address, pointer: Address, classId: ClassId): number {
     const low = this.headers.load(this.memory, pointer);
     if (low === CORRUPTED_HEADER || classIdOf(low) !== classId || stateOf(low) !== STATE_ALLOCATED) return NOT_LIVE;
     const size = this.sizeOf(pointer, low);
@@ -134,7 +136,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     return LIVE;
   }
 
-  private classAt(address: number): number {
+  private classAt(address: Address): ClassId {
     const { regions } = this.primary;
     if (this.classBySlice === null && this.options.config.primary.contiguousRegions) this.indexSlices();
     if (this.classBySlice !== null) {
@@ -157,7 +159,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
     }
   }
 
-  private isCachedMapping(address: number): boolean {
+  private isCachedMapping(address: Address): boolean {
     const { cache } = this.secondary;
     if (cache === null) return false;
     for (let slot = 0; slot < cache.commitBase.length; slot++) {

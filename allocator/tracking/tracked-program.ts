@@ -1,6 +1,7 @@
 // The heap's process when somebody watches what its program reads: the heap's own accesses are kept apart from the program's,
 // and fresh memory comes from reference pages whose bytes count as undefined, so that no page is touched to say so.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
 import type { FaultHandler } from "../../platform/hardware/mmu.ts";
@@ -78,7 +79,7 @@ export class TrackedProgram extends Program {
   }
 
   /** Fresh memory: what was never written counts as undefined. */
-  override commit(address: number, length: number, extraProtection = 0): boolean {
+  override commit(address: Address, length: ByteCount, extraProtection = 0): boolean {
     if (!this.tracksBytes || this.isCreating) return super.commit(address, length, extraProtection);
     if (this.commitFresh(address, length, "zero")) return true;
     if (!super.commit(address, length, extraProtection)) return false;
@@ -87,12 +88,12 @@ export class TrackedProgram extends Program {
   }
 
   /** Memory that reads zero and counts as written, for calloc. */
-  commitZeroes(address: number, length: number): boolean {
+  commitZeroes(address: Address, length: ByteCount): boolean {
     return super.commit(address, length);
   }
 
   /** Maps the reference page of `content`. @returns false: there is none, or no memory */
-  commitFresh(address: number, length: number, content: FreshContent): boolean {
+  commitFresh(address: Address, length: ByteCount, content: FreshContent): boolean {
     const descriptor = this.descriptor(content);
     if (descriptor !== NO_DESCRIPTOR && this.commitFile(address, length, descriptor)) return true;
     this.fallbacks++;

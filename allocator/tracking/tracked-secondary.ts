@@ -1,6 +1,7 @@
 // The secondary of a heap that watches its program: large chunks are mappings of reference pages whose bytes count as
 // undefined, those of calloc are zero pages, and a mapping kept for reuse is always fresh again. Small chunks: tracked-allocator.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { PROT_NONE } from "../../platform/kernel/abi/mman.ts";
 import { keepClass } from "../../platform/state/kept.ts";
@@ -32,7 +33,7 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     return fill === FILL_PATTERN && this.largeFill === "refpage" ? CLEAN_PATTERN : CLEAN_UNDEFINED;
   }
 
-  protected override commit(address: number, length: number, fill: number): number {
+  protected override commit(address: Address, length: ByteCount, fill: number): number {
     const { program } = this;
     const wanted = this.wantedClean(fill);
     if (wanted === CLEAN_ZERO) return program.commitZeroes(address, length) ? CLEAN_ZERO : NO_MEMORY;
@@ -106,17 +107,17 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     else this.program.discard(mapping.mapBase, mapping.mapSize);
   }
 
-  override isCached(block: number): boolean {
+  override isCached(block: Address): boolean {
     return super.isCached(block) || this.waiting.some(({ mapping }) => mapping.block === block);
   }
 
   /** Whether `address` lies in a freed mapping that waits. */
-  isFreed(address: number): boolean {
+  isFreed(address: Address): boolean {
     return this.waiting.some(({ mapping }) => address >= mapping.commitBase && address < mapping.commitEnd);
   }
 
   /** Growth counts as undefined, so it cannot come from calloc's zero pages. */
-  override readsAs(block: number, fill: number): boolean {
+  override readsAs(block: Address, fill: number): boolean {
     return this.cleanIdOf(block) === this.wantedClean(fill === FILL_ZERO ? FILL_NONE : fill);
   }
 
@@ -125,13 +126,13 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     this.blocks.splice(this.rowFrom(mapping.block), 0, mapping.block);
   }
 
-  protected override unlink(block: number, previous?: number, next?: number): void {
+  protected override unlink(block: Address, previous?: number, next?: number): void {
     super.unlink(block, previous, next);
     this.blocks.splice(this.rowFrom(block), 1);
   }
 
   /** The block whose committed bytes hold `address`, or 0. */
-  blockAt(address: number): number {
+  blockAt(address: Address): number {
     // A block begins up to its headers and slack behind its mapping's begin: look at both neighbours.
     const row = this.rowFrom(address);
     for (const block of [this.blocks[row - 1], this.blocks[row]]) {
@@ -141,7 +142,7 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
   }
 
   /** The first row whose block is above `address`, or is `address`. */
-  private rowFrom(address: number): number {
+  private rowFrom(address: Address): number {
     let low = 0;
     let high = this.blocks.length;
     while (low < high) {

@@ -1,6 +1,7 @@
 // Marks ranges of virtual memory defined or undefined: from a program's addresses to the validity bits of its frames.
 // The bits themselves are platform/hardware/validity.ts; which ranges are marked when is tracked-allocator.ts's.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import {
   ACCESS_STORE,
   OFFSET_MASK,
@@ -26,16 +27,16 @@ export type Untouched = "leave" | "touch";
  * Marks `[address, address + length)` undefined. Pages that a fork left shared become the process's own first, since bits
  * belong to frames. Cost: the pages that are there, or all of them with `"touch"`.
  */
-export function markRangeUndefined(memory: Memory, address: number, length: number, untouched: Untouched): void {
+export function markRangeUndefined(memory: Memory, address: Address, length: ByteCount, untouched: Untouched): void {
   forEachFrame(memory, address, length, untouched, (position, bytes) => markUndefined(memory.ram, position, bytes));
 }
 
-export function markRangeDefined(memory: Memory, address: number, length: number, untouched: Untouched): void {
+export function markRangeDefined(memory: Memory, address: Address, length: ByteCount, untouched: Untouched): void {
   forEachFrame(memory, address, length, untouched, (position, bytes) => markDefined(memory.ram, position, bytes));
 }
 
 /** Makes pages of the range that are there the process's own, so that marking them cannot fail. @throws OutOfMemoryError */
-export function ownPages(memory: Memory, address: number, length: number): void {
+export function ownPages(memory: Memory, address: Address, length: ByteCount): void {
   const { entries } = memory.pageTable;
   const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   const isOwn = (address & OFFSET_MASK) + length <= PAGE_SIZE && (entries[page] & PTE_WRITE) !== 0;
@@ -46,7 +47,7 @@ export function ownPages(memory: Memory, address: number, length: number): void 
  * As {@link markRangeUndefined}, but of private pages only those that were stored to: a clean page that was loaded is taken away,
  * so that the next access is a fault. Cost: the pages that are there, and all of files.
  */
-export function markTouchedUndefined(memory: Memory, space: AddressSpace, address: number, length: number): void {
+export function markTouchedUndefined(memory: Memory, space: AddressSpace, address: Address, length: ByteCount): void {
   const end = address + length;
   const endPage = Math.ceil(end / PAGE_SIZE);
   const { pageTable } = memory;
@@ -72,7 +73,7 @@ export function markTouchedUndefined(memory: Memory, space: AddressSpace, addres
 }
 
 /** Address of the first undefined byte of a range, or −1. Untouched pages are loaded. */
-export function firstUndefined(memory: Memory, address: number, length: number): number {
+export function firstUndefined(memory: Memory, address: Address, length: ByteCount): number {
   for (let at = address; at < address + length; ) {
     const bytes = Math.min(address + length - at, PAGE_SIZE - (at % PAGE_SIZE));
     memory.translateUnchecked(at, 0);
@@ -85,10 +86,10 @@ export function firstUndefined(memory: Memory, address: number, length: number):
 
 function forEachFrame(
   memory: Memory,
-  address: number,
-  length: number,
+  address: Address,
+  length: ByteCount,
   untouched: Untouched,
-  mark: (position: number, bytes: number) => void,
+  mark: (position: number, bytes: ByteCount) => void,
 ): void {
   const end = address + length;
   const endPage = Math.ceil(end / PAGE_SIZE);
@@ -106,7 +107,7 @@ function forEachFrame(
 }
 
 /** As {@link markRangeUndefined} with `"leave"`, for a short range on a page of the process's own: a free, nearly always. */
-export function markShortUndefined(memory: Memory, address: number, length: number): void {
+export function markShortUndefined(memory: Memory, address: Address, length: ByteCount): void {
   const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   const offset = address & OFFSET_MASK;
   const entry = memory.pageTable.entryOf(page);

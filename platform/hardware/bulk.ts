@@ -115,7 +115,7 @@ function untagged(address: Address): Address {
   return address - ((address * TAGS_PER_BYTE) | 0) * TAG_UNIT;
 }
 
-export function copy(memory: Mmu, to: number, from: number, length: ByteCount): void {
+export function copy(memory: Mmu, to: Address, from: Address, length: ByteCount): void {
   checkRange("copy", length);
   if (memory.validityObserver !== null) memory.beginAccess(USE_COPY, from, length, to);
   const distance = untagged(to) - untagged(from);
@@ -125,7 +125,7 @@ export function copy(memory: Mmu, to: number, from: number, length: ByteCount): 
   } else if (!moveDirectly(memory, to, from, length)) copyDownwards(memory, to, from, length);
 }
 
-function copyUpwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
+function copyUpwards(memory: Mmu, to: Address, from: Address, length: ByteCount): void {
   try {
     for (let done = 0; done < length; ) {
       const bytes = Math.min(inPage(from + done, length - done), inPage(to + done, length - done));
@@ -139,7 +139,7 @@ function copyUpwards(memory: Mmu, to: number, from: number, length: ByteCount): 
   }
 }
 
-function copyDownwards(memory: Mmu, to: number, from: number, length: ByteCount): void {
+function copyDownwards(memory: Mmu, to: Address, from: Address, length: ByteCount): void {
   try {
     while (length > 0) {
       const tail = Math.min(length, ((from + length - 1) & OFFSET_MASK) + 1, ((to + length - 1) & OFFSET_MASK) + 1);
@@ -152,7 +152,7 @@ function copyDownwards(memory: Mmu, to: number, from: number, length: ByteCount)
 }
 
 /** Copies bytes that leave neither the source's page nor the target's. */
-function copyPiece(memory: Mmu, to: number, from: number, bytes: ByteCount): void {
+function copyPiece(memory: Mmu, to: Address, from: Address, bytes: ByteCount): void {
   memory.copiedPage = (from * PAGES_PER_BYTE) & PAGE_MASK;
   memory.translate(from, bytes, ACCESS_LOAD);
   if (memory.hasShadow) carryValidity(memory, to, from, bytes);
@@ -167,7 +167,7 @@ function copyPiece(memory: Mmu, to: number, from: number, bytes: ByteCount): voi
   else targetBank.copyWithin(target, source, source + bytes);
 }
 
-function carryValidity(memory: Mmu, to: number, from: number, bytes: ByteCount): void {
+function carryValidity(memory: Mmu, to: Address, from: Address, bytes: ByteCount): void {
   memory.translate(to, bytes, ACCESS_STORE);
   memory.translate(from, bytes, ACCESS_LOAD);
   memory.useBytes(USE_COPY, from, bytes);

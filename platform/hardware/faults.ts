@@ -2,7 +2,7 @@
 // mmu.ts and the kernel's fault path decide which access gets which.
 
 import { hideLibraryFrames } from "../host/stack.ts";
-import type { Address } from "./integers.ts";
+import type { Address, Tag } from "./integers.ts";
 
 /** si_code of a SIGSEGV, by the names of Linux's siginfo.h. */
 export type SegmentationFaultCode = "SEGV_MAPERR" | "SEGV_ACCERR" | "SEGV_MTESERR" | "SEGV_MTEAERR";
@@ -33,7 +33,7 @@ export class SegmentationFault extends Error {
   /** What the program did. */
   readonly access: Access;
   /** The tag of the pointer that was used, 0 to 15. */
-  readonly tag: number;
+  readonly tag: Tag;
 
   /** `reason`: why there is nothing, if the code's own words do not say it. */
   constructor(

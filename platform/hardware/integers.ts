@@ -23,3 +23,5 @@ export type AreaFlags = number;
 export type ProcessId = number;
 /** A file descriptor. */
 export type Descriptor = number;
+/** A tag of memory or of a pointer, 0 to 15 (MTE). */
+export type Tag = number;

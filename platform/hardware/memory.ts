@@ -299,7 +299,7 @@ export class Memory extends Mmu {
     this.view.setBigInt64((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, value, littleEndian);
   }
   /** Copies `length` bytes, page by page upwards; overlapping ranges are copied as if through a buffer (memmove). */
-  copy(to: number, from: number, length: ByteCount): void {
+  copy(to: Address, from: Address, length: ByteCount): void {
     bulk.copy(this, to, from, length);
   }
 

@@ -1,5 +1,6 @@
 // The register forms of the MTE instructions on whole 64-bit registers, as BigInt, with the tag where hardware has it.
 // For those who hold real register values (conformance, documents); programs of the simulator use mte.ts and numbers.
+import type { Tag } from "./integers.ts";
 import { chooseNonExcludedTag } from "./tags.ts";
 
 const TAG_SHIFT = 56n;
@@ -13,7 +14,7 @@ function registerTag(register: bigint): number {
 }
 
 /** The register with another tag; bits 63:60 and the address stay. */
-export function withRegisterTag(register: bigint, tag: number): bigint {
+export function withRegisterTag(register: bigint, tag: Tag): bigint {
   return (register & ~TAG_FIELD) | (BigInt(tag) << TAG_SHIFT);
 }
 

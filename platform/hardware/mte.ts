@@ -2,7 +2,7 @@
 // Checks of ordinary accesses are in mmu.ts and tag-check.ts; what the kernel does to whole frames is in tag-store.ts.
 
 import { BusError, IllegalInstruction } from "./faults.ts";
-import type { Address, ByteCount } from "./integers.ts";
+import type { Address, ByteCount, Tag } from "./integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE, TAG_UNIT } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
 import { fillTagRange } from "./tag-store.ts";
@@ -201,7 +201,7 @@ function requireTwoGranules(memory: Mmu, address: Address): void {
 }
 
 /** Writes the tag of one granule of the page just translated; without PROT_MTE there is no place for it. */
-function storeTag(memory: Mmu, address: Address, tag: number): void {
+function storeTag(memory: Mmu, address: Address, tag: Tag): void {
   if (memory.tagged) memory.ram.setTag(memory.frame, (address & OFFSET_MASK) >> GRANULE_SHIFT, tag);
 }
 

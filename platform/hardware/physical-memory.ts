@@ -2,7 +2,7 @@
 // Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
 
 import { type Extent, keepClass } from "../state/kept.ts";
-import type { FrameNumber } from "./integers.ts";
+import type { FrameNumber, Tag } from "./integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 
@@ -146,7 +146,7 @@ export class PhysicalMemory {
   }
 
   /** Copies the bytes of a frame; tags and validity bits are copied by copyTags and copyValidity. */
-  copyFrame(to: number, from: number): void {
+  copyFrame(to: FrameNumber, from: FrameNumber): void {
     const source = this.positionOf(from);
     const target = this.bankOf(to);
     const origin = this.bankOf(from);
@@ -174,7 +174,7 @@ export class PhysicalMemory {
   }
 
   /** Gives every granule of a frame one tag. Nothing happens on a machine without MTE. */
-  fillTags(frame: FrameNumber, tag: number): void {
+  fillTags(frame: FrameNumber, tag: Tag): void {
     if (this.tags.length === 0 || (tag === 0 && this.mayHaveTags[frame] === 0)) return;
     this.mayHaveTags[frame] = tag;
     const { tagWords } = this;
@@ -189,7 +189,7 @@ export class PhysicalMemory {
   }
 
   /** Gives one frame the tags of another. */
-  copyTags(to: number, from: number): void {
+  copyTags(to: FrameNumber, from: FrameNumber): void {
     if (this.tags.length === 0 || (this.mayHaveTags[to] | this.mayHaveTags[from]) === 0) return;
     this.mayHaveTags[to] = this.mayHaveTags[from];
     const source = from * TAG_BYTES_PER_FRAME;
@@ -203,7 +203,7 @@ export class PhysicalMemory {
   }
 
   /** Sets the tag of a granule of a frame, 0 to 15. */
-  setTag(frame: FrameNumber, granule: number, tag: number): void {
+  setTag(frame: FrameNumber, granule: number, tag: Tag): void {
     if (this.tags.length === 0) return;
     this.mayHaveTags[frame] = 1;
     const index = frame * TAG_BYTES_PER_FRAME + (granule >> 1);
@@ -220,7 +220,7 @@ export class PhysicalMemory {
   }
 
   /** Gives one frame the validity bits of another. */
-  copyValidity(to: number, from: number): void {
+  copyValidity(to: FrameNumber, from: FrameNumber): void {
     if (this.undefinedBits.length === 0 || (this.mayBeUndefined[to] | this.mayBeUndefined[from]) === 0) return;
     this.mayBeUndefined[to] = this.mayBeUndefined[from];
     const source = from * VALIDITY_BYTES_PER_FRAME;

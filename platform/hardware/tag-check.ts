@@ -1,6 +1,6 @@
 // The tag check of MTE: compares a pointer's tag with the tags of the granules that an access touches.
 // The instructions that read and write tags live in mte.ts; the modes are set by the kernel's prctl.
-import type { FrameNumber } from "./integers.ts";
+import type { FrameNumber, Tag } from "./integers.ts";
 import { ACCESS_LOAD, GRANULE_SHIFT, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
@@ -21,7 +21,7 @@ export function findTagMismatch(
   frame: FrameNumber,
   offset: number,
   size: number,
-  tag: number,
+  tag: Tag,
 ): number {
   const last = (offset + size - 1) >> GRANULE_SHIFT;
   const tags = ram.tags;

@@ -2,7 +2,7 @@
 // STGM and STZGM). Single instructions are in mte.ts.
 
 import type { Counters } from "./counters.ts";
-import type { Address, ByteCount, FrameNumber } from "./integers.ts";
+import type { Address, ByteCount, FrameNumber, Tag } from "./integers.ts";
 import {
   ACCESS_STORE,
   GRANULE_SHIFT,
@@ -19,7 +19,7 @@ import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 const SHORT = 32;
 
 /** Gives granules [first, end) of a frame one tag. */
-export function fillTagRange(ram: PhysicalMemory, frame: FrameNumber, first: number, end: number, tag: number): void {
+export function fillTagRange(ram: PhysicalMemory, frame: FrameNumber, first: number, end: number, tag: Tag): void {
   if (ram.tags.length === 0 || first >= end) return;
   if (end - first === GRANULES_PER_PAGE) {
     ram.fillTags(frame, tag);
@@ -85,7 +85,7 @@ function zeroBytes(memory: Mmu, position: number, offset: number, bytes: ByteCou
  * Zeroes a frame and gives all its granules one tag, in one pass of DC GZVA as Linux's mte_zero_clear_page_tags and
  * R6's MTE_TAGGED kind do; the blocks are counted.
  */
-export function zeroAndTagFrame(ram: PhysicalMemory, counters: Counters, frame: FrameNumber, tag: number): void {
+export function zeroAndTagFrame(ram: PhysicalMemory, counters: Counters, frame: FrameNumber, tag: Tag): void {
   ram.fillFrame(frame, 0);
   ram.fillTags(frame, tag);
   counters.gzvaBlocks += PAGE_SIZE / ram.gzvaBlockBytes;

@@ -1,13 +1,13 @@
 // Tagged pointers as numbers: the logical tag of an address, taken off, put on and chosen.
 // Nothing here touches memory; allocation tags are in mte.ts (instructions) and tag-store.ts (whole frames).
-import type { Address } from "./integers.ts";
+import type { Address, Tag } from "./integers.ts";
 import { TAG_COUNT, TAG_UNIT } from "./layout.ts";
 
 const TAGS_PER_BYTE = 1 / TAG_UNIT;
 const ALL_TAGS = 0xffff;
 
 /** @throws RangeError unless `tag` is 0 to 15. */
-function checkTag(operation: string, tag: number): void {
+function checkTag(operation: string, tag: Tag): void {
   if (!Number.isInteger(tag) || tag < 0 || tag >= TAG_COUNT) {
     throw new RangeError(`${operation}: ${tag} is not a tag (0 to 15)`);
   }
@@ -31,7 +31,7 @@ export function withoutTag(address: Address): number {
 }
 
 /** The address with another tag, 0 to 15. */
-export function withTag(address: Address, tag: number): number {
+export function withTag(address: Address, tag: Tag): number {
   checkTag("withTag", tag);
   return withoutTag(address) + tag * TAG_UNIT;
 }
@@ -40,7 +40,7 @@ export function withTag(address: Address, tag: number): number {
  * `steps` tags upwards from `tag`, passing over those whose bit of `exclude` is set; 0 if all 16 are excluded. With no step
  * to go it only leaves an excluded tag (DDI 0487, AArch64.ChooseNonExcludedTag).
  */
-export function chooseNonExcludedTag(tag: number, steps: number, exclude: number): number {
+export function chooseNonExcludedTag(tag: Tag, steps: number, exclude: number): number {
   if ((exclude & ALL_TAGS) === ALL_TAGS) return 0;
   let chosen = tag;
   if (steps === 0) while ((exclude >> chosen) & 1) chosen = (chosen + 1) & 15;

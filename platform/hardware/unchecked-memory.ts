@@ -1,7 +1,7 @@
 // Memory as an allocator's own code uses it: never tag-checked, as with PSTATE.TCO always set, and with the tag instructions
 // on one page in a few operations each. Everything else takes the slow paths of memory.ts, mte.ts and tag-store.ts.
 import { keepClass } from "../state/kept.ts";
-import type { Address, ByteCount } from "./integers.ts";
+import type { Address, ByteCount, Tag } from "./integers.ts";
 import {
   GRANULE_SHIFT,
   GRANULE_SIZE,
@@ -79,7 +79,7 @@ export class UncheckedMemory extends Memory {
   }
 
   /** STG of one granule; `address` is a multiple of 16. */
-  setTagAt(address: Address, tag: number): void {
+  setTagAt(address: Address, tag: Tag): void {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const entry = this.entries[page];
     if ((entry & (PTE_WRITE | PTE_MTE)) !== (PTE_WRITE | PTE_MTE)) mte.stg(this, address, tag * TAG_UNIT);
@@ -123,7 +123,7 @@ export class UncheckedMemory extends Memory {
   }
 
   /** As {@link tagAndZero}. */
-  tagAndZeroThere(position: number, length: ByteCount, tag: number): void {
+  tagAndZeroThere(position: number, length: ByteCount, tag: Tag): void {
     if (length === 0) return;
     const end = position + length;
     if (length > LONG) this.bytes.fill(0, position, end);
@@ -149,7 +149,7 @@ export class UncheckedMemory extends Memory {
   }
 
   /** Gives [address, address + length), multiples of 16, a tag and zeroes it: STZG at the edges, DC GZVA for whole blocks. */
-  tagAndZero(address: Address, length: ByteCount, tag: number): void {
+  tagAndZero(address: Address, length: ByteCount, tag: Tag): void {
     const position = this.positionOf(address, length);
     if (position >= 0) this.tagAndZeroThere(position, length, tag);
     else tagAndZeroRange(this, address + tag * TAG_UNIT, length);

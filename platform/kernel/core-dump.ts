@@ -16,8 +16,8 @@ export interface DumpedPage {
 
 /** One area of a dump; addresses in bytes. Pages that are not in `pages` read as the area's clean page. */
 export interface DumpedArea {
-  readonly start: number;
-  readonly end: number;
+  readonly start: Address;
+  readonly end: Address;
   /** VM_… flags. */
   readonly flags: number;
   readonly pages: readonly DumpedPage[];

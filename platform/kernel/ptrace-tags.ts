@@ -26,7 +26,7 @@ export const PTRACE_POKEMTETAGS = 34;
 
 /** struct iovec: a buffer of the tracer. */
 export interface TagVector {
-  readonly base: number;
+  readonly base: Address;
   /** Tags to move, one a byte. */
   readonly length: ByteCount;
 }

@@ -2,7 +2,7 @@
 // Faults come from thread.ts and the MMU; the asynchronous tag report is found at kernel entry (tagged-address.ts).
 
 import { type Access, BusError, IllegalInstruction, SegmentationFault } from "../hardware/faults.ts";
-import type { Address, ProcessId } from "../hardware/integers.ts";
+import type { Address, ProcessId, Tag } from "../hardware/integers.ts";
 import { TAG_UNIT } from "../hardware/layout.ts";
 import { keepClass } from "../state/kept.ts";
 import { named } from "./abi/arguments.ts";
@@ -193,7 +193,7 @@ export function sendSignal(thread: Thread, info: SignalInfo, fault?: FaultError)
  * A fault of the program's own access, which is forced (force_sig_fault): blocked or ignored, it ends the process. A
  * handler runs; if it returns, the access still has not happened, and the caller throws `fault` into the program.
  */
-export function forceFault(thread: Thread, fault: FaultError, tag: number): void {
+export function forceFault(thread: Thread, fault: FaultError, tag: Tag): void {
   const { process } = thread;
   const signal = fault instanceof SegmentationFault ? SIGSEGV : fault instanceof BusError ? SIGBUS : SIGILL;
   const action = process.signalActions.get(signal);

@@ -1,6 +1,6 @@
 // The kernel's access to user memory: copy_from_user, copy_to_user, and what their faults become.
 // A bad address shortens the copy and never raises a signal. Pinning pages for longer is gup.ts.
-import type { Address, ByteCount, FrameNumber, PageNumber } from "../hardware/integers.ts";
+import type { Address, ByteCount, FrameNumber, PageNumber, Tag } from "../hardware/integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -117,7 +117,7 @@ function moveForward(to: Uint8Array, target: number, from: Uint8Array, source: n
  * How many of `bytes` at `address`, all on one page that is there, the thread's own tag checks would allow: the kernel checks
  * its copies where a mismatch would be synchronous, TCO or not, and never raises a signal for it.
  */
-function checkedBytes(caller: Caller, address: Address, bytes: ByteCount, tag: number, access: number): number {
+function checkedBytes(caller: Caller, address: Address, bytes: ByteCount, tag: Tag, access: number): number {
   const { memory, process } = caller;
   const entry = memory.pageTable.entryOf(Math.floor(address / PAGE_SIZE));
   if ((entry & PTE_MTE) === 0 || !faultsSynchronously(memory.tagCheckMode, access)) return bytes;

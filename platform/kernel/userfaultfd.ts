@@ -314,7 +314,7 @@ function areasIn({ vmas }: AddressSpace, page: PageNumber, endPage: PageNumber):
 }
 
 /** @throws SystemError EINVAL: an empty or unaligned range (validate_range). */
-function pageRange(start: number, length: ByteCount): [number, number] {
+function pageRange(start: Address, length: ByteCount): [PageNumber, PageNumber] {
   const plain = untagged(start);
   if (plain % PAGE_SIZE !== 0 || length % PAGE_SIZE !== 0 || length === 0) {
     throw new SystemError("EINVAL", "ioctl", `range ${start}, ${length}`);

@@ -5,6 +5,7 @@
 // for every chunk's bytes outside whole pages of large chunks and, once the page was touched, there and in the image. What a shadow
 // says of a page's presence may lag behind the page table on the safe side: it may say less than is there.
 
+import type { Address, ByteCount, PageNumber } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
 import { RecentRows } from "../../common/recent-rows.ts";
@@ -41,7 +42,7 @@ export class Addressable {
     memory: Uint8Array,
     layout: Layout,
     pageTable: PageTable,
-    image: { readonly start: number; readonly end: number },
+    image: { readonly start: Address; readonly end: Address },
   ) {
     this.bytes = memory;
     this.shadow = layout.shadowBase;
@@ -51,7 +52,7 @@ export class Addressable {
     this.imageEnd = image.end;
   }
 
-  chunkAllocated(pointer: number, size: number): void {
+  chunkAllocated(pointer: Address, size: ByteCount): void {
     let row = this.chunks.find(pointer);
     if (row < 0) row = this.chunks.add(pointer);
     this.sizes[row] = size;
@@ -70,13 +71,13 @@ export class Addressable {
   }
 
   /** The size of the live chunk that begins at `pointer`, or −1. */
-  sizeOf(pointer: number): number {
+  sizeOf(pointer: Address): number {
     const row = this.chunks.find(pointer);
     return row < 0 ? -1 : this.sizes[row];
   }
 
   /** @returns the size of the chunk that began there, or −1 */
-  chunkFreed(pointer: number): number {
+  chunkFreed(pointer: Address): number {
     const row = this.chunks.remove(pointer);
     if (row < 0) return -1;
     const size = this.sizes[row];
@@ -98,7 +99,7 @@ export class Addressable {
   }
 
   /** The first of `size` bytes at `address` that is not the program's, or −1. */
-  firstForeign(address: number, size: number): number {
+  firstForeign(address: Address, size: ByteCount): number {
     const end = address + size;
     if (address < this.imageEnd) {
       if (address < this.imageStart) return address;
@@ -121,16 +122,16 @@ export class Addressable {
   }
 
   /** Brings the shadow of a page in line with its page-table entry. Cost: 512 bytes. */
-  repaint(page: number): void {
+  repaint(page: PageNumber): void {
     this.repaintAs(page, this.pageTable.entries[page]);
   }
 
   /** The page's entry is about to go. */
-  lose(page: number): void {
+  lose(page: PageNumber): void {
     this.repaintAs(page, 0);
   }
 
-  private repaintAs(page: number, entry: number): void {
+  private repaintAs(page: PageNumber, entry: number): void {
     const { bytes } = this;
     const from = this.shadow + page * GRANULES_PER_PAGE;
     const to = from + GRANULES_PER_PAGE;
@@ -151,7 +152,7 @@ export class Addressable {
   }
 
   /** Makes [from, to) the program's; `from` is a multiple of 8. */
-  private paint(from: number, to: number): void {
+  private paint(from: Address, to: Address): void {
     const { bytes, shadow } = this;
     for (let at = from; at < to; ) {
       const page = Math.floor(at / PAGE_SIZE);
@@ -168,7 +169,7 @@ export class Addressable {
     }
   }
 
-  private erase(from: number, to: number): void {
+  private erase(from: Address, to: Address): void {
     const first = this.shadow + from / GRANULE;
     const last = this.shadow + Math.ceil(to / GRANULE);
     if (last - first < 32) for (let i = first; i < last; i++) this.bytes[i] = NOTHING;
@@ -188,7 +189,7 @@ export class Addressable {
   }
 
   /** One granule of each page of [from, to). */
-  private checkPresence(from: number, to: number): void {
+  private checkPresence(from: Address, to: Address): void {
     for (let at = from; at < to; at = (Math.floor(at / PAGE_SIZE) + 1) * PAGE_SIZE) {
       const page = Math.floor(at / PAGE_SIZE);
       const state = this.bytes[this.shadow + Math.floor(at / GRANULE)];

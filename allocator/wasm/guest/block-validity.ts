@@ -1,6 +1,7 @@
 // What the heap's functions do to definedness: malloc's block is undefined, calloc's is not, realloc keeps what was and adds undefined
 // bytes. Memory outside blocks always counts as defined: to touch it is another error.
 
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import { type HeapRole, TLSF_HEADER } from "./heap-functions.ts";
 import type { Origins } from "./origins.ts";
 import type { Validity } from "./validity.ts";
@@ -16,7 +17,7 @@ const RESIZING: ReadonlyMap<HeapRole, number> = new Map([
 
 /** Live blocks, as far as they are asked for here: the size by the pointer, −1 where none begins. */
 interface LiveBlocks {
-  sizeOf(pointer: number): number;
+  sizeOf(pointer: Address): number;
 }
 
 export class BlockValidity {
@@ -32,12 +33,12 @@ export class BlockValidity {
     this.origins = origins;
   }
 
-  noteAllocation(pointer: number, size: number): void {
+  noteAllocation(pointer: Address, size: ByteCount): void {
     this.allocated = pointer;
     this.validity.blockEnds(pointer + size, 0);
   }
 
-  noteFree(pointer: number, size: number): void {
+  noteFree(pointer: Address, size: ByteCount): void {
     this.validity.freed(pointer, size);
   }
 
@@ -70,7 +71,7 @@ export class BlockValidity {
     return result;
   }
 
-  private originOf(pointer: number, size: number): number {
+  private originOf(pointer: Address, size: ByteCount): number {
     return this.origins?.allocated(pointer, size) ?? 0;
   }
 }

@@ -1,5 +1,6 @@
 // The JavaScript engine's own WebAssembly, as types and as a value: the standard types are in TypeScript's DOM library, which this
 // project does not ask for. Shapes are those of the WebAssembly JavaScript interface, so that both kinds fit each other.
+import type { ByteCount } from "../../../platform/hardware/integers.ts";
 
 /** The bytes of a module. */
 export type Bytes = ArrayBufferView | ArrayBuffer;
@@ -23,7 +24,7 @@ export interface EngineMemory {
 }
 
 export interface EngineTable {
-  readonly length: number;
+  readonly length: ByteCount;
   get(index: number): unknown;
   set(index: number, value?: unknown): void;
   grow(delta: number, value?: unknown): number;

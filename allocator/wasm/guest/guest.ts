@@ -1,6 +1,7 @@
 // A guest: the memory of one WebAssembly module as the memory of a simulated process, the heap on it, and what happens when a check
 // of an address asks. Making an instance is instance.ts; which functions go to the heap is choose-functions.ts.
 
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../../platform/kernel/kernel.ts";
@@ -81,7 +82,7 @@ export class Guest {
   /** Called when the memory has grown. */
   readonly growListeners: ((pages: number) => void)[] = [];
   /** Called when a page is loaded from or stored to for the first time, or again after the kernel took it. */
-  onTouch: ((operation: "load" | "store", address: number, size: number) => void) | null = null;
+  onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
   private isDisposed = false;
 
   /** @param memory the engine's memory, all zeroes, of the layout's size */
@@ -155,13 +156,13 @@ export class Guest {
     };
   }
 
-  private noteAllocation(pointer: number, size: number): void {
+  private noteAllocation(pointer: Address, size: ByteCount): void {
     this.addressable.chunkAllocated(pointer, size);
     wholeCheckerOf(this.heap).chunkAllocated(pointer, size);
     this.blockValidity?.noteAllocation(pointer, size);
   }
 
-  private noteFree(pointer: number): void {
+  private noteFree(pointer: Address): void {
     const size = this.addressable.chunkFreed(pointer);
     if (size < 0) return;
     this.blockValidity?.noteFree(pointer, size);
@@ -172,7 +173,7 @@ export class Guest {
    * An inlined check asks: `size` bytes at `address` are not plainly the program's, or their page is not there.
    * @throws SegmentationFault: there is no memory. What a handler of findings throws
    */
-  access(address: number, size: number, access: number): void {
+  access(address: Address, size: ByteCount, access: number): void {
     const foreign = this.addressable.firstForeign(address, size);
     const isPartial = foreign > address && access === ACCESS_LOAD && isAlignedWord(address, size);
     if (foreign >= 0 && !isPartial) this.report(access === ACCESS_STORE ? "store" : "load", address, size, foreign);
@@ -180,7 +181,7 @@ export class Guest {
   }
 
   /** Faults the pages of an access in, as the MMU would, and brings the shadow in line. @throws SegmentationFault */
-  makePresent(address: number, size: number, access: number): void {
+  makePresent(address: Address, size: ByteCount, access: number): void {
     const { entries } = this.process.addressSpace.pageTable;
     const needed = access === ACCESS_STORE ? PTE_WRITE : PTE_READ;
     const last = Math.floor((address + Math.max(1, size) - 1) / PAGE_SIZE);
@@ -196,19 +197,19 @@ export class Guest {
     }
   }
 
-  private report(operation: Operation, address: number, size: number, foreign: number): void {
+  private report(operation: Operation, address: Address, size: ByteCount, foreign: number): void {
     wholeCheckerOf(this.heap).judge.report("invalid-access", operation, address, size, foreign);
   }
 
   /** A store that the host makes for the guest, as the guest would. */
-  store32(address: number, value: number): void {
+  store32(address: Address, value: number): void {
     this.access(address, 4, ACCESS_STORE);
     new DataView(this.memory.buffer).setInt32(address, value, true);
     this.validity?.define(address, 4);
   }
 
   /** The stack pointer was set below the stack's end. */
-  stackOverflow(pointer: number): void {
+  stackOverflow(pointer: Address): void {
     this.report("store", pointer, 0, pointer);
   }
 
@@ -230,7 +231,7 @@ export class Guest {
   /** What a guest's function becomes that the heap took over. It throws HeapErrors. */
   heapFunction(role: HeapRole): (...values: number[]) => number {
     const { call } = HEAP_FUNCTIONS[role];
-    const context = { heap: this.heap, store: (address: number, value: number) => this.store32(address, value) };
+    const context = { heap: this.heap, store: (address: Address, value: number) => this.store32(address, value) };
     const { blockValidity, paths } = this;
     return (first, second, third, fourth) => {
       paths.begin();
@@ -277,7 +278,7 @@ export class Guest {
  * Functions that go over strings by words read beyond the end of a block, in the word that its last byte is in. Memcheck's
  * `--partial-loads-ok=yes`, its default.
  */
-function isAlignedWord(address: number, size: number): boolean {
+function isAlignedWord(address: Address, size: ByteCount): boolean {
   return (size === 4 || size === 8 || size === 16) && address % size === 0;
 }
 

@@ -1,6 +1,7 @@
 // The functions of a guest that the heap takes over: which names mean what, their signatures, and what each does with a Heap.
 // Pointers and sizes come from the guest as signed 32-bit numbers. Finding the functions in a module is choose-functions.ts.
 
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import type { Heap } from "../../heap/heap.ts";
 
 /** EINVAL and ENOMEM as WASI and Emscripten number them. */
@@ -34,7 +35,7 @@ export type HeapRole =
 export interface HeapFunctionContext {
   readonly heap: Heap;
   /** Stores 32 bits where the guest's memory is, as the guest would: with checks and faults. */
-  store(address: number, value: number): void;
+  store(address: Address, value: number): void;
 }
 
 export interface HeapFunction {
@@ -45,12 +46,17 @@ export interface HeapFunction {
 
 const unsigned = (value: number): number => value >>> 0;
 
-function aligned(heap: Heap, alignment: number, size: number): number {
+function aligned(heap: Heap, alignment: number, size: ByteCount): number {
   if (alignment <= MIN_ALIGNMENT) return heap.malloc(size);
   return heap.memalign(alignment, size);
 }
 
-function posixMemalign({ heap, store }: HeapFunctionContext, target: number, alignment: number, size: number): number {
+function posixMemalign(
+  { heap, store }: HeapFunctionContext,
+  target: Address,
+  alignment: number,
+  size: ByteCount,
+): number {
   if (alignment < 4 || (alignment & (alignment - 1)) !== 0) return EINVAL;
   const pointer = aligned(heap, alignment, size);
   if (pointer === 0) return ENOMEM;
@@ -59,7 +65,7 @@ function posixMemalign({ heap, store }: HeapFunctionContext, target: number, ali
 }
 
 /** Rust's realloc keeps an alignment that C's does not know. */
-function rustRealloc(heap: Heap, pointer: number, oldSize: number, alignment: number, size: number): number {
+function rustRealloc(heap: Heap, pointer: Address, oldSize: ByteCount, alignment: number, size: ByteCount): number {
   if (alignment <= MIN_ALIGNMENT) return heap.realloc(pointer, size);
   const moved = heap.memalign(alignment, size);
   if (moved === 0) return 0;
@@ -74,22 +80,22 @@ function rustRealloc(heap: Heap, pointer: number, oldSize: number, alignment: nu
  */
 export const TLSF_HEADER = 16;
 
-function tlsfAlloc(context: HeapFunctionContext, size: number): number {
+function tlsfAlloc(context: HeapFunctionContext, size: ByteCount): number {
   return withTlsfHeader(context, context.heap.malloc(TLSF_HEADER + size), size);
 }
 
-function tlsfRealloc(context: HeapFunctionContext, pointer: number, size: number): number {
+function tlsfRealloc(context: HeapFunctionContext, pointer: Address, size: ByteCount): number {
   return withTlsfHeader(context, context.heap.realloc(pointer - TLSF_HEADER, TLSF_HEADER + size), size);
 }
 
 /** The word never says more than the block has: the collector lets arrays grow into what it says. Its low two bits are tags. */
-function withTlsfHeader({ store }: HeapFunctionContext, chunk: number, size: number): number {
+function withTlsfHeader({ store }: HeapFunctionContext, chunk: Address, size: ByteCount): number {
   if (chunk === 0) return 0;
   store(chunk + TLSF_HEADER - 4, size & ~3);
   return chunk + TLSF_HEADER;
 }
 
-function free(heap: Heap, pointer: number): number {
+function free(heap: Heap, pointer: Address): number {
   heap.free(unsigned(pointer));
   return 0;
 }

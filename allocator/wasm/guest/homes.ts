@@ -1,6 +1,7 @@
 // Keeps the bytes of a guest's pages while no frame is counted for them: what a page reads before any store is at its address already,
 // since the guest and its glue read there without asking. Bytes that glue wrote before the page was touched stay, too.
 
+import type { PageNumber } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL } from "../../../platform/hardware/layout.ts";
 import type { AddressSpace, HomeKeeper } from "../../../platform/kernel/mm/address-space.ts";
 import { type CleanPage, zeroPage } from "../../../platform/kernel/mm/frames.ts";
@@ -23,7 +24,7 @@ export class Homes implements HomeKeeper {
   }
 
   /** Cost: the range, if it does not read as zeroes. */
-  mapped(start: number, end: number, clean: CleanPage): void {
+  mapped(start: PageNumber, end: PageNumber, clean: CleanPage): void {
     if (clean === zeroPage || start === end) return;
     this.copyClean(start, clean);
     const from = start * PAGE_SIZE;
@@ -34,7 +35,7 @@ export class Homes implements HomeKeeper {
   }
 
   /** Cost: every page of the range is looked at one time, since glue may have written where no frame was taken. */
-  emptied(start: number, end: number, clean: CleanPage): void {
+  emptied(start: PageNumber, end: PageNumber, clean: CleanPage): void {
     const { vmas, pageTable } = this.space;
     const { entries } = pageTable;
     const id = vmas.lookup(start);
@@ -49,18 +50,18 @@ export class Homes implements HomeKeeper {
     }
   }
 
-  changed(start: number, end: number): void {
+  changed(start: PageNumber, end: PageNumber): void {
     const { pageTable } = this.space;
     for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end))
       this.addressable.repaint(page);
   }
 
-  private copyClean(page: number, clean: CleanPage): void {
+  private copyClean(page: PageNumber, clean: CleanPage): void {
     const source = clean.frame * PAGE_SIZE;
     this.bytes.copyWithin(page * PAGE_SIZE, source, source + PAGE_SIZE);
   }
 
-  private isClean(page: number, clean: CleanPage): boolean {
+  private isClean(page: PageNumber, clean: CleanPage): boolean {
     const { words } = this;
     const first = page * WORDS_PER_PAGE;
     if (clean === zeroPage) {

@@ -1,6 +1,7 @@
 // Makes an instance of a compiled guest: its memory and heap, the host's functions in their slots, and an object that looks like the
 // engine's Instance. Two modules that import one memory are one guest, with one heap.
 
+import type { Address } from "../../../platform/hardware/integers.ts";
 import type { Checker } from "../../checker/face.ts";
 import type { Root } from "../../checker/leaks.ts";
 import type { Heap } from "../../heap/heap.ts";
@@ -262,9 +263,9 @@ class Instantiation {
 }
 
 /** All of the image but the unused part of the stack. */
-function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: number, staticsEnd: number): Root[] {
+function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: Address, staticsEnd: number): Root[] {
   const { imageStart, imageEnd } = guest.addressable;
-  const range = (from: number, to: number) => ({ address: from, length: Math.max(0, to - from) });
+  const range = (from: Address, to: Address) => ({ address: from, length: Math.max(0, to - from) });
   if (stack === null || pointer < stack.lowest || pointer > stack.highest) return [range(imageStart, imageEnd)];
   return [range(imageStart, Math.min(staticsEnd, pointer)), range(pointer, imageEnd)];
 }

@@ -1,6 +1,7 @@
 // What an origin of undefined bits stands for: an allocation of the heap, or the instruction at which a function took stack memory.
 // Numbers are given here and by the pass (definedness/origin-code.ts); which memory has which origin is validity.ts.
 
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import type { Origin } from "../../checker/finding.ts";
 import type { Frame } from "../../checker/frames.ts";
 import type { Trace } from "../../common/traces.ts";
@@ -16,8 +17,8 @@ export const FIRST_FRAME = 2 ** 31;
 const KEPT = 2 ** 20;
 
 interface Allocation {
-  readonly pointer: number;
-  readonly size: number;
+  readonly pointer: Address;
+  readonly size: ByteCount;
   readonly trace: Trace | null;
 }
 
@@ -47,7 +48,7 @@ export class Origins {
   }
 
   /** The origin of what an allocation just now left undefined in a block. */
-  allocated(pointer: number, size: number): number {
+  allocated(pointer: Address, size: ByteCount): number {
     this.last++;
     const trace = wholeCheckerOf(this.heap).allocationTrace(pointer);
     this.allocations[this.last % KEPT] = { pointer, size, trace };
@@ -84,7 +85,7 @@ export class Origins {
 let places = 0;
 
 /** The first of as many origins as a module has bytes. */
-export function framesOf(bytes: number): number {
+export function framesOf(bytes: ByteCount): number {
   if (places + bytes > FIRST_FRAME) places = 0;
   const first = FIRST_FRAME + places;
   places += bytes;

@@ -1,6 +1,7 @@
 // Findings about undefined bits: what guest code did with them, and which undefined bytes it gave to the host.
 // Where the bits are from is what the pass and the memory's origins say (origins.ts).
 
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import type { Finding, Operation } from "../../checker/finding.ts";
 import { wholeCheckerOf } from "../../heap/heap.ts";
 import {
@@ -69,7 +70,7 @@ export class UndefinedUses {
   }
 
   /** The host is about to read bytes for the guest. @returns whether all of them are defined; they are from now on */
-  giveToHost(address: number, size: number): boolean {
+  giveToHost(address: Address, size: ByteCount): boolean {
     const { heap, validity, origins, layout } = this.guest;
     const end = Math.min(address + size, layout.limitBytes);
     if (address >= end) return true;

@@ -5,6 +5,7 @@
 // not stored by the guest with undefined bits, was written by the host, and counts as defined. A byte that the host wrote with the
 // pattern's own value is missed: 1 in 256 for random bytes, and none for text, since the pattern is no byte of UTF-8's common ones.
 
+import type { Address, ByteCount, PageNumber } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_PRESENT } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
 import { PATTERN } from "../definedness/definedness-helpers.ts";
@@ -52,7 +53,7 @@ export class Validity {
     this.pendingOrigins = new Uint32Array(originBase < 0 ? 0 : limitBytes / PAGE_SIZE);
   }
 
-  define(address: number, size: number): void {
+  define(address: Address, size: ByteCount): void {
     for (let page = Math.floor(address / PAGE_SIZE); page * PAGE_SIZE < address + size; page++) this.touched(page);
     this.shadow.fill(0, address, address + size);
   }
@@ -61,7 +62,7 @@ export class Validity {
    * The bytes behind a block's end, up to a multiple of 8: loads of aligned words around the end may read them, as with Memcheck's
    * `--partial-loads-ok=yes`, and get undefined bits, of that origin.
    */
-  blockEnds(end: number, origin: number): void {
+  blockEnds(end: Address, origin: number): void {
     const behind = Math.ceil(end / ORIGIN_CELL) * ORIGIN_CELL;
     this.setOrigin(behind, -behind & 7, origin);
     this.shadow.fill(UNDEFINED, end, Math.ceil(end / 8) * 8);
@@ -71,7 +72,7 @@ export class Validity {
    * Memory that the program was given and nothing is known of. Cost: the range, less a large one's pages that are not there.
    * `origin`: of its bits.
    */
-  allocated(address: number, size: number, origin: number): void {
+  allocated(address: Address, size: ByteCount, origin: number): void {
     if (size <= LARGE) {
       this.makeFresh(address, address + size, origin);
       return;
@@ -90,7 +91,7 @@ export class Validity {
   }
 
   /** A block is no more: what is read there is an invalid access, and not undefined besides. */
-  freed(address: number, size: number): void {
+  freed(address: Address, size: ByteCount): void {
     const end = Math.ceil((address + size) / 8) * 8;
     if (size <= LARGE) {
       this.shadow.fill(0, address, end);
@@ -106,13 +107,13 @@ export class Validity {
   }
 
   /** A page of the guest's has a frame from now on. */
-  touched(page: number): void {
+  touched(page: PageNumber): void {
     if (this.pending[page] === 0) return;
     this.pending[page] = 0;
     this.makeFresh(page * PAGE_SIZE, (page + 1) * PAGE_SIZE, this.pendingOrigins[page] ?? 0);
   }
 
-  private makeFresh(from: number, to: number, origin: number): void {
+  private makeFresh(from: Address, to: Address, origin: number): void {
     this.setOrigin(from, to - from, origin);
     this.shadow.fill(UNDEFINED, from, to);
     this.bytes.fill(PATTERN, from, to);
@@ -120,7 +121,7 @@ export class Validity {
   }
 
   /** What is known of a range, for {@link restore}. */
-  save(address: number, size: number): SavedValidity {
+  save(address: Address, size: ByteCount): SavedValidity {
     for (let page = Math.ceil(address / PAGE_SIZE); (page + 1) * PAGE_SIZE <= address + size; page++)
       this.touched(page);
     return {
@@ -131,7 +132,7 @@ export class Validity {
   }
 
   /** The first `size` bytes of what was saved. */
-  first({ shadow, stored, origins }: SavedValidity, size: number): SavedValidity {
+  first({ shadow, stored, origins }: SavedValidity, size: ByteCount): SavedValidity {
     return {
       shadow: shadow.subarray(0, size),
       stored: stored.subarray(0, (size + 7) >>> 3),
@@ -140,7 +141,7 @@ export class Validity {
   }
 
   /** The saved range and this one begin at multiples of 8. */
-  restore(address: number, { shadow, stored, origins }: SavedValidity): void {
+  restore(address: Address, { shadow, stored, origins }: SavedValidity): void {
     const end = address + shadow.length;
     if (shadow.length > LARGE) this.pending.fill(0, Math.ceil(address / PAGE_SIZE), Math.floor(end / PAGE_SIZE));
     this.shadow.set(shadow, address);
@@ -149,7 +150,7 @@ export class Validity {
   }
 
   /** The first byte of a range with an undefined bit, or −1, after bytes that the host wrote were made defined. */
-  firstUndefined(address: number, size: number): number {
+  firstUndefined(address: Address, size: ByteCount): number {
     const end = address + size;
     for (let at = address; at < end; at++) {
       if (this.shadow[at] !== 0 && !this.isWritten(at)) return at;
@@ -169,23 +170,23 @@ export class Validity {
   }
 
   /** The guest loads undefined bits from the heap: those that the host wrote become defined. */
-  loaded(address: number, size: number): void {
+  loaded(address: Address, size: ByteCount): void {
     for (let at = address; at < address + size; at++) if (this.shadow[at] !== 0) this.isWritten(at);
   }
 
   /** The origin of undefined bits at `address`, or 0. */
-  originAt(address: number): number {
+  originAt(address: Address): number {
     return this.origins?.[Math.floor(address / ORIGIN_CELL)] ?? 0;
   }
 
   /** All bytes of a range have their undefined bits, if any, from `origin`. */
-  setOrigin(address: number, size: number, origin: number): void {
+  setOrigin(address: Address, size: ByteCount, origin: number): void {
     if (size > 0)
       this.origins?.fill(origin, Math.floor(address / ORIGIN_CELL), Math.ceil((address + size) / ORIGIN_CELL));
   }
 
   /** Bytes were copied, with their shadows, and some are undefined: their origins follow. */
-  copyOrigins(to: number, from: number, size: number): void {
+  copyOrigins(to: Address, from: Address, size: ByteCount): void {
     const { origins } = this;
     if (origins === null) return;
     const first = Math.floor(from / ORIGIN_CELL);
@@ -202,7 +203,7 @@ export class Validity {
   }
 
   /** The guest stored bytes to the heap, of which some have undefined bits. */
-  noteStored(address: number, size: number): void {
+  noteStored(address: Address, size: ByteCount): void {
     for (let at = address; at < address + size; at++) {
       const bit = 1 << (at & 7);
       if (this.shadow[at] !== 0 && this.bytes[at] !== PATTERN) this.stored[at >>> 3] |= bit;
@@ -211,7 +212,7 @@ export class Validity {
   }
 
   /** Which of `size` bytes of the stack at `address` are as fresh as a new frame's. */
-  freshBytes(address: number, size: number): number[] {
+  freshBytes(address: Address, size: ByteCount): number[] {
     const fresh: number[] = [];
     for (let at = address; at < address + size; at++) {
       if (this.shadow[at] === UNDEFINED && this.bytes[at] === PATTERN) fresh.push(at);

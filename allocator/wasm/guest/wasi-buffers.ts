@@ -1,8 +1,9 @@
 // Which bytes of the guest's memory WASI's functions (preview 1) read and write, by their arguments.
 // Source: the witx of wasi_snapshot_preview1. Nothing here says what a function does.
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 
 /** Called with a range that is read, or written. */
-export type Range = (address: number, size: number) => unknown;
+export type Range = (address: Address, size: ByteCount) => unknown;
 
 export interface WasiCall {
   reads?(memory: DataView, values: readonly number[], range: Range): void;
@@ -20,7 +21,7 @@ export function isWasi(module: string): boolean {
   return module === "wasi_snapshot_preview1" || module === "wasi_unstable";
 }
 
-function word(memory: DataView, address: number): number {
+function word(memory: DataView, address: Address): number {
   return address + 4 <= memory.byteLength ? memory.getUint32(address, true) : 0;
 }
 

@@ -175,7 +175,7 @@ export class FrameAllocator extends FrameCounts {
   }
 
   /** A frame with the data, tags and validity of `source`, as copy-on-write makes it; or NO_FRAME. */
-  allocateCopy(source: number, cgroup: MemoryCgroup | null): FrameNumber {
+  allocateCopy(source: FrameNumber, cgroup: MemoryCgroup | null): FrameNumber {
     const frame = this.take(cgroup);
     if (frame === NO_FRAME) return NO_FRAME;
     if (this.policy === "double") zeroPage.initialise(this.ram, this.counters, frame);
@@ -184,7 +184,7 @@ export class FrameAllocator extends FrameCounts {
   }
 
   /** Gives a frame the data, tags and validity of another. */
-  copyInto(frame: FrameNumber, source: number): void {
+  copyInto(frame: FrameNumber, source: FrameNumber): void {
     this.ram.copyFrame(frame, source);
     this.ram.copyTags(frame, source);
     this.ram.copyValidity(frame, source);

@@ -95,7 +95,7 @@ export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNu
 }
 
 /** Moves the huge entry of a block to another block where nothing is mapped (move_huge_pmd), or all of a page table (move_normal_pmd). */
-export function moveBlock(space: AddressSpace, from: PageNumber, to: number): void {
+export function moveBlock(space: AddressSpace, from: PageNumber, to: PageNumber): void {
   space.pageTable.freeTables(to, to + ENTRIES_PER_BLOCK);
   space.pageTable.moveBlock(from, to);
 }

@@ -10,7 +10,7 @@ import { VM_DROPPABLE, VM_LOCKED, VM_LOCKED_MASK, VM_LOCKONFAULT } from "./vm-fl
 import { modifyFlags } from "./vma-merge.ts";
 
 /** [start, end) in pages of a byte range that need not be aligned; a range that wraps has its end before its start. */
-function pageRange(address: Address, length: ByteCount): { start: number; end: number } {
+function pageRange(address: Address, length: ByteCount): { start: PageNumber; end: PageNumber } {
   const start = Math.floor(address / PAGE_SIZE);
   // Whole pages apart from the rest: the sum of both may not fit a double exactly. Nor does the length −1, which has become 2^64.
   const isLargest = length === 2 ** 64;

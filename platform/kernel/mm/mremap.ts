@@ -232,7 +232,7 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
 }
 
 /** An area like `id` at `target`, joined with its neighbours there if they fit (copy_vma). */
-function copyArea(space: AddressSpace, id: AreaId, start: PageNumber, target: number, pages: PageCount): AreaId {
+function copyArea(space: AddressSpace, id: AreaId, start: PageNumber, target: PageNumber, pages: PageCount): AreaId {
   const { vmas } = space;
   const untouched = vmas.anonymous[id] === 1 && vmas.anonVma[id] === 0;
   // Memory that was never touched takes the offset of its new place, and so may join neighbours there.
@@ -257,7 +257,13 @@ function copyArea(space: AddressSpace, id: AreaId, start: PageNumber, target: nu
  * Moves the entries of `pages` pages (move_page_tables). Blocks that are moved as a whole by a multiple of their size keep their
  * huge entry, and take their page table along; any other huge entry is split. Cost: touched blocks and pages.
  */
-function moveEntries(space: AddressSpace, start: PageNumber, target: number, pages: PageCount, moved: number): void {
+function moveEntries(
+  space: AddressSpace,
+  start: PageNumber,
+  target: PageNumber,
+  pages: PageCount,
+  moved: number,
+): void {
   const { pageTable } = space;
   const end = start + pages;
   const isAligned = (target - start) % ENTRIES_PER_BLOCK === 0;
@@ -287,7 +293,13 @@ function moveSmallEntries(space: AddressSpace, start: PageNumber, end: PageNumbe
  * From which page on whole blocks are moved: from before the start if nothing else lies in its block, at either place, and both
  * areas begin there (can_realign_addr).
  */
-function realigned(space: AddressSpace, start: PageNumber, target: number, pages: PageCount, moved: number): number {
+function realigned(
+  space: AddressSpace,
+  start: PageNumber,
+  target: PageNumber,
+  pages: PageCount,
+  moved: number,
+): number {
   const { vmas } = space;
   const before = start % ENTRIES_PER_BLOCK;
   if (before === 0 || pages < ENTRIES_PER_BLOCK - before) return start;

@@ -40,7 +40,7 @@ function isForkChild({ vmas }: AddressSpace, id: AreaId): boolean {
  * Whether the range's anon_vma and a neighbour's can be one (is_mergeable_anon_vma). `middle` is the area that the range is
  * part of, −1 for a new range.
  */
-function anonVmaFits(space: AddressSpace, target: number, range: MergeRange, middle: number): boolean {
+function anonVmaFits(space: AddressSpace, target: AreaId, range: MergeRange, middle: number): boolean {
   const targetAnon = space.vmas.anonVma[target];
   if (targetAnon === 0 && range.anonVma !== 0)
     return !isForkChild(space, middle) && !isForkChild(space, range.copiedFrom);
@@ -74,7 +74,7 @@ function anonVmasCompatible(space: AddressSpace, a: number, b: number): boolean 
 }
 
 /** Gives `target` the anon_vma of `source` if it has none, since it takes over pages of it (dup_anon_vma). */
-function duplicateAnonVma(space: AddressSpace, target: number, source: number): void {
+function duplicateAnonVma(space: AddressSpace, target: AreaId, source: AreaId): void {
   const { vmas } = space;
   if (source === -1) return;
   if (vmas.anonVma[source] !== 0 && vmas.anonVma[target] === 0) {

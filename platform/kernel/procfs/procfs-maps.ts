@@ -1,5 +1,6 @@
 // /proc/PID/maps, and what smaps begins each area with: range, permissions, offset, device, inode, name (show_map_vma).
 // Sizes of what is resident are procfs-smaps.ts.
+import type { Address } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 import type { OpenFile } from "../mm/file.ts";
@@ -88,8 +89,8 @@ export function forEachArea(space: AddressSpace, visit: (id: number) => void): v
 
 /** What stands before the name: range in bytes, permissions, offset in bytes, device and inode, with the blank behind. */
 export function headerPrefix(
-  start: number,
-  end: number,
+  start: Address,
+  end: Address,
   permissions: string,
   offset: number,
   device: string,

@@ -1,5 +1,6 @@
 // /proc/meminfo (fs/proc/meminfo.c): the machine's memory in sum. Lines about what is not simulated (disks, swap, slabs) are left out;
 // what a single process has is procfs-status.ts and procfs-smaps.ts. Costs what is mapped and cached.
+import type { FrameNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 import { HUGE_FRAMES } from "../mm/free-frames.ts";
@@ -78,7 +79,7 @@ export function meminfoText(machine: PrintedMachine): string {
     .join("");
 }
 
-function isInHuge({ frames }: PrintedMachine, frame: number): boolean {
+function isInHuge({ frames }: PrintedMachine, frame: FrameNumber): boolean {
   return frames.isInFolio(frame) && frames.folios.sizeOf(frames.headOf(frame)) === HUGE_FRAMES;
 }
 
