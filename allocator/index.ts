@@ -3,11 +3,11 @@
 export type { LeakCheckOptions, LeakSummary } from "./checker/checker.ts";
 export type { Checker } from "./checker/face.ts";
 export type { Block, Cause, Finding, FindingKind, LeakKind, Operation } from "./checker/finding.ts";
+export { formatFinding, formatFindings, type TextOptions } from "./checker/finding-text.ts";
 export type { Frame } from "./checker/frames.ts";
 export type { PointerForm, Root } from "./checker/leaks.ts";
 export type { MempoolOptions } from "./checker/requests.ts";
 export { parseSuppressions, type Suppression } from "./checker/suppressions.ts";
-export { formatFinding, formatFindings, type TextOptions } from "./checker/text.ts";
 export type { ChunkStacks, HeapErrorKind } from "./common/heap-error.ts";
 export { HeapError } from "./common/heap-error.ts";
 export type { Memory } from "./common/memory.ts";

@@ -99,4 +99,18 @@ describe("files that are named", () => {
     );
     expect(missing).toEqual([]);
   });
+
+  test("as the room of something, are all folders of sources (docs/architecture.md)", () => {
+    const page = read("docs/architecture.md");
+    const floors = ["platform", "refpage", "allocator", "bench", "fuzz", "scripts"];
+    const rooms = new Set(sources.filter((file) => floors.includes(file.split("/")[0])).map((file) => dirname(file)));
+    // A room is named by its path, or by its own name beside the room around it; what is deeper is found from there.
+    const missing = [...rooms].filter((room) => {
+      const isNamed = [room, ...(page.includes(`${dirname(room)}/`) ? [basename(room)] : [])].some((name) =>
+        page.includes(`\`${name}/`),
+      );
+      return !isNamed && room.split("/").length <= 3 && !room.startsWith("fuzz/");
+    });
+    expect(missing).toEqual([]);
+  });
 });

@@ -1,5 +1,5 @@
 // class Checker: the calls a user makes on heap.checker and their answers. Client requests have Valgrind's meanings.
-// It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and text.ts.
+// It is the observer of the program's memory and of its chunks; judging an access is judge.ts, reports are findings.ts and finding-text.ts.
 
 import { requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
@@ -17,6 +17,7 @@ import { Addressable } from "./addressable.ts";
 import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
 import type { Block, Finding, LeakKind } from "./finding.ts";
+import { formatFindings, type TextOptions } from "./finding-text.ts";
 import { Findings } from "./findings.ts";
 import { type Frame, formatFrame, isProgramFrame, parseFrames } from "./frames.ts";
 import { causeOfRefusal } from "./invalid-frees.ts";
@@ -27,7 +28,6 @@ import { type OriginSources, Origins } from "./origins.ts";
 import { type CheckedHeap, Requests } from "./requests.ts";
 import { findingsToJson, findingsToSarif, type SarifOptions } from "./sarif.ts";
 import { formatSuppressions, isSuppressed, type Suppression } from "./suppressions.ts";
-import { formatFindings, type TextOptions } from "./text.ts";
 
 const FRAMES = 16;
 /** What a chunk that moved was made by is not known any more. */

@@ -1,4 +1,4 @@
-// What the checker finds, as data: kinds, the access, the block that it concerns. Texts are text.ts, the form for code hosts is sarif.ts.
+// What the checker finds, as data: kinds, the access, the block that it concerns. Texts are finding-text.ts, the form for code hosts is sarif.ts.
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import type { Frame } from "./frames.ts";

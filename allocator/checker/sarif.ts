@@ -4,8 +4,8 @@
 import type { Location, Log, ReportingDescriptor, Result } from "sarif";
 import { requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Finding, FindingKind } from "./finding.ts";
+import { formatFinding } from "./finding-text.ts";
 import { type Frame, isProgramFrame, pathOfFrame } from "./frames.ts";
-import { formatFinding } from "./text.ts";
 
 /** Findings as values that JSON can hold: the same fields, and the text. */
 export function findingsToJson(findings: readonly Finding[]): object[] {

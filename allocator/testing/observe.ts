@@ -2,8 +2,8 @@
 
 import { requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Finding } from "../checker/finding.ts";
+import { formatFindings } from "../checker/finding-text.ts";
 import type { Root } from "../checker/leaks.ts";
-import { formatFindings } from "../checker/text.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { type Heap, wholeCheckerOf } from "../heap/heap.ts";
 

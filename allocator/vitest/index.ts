@@ -7,7 +7,7 @@ import "./types.ts";
 expect.extend(matchers);
 
 export { expect } from "vitest";
-export { formatFinding, formatFindings } from "../checker/text.ts";
+export { formatFinding, formatFindings } from "../checker/finding-text.ts";
 export { Heap } from "../heap/heap.ts";
 export { unwatchHeap, watchHeap } from "./active-heaps.ts";
 export { type HeapFixtures, type HeapTestOptions, test, type WasmTestOptions } from "./fixture.ts";

@@ -2,8 +2,8 @@
 // Their types are types.ts; running and observing is ../testing/observe.ts.
 
 import type { Finding, Operation } from "../checker/finding.ts";
+import { countBytes, formatFindings } from "../checker/finding-text.ts";
 import type { Root } from "../checker/leaks.ts";
-import { countBytes, formatFindings } from "../checker/text.ts";
 import { Heap } from "../heap/heap.ts";
 import { beginObservation, findCorruption, isCorruption, type Observation, takeOff } from "../testing/observe.ts";
 import { heapsOf, isRunning, runAs } from "./active-heaps.ts";

@@ -5,9 +5,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
 import type { Finding } from "../checker/finding.ts";
+import { formatFinding } from "../checker/finding-text.ts";
 import { isProgramFrame, pathOfFrame } from "../checker/frames.ts";
 import { findingsToSarif } from "../checker/sarif.ts";
-import { formatFinding } from "../checker/text.ts";
 import { recordedFindings } from "./test-meta.ts";
 
 /** Where the reporter writes to. */

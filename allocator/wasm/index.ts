@@ -3,7 +3,7 @@
 export type { LeakCheckOptions, LeakSummary } from "../checker/checker.ts";
 export type { Checker } from "../checker/face.ts";
 export type { Finding } from "../checker/finding.ts";
-export { formatFinding, formatFindings } from "../checker/text.ts";
+export { formatFinding, formatFindings } from "../checker/finding-text.ts";
 export { Heap } from "../heap/heap.ts";
 export { ModuleError, type ModuleErrorCode } from "./binary/module-error.ts";
 export type { GivenFunctions } from "./guest/choose-functions.ts";

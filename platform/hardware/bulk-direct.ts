@@ -1,5 +1,5 @@
 // Copies and comparisons between pages that need neither a fault nor a check, by stretches of neighbouring frames.
-// Whatever stops such a stretch is left to bulk.ts, which goes page by page.
+// What stops such a stretch is left to bulk.ts, which goes page by page.
 import type { Address, ByteCount, PageNumber } from "./integers.ts";
 import {
   FAST_LOAD,

@@ -1,5 +1,6 @@
 // The system-call table: calls by number and by name, as x86-64 or arm64 numbers them; modules may add calls of their own.
 // The built-in calls themselves are methods of Process; those with structures in user memory come by way of user-calls.ts.
+// The numbers of the built-in ones are declared in abi/system-calls.ts.
 
 import { systemCallId } from "../hardware/counters.ts";
 import { keepClass, keepValue } from "../state/kept.ts";

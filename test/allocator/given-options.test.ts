@@ -1,8 +1,8 @@
 // Every public function that takes an object of options: a misspelt name or a value of another type is refused, and changes nothing.
 // A heap's own options have their table in options/.
 import { describe, expect, test } from "vitest";
+import { formatFinding, formatFindings } from "../../allocator/checker/finding-text.ts";
 import { findingsToSarif } from "../../allocator/checker/sarif.ts";
-import { formatFinding, formatFindings } from "../../allocator/checker/text.ts";
 import { Heap } from "../../allocator/heap/heap.ts";
 import { assertNoLeaks } from "../../allocator/testing/observe.ts";
 import { HeapReporter } from "../../allocator/vitest/reporter.ts";

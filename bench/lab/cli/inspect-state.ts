@@ -2,7 +2,7 @@
 // Nothing runs on: all that is looked at is a copy, restored from the file. Traces are inspect.ts.
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import type { Finding } from "../../../allocator/checker/finding.ts";
-import { formatFindings } from "../../../allocator/checker/text.ts";
+import { formatFindings } from "../../../allocator/checker/finding-text.ts";
 import { formatPointer } from "../../../allocator/common/heap-error.ts";
 import { Heap, partsOf } from "../../../allocator/heap/heap.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";

@@ -40,7 +40,7 @@ export function drawPlot(options: Plot.PlotOptions, width: WidthName, label: str
   return svg.outerHTML;
 }
 
-/** A picture for a file of its own: dark on white, whatever the page around it. */
+/** A picture for a file of its own: dark on white, on any page around it. */
 export function drawPictureFile(options: Plot.PlotOptions, label: string): string {
   const style = { background: "white", color: "#1c1e21", fontFamily: "system-ui, sans-serif", fontSize: "13px" };
   const svg = drawPlot({ marginLeft: 50, marginBottom: 45, style, ...options }, "wide", label);

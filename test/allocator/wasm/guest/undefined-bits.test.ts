@@ -1,7 +1,7 @@
 // Modules on the heap with undefined bits followed, end to end: what begins undefined, what the host makes defined, what is reported.
 import { afterEach, describe, expect, test } from "vitest";
+import { formatFinding } from "../../../../allocator/checker/finding-text.ts";
 import { parseSuppressions } from "../../../../allocator/checker/suppressions.ts";
-import { formatFinding } from "../../../../allocator/checker/text.ts";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { type EngineMemory, engine, type Imports } from "../../../../allocator/wasm/guest/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
