@@ -28,7 +28,7 @@ export class Addressable {
    * How far the bytes from `address` on, before `end`, are all the program's (a positive number) or all not its to access (a
    * negative one).
    */
-  run(address: Address, end: Address): Address {
+  run(address: Address, end: Address): number {
     const length = this.ownedRun(address, end);
     if (length < 0 || this.noAccess.isEmpty) return length;
     const forbidden = this.noAccess.first(address, length);
@@ -37,7 +37,7 @@ export class Addressable {
   }
 
   /** As {@link run}, also in memory that the program made no-access: that stays its own. */
-  ownedRun(address: Address, end: Address): Address {
+  ownedRun(address: Address, end: Address): number {
     const { tracked } = this;
     this.chunkTo = 0;
     const place = tracked === null ? null : tracked.lookUp(address);

@@ -11,7 +11,7 @@ import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { type Trace, Traces } from "../common/traces.ts";
-import type { ChunkListener, TrackedAllocator } from "../tracking/tracked-allocator.ts";
+import type { ChunkObserver, TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import { firstUndefined } from "../tracking/undefined-bytes.ts";
 import { Addressable } from "./addressable.ts";
 import { Arenas } from "./arenas.ts";
@@ -74,7 +74,7 @@ export interface LeakCount {
   readonly bytes: ByteCount;
 }
 
-export class Checker extends Requests implements ChunkListener {
+export class Checker extends Requests implements ChunkObserver {
   /** Everything that was found, each error once. */
   readonly results: Findings;
   private readonly heap: CheckedHeap;
@@ -309,7 +309,7 @@ export class Checker extends Requests implements ChunkListener {
 
   /** Watches the program's chunks, as its allocator tells. */
   watch(allocator: TrackedAllocator): void {
-    allocator.listener = this;
+    allocator.chunkObserver = this;
   }
 
   chunkAllocated(pointer: Address, size: ByteCount): void {

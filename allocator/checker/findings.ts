@@ -13,7 +13,7 @@ export class Findings {
   suppressions: Suppression[] = [];
   handler: FindingHandler | null = null;
   /** Called with the listed finding each time that it happens: for those who want to know when, as matchers do. */
-  readonly watchers = new Set<(finding: Finding) => void>();
+  readonly handlers = new Set<(finding: Finding) => void>();
   /** Findings that a suppression kept out of the list. */
   suppressed = 0;
   /** Errors with their repetitions, as Memcheck's VALGRIND_COUNT_ERRORS. */
@@ -74,7 +74,7 @@ export class Findings {
   }
 
   private tell(finding: Finding): void {
-    for (const watcher of this.watchers) watcher(finding);
+    for (const handler of this.handlers) handler(finding);
     if (finding.kind !== "leak") this.parent?.add({ ...finding, count: 1 });
   }
 
@@ -125,5 +125,5 @@ function keyOf(finding: Finding): string {
 keepClass("Findings", Findings, {
   isOfHost: true,
   // Who looks on is no part of the state.
-  atRest: () => ({ watchers: new Set() }),
+  atRest: () => ({ handlers: new Set() }),
 });

@@ -42,18 +42,18 @@ export function forEachBlockOfClass(allocator: Allocator, classId: ClassId, visi
 }
 
 /**
- * Calls back with every allocated chunk whose *block* begins in `[base, base + size)`: address and requested size. Two
+ * Visits every allocated chunk whose *block* begins in `[base, base + size)`: address and requested size. Two
  * adjacent ranges report each chunk once. Quarantine batches are chunks too.
  */
 export function iterateChunks(
   allocator: Allocator,
   base: Address,
   size: ByteCount,
-  callback: (pointer: Address, size: ByteCount) => void,
+  visit: (pointer: Address, size: ByteCount) => void,
 ): void {
   forEachBlock(allocator, (classId, block, pointer, low) => {
     if (block < base || block >= base + size) return;
     if (stateOf(low) !== STATE_ALLOCATED || classIdOf(low) !== classId) return;
-    callback(pointer, allocator.sizeOf(pointer, low));
+    visit(pointer, allocator.sizeOf(pointer, low));
   });
 }

@@ -24,7 +24,7 @@ const NEVER = 0;
  */
 export class StackTable {
   readonly capacity: number;
-  /** While it is false, records are ignored and what is known stays known. */
+  /** While it is false, calls are ignored and what is known stays known. */
   isRecording: boolean;
   private readonly traces: Traces;
   private readonly live = new RecentRows(MOST_LIVE);

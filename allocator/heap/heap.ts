@@ -312,8 +312,8 @@ export class Heap {
    * malloc_iterate(3): calls back with every allocated chunk whose block begins in `[base, base + size)`. The heap must be disabled, so
    * that it cannot change meanwhile.
    */
-  malloc_iterate(base: Address, size: ByteCount, callback: (pointer: Address, size: ByteCount) => void): void {
-    introspection.malloc_iterate(this.#parts, base, size, callback);
+  malloc_iterate(base: Address, size: ByteCount, visit: (pointer: Address, size: ByteCount) => void): void {
+    introspection.malloc_iterate(this.#parts, base, size, visit);
   }
 
   /** malloc_disable: any allocation until {@link malloc_enable} is a report, where C's would wait for ever (S25.2). */

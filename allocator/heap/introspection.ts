@@ -56,10 +56,10 @@ export function malloc_iterate(
   { allocator }: HeapParts,
   base: Address,
   size: ByteCount,
-  callback: (pointer: Address, size: ByteCount) => void,
+  visit: (pointer: Address, size: ByteCount) => void,
 ): void {
   if (!allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
-  iterateChunks(allocator, base, size, (plain, bytes) => callback(allocator.userPointer(plain), bytes));
+  iterateChunks(allocator, base, size, (plain, bytes) => visit(allocator.userPointer(plain), bytes));
 }
 
 /** mallopt(3) over a heap's parts. */

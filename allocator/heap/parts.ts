@@ -1,5 +1,5 @@
-// What a heap consists of: a record that users never see. heap.ts is the face, and each of its methods is a function over the parts.
-// Making the record is make-parts.ts, its end is end.ts; what a heap says of an address is here, since reports need it.
+// What a heap consists of: parts that users never see. heap.ts is the face, and each of its methods is a function over the parts.
+// Making the parts is make-parts.ts, its end is end.ts; what a heap says of an address is here, since reports need it.
 
 import type { Address } from "../../platform/hardware/integers.ts";
 import type { Resident } from "../../platform/hardware/machine.ts";
@@ -19,7 +19,7 @@ import type { Recording } from "../record/recording.ts";
 import { stacksOfAnyTag, type TagControl } from "../tagging/tag-control.ts";
 import type { HeapFamily } from "./family.ts";
 
-/** A heap's record. Fields without `readonly` change while it lives; `program` and `allocator` when it ends (end.ts). */
+/** A heap's parts. Fields without `readonly` change while it lives; `program` and `allocator` when it ends (end.ts). */
 export interface HeapParts {
   readonly family: HeapFamily;
   /** The family's program and allocator, until the heap ends. */

@@ -111,7 +111,7 @@ function explainPrimary(sources: ExplainSources, address: Address): Explanation 
     }
     const begin = address - (distance % size);
     const block = { begin, size, classId };
-    if (classId === 0) return bare(address, "batch", "is a record of the primary's own free lists", block);
+    if (classId === 0) return bare(address, "batch", "is a node of the primary's own free lists", block);
     const pointer = begin + HEADER_SIZE + offsetOf(sources.memory, begin);
     return explainChunk(sources, address, pointer, block);
   }

@@ -24,15 +24,15 @@ export interface HeapCensus {
 /** @throws Error naming the first broken rule */
 export function checkHeapInvariants(allocator: Allocator): HeapCensus {
   const census = { allocatedChunks: 0, quarantinedChunks: 0, quarantineBatches: 0, unreadableChunks: 0 };
-  const usedRecords = new Set<number>();
+  const usedNodes = new Set<number>();
   for (let classId = 1; classId < allocator.primary.classCount; classId++) {
     checkRegion(allocator, classId);
     if (isUntouched(allocator, classId)) continue;
-    const free = freeBlocksOf(allocator, classId, usedRecords);
+    const free = freeBlocksOf(allocator, classId, usedNodes);
     countChunks(allocator, classId, free, census);
   }
   checkRegion(allocator, 0);
-  checkBatchClass(allocator, usedRecords);
+  checkBatchClass(allocator, usedNodes);
   checkSecondary(allocator, census);
   checkSecondaryCache(allocator);
   checkQuarantine(allocator, census);
@@ -64,7 +64,7 @@ function isUntouched({ primary, registry }: Allocator, classId: ClassId): boolea
 }
 
 /** Compact pointers of all free blocks of a class: in its free list and in caches. Each block may be there once. */
-function freeBlocksOf(allocator: Allocator, classId: ClassId, usedRecords: Set<number>): Set<CompactPointer> {
+function freeBlocksOf(allocator: Allocator, classId: ClassId, usedNodes: Set<number>): Set<CompactPointer> {
   const { primary, registry } = allocator;
   const { freeLists, regions, shape } = primary;
   const free = new Set<CompactPointer>();
@@ -74,16 +74,16 @@ function freeBlocksOf(allocator: Allocator, classId: ClassId, usedRecords: Set<n
     ensure(inRange, () => `block ${compact} of class ${classId} ${place} was never carved`);
     free.add(compact);
   };
-  const useRecord = (record: number) => {
-    ensure(!usedRecords.has(record), () => `record ${record} is used twice, now by class ${classId}`);
-    usedRecords.add(record);
+  const useNode = (node: number) => {
+    ensure(!usedNodes.has(node), () => `node ${node} is used twice, now by class ${classId}`);
+    usedNodes.add(node);
   };
   let previousId = -1;
   for (let group = freeLists.firstGroup[classId]; group >= 0; group = freeLists.next[group]) {
     const id = freeLists.groupId[group];
     ensure(id > previousId, () => `group ${id} of class ${classId} comes after ${previousId}`);
     previousId = id;
-    useRecord(group);
+    useNode(group);
     ensure(freeLists.firstBatch[group] >= 0, () => `group ${id} of class ${classId} is empty`);
     let batches = 0;
     for (let batch = freeLists.firstBatch[group]; batch >= 0; batch = freeLists.next[batch]) {
@@ -91,7 +91,7 @@ function freeBlocksOf(allocator: Allocator, classId: ClassId, usedRecords: Set<n
       const isFull = count === freeLists.capacity;
       ensure(isFull || batches === 0, () => `batch ${batch} of class ${classId} is not the first and holds ${count}`);
       batches++;
-      useRecord(batch);
+      useNode(batch);
       for (let i = 0; i < count; i++) {
         const block = freeLists.entries[batch * freeLists.capacity + i];
         add(block, "in the free list");
@@ -134,21 +134,21 @@ function countChunks(
   });
 }
 
-/** Class 0: every record in use is in a free list; the rest is free, in its own list or in a cache. */
-function checkBatchClass(allocator: Allocator, usedRecords: Set<number>): void {
+/** Class 0: every node in use is in a free list; the rest is free, in its own list or in a cache. */
+function checkBatchClass(allocator: Allocator, usedNodes: Set<number>): void {
   const { primary, registry } = allocator;
   const { regions } = primary;
   let cached = 0;
   for (const { cache } of registry.all()) {
     for (let i = 0; i < cache.counts[0]; i++) {
-      const record = primary.freeLists.recordOf(cache.blocks[i]);
-      ensure(!usedRecords.has(record), () => `record ${record} is cached and in use`);
+      const node = primary.freeLists.nodeOf(cache.blocks[i]);
+      ensure(!usedNodes.has(node), () => `node ${node} is cached and in use`);
     }
     cached += cache.counts[0];
   }
   const inUse = regions.popped[0] - regions.pushed[0];
-  const used = usedRecords.size;
-  ensure(inUse === cached + used, () => `class 0 has ${inUse} blocks in use: ${used} records and ${cached} cached`);
+  const used = usedNodes.size;
+  ensure(inUse === cached + used, () => `class 0 has ${inUse} blocks in use: ${used} nodes and ${cached} cached`);
 }
 
 function checkSecondary(allocator: Allocator, census: { -readonly [Field in keyof HeapCensus]: number }): void {

@@ -1,4 +1,4 @@
-// From what a user gave to the record that a heap works with: the typed object checked by its table, then Scudo's option string,
+// From what a user gave to the options that a heap works with: the typed object checked by its table, then Scudo's option string,
 // then the environment. The table is options.ts, the string's grammar flags.ts; nothing here touches a kernel.
 
 import { PLAIN_REPORTS, type ReportContext, reportCheckFailed } from "../common/report.ts";
@@ -49,13 +49,13 @@ function checkEach(values: Readonly<Record<string, unknown>>): CheckedOptions {
  * --freelist-vol, so that a pointer to a freed chunk is found out before another chunk lies there.
  */
 const FREELIST = { sizeKb: 19_531, threadLocalSizeKb: 1024, maxChunkSize: 2 ** 20 } as const;
-/** The largest block that a quarantine's own records need; a map without it has no quarantine. */
-const RECORD_BYTES = 8192;
+/** The largest block that a quarantine's own batches need; a map without it has no quarantine. */
+const BATCH_BYTES = 8192;
 
 function withFreelist(checked: CheckedOptions, values: Readonly<Record<string, unknown>>): CheckedOptions {
   const { uninitialised, scudoOptions, environment, config } = checked;
   const isNamed = [scudoOptions, environment.SCUDO_OPTIONS].some((text) => text?.includes("quarantine_"));
-  const isPossible = config.primary.sizeClassMap.maxSize >= RECORD_BYTES + CHUNK_HEADER_BYTES;
+  const isPossible = config.primary.sizeClassMap.maxSize >= BATCH_BYTES + CHUNK_HEADER_BYTES;
   if (uninitialised !== "byte" || values.quarantine !== undefined || isNamed || !isPossible) return checked;
   return { ...checked, quarantine: FREELIST };
 }

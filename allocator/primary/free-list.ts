@@ -1,22 +1,22 @@
 // The primary's free lists: for each class a list of groups by address, each with a list of transfer batches (S8.6–S8.9).
-// Group and batch records stand for blocks of class 0, so that class 0 is used up exactly as in Scudo. No mapping here.
+// Group and batch nodes stand for blocks of class 0, so that class 0 is used up exactly as in Scudo. No mapping here.
 
 import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ClassId, CompactPointer } from "../common/integers.ts";
 import type { LocalCache } from "./local-cache.ts";
 
-/** Where group and batch records come from: blocks of class 0, through the thread's cache. */
-export interface RecordSource {
-  /** A free record; its block counts as in use from now on. */
-  takeRecord(cache: LocalCache): number;
-  returnRecord(cache: LocalCache, record: number): void;
+/** Where group and batch nodes come from: blocks of class 0, through the thread's cache. */
+export interface NodeSource {
+  /** A free node; its block counts as in use from now on. */
+  takeNode(cache: LocalCache): number;
+  returnNode(cache: LocalCache, node: number): void;
 }
 
 const NONE = -1;
 
 /**
- * Free lists of all classes. Scudo writes a record into its class-0 block; here record `r` is row `r` of these arrays and
+ * Free lists of all classes. Scudo writes a node into its class-0 block; here node `r` is row `r` of these arrays and
  * stands for the `r`-th block of class 0. A row is a group or a batch.
  * Invariants: groups of a class ascend by `groupId`; no group is empty, but class 0's may have no batch left; only the first
  * batch of a group may hold fewer than its capacity; a class-0 batch's first entry is its own block.
@@ -43,24 +43,24 @@ export class FreeLists {
   /** A group's blocks have compact pointers that agree above these bits. */
   readonly groupShift: number;
   /** Compact pointers (16-byte units) from one class-0 block to the next. */
-  readonly recordUnits: number;
+  readonly nodeUnits: number;
 
   constructor(shape: {
     classCount: number;
     capacity: number;
     batchClassCapacity: number;
     groupSizeLog: number;
-    recordBytes: number;
+    nodeBytes: number;
   }) {
     this.firstGroup = new Int32Array(shape.classCount).fill(NONE);
     this.capacity = shape.capacity;
     this.batchClassCapacity = shape.batchClassCapacity;
     this.groupShift = shape.groupSizeLog - 4;
-    this.recordUnits = shape.recordBytes / 16;
+    this.nodeUnits = shape.nodeBytes / 16;
   }
 
-  /** Makes room for records below `count`. */
-  growRecords(count: number): void {
+  /** Makes room for nodes below `count`. */
+  growNodes(count: number): void {
     if (count <= this.next.length) return;
     const length = Math.max(count, 2 * this.next.length, 64);
     this.next = grown(this.next, length);
@@ -90,15 +90,15 @@ export class FreeLists {
     target: Int32Array,
     begin: number,
     limit: number,
-    source: RecordSource,
+    source: NodeSource,
   ): number {
     const group = this.firstGroup[classId];
     if (group === NONE) return 0;
     const batch = this.firstBatch[group];
     if (batch === NONE) {
-      // Class 0 only: the group's own record is the last free block.
+      // Class 0 only: the group's own node is the last free block.
       this.firstGroup[0] = NONE;
-      target[begin] = group * this.recordUnits;
+      target[begin] = group * this.nodeUnits;
       return 1;
     }
     const held = this.count[batch];
@@ -115,7 +115,7 @@ export class FreeLists {
     classId: ClassId,
     group: number,
     batch: number,
-    source: RecordSource,
+    source: NodeSource,
   ): void {
     this.firstBatch[group] = this.next[batch];
     this.batchCount[group]--;
@@ -126,8 +126,8 @@ export class FreeLists {
     }
     const groupIsEmpty = this.firstBatch[group] === NONE;
     if (groupIsEmpty) this.firstGroup[classId] = this.next[group];
-    source.returnRecord(cache, batch);
-    if (groupIsEmpty) source.returnRecord(cache, group);
+    source.returnNode(cache, batch);
+    if (groupIsEmpty) source.returnNode(cache, group);
   }
 
   /** Adds `count` blocks of any groups: sorts them by group, stably and in place, and adds each run (S8.8). Not for class 0. */
@@ -137,7 +137,7 @@ export class FreeLists {
     blocks: Int32Array,
     begin: number,
     count: number,
-    source: RecordSource,
+    source: NodeSource,
   ): void {
     this.sortByGroup(blocks, begin, count);
     const end = begin + count;
@@ -172,14 +172,14 @@ export class FreeLists {
     blocks: Int32Array,
     begin: number,
     count: number,
-    source: RecordSource,
+    source: NodeSource,
   ): void {
     const group = this.findOrCreateGroup(cache, classId, blocks[begin] >>> this.groupShift, source);
     let batch = this.firstBatch[group];
     for (let done = 0; done < count; ) {
       let room = this.capacity - this.count[batch];
       if (room === 0) {
-        batch = this.newBatch(group, source.takeRecord(cache));
+        batch = this.newBatch(group, source.takeNode(cache));
         room = this.capacity;
       }
       done += this.append(batch, blocks, begin + done, Math.min(room, count - done));
@@ -193,15 +193,15 @@ export class FreeLists {
     return count;
   }
 
-  private newBatch(group: number, record: number): number {
-    this.count[record] = 0;
-    this.next[record] = this.firstBatch[group];
-    this.firstBatch[group] = record;
+  private newBatch(group: number, node: number): number {
+    this.count[node] = 0;
+    this.next[node] = this.firstBatch[group];
+    this.firstBatch[group] = node;
     this.batchCount[group]++;
-    return record;
+    return node;
   }
 
-  private findOrCreateGroup(cache: LocalCache, classId: ClassId, id: number, source: RecordSource): number {
+  private findOrCreateGroup(cache: LocalCache, classId: ClassId, id: number, source: NodeSource): number {
     let previous = NONE;
     let group = this.firstGroup[classId];
     while (group !== NONE && this.groupId[group] < id) {
@@ -209,8 +209,8 @@ export class FreeLists {
       group = this.next[group];
     }
     if (group !== NONE && this.groupId[group] === id) return group;
-    const created = source.takeRecord(cache);
-    const batch = source.takeRecord(cache);
+    const created = source.takeNode(cache);
+    const batch = source.takeNode(cache);
     this.groupId[created] = id;
     this.startGroup(created);
     this.newBatch(created, batch);
@@ -227,14 +227,14 @@ export class FreeLists {
   }
 
   /**
-   * Adds blocks of class 0, which keep their own records: the last block becomes the group's record if there is none, the
+   * Adds blocks of class 0, which keep their own nodes: the last block becomes the group's node if there is none, the
    * one before it the first batch, and every further batch is its own first entry (S8.9).
    */
   pushBatchClass(blocks: Int32Array, begin: number, count: number): void {
     let left = count;
     let group = this.firstGroup[0];
     if (group === NONE) {
-      group = this.recordOf(blocks[begin + --left]);
+      group = this.nodeOf(blocks[begin + --left]);
       this.groupId[group] = 0;
       this.next[group] = NONE;
       this.startGroup(group);
@@ -244,15 +244,15 @@ export class FreeLists {
     let batch = this.firstBatch[group];
     if (batch === NONE) {
       const own = blocks[begin + --left];
-      batch = this.newBatch(group, this.recordOf(own));
+      batch = this.newBatch(group, this.nodeOf(own));
       this.entries[batch * this.capacity] = own;
-      this.entries[batch * this.capacity + 1] = group * this.recordUnits;
+      this.entries[batch * this.capacity + 1] = group * this.nodeUnits;
       this.count[batch] = 2;
     }
     for (let done = 0; done < left; ) {
       let room = this.batchClassCapacity - this.count[batch];
       if (room === 0) {
-        batch = this.newBatch(group, this.recordOf(blocks[begin + done]));
+        batch = this.newBatch(group, this.nodeOf(blocks[begin + done]));
         done += this.append(batch, blocks, begin + done, 1);
         room = this.batchClassCapacity - 1;
       }
@@ -260,9 +260,9 @@ export class FreeLists {
     }
   }
 
-  /** The record whose class-0 block has this compact pointer. */
-  recordOf(compact: CompactPointer): number {
-    return compact / this.recordUnits;
+  /** The node whose class-0 block has this compact pointer. */
+  nodeOf(compact: CompactPointer): number {
+    return compact / this.nodeUnits;
   }
 
   /** A copy for a forked process's heap. */

@@ -8,7 +8,7 @@ import type { Program } from "../common/program.ts";
 import { shuffle } from "../common/random.ts";
 import { type ReportContext, reportMapError, reportOutOfBatchClass, reportOutOfMemory } from "../common/report.ts";
 import { batchClassSize, type PrimaryConfig } from "../options/config.ts";
-import { FreeLists, type RecordSource } from "./free-list.ts";
+import { FreeLists, type NodeSource } from "./free-list.ts";
 import { type CacheShape, cacheShape, type LocalCache, STAT_CARVED, STAT_MAPPED } from "./local-cache.ts";
 import { type RegionTable, reserveOneRegion, reserveRegions } from "./regions.ts";
 
@@ -23,7 +23,7 @@ export interface PrimaryOptions {
   readonly write: (text: string) => void;
 }
 
-export class Primary implements RecordSource {
+export class Primary implements NodeSource {
   readonly config: PrimaryConfig;
   readonly program: Program;
   readonly regions: RegionTable;
@@ -41,7 +41,7 @@ export class Primary implements RecordSource {
   private readonly write: (text: string) => void;
   /** Blocks being carved. Class 0 has its own, since carving another class may carve it on the way. */
   private readonly carving: Int32Array;
-  private readonly carvingRecords: Int32Array;
+  private readonly carvingNodes: Int32Array;
 
   /** @throws HeapError map-failed: not even the smallest regions can be reserved */
   constructor(options: PrimaryOptions, regions?: RegionTable) {
@@ -62,7 +62,7 @@ export class Primary implements RecordSource {
       capacity,
       batchClassCapacity: Math.max(2, this.hints[0]),
       groupSizeLog: config.groupSizeLog,
-      recordBytes: this.blockSizes[0],
+      nodeBytes: this.blockSizes[0],
     });
     const table = regions ?? reserveRegions(program, config, classCount, options.seed);
     if (table === null) {
@@ -72,7 +72,7 @@ export class Primary implements RecordSource {
     }
     this.regions = table;
     this.carving = new Int32Array(config.maxBatches * capacity);
-    this.carvingRecords = new Int32Array(config.maxBatches * capacity);
+    this.carvingNodes = new Int32Array(config.maxBatches * capacity);
   }
 
   /** Milliseconds; clamped to the configuration's range. */
@@ -134,41 +134,41 @@ export class Primary implements RecordSource {
     if (classId === 0) {
       this.freeLists.pushBatchClass(blocks, begin, count);
     } else {
-      // At worst each block opens a group, i.e. takes a group and a batch record.
-      this.ensureRecords(cache, 2 * count);
+      // At worst each block opens a group, i.e. takes a group and a batch node.
+      this.ensureNodes(cache, 2 * count);
       this.freeLists.push(cache, classId, blocks, begin, count, this);
     }
     this.regions.pushed[classId] += count;
   }
 
-  takeRecord(cache: LocalCache): number {
+  takeNode(cache: LocalCache): number {
     if (cache.counts[0] === 0 && !this.refill(cache, 0)) reportOutOfMemory(this.blockSizes[0], this.reports);
     const block = cache.blocks[--cache.counts[0]];
-    this.touchRecord(block);
-    return this.freeLists.recordOf(block);
+    this.touchNode(block);
+    return this.freeLists.nodeOf(block);
   }
 
-  returnRecord(cache: LocalCache, record: number): void {
+  returnNode(cache: LocalCache, node: number): void {
     if (cache.counts[0] === this.shape.maxCounts[0]) this.drain(cache, 0);
-    cache.blocks[cache.counts[0]++] = record * this.freeLists.recordUnits;
+    cache.blocks[cache.counts[0]++] = node * this.freeLists.nodeUnits;
   }
 
   /**
-   * Scudo writes its records into class-0 blocks; here a store keeps RSS what it is there. A record works without its page,
+   * Scudo writes its nodes into class-0 blocks; here a store keeps RSS what it is there. A node works without its page,
    * so that a lack of frames is no failure.
    */
-  private touchRecord(compact: CompactPointer): void {
+  private touchNode(compact: CompactPointer): void {
     try {
       this.program.memory.setInt32(this.regions.begin[0] + compact * 16, compact);
     } catch {}
   }
 
   /**
-   * Makes sure that `needed` records can be had without another mapping, before anything is changed: a push that ran out of
-   * records on the way would lose blocks.
+   * Makes sure that `needed` nodes can be had without another mapping, before anything is changed: a push that ran out of
+   * nodes on the way would lose blocks.
    * @throws HeapError batch-class-exhausted or out-of-memory, both fatal in Scudo with or without may_return_null (S10.6)
    */
-  private ensureRecords(cache: LocalCache, needed: number): void {
+  private ensureNodes(cache: LocalCache, needed: number): void {
     const { regions } = this;
     const size = this.blockSizes[0];
     if (regions.base[0] === 0 && !this.reserveLate(0)) reportOutOfMemory(size, this.reports);
@@ -196,7 +196,7 @@ export class Primary implements RecordSource {
     if (wanted > regions.mapped[classId] && !this.mapMore(cache, classId, wanted)) return this.failPopulate(classId);
     const room = Math.floor((regions.mapped[classId] - regions.carved[classId]) / size);
     const count = Math.min(this.config.maxBatches * hint, room);
-    if (classId === 0) this.carveRecords(count);
+    if (classId === 0) this.carveNodes(count);
     else this.carveBlocks(cache, classId, count);
     regions.carved[classId] += count * size;
     cache.stats[STAT_CARVED] += count * size;
@@ -216,7 +216,7 @@ export class Primary implements RecordSource {
     const first = regions.carved[classId] / 16;
     for (let i = 0; i < count; i++) carving[i] = first + i * units;
     const groups = (carving[count - 1] >>> freeLists.groupShift) - (carving[0] >>> freeLists.groupShift) + 1;
-    this.ensureRecords(cache, 2 * groups + Math.ceil(count / freeLists.capacity));
+    this.ensureNodes(cache, 2 * groups + Math.ceil(count / freeLists.capacity));
     let runBegin = 0;
     while (runBegin < count) {
       const id = carving[runBegin] >>> freeLists.groupShift;
@@ -230,13 +230,13 @@ export class Primary implements RecordSource {
   }
 
   /** Class 0 is neither grouped nor shuffled. */
-  private carveRecords(count: number): void {
-    const { carvingRecords, freeLists, regions } = this;
-    const units = freeLists.recordUnits;
+  private carveNodes(count: number): void {
+    const { carvingNodes, freeLists, regions } = this;
+    const units = freeLists.nodeUnits;
     const first = regions.carved[0] / 16;
-    for (let i = 0; i < count; i++) carvingRecords[i] = first + i * units;
-    freeLists.growRecords(first / units + count);
-    freeLists.pushBatchClass(carvingRecords, 0, count);
+    for (let i = 0; i < count; i++) carvingNodes[i] = first + i * units;
+    freeLists.growNodes(first / units + count);
+    freeLists.pushBatchClass(carvingNodes, 0, count);
   }
 
   /** Maps until `wanted` bytes of the region are mapped. @returns false: no room in the region (it is exhausted now), or ENOMEM */

@@ -46,14 +46,14 @@ export function beginObservation(
 } {
   const { results } = wholeCheckerOf(heap);
   const times = new Map<Finding, number>();
-  const watcher = (finding: Finding): void => {
+  const handler = (finding: Finding): void => {
     if (isMine()) times.set(finding, (times.get(finding) ?? 0) + 1);
   };
-  results.watchers.add(watcher);
+  results.handlers.add(handler);
   const rss = heap.process.rssBytes;
   return {
     end(error: unknown): Observation {
-      results.watchers.delete(watcher);
+      results.handlers.delete(handler);
       // What somebody took off meanwhile was seen there.
       const findings = [...times.keys()].filter((finding) => results.has(finding));
       return { findings, times, error, rssBytes: heap.process.rssBytes - rss };

@@ -18,7 +18,7 @@ export class ByteAllocator extends TrackedAllocator {
     const pointer = super.allocate(size, origin, alignment, zeroContents);
     if (pointer === 0) return 0;
     if (zeroContents) this.defineZeroes(pointer, size);
-    this.listener?.chunkAllocated(pointer, size);
+    this.chunkObserver?.chunkAllocated(pointer, size);
     return pointer;
   }
 
@@ -51,7 +51,7 @@ export class ByteAllocator extends TrackedAllocator {
     const size = this.sizeOf(pointer, low);
     // To the end of the granule: what is behind a chunk is undefined as it is, and whole groups of bits are set faster.
     if (classIdOf(low) !== 0) markShortUndefined(this.memory, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
-    this.listener?.chunkFreed(pointer, size, originOf(low));
+    this.chunkObserver?.chunkFreed(pointer, size, originOf(low));
   }
 
   override prepareResize(pointer: Address, _low: number, oldSize: ByteCount, newSize: ByteCount): void {
@@ -60,12 +60,12 @@ export class ByteAllocator extends TrackedAllocator {
 
   override noteResize(pointer: Address, low: number, oldSize: ByteCount, newSize: ByteCount): void {
     this.markGivenUp(pointer, low, oldSize, newSize);
-    this.listener?.chunkResized(pointer, oldSize, newSize, pointer);
+    this.chunkObserver?.chunkResized(pointer, oldSize, newSize, pointer);
   }
 
   override noteMove(pointer: Address, low: number, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
     this.markGivenUp(pointer, low, oldSize, newSize);
-    this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
+    this.chunkObserver?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 
   /** A moved chunk's pages end with the new size's; those behind are not there any more. */
@@ -76,7 +76,7 @@ export class ByteAllocator extends TrackedAllocator {
   }
 
   override noteCopy(pointer: Address, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
-    this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
+    this.chunkObserver?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 }
 

@@ -26,7 +26,7 @@ export const LIVE = 1;
 export const NOT_LIVE = 2;
 
 /** Notified when a chunk is allocated, freed or resized, and when a free is refused: the checker. */
-export interface ChunkListener {
+export interface ChunkObserver {
   chunkAllocated(pointer: Address, size: ByteCount): void;
   /** `origin`: which functions made it, as its header says. */
   chunkFreed(pointer: Address, size: ByteCount, origin: number): void;
@@ -36,7 +36,7 @@ export interface ChunkListener {
 }
 
 export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary> {
-  listener: ChunkListener | null = null;
+  chunkObserver: ChunkObserver | null = null;
   /** The live chunk of the last {@link lookUp}. */
   liveFrom = 0;
   liveTo = 0;
@@ -78,7 +78,7 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
 
   private refuseFree(error: unknown, pointer: Address): never {
     const reason = this.reasonOf(error, pointer);
-    this.listener?.freeRefused(pointer, "free", reason);
+    this.chunkObserver?.freeRefused(pointer, "free", reason);
     throw reason;
   }
 
@@ -93,15 +93,15 @@ export class TrackedAllocator extends Allocator<TrackedProgram, TrackedSecondary
   }
 
   override noteRefusal(pointer: Address, error: unknown): void {
-    this.listener?.freeRefused(pointer, "realloc", error);
+    this.chunkObserver?.freeRefused(pointer, "realloc", error);
   }
 
   protected override noteFree(pointer: Address, low: number): void {
-    this.listener?.chunkFreed(pointer, this.sizeOf(pointer, low), originOf(low));
+    this.chunkObserver?.chunkFreed(pointer, this.sizeOf(pointer, low), originOf(low));
   }
 
   override noteMove(pointer: Address, _low: number, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {
-    this.listener?.chunkResized(pointer, oldSize, newSize, oldPointer);
+    this.chunkObserver?.chunkResized(pointer, oldSize, newSize, oldPointer);
   }
 
   /**

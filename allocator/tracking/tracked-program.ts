@@ -13,7 +13,7 @@ import type { Thread } from "../../platform/kernel/thread.ts";
 import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { NO_MEMORY, Program } from "../common/program.ts";
 import type { ReportContext } from "../common/report.ts";
-import { observerOf, type Watcher, watchProcess } from "./process-watch.ts";
+import { type ObservedHeap, observerOf, watchProcess } from "./process-watch.ts";
 import { markRangeUndefined } from "./undefined-bytes.ts";
 
 /** Errors after which the heap goes on without a reference page. */
@@ -47,8 +47,8 @@ export class TrackedProgram extends Program {
   }
 
   /** Whose observer is asked about the program's uses of undefined bytes, in each thread that the heap works as. @returns what ends it */
-  watch(watcher: Watcher): () => void {
-    const stop = watchProcess(this.process, watcher);
+  watch(heap: ObservedHeap): () => void {
+    const stop = watchProcess(this.process, heap);
     this.isWatching = true;
     this.userMemory.validityObserver = observerOf(this.process);
     return stop;

@@ -36,7 +36,7 @@ export function watchForPostMortem(heap: Heap, folder: string, task: NamedTask):
   const files = fileSystem();
   const states = new Map<Finding, Uint8Array>();
   const snapshot = (): Uint8Array => heap.kernel.machine.snapshot({ lossy: true });
-  wholeCheckerOf(heap).results.watchers.add((finding) => {
+  wholeCheckerOf(heap).results.handlers.add((finding) => {
     if (states.size < MOST_STATES && !states.has(finding)) states.set(finding, snapshot());
   });
   return {

@@ -12,7 +12,7 @@ import { startProgress } from "../harness/progress.ts";
 import { summarise } from "../harness/statistics.ts";
 import { formatBytes, formatSpread, formatTable } from "../harness/table.ts";
 import { formatTargets, type Target } from "../harness/target.ts";
-import { createHeapTarget } from "../lab/replay/heap-target.ts";
+import { createHeapSubject } from "../lab/replay/heap-subject.ts";
 import { DEFAULT_POLICIES, parsePolicy } from "../lab/replay/policy.ts";
 import { SeededRandom } from "../lab/replay/random.ts";
 import { replayTrace, runReplay } from "../lab/replay/run-replay.ts";
@@ -110,10 +110,10 @@ function traces(): string[] {
 /** Reads and replays a trace that is encoded already: decoding is in the time, making it is not. */
 async function operationsPerSecond(encoded: readonly Uint8Array[]): Promise<{ wall: number; processor: number }> {
   const trace = await openTraceStream(Readable.from(encoded), "long");
-  const target = createHeapTarget(LONG);
+  const subject = createHeapSubject(LONG);
   const start = performance.now();
   const startUsage = process.cpuUsage();
-  const { replayed } = await replayTrace(trace, LONG, () => target);
+  const { replayed } = await replayTrace(trace, LONG, () => subject);
   const { user, system } = process.cpuUsage(startUsage);
   const milliseconds = performance.now() - start;
   return { wall: (1e3 * replayed.operations) / milliseconds, processor: (1e6 * replayed.operations) / (user + system) };

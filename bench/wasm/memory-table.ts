@@ -2,7 +2,7 @@
 // the programs' own loads and stores. Counts of the simulated kernel, so one run says all.
 import { Instance, Module } from "../../allocator/wasm/index.ts";
 import { formatBytes, formatTable } from "../harness/table.ts";
-import { heapOptions } from "../lab/replay/heap-target.ts";
+import { heapOptions } from "../lab/replay/heap-subject.ts";
 import { parsePolicy } from "../lab/replay/policy.ts";
 import { initialisedBytes } from "../lab/report/comparison.ts";
 import { checkPolicy } from "../lab/wasm/measured-run.ts";

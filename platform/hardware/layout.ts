@@ -29,10 +29,10 @@ export const TAG_UNIT = 0x1000000000000;
 /**
  * A page-table entry. An entry of 0 is "nothing here".
  * ```
- *  31                       10   9    8   7    6    5    4    3    2    1    0
- * +---------------------------+---+-----+---+-----+---+----+-------+---+-----+----+
- * | frame number, 22 bits     |DBM|CLEAN|MTE|GUARD|CHK|ANON|SPECIAL|PRE|WRITE|READ|
- * +---------------------------+---+-----+---+-----+---+----+-------+---+-----+----+
+ *  31                       10   9      8       7    6    5    4     3      2    1     0
+ * +---------------------------+---+---------+---+-----+---+----+-------+---+-----+----+
+ * | frame number, 22 bits     |DBM|NOT_DIRTY|MTE|GUARD|CHK|ANON|SPECIAL|PRE|WRITE|READ|
+ * +---------------------------+---+---------+---+-----+---+----+-------+---+-----+----+
  *   frame = entry >>> PTE_FRAME_SHIFT; of it bits 31:30 are the bank of RAM (4 GiB each), bits 29:10 the frame in the bank;
  *   byte in the bank = ((entry & PTE_FRAME_MASK) << 2 | offset) >>> 0
  * ```
@@ -56,8 +56,8 @@ export const PTE_GUARD = 1 << 6;
 /** The page belongs to a PROT_MTE mapping: its tags are compared, and tag stores reach it. */
 export const PTE_MTE = 1 << 7;
 
-/** The page was not stored to since it was made clean (MADV_FREE, unsharing): an inverted dirty bit. */
-export const PTE_CLEAN = 1 << 8;
+/** No store since MADV_FREE or unsharing: an inverted dirty bit. A clean page is something else (PTE_SPECIAL). */
+export const PTE_NOT_DIRTY = 1 << 8;
 /** Stores are permitted though PTE_WRITE is off: the first one makes the page dirty, and is no fault (Arm's dirty bit modifier). */
 export const PTE_DBM = 1 << 9;
 

@@ -37,7 +37,7 @@ export interface ValidityObserver {
    * Where the stretch of [address, end) that begins at `address` ends: bytes that the program may access, as a positive
    * number, or bytes that it may not, as a negative one. Never reports. Without it, nothing of a refused store is.
    */
-  addressableRun?(address: Address, end: Address): Address;
+  addressableRun?(address: Address, end: Address): number;
   /** Bytes that are not all defined were copied; both ranges lie inside a page. */
   copied?(to: Address, from: Address, size: ByteCount): void;
   /** The byte at `faultAddress` could not be accessed: the whole access of `size` bytes at `address` will fault. */

@@ -4,10 +4,10 @@ import type { PageNumber, PageTableEntry } from "../hardware/integers.ts";
 import {
   PTE_ANON,
   PTE_CHECKED,
-  PTE_CLEAN,
   PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_GUARD,
+  PTE_NOT_DIRTY,
   PTE_PRESENT,
   PTE_SPECIAL,
   PTE_WRITE,
@@ -127,7 +127,7 @@ function checkEntry(space: AddressSpace, id: number, page: PageNumber, entry: Pa
   }
   if ((entry & PTE_ANON) !== 0 && vmas.anonVma[id] === 0)
     throw new Error(`${who}: page ${page} is private but its area ${id} has no anon_vma: a fork would not copy it`);
-  if ((entry & PTE_DBM) !== 0 && (entry & (PTE_ANON | PTE_CLEAN | PTE_WRITE)) !== (PTE_ANON | PTE_CLEAN)) {
+  if ((entry & PTE_DBM) !== 0 && (entry & (PTE_ANON | PTE_NOT_DIRTY | PTE_WRITE)) !== (PTE_ANON | PTE_NOT_DIRTY)) {
     throw new Error(
       `${who}: page ${page} waits for a store to make it dirty, but is no clean anonymous page: ${entry}`,
     );

@@ -51,7 +51,7 @@ import {
   V128,
 } from "../binary/instructions.ts";
 import type { Code } from "../rewriting/code.ts";
-import { appendBody, type OffsetListener } from "../rewriting/rewritten-body.ts";
+import { appendBody, type OffsetObserver } from "../rewriting/rewritten-body.ts";
 import { CallCode } from "./call-code.ts";
 import { PURPOSE_BRANCH, PURPOSE_CONDITION, PURPOSE_VALUES } from "./definedness-body.ts";
 import { DEFINED, pushZero } from "./slots.ts";
@@ -79,17 +79,17 @@ const BULK = new Set([
 
 export class DefinednessPass extends CallCode {
   /** Appends the new body of the `body`-th defined function, with its length. @throws ModuleError */
-  rewrite(body: number, out: Code, listener: OffsetListener | null = null): void {
+  rewrite(body: number, out: Code, observer: OffsetObserver | null = null): void {
     const { walker, code, scratch, module, known } = this;
     known.forget();
     do this.walk(body, null);
     while (known.isWrong);
-    if (listener !== null) this.walk(body, listener);
-    appendBody(out, { module, walker, scratch, code }, listener);
+    if (observer !== null) this.walk(body, observer);
+    appendBody(out, { module, walker, scratch, code }, observer);
   }
 
   /** Writes the body's code once, by what earlier walks found out of its loops. Each walk that is wrong finds out more. */
-  private walk(body: number, listener: OffsetListener | null): void {
+  private walk(body: number, observer: OffsetObserver | null): void {
     const { walker, code, scratch } = this;
     walker.begin(body);
     code.length = 0;
@@ -100,7 +100,7 @@ export class DefinednessPass extends CallCode {
     this.targets.paths?.begin(body, walker.type, code, scratch);
     this.takeArguments();
     while (walker.next()) {
-      listener?.instruction(walker.start, code.length);
+      observer?.instruction(walker.start, code.length);
       this.instruction();
     }
   }

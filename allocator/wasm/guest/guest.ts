@@ -80,7 +80,7 @@ export class Guest {
    */
   readonly kept: unknown[] = [];
   /** Called when the memory has grown. */
-  readonly growListeners: ((pages: number) => void)[] = [];
+  readonly growHandlers: ((pages: number) => void)[] = [];
   /** Called when a page is loaded from or stored to for the first time, or again after the kernel took it. */
   onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
   private isDisposed = false;
@@ -224,7 +224,7 @@ export class Guest {
     if (this.process.brk(end) !== end) return -1;
     this.pages = wanted;
     this.addressable.imageEnd = end;
-    for (const listener of this.growListeners) listener(wanted);
+    for (const handler of this.growHandlers) handler(wanted);
     return before;
   }
 

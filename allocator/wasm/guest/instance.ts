@@ -131,7 +131,7 @@ class Instantiation {
     }
     const pages = real.exports[PAGES_NAME] as EngineGlobal;
     pages.value = guest.pages;
-    guest.growListeners.push((count) => {
+    guest.growHandlers.push((count) => {
       pages.value = count;
     });
     this.loadSegments();

@@ -33,7 +33,7 @@ import { type CheckTargets, writeCheck } from "./address-checks.ts";
 import type { CallPaths } from "./call-paths.ts";
 import { CheckedAddresses } from "./checked-addresses.ts";
 import { Code } from "./code.ts";
-import { appendBody, type OffsetListener } from "./rewritten-body.ts";
+import { appendBody, type OffsetObserver } from "./rewritten-body.ts";
 import { ScratchLocals } from "./scratch-locals.ts";
 
 /** Purposes of scratch locals. */
@@ -74,7 +74,7 @@ export class AddressPass {
   }
 
   /** Appends the new body of the `body`-th defined function, with its length. @throws ModuleError */
-  rewrite(body: number, out: Code, listener: OffsetListener | null = null): void {
+  rewrite(body: number, out: Code, observer: OffsetObserver | null = null): void {
     const { walker, code, scratch, module } = this;
     walker.begin(body);
     code.length = 0;
@@ -82,10 +82,10 @@ export class AddressPass {
     this.checked.begin();
     this.targets.paths?.begin(body, walker.type, code, scratch);
     while (walker.next()) {
-      listener?.instruction(walker.start, code.length);
+      observer?.instruction(walker.start, code.length);
       this.instruction();
     }
-    appendBody(out, { module, walker, scratch, code }, listener);
+    appendBody(out, { module, walker, scratch, code }, observer);
   }
 
   private instruction(): void {

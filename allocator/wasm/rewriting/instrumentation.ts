@@ -4,11 +4,11 @@
 import type { FunctionType, Module } from "../binary/module.ts";
 import type { PassTargets } from "./address-pass.ts";
 import type { Code } from "./code.ts";
-import type { OffsetListener } from "./rewritten-body.ts";
+import type { OffsetObserver } from "./rewritten-body.ts";
 
 /** Rewrites bodies one by one, each by its number among the module's own functions, and the same way each time. */
 export interface BodyPass {
-  rewrite(body: number, out: Code, listener?: OffsetListener | null): void;
+  rewrite(body: number, out: Code, observer?: OffsetObserver | null): void;
 }
 
 /** What a pass can have added to a module. */

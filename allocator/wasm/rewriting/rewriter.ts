@@ -10,7 +10,7 @@
 //    the guest's limit (layout.ts).
 //  · Code that is needed more than once is a helper function (`addFunction`), WebAssembly as well.
 //  · Offsets of the new code are translated back by running the pass again on the one function that a stack mentions
-//    (guest/original-offset.ts), so a pass must be deterministic and report each instruction to its OffsetListener.
+//    (guest/original-offset.ts), so a pass must be deterministic and report each instruction to its OffsetObserver.
 //  · Checks of addresses are written by writeCheck(), which any pass can call, so that one walk does all that was asked for.
 
 import { I32 } from "../binary/instructions.ts";
@@ -40,7 +40,7 @@ import {
 } from "./helpers.ts";
 import type { Instrument, Instrumentation } from "./instrumentation.ts";
 import type { Layout } from "./layout.ts";
-import type { OffsetListener } from "./rewritten-body.ts";
+import type { OffsetObserver } from "./rewritten-body.ts";
 
 /** Names of what is added begin so; a module that has such names itself is refused. */
 export const PRIVATE = "__refheap_";
@@ -84,7 +84,7 @@ export interface Rewritten {
   /** Whether a defined function is the heap's now. */
   isHeapFunction(body: number): boolean;
   /** Runs the pass on one function again, for its offsets. */
-  trace(body: number, listener: OffsetListener): void;
+  trace(body: number, observer: OffsetObserver): void;
 }
 
 /** @throws ModuleError truncated, malformed, unsupported: in a function's body; memory: the module has none */
@@ -190,7 +190,7 @@ class Rewriter {
       pointerGlobals,
       bodyStart,
       isHeapFunction: (body) => options.heapFunctions.has(module.importedFunctions + body),
-      trace: (body, listener) => pass.rewrite(body, new Code(4096), listener),
+      trace: (body, observer) => pass.rewrite(body, new Code(4096), observer),
     };
   }
 

@@ -7,7 +7,7 @@ import { Code } from "./code.ts";
 import type { ScratchLocals } from "./scratch-locals.ts";
 
 /** Told where the new code of an instruction begins and ends, so that offsets can be translated back. */
-export interface OffsetListener {
+export interface OffsetObserver {
   /** The instruction at byte `from` of the module became the code from `start`, counted from the body's first instruction. */
   instruction(from: number, start: number): void;
   /** Bytes of the new body's locals, which stand before its first instruction. */
@@ -23,12 +23,12 @@ export interface RewrittenBody {
   readonly code: Code;
 }
 
-export function appendBody(out: Code, body: RewrittenBody, listener: OffsetListener | null): void {
+export function appendBody(out: Code, body: RewrittenBody, observer: OffsetObserver | null): void {
   const { module, walker, scratch, code } = body;
   const head = new Code(64);
   scratch.declare(head, walker.localGroups, module.bytes, walker.localGroupsStart, walker.codeStart);
   out.u32(head.length + code.length);
   out.append(head.bytes, 0, head.length);
-  listener?.head(head.length);
+  observer?.head(head.length);
   out.append(code.bytes, 0, code.length);
 }

@@ -1,5 +1,5 @@
 // A policy of the user's own: a module that exports `policy`, loaded, looked at and tried once before any trace is read.
-// What it may import of this package is own-modules.ts; how it becomes a heap is heap-target.ts.
+// What it may import of this package is own-modules.ts; how it becomes a heap is heap-subject.ts.
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";

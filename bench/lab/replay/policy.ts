@@ -1,5 +1,5 @@
 // What is compared: policies as data, by name or by name and changes (`pattern-refpage+quarantineKb=256`).
-// How a policy becomes a heap on a kernel is in heap-target.ts.
+// How a policy becomes a heap on a kernel is in heap-subject.ts.
 
 import { configs, type SecondaryCacheConfig } from "../../../allocator/options/config.ts";
 import {

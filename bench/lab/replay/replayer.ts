@@ -16,7 +16,7 @@ import { TAG_UNIT } from "../../../platform/hardware/layout.ts";
 import type { Attribution } from "./attribution.ts";
 import { BlockTable, DEAD, FAILED } from "./block-table.ts";
 import { contentByte } from "./contents.ts";
-import type { ReplayTarget } from "./target.ts";
+import type { ReplaySubject } from "./subject.ts";
 import type { Toucher } from "./touch-model.ts";
 import type { Verifier } from "./verifier.ts";
 
@@ -42,7 +42,7 @@ export interface ReplayTally {
 }
 
 export interface ReplayerOptions {
-  readonly target: ReplayTarget;
+  readonly subject: ReplaySubject;
   readonly toucher: Toucher;
   /** Called before the event with the number `nextSample`; answers the next one. */
   readonly sample: (replayer: Replayer) => number;
@@ -63,7 +63,7 @@ export class Replayer {
     clippedTouches: 0,
     touchedPages: 0,
   };
-  private readonly target: ReplayTarget;
+  private readonly subject: ReplaySubject;
   private readonly toucher: Toucher;
   /** Set before the first batch for a replay that checks the heap. */
   verifier: Verifier | null = null;
@@ -73,8 +73,8 @@ export class Replayer {
   private readonly mark: (replayer: Replayer, label: string) => void;
   private nextSample = 0;
 
-  constructor({ target, toucher, sample, mark }: ReplayerOptions) {
-    this.target = target;
+  constructor({ subject, toucher, sample, mark }: ReplayerOptions) {
+    this.subject = subject;
     this.toucher = toucher;
     this.sample = sample;
     this.mark = mark;
@@ -86,7 +86,7 @@ export class Replayer {
     for (let row = 0; row < count; row++) {
       if (this.tally.operations >= this.nextSample) this.nextSample = this.sample(this);
       this.tally.operations++;
-      this.target.tick();
+      this.subject.tick();
       switch (kind[row]) {
         case MALLOC:
         case CALLOC:
@@ -126,13 +126,13 @@ export class Replayer {
     const bytes = kind === CALLOC ? size * offset : size;
     this.blocks.born(slot, address, bytes);
     this.attribution?.born(slot, bytes, site);
-    this.verifier?.born(this.target, slot, address, bytes, kind === CALLOC);
+    this.verifier?.born(this.subject, slot, address, bytes, kind === CALLOC);
     this.touchFresh(slot, 0);
   }
 
   private call(kind: number, size: number, offset: number): number {
-    if (kind === MALLOC) return this.target.malloc(size);
-    return kind === CALLOC ? this.target.calloc(offset, size) : this.target.memalign(offset, size);
+    if (kind === MALLOC) return this.subject.malloc(size);
+    return kind === CALLOC ? this.subject.calloc(offset, size) : this.subject.memalign(offset, size);
   }
 
   private free(id: number): void {
@@ -148,8 +148,8 @@ export class Replayer {
 
   private release(slot: number, id: number): void {
     const address = this.blocks.address[slot];
-    this.verifier?.dying(this.target, slot, address);
-    this.target.free(address);
+    this.verifier?.dying(this.subject, slot, address);
+    this.subject.free(address);
     this.attribution?.died(slot);
     this.blocks.died(slot, id);
   }
@@ -165,8 +165,8 @@ export class Replayer {
     // realloc(p, 0) frees in C; a trace that means it says free, so the block is kept at its smallest.
     const newSize = Math.max(size, 1);
     const oldSize = this.blocks.size[slot];
-    this.verifier?.dying(this.target, slot, old);
-    const address = this.target.realloc(old, newSize, oldSize);
+    this.verifier?.dying(this.subject, slot, old);
+    const address = this.subject.realloc(old, newSize, oldSize);
     if (address === 0) {
       this.tally.failedAllocations++;
       this.verifier?.survived(old, oldSize);
@@ -174,7 +174,7 @@ export class Replayer {
     }
     this.blocks.moved(slot, address, newSize);
     this.attribution?.moved(slot, newSize, site);
-    this.verifier?.moved(this.target, slot, address, Math.min(oldSize, newSize), newSize);
+    this.verifier?.moved(this.subject, slot, address, Math.min(oldSize, newSize), newSize);
     if (newSize > oldSize) this.touchFresh(slot, oldSize);
   }
 
@@ -215,7 +215,7 @@ export class Replayer {
   }
 
   private touchByte(slot: number, at: number, offset: number, isWrite: boolean): void {
-    const { memory } = this.target;
+    const { memory } = this.subject;
     this.tally.touchedPages++;
     if (!isWrite) {
       memory.getUint8(at);

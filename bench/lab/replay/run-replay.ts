@@ -8,14 +8,14 @@ import type { OpenTraceOptions, Trace } from "../traces/open.ts";
 import { isReadOnce, openTrace } from "../traces/open.ts";
 import { TraceError } from "../traces/trace-error.ts";
 import { Attribution } from "./attribution.ts";
-import { createHeapTarget } from "./heap-target.ts";
+import { createHeapSubject } from "./heap-subject.ts";
 import { failure, loadOwnPolicy, type OwnPolicy } from "./own-policy.ts";
 import { pageMap } from "./page-map.ts";
 import type { Policy } from "./policy.ts";
 import { Replayer } from "./replayer.ts";
 import type { ReplayResult } from "./result.ts";
 import { Sampler } from "./sampler.ts";
-import type { ReplayTarget } from "./target.ts";
+import type { ReplaySubject } from "./subject.ts";
 import { parseTouchModel, Toucher, touchModelName } from "./touch-model.ts";
 import { VerificationError, Verifier } from "./verifier.ts";
 
@@ -80,19 +80,19 @@ async function hasTouches({ batches }: Trace): Promise<boolean> {
 }
 
 /**
- * The same for a trace that is open already; `makeTarget` lets tests put another heap in.
+ * The same for a trace that is open already; `makeSubject` lets tests put another heap in.
  * @throws as runReplay; OwnPolicyError: what a policy of the user's own threw
  */
 export async function replayTrace(
   trace: Trace,
   options: ReplayOptions,
-  makeTarget: (options: ReplayOptions) => ReplayTarget = createHeapTarget,
+  makeSubject: (options: ReplayOptions) => ReplaySubject = createHeapSubject,
 ): Promise<ReplayResult> {
   const file = options.policy.own?.file;
-  if (file === undefined) return replayWith(trace, options, makeTarget);
+  if (file === undefined) return replayWith(trace, options, makeSubject);
   const own = options.own ?? (await loadOwnPolicy(file));
   try {
-    return await replayWith(trace, { ...options, own }, makeTarget);
+    return await replayWith(trace, { ...options, own }, makeSubject);
   } catch (error) {
     if (error instanceof TraceError || error instanceof VerificationError) throw error;
     throw failure(file, `replaying ${trace.file}`, error);
@@ -102,21 +102,21 @@ export async function replayTrace(
 async function replayWith(
   trace: Trace,
   options: ReplayOptions,
-  makeTarget: (options: ReplayOptions) => ReplayTarget,
+  makeSubject: (options: ReplayOptions) => ReplaySubject,
 ): Promise<ReplayResult> {
   const { policy, seed, memoryBytes = DEFAULT_MEMORY_BYTES } = options;
   const ownTouches = options.touches === undefined && WITH_TOUCHES.includes(trace.format);
   const model = parseTouchModel(ownTouches ? "none" : (options.touches ?? DEFAULT_TOUCHES));
-  const target = makeTarget(options);
-  const { counters } = target.process.kernel;
-  const sampler = new Sampler(target.process, counters);
+  const subject = makeSubject(options);
+  const { counters } = subject.process.kernel;
+  const sampler = new Sampler(subject.process, counters);
   const replayer = new Replayer({
-    target,
+    subject,
     toucher: new Toucher(model, seed),
     sample: (state) => sampler.take(state),
     mark: (state, label) => sampler.mark(state, label),
   });
-  replayer.attribution = new Attribution(target.largestSmall);
+  replayer.attribution = new Attribution(subject.largestSmall);
   if (options.verify) replayer.verifier = new Verifier(replayer.blocks);
   const stopped = await replayAll(trace, replayer);
   sampler.finish(replayer);
@@ -130,16 +130,16 @@ async function replayWith(
     stopped,
     read: trace.tally,
     replayed: replayer.tally,
-    counters: target.counters(),
+    counters: subject.counters(),
     program: {
-      tagGranules: target.taggedGranules,
-      gvaBlocks: target.gvaBlocks,
-      faultMessages: target.faultMessages,
+      tagGranules: subject.taggedGranules,
+      gvaBlocks: subject.gvaBlocks,
+      faultMessages: subject.faultMessages,
       peakRssBytes: sampler.peaks.rssBytes,
     },
     peaks: sampler.peaks,
     meanRssBytes: sampler.meanRssBytes,
-    finalRssBytes: target.process.rssBytes,
+    finalRssBytes: subject.process.rssBytes,
     samples: sampler.samples,
     marks: sampler.marks,
     pageMap: pageMap(sampler.scans),

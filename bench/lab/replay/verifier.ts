@@ -3,7 +3,7 @@
 import { TAG_UNIT } from "../../../platform/hardware/layout.ts";
 import type { BlockTable } from "./block-table.ts";
 import { contentByte } from "./contents.ts";
-import type { ReplayTarget } from "./target.ts";
+import type { ReplaySubject } from "./subject.ts";
 
 /** The heap broke a promise: which, where, at which operation the caller adds. */
 export class VerificationError extends Error {
@@ -20,15 +20,15 @@ export class Verifier {
     this.blocks = blocks;
   }
 
-  born(target: ReplayTarget, slot: number, address: number, size: number, zeroed: boolean): void {
+  born(subject: ReplaySubject, slot: number, address: number, size: number, zeroed: boolean): void {
     this.insert(address, size);
-    if (zeroed) this.expectZero(target, address, size);
-    this.writeEnds(target, slot, address, size);
+    if (zeroed) this.expectZero(subject, address, size);
+    this.writeEnds(subject, slot, address, size);
   }
 
   /** Before free or realloc: the contents are still there. */
-  dying(target: ReplayTarget, slot: number, address: number): void {
-    this.expectContents(target, slot, address, this.blocks.size[slot]);
+  dying(subject: ReplaySubject, slot: number, address: number): void {
+    this.expectContents(subject, slot, address, this.blocks.size[slot]);
     this.remove(address);
   }
 
@@ -38,37 +38,37 @@ export class Verifier {
   }
 
   /** After realloc: `kept` bytes came along; the new end is written. */
-  moved(target: ReplayTarget, slot: number, address: number, kept: number, size: number): void {
+  moved(subject: ReplaySubject, slot: number, address: number, kept: number, size: number): void {
     this.insert(address, size);
-    if (kept > 0) this.expectByte(target, slot, address, 0);
-    this.writeEnds(target, slot, address, size);
+    if (kept > 0) this.expectByte(subject, slot, address, 0);
+    this.writeEnds(subject, slot, address, size);
   }
 
-  private writeEnds(target: ReplayTarget, slot: number, address: number, size: number): void {
+  private writeEnds(subject: ReplaySubject, slot: number, address: number, size: number): void {
     if (size === 0) return;
     const generation = this.blocks.generation[slot];
-    target.memory.setUint8(address, contentByte(generation, 0));
-    target.memory.setUint8(address + size - 1, contentByte(generation, size - 1));
+    subject.memory.setUint8(address, contentByte(generation, 0));
+    subject.memory.setUint8(address + size - 1, contentByte(generation, size - 1));
   }
 
-  private expectContents(target: ReplayTarget, slot: number, address: number, size: number): void {
+  private expectContents(subject: ReplaySubject, slot: number, address: number, size: number): void {
     if (size === 0) return;
-    this.expectByte(target, slot, address, 0);
-    this.expectByte(target, slot, address, size - 1);
+    this.expectByte(subject, slot, address, 0);
+    this.expectByte(subject, slot, address, size - 1);
   }
 
-  private expectByte(target: ReplayTarget, slot: number, address: number, offset: number): void {
+  private expectByte(subject: ReplaySubject, slot: number, address: number, offset: number): void {
     const expected = contentByte(this.blocks.generation[slot], offset);
-    const found = target.memory.getUint8(address + offset);
+    const found = subject.memory.getUint8(address + offset);
     if (found === expected) return;
     throw new VerificationError(
       `byte ${offset} of the block at 0x${address.toString(16)} is ${found}, the program stored ${expected}`,
     );
   }
 
-  private expectZero(target: ReplayTarget, address: number, size: number): void {
+  private expectZero(subject: ReplaySubject, address: number, size: number): void {
     for (const offset of size === 0 ? [] : [0, Math.floor(size / 2), size - 1]) {
-      const found = target.memory.getUint8(address + offset);
+      const found = subject.memory.getUint8(address + offset);
       if (found === 0) continue;
       throw new VerificationError(
         `byte ${offset} of a block from calloc at 0x${address.toString(16)} is ${found}, not 0`,

@@ -1,7 +1,7 @@
 // A program run under one policy, and what memory cost it: real touches, counted by the simulated kernel as the program makes them.
 // The result has the figures of a replay's, so that one comparison serves both.
 import type { Heap, HeapHooks } from "../../../allocator/index.ts";
-import { heapOptions } from "../replay/heap-target.ts";
+import { heapOptions } from "../replay/heap-subject.ts";
 import type { Policy } from "../replay/policy.ts";
 import { RecordingFile } from "../replay/recording-file.ts";
 import type { ComparableResult } from "../report/comparison.ts";

@@ -5,11 +5,11 @@ import {
   ACCESS_STORE,
   PTE_ANON,
   PTE_CHECKED,
-  PTE_CLEAN,
   PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_GUARD,
   PTE_MTE,
+  PTE_NOT_DIRTY,
   PTE_PRESENT,
   PTE_READ,
   PTE_SPECIAL,
@@ -114,13 +114,13 @@ function fillsHuge(space: AddressSpace, page: PageNumber, entry: PageTableEntry,
 /** The first store to a clean page that permits stores. */
 function makeDirty(space: AddressSpace, page: PageNumber, entry: PageTableEntry): void {
   const { pageTable } = space;
-  const dirty = (entry & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE;
+  const dirty = (entry & ~(PTE_DBM | PTE_NOT_DIRTY)) | PTE_WRITE;
   if (!pageTable.isHuge(page)) {
     pageTable.entries[page] = dirty;
     return;
   }
   const start = blockStart(page);
-  pageTable.setHuge(start, (pageTable.entryOf(start) & ~(PTE_DBM | PTE_CLEAN)) | PTE_WRITE);
+  pageTable.setHuge(start, (pageTable.entryOf(start) & ~(PTE_DBM | PTE_NOT_DIRTY)) | PTE_WRITE);
   pageTable.spread(start);
 }
 
@@ -206,7 +206,7 @@ function writeProtectFault(space: AddressSpace, id: AreaId, page: PageNumber, pr
   if ((entry & PTE_ANON) !== 0 && (frames.exclusive[frame] === 1 || frames.isLastReference(frame))) {
     frames.exclusive[frame] = 1;
     kernel.counters.reuseFaults++;
-    space.pageTable.entries[page] = (entry & ~PTE_CLEAN) | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
+    space.pageTable.entries[page] = (entry & ~PTE_NOT_DIRTY) | PTE_READ | ((flags & VM_WRITE) !== 0 ? PTE_WRITE : 0);
     return FAULT_DONE;
   }
   const special = (entry & PTE_SPECIAL) !== 0;
@@ -236,7 +236,7 @@ function batchReplaced({ kernel }: AddressSpace, copy: number, frame: FrameNumbe
 
 /**
  * Before a page is pinned for reading: an anonymous page that others may share becomes this process's alone, so that what
- * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is clean.
+ * the pin sees stays what the process sees (FAULT_FLAG_UNSHARE). The page stays read-only, and a copy is not dirty.
  */
 export function unsharePage(space: AddressSpace, charged: FaultAccount, id: AreaId, page: PageNumber): FaultResult {
   const { counters } = space.kernel;
@@ -273,7 +273,7 @@ function unshareSmallPage(space: AddressSpace, id: AreaId, page: PageNumber): Fa
   space.rssAnonymous--;
   frames.unmap(frame, space.id);
   frames.exclusive[copy] = 1;
-  const kept = (entry & PTE_MTE) | PTE_CLEAN;
+  const kept = (entry & PTE_MTE) | PTE_NOT_DIRTY;
   installEntry(space, page, makeEntry(space, copy, space.vmas.flags[id], PTE_ANON, false) | kept);
   return FAULT_DONE;
 }

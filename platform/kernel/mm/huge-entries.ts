@@ -1,7 +1,7 @@
 // Huge page-table entries: making, taking away and splitting them, with the counts that go with each (mm/huge_memory.c).
 // When a fault gets one is huge-fault.ts; small entries are pte.ts.
 import type { PageNumber, PageTableEntry } from "../../hardware/integers.ts";
-import { PTE_ANON, PTE_CLEAN, PTE_DBM, PTE_FRAME_SHIFT, PTE_SPECIAL, PTE_WRITE } from "../../hardware/layout.ts";
+import { PTE_ANON, PTE_DBM, PTE_FRAME_SHIFT, PTE_NOT_DIRTY, PTE_SPECIAL, PTE_WRITE } from "../../hardware/layout.ts";
 import { ENTRIES_PER_BLOCK, HUGE_ENTRY_WITHOUT_TABLE } from "../../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { HUGE_FRAMES } from "./free-frames.ts";
@@ -61,7 +61,7 @@ export function splitHuge(space: AddressSpace, page: PageNumber): void {
     zapHuge(space, page);
     return;
   }
-  kernel.frames.splitHugeMapping(entry >>> PTE_FRAME_SHIFT, space.id, (entry & PTE_CLEAN) === 0);
+  kernel.frames.splitHugeMapping(entry >>> PTE_FRAME_SHIFT, space.id, (entry & PTE_NOT_DIRTY) === 0);
   pageTable.splitHuge(page);
 }
 

@@ -4,8 +4,8 @@ import type { AreaFlags, AreaId, PageNumber } from "../../hardware/integers.ts";
 import {
   ACCESS_STORE,
   PTE_ANON,
-  PTE_CLEAN,
   PTE_FRAME_SHIFT,
+  PTE_NOT_DIRTY,
   PTE_READ,
   PTE_SPECIAL,
   PTE_WRITE,
@@ -100,7 +100,7 @@ export function storeToHuge(space: AddressSpace, id: AreaId, page: PageNumber): 
     return false;
   }
   const permission = (flags & VM_WRITE) !== 0 ? PTE_READ | PTE_WRITE : PTE_READ;
-  pageTable.setHuge(start, (entry & ~PTE_CLEAN) | permission);
+  pageTable.setHuge(start, (entry & ~PTE_NOT_DIRTY) | permission);
   return true;
 }
 

@@ -6,7 +6,7 @@ import type { AddressSpace } from "./address-space.ts";
 import { NO_FRAME, zeroPage } from "./frames.ts";
 import { HUGE_FRAMES } from "./free-frames.ts";
 import { blockStart, splitHuge } from "./huge-entries.ts";
-import { cleanEntry, installEntry, makeEntry, removeEntry } from "./pte.ts";
+import { installEntry, makeEntry, removeEntry, undirtiedEntry } from "./pte.ts";
 import { VM_LOCKED, VM_MTE } from "./vm-flags.ts";
 
 /**
@@ -30,7 +30,7 @@ export function freeLazily(space: AddressSpace, start: PageNumber, end: PageNumb
     else {
       if (frames.dirty[frame] === 1 && frames.mapCounts[frame] !== 1) continue;
       frames.dirty[frame] = 0;
-      pageTable.entries[page] = cleanEntry(entry);
+      pageTable.entries[page] = undirtiedEntry(entry);
       frames.giveUp(frame);
     }
   }
@@ -43,12 +43,12 @@ function freeFolio(space: AddressSpace, page: PageNumber, head: number): number 
   const size = frames.folios.sizeOf(head);
   if (pageTable.isHuge(page)) {
     frames.dirty[head] = 0;
-    pageTable.setHuge(page, cleanEntry(pageTable.entryOf(page)));
+    pageTable.setHuge(page, undirtiedEntry(pageTable.entryOf(page)));
     return size;
   }
   if (frames.dirty[head] === 1 && frames.folios.mappings(head) !== size) return size;
   frames.dirty[head] = 0;
-  for (let at = page; at < page + size; at++) pageTable.entries[at] = cleanEntry(pageTable.entryOf(at));
+  for (let at = page; at < page + size; at++) pageTable.entries[at] = undirtiedEntry(pageTable.entryOf(at));
   return size;
 }
 

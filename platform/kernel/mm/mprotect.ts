@@ -4,9 +4,9 @@ import type { Address, AreaId, ByteCount, PageNumber } from "../../hardware/inte
 import {
   PAGE_SIZE,
   PTE_CHECKED,
-  PTE_CLEAN,
   PTE_DBM,
   PTE_MTE,
+  PTE_NOT_DIRTY,
   PTE_PRESENT,
   PTE_READ,
   PTE_SPECIAL,
@@ -17,7 +17,7 @@ import { PROT_EXEC, PROT_GROWSDOWN, PROT_GROWSUP, PROT_MTE, PROT_READ, PROT_SEM,
 import { type AddressSpace, type FaultAccount, TASK_SIZE_PAGES } from "./address-space.ts";
 import { protectionFlags } from "./mmap.ts";
 import { populateArea } from "./populate.ts";
-import { canBecomeWritable, cleanEntry, permissionBits } from "./pte.ts";
+import { canBecomeWritable, permissionBits, undirtiedEntry } from "./pte.ts";
 import { pagesOf } from "./unmapped-area.ts";
 import {
   VM_ACCESS_FLAGS,
@@ -138,7 +138,7 @@ function changeEntries(space: AddressSpace, id: AreaId, start: PageNumber, end: 
     const keepsWrite = (entry & (PTE_WRITE | PTE_DBM)) !== 0 && (flags & VM_WRITE) !== 0;
     const writable = keepsWrite || ((entry & PTE_SPECIAL) === 0 && canBecomeWritable(space, entry, flags));
     let changed = (entry & ~(PTE_READ | PTE_WRITE | PTE_DBM)) | permissionBits(flags, writable);
-    if ((changed & PTE_CLEAN) !== 0) changed = cleanEntry(changed);
+    if ((changed & PTE_NOT_DIRTY) !== 0) changed = undirtiedEntry(changed);
     if ((flags & VM_MTE) !== 0) changed |= PTE_MTE | PTE_CHECKED;
     if (pageTable.isHuge(page)) {
       // The area's borders do not cut a huge entry, so that all of it is in the range (change_huge_pmd).

@@ -4,10 +4,10 @@ import type { AreaId, PageNumber, PageTableEntry } from "../../hardware/integers
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
-  PTE_CLEAN,
   PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_GUARD,
+  PTE_NOT_DIRTY,
   PTE_PRESENT,
   PTE_READ,
   PTE_WRITE,
@@ -35,7 +35,7 @@ export function ensurePage(
 
 /** Looking a clean page up for a store makes its frame dirty rather than its entry (follow_page_pte with FOLL_WRITE). */
 function touchForStore(space: AddressSpace, entry: PageTableEntry): void {
-  if ((entry & PTE_CLEAN) !== 0) space.kernel.frames.markDirty(entry >>> PTE_FRAME_SHIFT);
+  if ((entry & PTE_NOT_DIRTY) !== 0) space.kernel.frames.markDirty(entry >>> PTE_FRAME_SHIFT);
 }
 
 /** The errno of a fault that could not be resolved for the kernel. */

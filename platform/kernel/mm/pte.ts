@@ -5,10 +5,10 @@ import {
   PAGE_SIZE,
   PTE_ANON,
   PTE_CHECKED,
-  PTE_CLEAN,
   PTE_DBM,
   PTE_FRAME_SHIFT,
   PTE_MTE,
+  PTE_NOT_DIRTY,
   PTE_PRESENT,
   PTE_READ,
   PTE_SPECIAL,
@@ -61,9 +61,9 @@ export function removeEntry(space: AddressSpace, page: PageNumber, flags: AreaFl
 }
 
 /** The entry of a page that the next store must make dirty; if it permits stores it goes on doing so. */
-export function cleanEntry(entry: PageTableEntry): PageTableEntry {
+export function undirtiedEntry(entry: PageTableEntry): PageTableEntry {
   const permits = (entry & PTE_WRITE) !== 0 ? PTE_DBM : 0;
-  return (entry & ~PTE_WRITE) | PTE_CLEAN | permits;
+  return (entry & ~PTE_WRITE) | PTE_NOT_DIRTY | permits;
 }
 
 /** Whether a present entry may become writable without a fault (can_change_pte_writable). */

@@ -4,9 +4,9 @@ import type { PageCount, PageNumber, PageTableEntry } from "../../hardware/integ
 import {
   PAGE_SIZE,
   PTE_ANON,
-  PTE_CLEAN,
   PTE_DBM,
   PTE_FRAME_SHIFT,
+  PTE_NOT_DIRTY,
   PTE_PRESENT,
   PTE_SPECIAL,
 } from "../../hardware/layout.ts";
@@ -117,7 +117,7 @@ function addPages(
     usage.pssAnonymous += share;
   }
   // Pages of files in RAM count as dirty: they have no other place.
-  const clean = (entry & PTE_CLEAN) !== 0 && !space.kernel.frames.isDirty(entry >>> PTE_FRAME_SHIFT);
+  const clean = (entry & PTE_NOT_DIRTY) !== 0 && !space.kernel.frames.isDirty(entry >>> PTE_FRAME_SHIFT);
   if (!clean) usage.pssDirty += share;
   if (clean && space.kernel.frames.isGivenUp(entry >>> PTE_FRAME_SHIFT)) usage.lazyFree += pages;
   if (mapped > 1) usage[clean ? "sharedClean" : "sharedDirty"] += pages;
@@ -129,7 +129,7 @@ function addPages(
  * what fork shared is the process's alone after one.
  */
 function isReferenced({ kernel, oldPages }: AddressSpace, page: PageNumber, entry: PageTableEntry): boolean {
-  if ((entry & (PTE_CLEAN | PTE_DBM)) === (PTE_CLEAN | PTE_DBM)) return false;
+  if ((entry & (PTE_NOT_DIRTY | PTE_DBM)) === (PTE_NOT_DIRTY | PTE_DBM)) return false;
   if (oldPages === null || (entry & PTE_ANON) === 0) return true;
   return kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 1 || !oldPages.has(page);
 }

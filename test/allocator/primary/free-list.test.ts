@@ -1,13 +1,13 @@
-// Free lists on their own: records of class 0 that keep themselves, groups in order, partly full first batches (S8.6–S8.9).
+// Free lists on their own: nodes of class 0 that keep themselves, groups in order, partly full first batches (S8.6–S8.9).
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { FreeLists, type RecordSource } from "../../../allocator/primary/free-list.ts";
+import { FreeLists, type NodeSource } from "../../../allocator/primary/free-list.ts";
 import { LocalCache } from "../../../allocator/primary/local-cache.ts";
 
 const CAPACITY = 6;
 const BATCH_CLASS_CAPACITY = 4;
-/** Compact pointers between two records, and in a group. */
-const RECORD_UNITS = 8;
+/** Compact pointers between two nodes, and in a group. */
+const NODE_UNITS = 8;
 const GROUP_UNITS = 2 ** 16 / 16;
 
 const cache = new LocalCache({
@@ -23,32 +23,32 @@ function newLists(): FreeLists {
     capacity: CAPACITY,
     batchClassCapacity: BATCH_CLASS_CAPACITY,
     groupSizeLog: 16,
-    recordBytes: RECORD_UNITS * 16,
+    nodeBytes: NODE_UNITS * 16,
   });
-  lists.growRecords(4096);
+  lists.growNodes(4096);
   return lists;
 }
 
-/** Records from a counter; which are out is remembered. */
-function newSource(): RecordSource & { used: Set<number> } {
+/** Nodes from a counter; which are out is remembered. */
+function newSource(): NodeSource & { used: Set<number> } {
   const free: number[] = [];
   const used = new Set<number>();
   let next = 0;
   return {
     used,
-    takeRecord() {
-      const record = free.pop() ?? next++;
-      used.add(record);
-      return record;
+    takeNode() {
+      const node = free.pop() ?? next++;
+      used.add(node);
+      return node;
     },
-    returnRecord(_, record) {
-      if (!used.delete(record)) throw new Error(`record ${record} came back twice`);
-      free.push(record);
+    returnNode(_, node) {
+      if (!used.delete(node)) throw new Error(`node ${node} came back twice`);
+      free.push(node);
     },
   };
 }
 
-function popAll(lists: FreeLists, classId: number, source: RecordSource, limit: number): number[] {
+function popAll(lists: FreeLists, classId: number, source: NodeSource, limit: number): number[] {
   const target = new Int32Array(32);
   const all: number[] = [];
   for (;;) {
@@ -61,17 +61,17 @@ function popAll(lists: FreeLists, classId: number, source: RecordSource, limit: 
 const ascending = (a: number, b: number) => a - b;
 
 describe("class 0", () => {
-  test("gives back every block that was pushed, its own records included, each once", () => {
+  test("gives back every block that was pushed, its own nodes included, each once", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 8 }), (pushes) => {
         const lists = newLists();
         let next = 0;
         for (const count of pushes) {
-          const blocks = Int32Array.from({ length: count }, () => next++ * RECORD_UNITS);
+          const blocks = Int32Array.from({ length: count }, () => next++ * NODE_UNITS);
           lists.pushBatchClass(blocks, 0, count);
         }
         const popped = popAll(lists, 0, newSource(), 8);
-        expect(popped.sort(ascending)).toEqual(Array.from({ length: next }, (_, index) => index * RECORD_UNITS));
+        expect(popped.sort(ascending)).toEqual(Array.from({ length: next }, (_, index) => index * NODE_UNITS));
         expect(lists.firstGroup[0]).toBe(-1);
       }),
     );
@@ -80,7 +80,7 @@ describe("class 0", () => {
   test("hands out whole batches", () => {
     const lists = newLists();
     lists.pushBatchClass(
-      Int32Array.from({ length: 12 }, (_, index) => index * RECORD_UNITS),
+      Int32Array.from({ length: 12 }, (_, index) => index * NODE_UNITS),
       0,
       12,
     );
@@ -92,7 +92,7 @@ describe("class 0", () => {
 describe("other classes", () => {
   const block = fc.nat(GROUP_UNITS * 5 - 1);
 
-  test("give back what was pushed, lowest group first, and every record with it", () => {
+  test("give back what was pushed, lowest group first, and every node with it", () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(block, { minLength: 1, maxLength: 60 }),
@@ -114,7 +114,7 @@ describe("other classes", () => {
     );
   });
 
-  test("use two records for a group's first batch, and one for each further batch", () => {
+  test("use two nodes for a group's first batch, and one for each further batch", () => {
     const lists = newLists();
     const source = newSource();
     const blocks = Int32Array.from({ length: 2 * CAPACITY + 1 }, (_, index) => index);

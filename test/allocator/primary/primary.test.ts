@@ -75,7 +75,7 @@ describe("regions", () => {
 });
 
 describe("a populate step", () => {
-  test("maps 256 KiB, carves 8 hints of blocks and takes records of class 0 in eights", () => {
+  test("maps 256 KiB, carves 8 hints of blocks and takes nodes of class 0 in eights", () => {
     const heap = openHeap();
     heap.malloc(72_704);
     heap.malloc(100);
@@ -192,7 +192,7 @@ describe("a full region", () => {
     const { primary, registry } = heap.parts;
     const { cache } = registry.acquire();
     const takeAll = () => {
-      for (;;) primary.takeRecord(cache);
+      for (;;) primary.takeNode(cache);
     };
     expect(kindOf(takeAll)).toBe("batch-class-exhausted");
     heap.memory.setUint8(pointer, 7);

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Heap } from "../../../../allocator/index.ts";
-import { heapOptions } from "../../../../bench/lab/replay/heap-target.ts";
+import { heapOptions } from "../../../../bench/lab/replay/heap-subject.ts";
 import { parsePolicy } from "../../../../bench/lab/replay/policy.ts";
 import { replayTrace } from "../../../../bench/lab/replay/run-replay.ts";
 import type { CounterSnapshot } from "../../../../platform/hardware/counters.ts";

@@ -6,20 +6,20 @@ import { Replayer } from "../../../../bench/lab/replay/replayer.ts";
 import { parseTouchModel, Toucher } from "../../../../bench/lab/replay/touch-model.ts";
 import { VerificationError, Verifier } from "../../../../bench/lab/replay/verifier.ts";
 import { traceOf } from "../traces/events-of.ts";
-import { MappedTarget } from "./mapped-target.ts";
+import { MappedSubject } from "./mapped-subject.ts";
 
 const PAGE = 4096;
-let target: MappedTarget;
+let subject: MappedSubject;
 let replayer: Replayer;
 
 beforeEach(() => {
-  target = new MappedTarget();
-  replayer = replayerFor(target, "none");
+  subject = new MappedSubject();
+  replayer = replayerFor(subject, "none");
 });
 
-function replayerFor(on: MappedTarget, touches: string): Replayer {
+function replayerFor(on: MappedSubject, touches: string): Replayer {
   const toucher = new Toucher(parseTouchModel(touches), 1);
-  return new Replayer({ target: on, toucher, sample: () => Number.POSITIVE_INFINITY, mark: () => {} });
+  return new Replayer({ subject: on, toucher, sample: () => Number.POSITIVE_INFINITY, mark: () => {} });
 }
 
 async function replay(events: string, on = replayer): Promise<void> {
@@ -27,18 +27,18 @@ async function replay(events: string, on = replayer): Promise<void> {
   for await (const batch of trace.batches) on.replay(batch);
 }
 
-const rssPages = (on = target): number => on.process.rssBytes / PAGE;
+const rssPages = (on = subject): number => on.process.rssBytes / PAGE;
 
 test("allocations and frees reach the heap, one tick an event", async () => {
   await replay("0 malloc 0 100\n0 calloc 1 10 10\n0 aligned 2 64 5000\n0 free 1");
-  expect([...target.pages.values()]).toEqual([1, 2]);
-  expect(target.ticks).toBe(4);
+  expect([...subject.pages.values()]).toEqual([1, 2]);
+  expect(subject.ticks).toBe(4);
   expect(replayer.blocks).toMatchObject({ liveCount: 2, liveBytes: 5100 });
 });
 
 test("a realloc keeps the block's id", async () => {
   await replay("0 malloc 0 100\n0 realloc 0 9000\n0 free 0");
-  expect(target.pages.size).toBe(0);
+  expect(subject.pages.size).toBe(0);
   expect(replayer.blocks).toMatchObject({ liveCount: 0, liveBytes: 0 });
 });
 
@@ -55,14 +55,14 @@ test.each([
   ["fraction=1", 10],
   ["fraction=0", 0],
 ])("the model %s touches %i of a block's 10 pages", async (model, pages) => {
-  await replay(`0 malloc 0 ${10 * PAGE}`, replayerFor(target, model));
+  await replay(`0 malloc 0 ${10 * PAGE}`, replayerFor(subject, model));
   expect(rssPages()).toBe(pages);
 });
 
 test("what a realloc adds to a block is touched by the model too, the first page only once", async () => {
-  await replay(`0 malloc 0 ${PAGE}\n0 realloc 0 ${4 * PAGE}`, replayerFor(target, "all"));
+  await replay(`0 malloc 0 ${PAGE}\n0 realloc 0 ${4 * PAGE}`, replayerFor(subject, "all"));
   expect(rssPages()).toBe(4);
-  const other = new MappedTarget();
+  const other = new MappedSubject();
   await replay(`0 malloc 0 ${PAGE}\n0 realloc 0 ${4 * PAGE}`, replayerFor(other, "first-page"));
   expect(rssPages(other)).toBe(1);
 });
@@ -83,7 +83,7 @@ describe("events that no sound trace has", () => {
   });
 
   test("an allocation that fails is counted, and its free, touches and reallocs are no surprise", async () => {
-    target.limit = 1000;
+    subject.limit = 1000;
     await replay(
       "0 malloc 0 2000\n0 write 0 0 8\n0 free 0\n0 calloc 1 9007199254740991 9007199254740991\n0 realloc 1 10",
     );
@@ -92,17 +92,17 @@ describe("events that no sound trace has", () => {
   });
 
   test("a realloc that fails leaves the block as it was", async () => {
-    target.limit = 1000;
+    subject.limit = 1000;
     await replay("0 malloc 0 100\n0 realloc 0 2000\n0 free 0");
     expect(replayer.tally).toMatchObject({ failedAllocations: 1, deadFrees: 0 });
-    expect(target.pages.size).toBe(0);
+    expect(subject.pages.size).toBe(0);
   });
 
   test("any sequence of events leaves the live blocks of a plain model, and verifies", async () => {
     const event = fc.record({ kind: fc.nat(9), id: fc.nat(5), size: fc.nat(9000), offset: fc.nat(64) });
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), (events) => {
-        const heap = new MappedTarget();
+        const heap = new MappedSubject();
         const checked = replayerFor(heap, "fraction=0.5");
         checked.verifier = new Verifier(checked.blocks);
         const model = new Map<number, number>();
@@ -132,32 +132,32 @@ describe("a verifying replay", () => {
 
   test("passes on a sound heap, contents of reallocated blocks included", async () => {
     await replay("0 malloc 0 100\n0 malloc 1 5000\n0 realloc 0 9000\n0 realloc 1 3\n0 free 0\n0 free 1");
-    expect(target.pages.size).toBe(0);
+    expect(subject.pages.size).toBe(0);
   });
 
   test("finds overlapping blocks", async () => {
-    const first = target.malloc(100);
-    target.malloc = () => first;
+    const first = subject.malloc(100);
+    subject.malloc = () => first;
     await expect(replay("0 malloc 0 100\n0 malloc 1 50")).rejects.toThrow(/overlaps the live block at \[0x/);
   });
 
   test("finds contents that did not survive", async () => {
     await replay("0 malloc 0 100");
-    target.memory.fill(replayer.blocks.address[0], 0, 100);
+    subject.memory.fill(replayer.blocks.address[0], 0, 100);
     await expect(replay("0 free 0")).rejects.toThrow(/the program stored/);
   });
 
   test("finds a calloc that is not zeroed", async () => {
-    const dirty = target.malloc(100);
-    target.memory.fill(dirty, 0xab, 100);
-    target.calloc = () => dirty;
+    const dirty = subject.malloc(100);
+    subject.memory.fill(dirty, 0xab, 100);
+    subject.calloc = () => dirty;
     await expect(replay("0 calloc 0 1 100")).rejects.toThrow("byte 0 of a block from calloc");
   });
 
   test("finds a realloc that loses the block's beginning", async () => {
-    target.realloc = (address, size) => {
-      target.free(address);
-      return target.malloc(size);
+    subject.realloc = (address, size) => {
+      subject.free(address);
+      return subject.malloc(size);
     };
     await expect(replay("0 malloc 0 100\n0 realloc 0 200")).rejects.toThrow(VerificationError);
   });

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { createHeapTarget, PATTERN_BYTE } from "../../../../bench/lab/replay/heap-target.ts";
+import { createHeapSubject, PATTERN_BYTE } from "../../../../bench/lab/replay/heap-subject.ts";
 import { POLICIES, parsePolicy } from "../../../../bench/lab/replay/policy.ts";
 import type { ReplayResult } from "../../../../bench/lab/replay/result.ts";
 import { type ReplayOptions, replayTrace, runReplay } from "../../../../bench/lab/replay/run-replay.ts";
@@ -58,7 +58,7 @@ describe.each(["pattern-memset", "pattern-refpage", "pattern-refpage-double", "p
   "%s",
   (policy) => {
     test("hands out large blocks that read the pattern everywhere, fresh, reused and grown; calloc's read 0", () => {
-      const target = createHeapTarget(options(policy));
+      const target = createHeapSubject(options(policy));
       const reads = (address: number, from: number, to: number): Set<number> =>
         new Set(target.memory.read(address + from, to - from));
       const fresh = target.malloc(LARGE);
@@ -162,7 +162,7 @@ describe("settings of the heap", () => {
   test.each(["pattern-memset", "pattern-refpage", "pattern-userfaultfd"])(
     "%s has wide patterns too",
     async (policy) => {
-      const target = createHeapTarget(options(`${policy}+patternBytes=16`));
+      const target = createHeapSubject(options(`${policy}+patternBytes=16`));
       const wide = Array.from({ length: 16 }, (_, index) => PATTERN_BYTE + index);
       const address = target.malloc(LARGE + 7);
       for (const at of [0, 4096 * 3, LARGE - 16 - (LARGE % 16)]) {

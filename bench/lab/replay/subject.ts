@@ -1,12 +1,12 @@
 // What a replay drives: the calls of a heap, and what it must be able to see of the process around it.
-// The heap of the project behind this interface is made in heap-target.ts.
+// The heap of the project behind this interface is made in heap-subject.ts.
 
 import type { Memory } from "../../../allocator/common/memory.ts";
 import type { CounterSnapshot } from "../../../platform/hardware/counters.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 
 /** Addresses are those that free and realloc take; null (0) is a failed call, as in C. Sizes in bytes. */
-export interface ReplayTarget {
+export interface ReplaySubject {
   malloc(size: number): number;
   calloc(count: number, size: number): number;
   /** On failure null, and the old block lives on. `oldSize` is what the program had asked for. */

@@ -1,11 +1,11 @@
 // A heap as simple as can be for tests of the replayer: one mapping a block, and ways to break its promises on purpose.
-import type { ReplayTarget } from "../../../../bench/lab/replay/target.ts";
+import type { ReplaySubject } from "../../../../bench/lab/replay/subject.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../../../platform/kernel/kernel.ts";
 
 const PAGE = 4096;
 
-export class MappedTarget implements ReplayTarget {
+export class MappedSubject implements ReplaySubject {
   readonly process = new Kernel({ memoryBytes: 2 ** 26, mte: false }).createProcess();
   readonly memory = this.process.memory;
   readonly taggedGranules = 0;

@@ -7,12 +7,12 @@ import type { CounterSnapshot } from "../../../platform/hardware/counters.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { installUserfaultfd } from "../../../platform/kernel/userfaultfd.ts";
 import { installRefpage } from "../../../refpage/install.ts";
-import { GlibcTarget } from "./glibc-target.ts";
+import { GlibcSubject } from "./glibc-subject.ts";
 import { type LargeTreatment, NO_TREATMENT, TagCounting, UserfaultfdTreatment } from "./large-treatment.ts";
 import { hugePageOptions, isEmulated, LargerPages } from "./larger-pages.ts";
 import { makeOwnHeap, makeOwnKernel, type OwnPolicy } from "./own-policy.ts";
 import { type Policy, SIZE_CLASS_MAPS } from "./policy.ts";
-import type { ReplayTarget } from "./target.ts";
+import type { ReplaySubject } from "./subject.ts";
 
 /** Simulated time between two events of a trace: what decides when freed memory is given back. */
 const NANOSECONDS_PER_EVENT = 1000;
@@ -20,7 +20,7 @@ const NANOSECONDS_PER_EVENT = 1000;
 export const PATTERN_BYTE = 0xab;
 const SMALLEST_ALIGNMENT = 16;
 
-export interface HeapTargetOptions {
+export interface HeapSubjectOptions {
   readonly policy: Policy;
   readonly seed: number;
   readonly memoryBytes?: number;
@@ -29,11 +29,11 @@ export interface HeapTargetOptions {
 }
 
 /** A fresh machine with a heap under the policy. @throws OptionError, RangeError for options that no heap has. */
-export function createHeapTarget({ policy, seed, memoryBytes, own }: HeapTargetOptions): ReplayTarget {
+export function createHeapSubject({ policy, seed, memoryBytes, own }: HeapSubjectOptions): ReplaySubject {
   const clock = { nanoseconds: 0 };
   if (own !== undefined) {
     const kernel = makeOwnKernel(own, { memoryBytes, seed, clock: () => clock.nanoseconds });
-    return new HeapTarget(makeOwnHeap(own, kernel, seed), NO_TREATMENT, clock, null);
+    return new HeapSubject(makeOwnHeap(own, kernel, seed), NO_TREATMENT, clock, null);
   }
   const kernel = new Kernel(
     { memoryBytes, mte: policy.tagging !== "off" },
@@ -44,12 +44,12 @@ export function createHeapTarget({ policy, seed, memoryBytes, own }: HeapTargetO
       hugePages: hugePageOptions(policy.pages),
     },
   );
-  if (policy.allocator === "glibc") return new GlibcTarget(kernel);
+  if (policy.allocator === "glibc") return new GlibcSubject(kernel);
   if (policy.largeFill === "refpage") installRefpage(kernel, { hugeReferencePages: policy.hugeReferencePages });
   if (policy.largeFill === "userfaultfd") installUserfaultfd(kernel);
   const heap = new Heap({ ...heapOptions(policy), kernel, seed });
   const larger = isEmulated(policy.pages) ? new LargerPages(heap.process, policy.pages) : null;
-  return new HeapTarget(heap, treatmentFor(policy, heap), clock, larger);
+  return new HeapSubject(heap, treatmentFor(policy, heap), clock, larger);
 }
 
 /** The heap's own share of a policy. */
@@ -100,7 +100,7 @@ function treatmentFor(policy: Policy, heap: Heap): LargeTreatment {
   return NO_TREATMENT;
 }
 
-class HeapTarget implements ReplayTarget {
+class HeapSubject implements ReplaySubject {
   readonly memory;
   readonly process;
   private readonly heap: Heap;

@@ -4,12 +4,12 @@ import type { Memory } from "../../../platform/hardware/memory.ts";
 import type { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { GlibcHeap } from "./glibc-heap.ts";
-import type { ReplayTarget } from "./target.ts";
+import type { ReplaySubject } from "./subject.ts";
 
 /** DEFAULT_MMAP_THRESHOLD: larger blocks begin with a mapping of their own. */
 const LARGEST_SMALL = 131072;
 
-export class GlibcTarget implements ReplayTarget {
+export class GlibcSubject implements ReplaySubject {
   readonly process: Process;
   readonly memory: Memory;
   readonly largestSmall = LARGEST_SMALL;
