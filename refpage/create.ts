@@ -37,7 +37,7 @@ export function createFromPage(store: ReferencePageStore, thread: Thread, conten
     ram.copyFrame(frame, source);
     ram.copyTags(frame, source);
     ram.copyValidity(frame, source);
-    return openPage(store, thread, frame, deduceContent(ram, frame), 1, syscall);
+    return openPage(store, thread, { frame, content: deduceContent(ram, frame), abi: 1 }, syscall);
   } finally {
     kernel.frames.put(source);
   }
@@ -75,7 +75,7 @@ export function createFromPattern(
     ram.replicate(frame, bytes);
     replicateTags(store, source, frame, address & OFFSET_MASK, bytes);
     replicateValidity(store, source, frame, address & OFFSET_MASK, bytes);
-    return openPage(store, thread, frame, declaredContent(ram, frame, bytes), 2, syscall);
+    return openPage(store, thread, { frame, content: declaredContent(ram, frame, bytes), abi: 2 }, syscall);
   } finally {
     kernel.frames.put(source);
   }
@@ -133,9 +133,7 @@ function replicateValidity(
 function openPage(
   store: ReferencePageStore,
   thread: Thread,
-  frame: FrameNumber,
-  content: Content,
-  abi: 1 | 2,
+  { frame, content, abi }: { readonly frame: FrameNumber; readonly content: Content; readonly abi: 1 | 2 },
   syscall: string,
 ): number {
   const { fds, addressSpace } = thread.process;

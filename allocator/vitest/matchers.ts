@@ -106,13 +106,18 @@ function observationOf(heap: Heap): Observation {
   return { findings, times, error: undefined, rssBytes: heap.process.rssBytes };
 }
 
+/** What a matcher looks for, by its own name and in words. */
+interface Wanted {
+  readonly matcher: string;
+  readonly what: string;
+  readonly isKind: (finding: Finding) => boolean;
+}
+
 /** Passes if a finding of the kind is as expected. Other errors of the function go on, unless a report explains them. */
 function matchFindings(
   context: MatcherContext,
-  matcher: string,
   subject: Subject,
-  what: string,
-  isKind: (finding: Finding) => boolean,
+  { matcher, what, isKind }: Wanted,
   expected: ExpectedAccess,
 ): MatcherResult | Promise<MatcherResult> {
   checkNames(matcher, expected, ACCESS_NAMES);
@@ -180,17 +185,27 @@ const ACCESS_NAMES = ["operation", "size", "offset", "firstUndefinedOffset", "bl
 
 export function toReadUninitialised(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
   const isKind = ({ kind }: Finding) => kind === "uninitialised";
-  return matchFindings(this, "toReadUninitialised", subject, "a read of uninitialised memory", isKind, expected);
+  return matchFindings(
+    this,
+    subject,
+    { matcher: "toReadUninitialised", what: "a read of uninitialised memory", isKind },
+    expected,
+  );
 }
 
 export function toUseAfterFree(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
   const isKind = ({ cause }: Finding) => cause === "use-after-free";
-  return matchFindings(this, "toUseAfterFree", subject, "a use after free", isKind, expected);
+  return matchFindings(this, subject, { matcher: "toUseAfterFree", what: "a use after free", isKind }, expected);
 }
 
 export function toAccessOutOfBounds(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
   const isKind = ({ cause }: Finding) => cause === "out-of-bounds";
-  return matchFindings(this, "toAccessOutOfBounds", subject, "an access out of bounds", isKind, expected);
+  return matchFindings(
+    this,
+    subject,
+    { matcher: "toAccessOutOfBounds", what: "an access out of bounds", isKind },
+    expected,
+  );
 }
 
 /** Chunks that a function leaves behind unreachable; of a heap, all that are unreachable. */

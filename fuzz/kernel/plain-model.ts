@@ -50,14 +50,13 @@ export class PlainProcess {
   map(
     start: number,
     count: number,
-    access: { write: boolean },
+    { write, shared }: { readonly write: boolean; readonly shared: boolean },
     object: PlainObject | null,
     index: number,
-    shared: boolean,
   ): void {
     for (let i = 0; i < count; i++) {
       const where = { shared, object, index: index + i, own: null, locked: false };
-      this.pages.set(start + i, { readable: true, writable: access.write, ...where });
+      this.pages.set(start + i, { readable: true, writable: write, ...where });
     }
   }
 
@@ -111,7 +110,7 @@ export class PlainProcess {
   /** Moves the break, in pages of the heap that starts at `start`. */
   setHeap(start: number, count: number): void {
     if (count < this.heapPages) this.unmap(start + count, this.heapPages - count);
-    else this.map(start + this.heapPages, count - this.heapPages, { write: true }, null, 0, false);
+    else this.map(start + this.heapPages, count - this.heapPages, { write: true, shared: false }, null, 0);
     this.heapPages = count;
   }
 

@@ -131,11 +131,11 @@ function run(world: World, given: Step): void {
   switch (given.op) {
     case "anonymous":
       expect(process.mmap(address, length, prot, flags | MAP_ANONYMOUS)).toBe(address);
-      plain.map(page, count, { write }, shared ? new PlainObject() : null, 0, shared);
+      plain.map(page, count, { write, shared }, shared ? new PlainObject() : null, 0);
       break;
     case "file":
       expect(process.mmap(address, length, prot, flags, world.descriptor, given.other * PAGE_SIZE)).toBe(address);
-      plain.map(page, count, { write }, world.file, given.other, shared);
+      plain.map(page, count, { write, shared }, world.file, given.other);
       break;
     case "unmap":
       process.munmap(address, length);
@@ -168,7 +168,7 @@ function run(world: World, given: Step): void {
       // Away, something new all around its place, and back into that; often with memory of its own that has one page stored to.
       if (!shared && write) {
         process.mmap(address, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS);
-        plain.map(page, count, { write }, null, 0, false);
+        plain.map(page, count, { write, shared: false }, null, 0);
         process.memory.setUint8(address, given.value);
         plain.store(address, given.value);
       }
@@ -180,7 +180,7 @@ function run(world: World, given: Step): void {
       const access = given.value < 64 ? { write: false } : { write: true };
       const bits = access.write ? PROT_READ | PROT_WRITE : PROT_READ;
       process.mmap(from * PAGE_SIZE, around * PAGE_SIZE, bits, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS);
-      plain.map(from, around, access, null, 0, false);
+      plain.map(from, around, { ...access, shared: false }, null, 0);
       process.mremap(AWAY_PAGE * PAGE_SIZE, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address);
       plain.move(AWAY_PAGE, count, page);
       if (populate !== 0) fork(world, pair);

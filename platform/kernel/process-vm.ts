@@ -171,12 +171,13 @@ function processVmCopy(
     reportUndefinedInput(write ? thread : target.mainThread, address, length);
   }
   const cursor = new LocalCursor(local);
+  const transfer: Transfer = { thread, target, cursor, write };
   let total = 0;
   for (const [address, length] of remote) {
     if (length === 0) continue;
     if (cursor.finished) break;
     // Remote addresses belong to another program: they are taken with a tag under either ABI (untagged_addr_remote).
-    const moved = copyVector(thread, target, cursor, untagged(address), length, write);
+    const moved = copyVector(transfer, untagged(address), length);
     total += moved;
     if (moved < length) break;
   }
@@ -184,14 +185,17 @@ function processVmCopy(
   return total;
 }
 
-function copyVector(
-  thread: Thread,
-  target: Process,
-  cursor: LocalCursor,
-  address: Address,
-  length: ByteCount,
-  write: boolean,
-): number {
+/** One call on its way: who calls, whose memory is on the other side, how far the caller's vectors are used, which way it goes. */
+interface Transfer {
+  readonly thread: Thread;
+  readonly target: Process;
+  readonly cursor: LocalCursor;
+  readonly write: boolean;
+}
+
+/** @param address in the target, untagged. @returns bytes copied */
+function copyVector(transfer: Transfer, address: Address, length: ByteCount): number {
+  const { thread, target, cursor, write } = transfer;
   const { kernel } = thread.process;
   let done = 0;
   while (done < length && !cursor.finished) {
@@ -207,7 +211,7 @@ function copyVector(
       if (write) kernel.frames.markDirty(frame);
       frames.push(frame);
     }
-    const moved = copyFrames(thread, target, cursor, frames, address + done, length - done, write);
+    const moved = copyFrames(transfer, frames, address + done, length - done);
     for (const frame of frames) kernel.frames.put(frame);
     done += moved;
     // Fewer pages than asked for are used as they are; then the rest is tried again.
@@ -218,13 +222,10 @@ function copyVector(
 }
 
 function copyFrames(
-  thread: Thread,
-  target: Process,
-  cursor: LocalCursor,
-  frames: readonly number[],
+  { thread, target, cursor, write }: Transfer,
+  frames: readonly FrameNumber[],
   address: Address,
   length: ByteCount,
-  write: boolean,
 ): number {
   const { ram } = thread.process.kernel.machine;
   let done = 0;

@@ -63,7 +63,7 @@ export function ptraceTags(
       if (done === 0) throw new SystemError("EIO", "ptrace", "no memory with PROT_MTE there");
       break;
     }
-    const moved = moveTags(thread, frame, granule, vector.base + done, count, write);
+    const moved = moveTags(thread, { frame, granule }, vector.base + done, count, { write });
     if (moved === 0 && done === 0) throw new SystemError("EFAULT", "ptrace", "the tracer's buffer");
     done += moved;
     if (moved < count) break;
@@ -89,13 +89,13 @@ function taggedFrame(thread: Thread, target: Process, page: PageNumber, write: b
   return result === FAULT_DONE ? space.pageTable.entryOf(page) >>> PTE_FRAME_SHIFT : -1;
 }
 
+/** Moves `count` tags between the tracer's buffer and the granules of a frame from `granule` on. @returns tags moved */
 function moveTags(
   thread: Thread,
-  frame: FrameNumber,
-  granule: number,
-  buffer: number,
+  { frame, granule }: { readonly frame: FrameNumber; readonly granule: number },
+  buffer: Address,
   count: number,
-  write: boolean,
+  { write }: { readonly write: boolean },
 ): number {
   const { ram } = thread.process.kernel.machine;
   const bytes = new Uint8Array(count);

@@ -203,7 +203,7 @@ function copyPages(uffd: Userfaultfd, caller: Caller, argument: number): number 
   const [page, endPage] = pageRange(destination, length);
   if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
   const bytes = new Uint8Array(PAGE_SIZE);
-  return supply(uffd, caller, page, endPage, argument + 32, (id, at) => {
+  return supply(uffd, caller, [page, endPage], argument + 32, (id, at) => {
     if (copyFromUser(caller, source + (at - page) * PAGE_SIZE, bytes) < PAGE_SIZE)
       throw new SystemError("EFAULT", "ioctl");
     installPrivate(uffd.space, id, at, pageOf(bytes));
@@ -216,7 +216,7 @@ function zeroPages(uffd: Userfaultfd, caller: Caller, argument: number): number 
   const [page, endPage] = pageRange(start, length);
   if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
   const { space } = uffd;
-  return supply(uffd, caller, page, endPage, argument + 24, (id, at) =>
+  return supply(uffd, caller, [page, endPage], argument + 24, (id, at) =>
     installEntry(space, at, makeEntry(space, zeroPage.frame, space.vmas.flags[id], PTE_SPECIAL, false)),
   );
 }
@@ -228,9 +228,8 @@ function zeroPages(uffd: Userfaultfd, caller: Caller, argument: number): number 
 function supply(
   { space }: Userfaultfd,
   caller: Caller,
-  page: PageNumber,
-  endPage: PageNumber,
-  resultAddress: number,
+  [page, endPage]: readonly [page: PageNumber, endPage: PageNumber],
+  resultAddress: Address,
   install: (id: AreaId, page: PageNumber) => void,
 ): number {
   let at = page;

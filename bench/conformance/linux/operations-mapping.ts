@@ -23,7 +23,7 @@ export function mmap(world: World, participant: Participant, step: Step): Answer
       numberOf(step, "off"),
     ),
   );
-  return place(world, participant, step, address, length, (flags & MAP_FIXED) !== 0);
+  return place(world, participant, step, { address, length, chosenByScript: (flags & MAP_FIXED) !== 0 });
 }
 
 export function mremap(world: World, participant: Participant, step: Step): Answer {
@@ -36,7 +36,7 @@ export function mremap(world: World, participant: Participant, step: Step): Answ
     flags,
     world.address(step.newaddr),
   );
-  return place(world, participant, step, address, newLength, (flags & MREMAP_FIXED) !== 0);
+  return place(world, participant, step, { address, length: newLength, chosenByScript: (flags & MREMAP_FIXED) !== 0 });
 }
 
 /**
@@ -47,10 +47,9 @@ function place(
   world: World,
   { process }: Participant,
   step: Step,
-  address: number,
-  length: number,
-  chosenByScript: boolean,
+  mapping: { readonly address: number; readonly length: number; readonly chosenByScript: boolean },
 ): Answer {
+  const { address, length, chosenByScript } = mapping;
   const offset = address - WINDOW_BASE;
   const outside = offset < 0 || offset >= world.windowBytes;
   const elsewhere = outside && (!chosenByScript || step.want.ret === "elsewhere");

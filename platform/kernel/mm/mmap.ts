@@ -1,6 +1,6 @@
 // mmap(2): from arguments to an area (do_mmap, mmap_region). Choosing an address is unmapped-area.ts, merging vma-merge.ts,
 // taking away what was there munmap.ts.
-import type { Address, ByteCount, PageCount, PageNumber } from "../../hardware/integers.ts";
+import type { Address, ByteCount, FileOffset, PageCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import {
@@ -147,7 +147,10 @@ export function mmap(
   if (!space.mayLock(flags, pages)) throw new SystemError("EAGAIN", "mmap", "RLIMIT_MEMLOCK");
   const request: MapRequest = { flags, anonymous: file === null, cleanPage: zeroPage, file };
   if (file === null) checkAnonymous(request, mapFlags);
-  else checkFile(request, file, prot, mapFlags & ~(extension?.flags ?? 0), pages, offset);
+  else {
+    checkReach(file, offset + pages * PAGE_SIZE);
+    checkFile(request, file, prot, mapFlags & ~(extension?.flags ?? 0));
+  }
   if ((mapFlags & MAP_NORESERVE) !== 0 && space.kernel.overcommit !== 2) request.flags |= VM_NORESERVE;
   const shared = (request.flags & VM_SHARED) !== 0;
   const pageOffset = file !== null ? offset / PAGE_SIZE : shared ? 0 : start;
@@ -176,16 +179,13 @@ function checkAnonymous(request: MapRequest, mapFlags: number): void {
   request.flags |= VM_MTE_ALLOWED;
 }
 
-function checkFile(
-  request: MapRequest,
-  file: OpenFile,
-  prot: number,
-  mapFlags: number,
-  pages: PageCount,
-  offset: number,
-): void {
+/** No mapping goes beyond what the largest file of its kind has (file_mmap_ok). */
+function checkReach(file: OpenFile, end: FileOffset): void {
   const largest = file.inode === null ? MAX_OTHER_FILE_BYTES : MAX_FILE_BYTES;
-  if (offset + pages * PAGE_SIZE > largest) throw new SystemError("EOVERFLOW", "mmap", `offset ${offset}`);
+  if (end > largest) throw new SystemError("EOVERFLOW", "mmap", `a mapping that ends at offset ${end}`);
+}
+
+function checkFile(request: MapRequest, file: OpenFile, prot: number, mapFlags: number): void {
   const type = mapFlags & MAP_TYPE;
   if (type === MAP_SHARED_VALIDATE && (mapFlags & (~(LEGACY_MAP_MASK | MAP_TYPE) | UNSUPPORTED_WITH_VALIDATE)) !== 0) {
     throw new SystemError("EOPNOTSUPP", "mmap", "a flag that MAP_SHARED_VALIDATE does not know");

@@ -1,6 +1,6 @@
 // /proc/PID/maps, and what smaps begins each area with: range, permissions, offset, device, inode, name (show_map_vma).
 // Sizes of what is resident are procfs-smaps.ts.
-import type { Address } from "../../hardware/integers.ts";
+import type { Address, FileOffset } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 import type { OpenFile } from "../mm/file.ts";
@@ -87,15 +87,18 @@ export function forEachArea(space: AddressSpace, visit: (id: number) => void): v
   for (let index = 0; index < space.vmas.count; index++) visit(space.vmas.at(index));
 }
 
-/** What stands before the name: range in bytes, permissions, offset in bytes, device and inode, with the blank behind. */
-export function headerPrefix(
-  start: Address,
-  end: Address,
-  permissions: string,
-  offset: number,
-  device: string,
-  inode: number,
-): string {
+/** What stands before a line's name. */
+export interface Header {
+  readonly start: Address;
+  readonly end: Address;
+  readonly permissions: string;
+  readonly offset: FileOffset;
+  readonly device: string;
+  readonly inode: number;
+}
+
+/** The header's text, with the blank behind. */
+export function headerPrefix({ start, end, permissions, offset, device, inode }: Header): string {
   return `${hexadecimal(start)}-${hexadecimal(end)} ${permissions} ${hexadecimal(offset)} ${device} ${inode} `;
 }
 
@@ -108,14 +111,14 @@ export function withName(prefix: string, name: string): string {
 export function headerLine(space: AddressSpace, id: number): string {
   const { vmas } = space;
   const file = vmas.files[id];
-  const prefix = headerPrefix(
-    vmas.startPage[id] * PAGE_SIZE,
-    vmas.endPage[id] * PAGE_SIZE,
-    permissionText(vmas.flags[id]),
-    file === null ? 0 : vmas.pageOffset[id] * PAGE_SIZE,
-    deviceOf(file),
-    file?.inode?.number ?? 0,
-  );
+  const prefix = headerPrefix({
+    start: vmas.startPage[id] * PAGE_SIZE,
+    end: vmas.endPage[id] * PAGE_SIZE,
+    permissions: permissionText(vmas.flags[id]),
+    offset: file === null ? 0 : vmas.pageOffset[id] * PAGE_SIZE,
+    device: deviceOf(file),
+    inode: file?.inode?.number ?? 0,
+  });
   return withName(prefix, file?.operations.path ?? heapName(space, id));
 }
 

@@ -64,39 +64,34 @@ function noUsage(): AreaUsage {
 export function areaUsage(space: AddressSpace, id: number, usage: AreaUsage = noUsage()): AreaUsage {
   const { vmas, pageTable } = space;
   const end = vmas.endPage[id];
-  const locked = (vmas.flags[id] & VM_LOCKED) !== 0;
+  const before = usage.pss;
   for (let page = pageTable.next(vmas.startPage[id], end); page < end; page = pageTable.next(page + 1, end)) {
     const entry = pageTable.entryOf(page);
     const isCounted = (entry & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT;
     if (pageTable.isHuge(page)) {
-      if (isCounted) addHuge(space, usage, page, entry, locked);
+      if (isCounted) addHuge(space, usage, page, entry);
       page = pageTable.blockEnd(page) - 1;
     } else if (isCounted) {
-      addPages(space, usage, entry, space.kernel.frames.mapCountOf(entry >>> PTE_FRAME_SHIFT), 1, locked);
+      addPages(space, usage, entry, space.kernel.frames.mapCountOf(entry >>> PTE_FRAME_SHIFT), 1);
       if (isReferenced(space, page, entry)) usage.referenced++;
     }
   }
+  if ((vmas.flags[id] & VM_LOCKED) !== 0) usage.pssLocked += usage.pss - before;
   return usage;
 }
 
 /** A huge entry. What nothing else maps or holds is mapped once in all its pages; else each is looked at (smaps_account). */
-function addHuge(
-  space: AddressSpace,
-  usage: AreaUsage,
-  page: PageNumber,
-  entry: PageTableEntry,
-  locked: boolean,
-): void {
+function addHuge(space: AddressSpace, usage: AreaUsage, page: PageNumber, entry: PageTableEntry): void {
   const { frames } = space.kernel;
   const head = entry >>> PTE_FRAME_SHIFT;
   if (isReferenced(space, page, entry)) usage.referenced += HUGE_FRAMES;
   usage[(entry & PTE_ANON) !== 0 ? "anonymousHuge" : "sharedHuge"] += HUGE_FRAMES;
   if (frames.folios.references(head) === 1) {
-    addPages(space, usage, entry, 1, HUGE_FRAMES, locked);
+    addPages(space, usage, entry, 1, HUGE_FRAMES);
     return;
   }
   for (let frame = head; frame < head + HUGE_FRAMES; frame++)
-    addPages(space, usage, entry, frames.mapCountOf(frame), 1, locked);
+    addPages(space, usage, entry, frames.mapCountOf(frame), 1);
 }
 
 /** `pages` pages that are mapped `mapped` times each, with the entry of one of them (smaps_page_accumulate). */
@@ -106,12 +101,10 @@ function addPages(
   entry: PageTableEntry,
   mapped: number,
   pages: PageCount,
-  locked: boolean,
 ): void {
   const share = Math.floor((PAGE_SIZE * PSS_FRACTIONS) / mapped) * pages;
   usage.rss += pages;
   usage.pss += share;
-  if (locked) usage.pssLocked += share;
   if ((entry & PTE_ANON) !== 0) {
     usage.anonymous += pages;
     usage.pssAnonymous += share;
@@ -220,6 +213,9 @@ export function rollupText(space: AddressSpace): string {
   forEachArea(space, (id) => areaUsage(space, id, total));
   const start = vmas.count === 0 ? 0 : vmas.startPage[vmas.at(0)] * PAGE_SIZE;
   const end = vmas.count === 0 ? 0 : vmas.endPage[vmas.at(vmas.count - 1)] * PAGE_SIZE;
-  const header = withName(headerPrefix(start, end, "---p", 0, "00:00", 0), "[rollup]");
+  const header = withName(
+    headerPrefix({ start, end, permissions: "---p", offset: 0, device: "00:00", inode: 0 }),
+    "[rollup]",
+  );
   return `${header}\n${usageLines(total, { rollup: true })}`;
 }
