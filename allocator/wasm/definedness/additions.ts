@@ -16,6 +16,7 @@ import {
   fromHelper,
   hostFrameHelper,
   leafHelper,
+  longerFrameHelper,
   stackHelper,
 } from "./definedness-helpers.ts";
 import { DefinednessPass } from "./definedness-pass.ts";
@@ -72,6 +73,7 @@ function addDefinedness(
   const setOrigin = tracksOrigins ? host(THREE_NUMBERS, "definedness origin") : -1;
   const shadows = { validityBase, originBase };
   const frameType = tracksOrigins ? ADDRESS_AND_SIZE : ONE_NUMBER;
+  const longerFrameType = tracksOrigins ? THREE_NUMBERS : ADDRESS_AND_SIZE;
   const origins = new Map<number, number>();
   const positions = (): ((position: number, type: number) => number) => {
     const made = new Map<number, number>();
@@ -100,6 +102,7 @@ function addDefinedness(
     storedHelper: tracksOrigins ? additions.addFunction(THREE_NUMBERS, storeOriginHelper(originBase, stored)) : stored,
     frameHelper: hasStack ? additions.addFunction(frameType, frameHelper(shadows, stackGlobal, setOrigin)) : -1,
     leafHelper: hasStack ? additions.addFunction(frameType, leafHelper(shadows, stackGlobal, setOrigin)) : -1,
+    longerFrameHelper: hasStack ? additions.addFunction(longerFrameType, longerFrameHelper(shadows, setOrigin)) : -1,
     stackHelper: hasStack ? additions.addFunction(frameType, stackHelper(shadows, stackGlobal, setOrigin)) : -1,
     hostFrameHelper: hasStack ? additions.addFunction(ONE_NUMBER, hostFrameHelper(validityBase, stackGlobal)) : -1,
     hostFrames: options.hostFrames,

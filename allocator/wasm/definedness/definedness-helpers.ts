@@ -173,6 +173,19 @@ function belowStack(shadows: Shadows, stackGlobal: number, setOrigin: number, is
   return finish(code);
 }
 
+/** (new begin, old begin), and the origin if that is followed: what lies between them becomes undefined, unless the new one is higher. */
+export function longerFrameHelper(shadows: Shadows, setOrigin: number): Uint8Array {
+  const [lowest, end, length] = [0, 1, shadows.originBase < 0 ? 2 : 3];
+  const code = begin(1);
+  code.localGet(lowest);
+  code.localGet(end);
+  code.byte(OP_I32_LT_U);
+  code.open(OP_IF);
+  markUndefined(code, shadows, [lowest, end, length], true, { origin: 2, setOrigin });
+  code.byte(OP_END);
+  return finish(code);
+}
+
 /**
  * (new stack pointer), and the origin if that is followed: what lies between it and the old one becomes undefined, and fresh if the
  * new one is the lower.

@@ -25,6 +25,8 @@ export interface DefinednessTargets extends PassTargets {
   readonly frameHelper: number;
   /** (where the frame begins, or 0, origin): a function that has not set the stack pointer returns. */
   readonly leafHelper: number;
+  /** (new begin, old begin, origin): a leaf function's frame becomes longer, by what is undefined. */
+  readonly longerFrameHelper: number;
   /** (new stack pointer, origin), before it is set: what lies between it and the old one becomes undefined. */
   readonly stackHelper: number;
   /** (new stack pointer) of functions by which the host takes room on the stack. */

@@ -4,6 +4,7 @@ import {
   I32,
   OP_END,
   OP_GLOBAL_GET,
+  OP_I32_EQ,
   OP_I32_LT_U,
   OP_I32_SUB,
   OP_IF,
@@ -37,6 +38,9 @@ export abstract class ValueCode extends DefinednessBody {
   private isHostFrame = false;
   /** The local that keeps where the frame begins, of a function that has not set the stack pointer; −1: none. */
   private leafFrame = -1;
+  /** Locals that may have where that frame begins, and the slot that may: what is taken off from it is an array or alloca's block. */
+  private readonly frameLocals = new Set<number>();
+  private grownSlot = -1;
 
   constructor(module: Module, targets: DefinednessTargets) {
     super(module, targets);
@@ -61,6 +65,8 @@ export abstract class ValueCode extends DefinednessBody {
     this.isHostFrame = this.targets.hostFrames.has(this.walker.functionIndex);
     this.hasFrame = this.isHostFrame;
     this.leafFrame = -1;
+    this.frameLocals.clear();
+    this.grownSlot = -1;
   }
 
   /** Whether the value in a slot is the stack pointer less nothing, at a place where a frame may begin. */
@@ -89,14 +95,16 @@ export abstract class ValueCode extends DefinednessBody {
       if (shadows[i] !== DEFINED) undefinedOperands |= 1 << i;
     }
     const rule = RULES[opcode];
+    const isFrame = opcode === OP_I32_SUB && this.isStackPointer(base);
+    const grown = opcode === OP_I32_SUB && this.leafFrame >= 0 ? slots.source(base) : -1;
+    if (base <= this.grownSlot) this.grownSlot = -1;
     if (undefinedOperands === 0 || rule === null) {
-      const isFrame = opcode === OP_I32_SUB && this.isStackPointer(base);
       this.copy();
       slots.setDefined(base);
       if (isFrame) this.newFrame(base);
+      else if (this.frameLocals.has(grown)) this.growFrame(base, grown);
       return;
     }
-    const isFrame = opcode === OP_I32_SUB && this.isStackPointer(base);
     this.keepValues(opcode, base, count, rule.values(undefinedOperands, this.targets.exactArithmetic));
     this.copy();
     this.input.opcode = opcode;
@@ -106,6 +114,7 @@ export abstract class ValueCode extends DefinednessBody {
     rule.write(this.input);
     this.code.localSet(home);
     if (isFrame) this.newFrame(base);
+    else if (this.frameLocals.has(grown)) this.growFrame(base, grown);
   }
 
   /** The result is at home, with the origin of the first operand that has undefined bits. @returns the home */
@@ -179,6 +188,10 @@ export abstract class ValueCode extends DefinednessBody {
     }
     if (slot === this.stackSlot && this.sinceStack === 1) this.stackLocal = local;
     else if (local === this.stackLocal) this.stackLocal = -1;
+    const { leafFrame, frameLocals } = this;
+    if (leafFrame >= 0 && (slot === this.frameSlot || slot === this.grownSlot || frameLocals.has(slots.source(slot))))
+      frameLocals.add(local);
+    else frameLocals.delete(local);
     if (slot === this.frameSlot) {
       this.frameLocal = local;
       if (opcode !== OP_LOCAL_TEE) this.frameSlot = -1;
@@ -248,6 +261,7 @@ export abstract class ValueCode extends DefinednessBody {
     this.frameSlot = -1;
     this.frameLocal = -1;
     this.leafFrame = -1;
+    this.frameLocals.clear();
     code.localGet(value);
   }
 
@@ -279,6 +293,28 @@ export abstract class ValueCode extends DefinednessBody {
     this.frameLocal = -1;
     this.stackSlot = -1;
     this.hasFrame = true;
+  }
+
+  /**
+   * The difference in `slot` is a longer frame, if the local `from` has where the frame of this leaf function begins when it runs:
+   * an array as long as a value says, or alloca's block. Below the frame nothing else of a leaf function lives.
+   */
+  private growFrame(slot: number, from: number): void {
+    const { code, scratch, targets, leafFrame } = this;
+    const value = scratch.of(I32, PURPOSE_ADDRESS);
+    code.localTee(value);
+    code.localGet(from);
+    code.localGet(leafFrame);
+    code.byte(OP_I32_EQ);
+    code.open(OP_IF);
+    code.localGet(value);
+    code.localGet(leafFrame);
+    this.pushFrameOrigin();
+    code.call(targets.longerFrameHelper);
+    code.localGet(value);
+    code.localSet(leafFrame);
+    code.byte(OP_END);
+    this.grownSlot = slot;
   }
 }
 

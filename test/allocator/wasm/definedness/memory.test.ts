@@ -156,6 +156,44 @@ describe("stack", () => {
     expect(uses(subject)).toEqual([0]);
   });
 
+  const ARRAY_BESIDE_FRAME = `(func $leaf (param $size i32) (result i32) (local $sp i32) (local $fp i32) (local $low i32)
+      (local.set $sp (global.get $sp))
+      (local.set $fp (i32.sub (local.get $sp) (i32.const 16)))
+      (local.set $low (local.get $fp))
+      (i32.store offset=4 (local.get $fp) (i32.const 3))
+      (block (local.set $low (i32.sub (local.get $low) (local.get $size))))
+      (if (i32.load offset=4 (local.get $fp)) (then))
+      (if (i32.load offset=4 (local.get $low)) (then))
+      (i32.store offset=4 (local.get $low) (i32.const 1))
+      (if (i32.load offset=4 (local.get $low)) (then))
+      (local.get $low))`;
+
+  test("a leaf function's array beside its frame is undefined when it begins, and again when the function is left", () => {
+    const subject = subjectOf(
+      `${STACK} ${ARRAY_BESIDE_FRAME}
+      (func (export "f") (param i32) (if (i32.load offset=4 (call $leaf (local.get 0))) (then)))`,
+      options,
+    );
+    subject.exports.f(...([32] as never[]));
+    expect(uses(subject)).toEqual([0, 0]);
+    subject.exports.f(...([32] as never[]));
+    expect(uses(subject)).toEqual([0, 0, 0, 0]);
+  });
+
+  test("what is taken off from a pointer that only was the frame's is no longer frame", () => {
+    const subject = subjectOf(
+      `${STACK} (func (export "f") (local $fp i32)
+      (local.set $fp (i32.sub (global.get $sp) (i32.const 16)))
+      (i32.store (i32.const 2000) (i32.const 7))
+      (if (i32.const 1) (then (local.set $fp (i32.const 2016))) (else (local.set $fp (local.get $fp))))
+      (local.set $fp (i32.sub (local.get $fp) (i32.const 16)))
+      (if (i32.load (local.get $fp)) (then)))`,
+      options,
+    );
+    subject.exports.f();
+    expect(uses(subject)).toEqual([]);
+  });
+
   test("its caller's frame stays as it was", () => {
     const subject = subjectOf(
       `${STACK} (func $inner (local $fp i32)
