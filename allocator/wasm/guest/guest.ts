@@ -81,6 +81,11 @@ export class Guest {
   readonly kept: unknown[] = [];
   /** Called when the memory has grown. */
   readonly growHandlers: ((pages: number) => void)[] = [];
+  /**
+   * Whether the guest has asked the heap for memory, whose blocks lie above the guest's own: from then on `memory.size` says that all
+   * below the limit is memory, since programs look whether a pointer lies below it (wasi-libc's preopens do).
+   */
+  private isHeapUsed = false;
   /** Called when a page is loaded from or stored to for the first time, or again after the kernel took it. */
   onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
   private isDisposed = false;
@@ -224,8 +229,13 @@ export class Guest {
     if (this.process.brk(end) !== end) return -1;
     this.pages = wanted;
     this.addressable.imageEnd = end;
-    for (const handler of this.growHandlers) handler(wanted);
+    this.showPages();
     return before;
+  }
+
+  private showPages(): void {
+    const shown = this.isHeapUsed ? this.options.layout.limitBytes / WASM_PAGE : this.pages;
+    for (const handler of this.growHandlers) handler(shown);
   }
 
   /** What a guest's function becomes that the heap took over. It throws HeapErrors. */
@@ -234,6 +244,10 @@ export class Guest {
     const context = { heap: this.heap, store: (address: Address, value: number) => this.store32(address, value) };
     const { blockValidity, paths } = this;
     return (first, second, third, fourth) => {
+      if (!this.isHeapUsed) {
+        this.isHeapUsed = true;
+        this.showPages();
+      }
       paths.begin();
       try {
         if (blockValidity === null) return call(context, first, second, third, fourth);

@@ -30,6 +30,7 @@ import { firstWasmUrl, translateFrames } from "./frames.ts";
 import { ACCESS_LOAD, ACCESS_STORE, Guest, makeMemory } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { fillHostTable, type HostFunction } from "./host-table.ts";
+import { LIBRARY_FAULTS } from "./library-faults.ts";
 import { guestOfMemory, presentMemory } from "./memory-object.ts";
 import { endOfStatics } from "./stack-region.ts";
 import { UndefinedUses } from "./undefined-uses.ts";
@@ -137,6 +138,7 @@ class Instantiation {
     this.loadSegments();
     const endFrames = this.nameFrames(real);
     this.setLeakRoots(real);
+    guest.heap.checker.addSuppressions(...LIBRARY_FAULTS);
     this.watchStack(real);
     const instance = presentInstance(real.exports);
     if (module.start >= 0) (real.exports[START_NAME] as () => void)();
