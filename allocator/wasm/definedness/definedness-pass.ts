@@ -50,6 +50,7 @@ import {
   UNKNOWN,
   V128,
 } from "../binary/instructions.ts";
+import { writeCopyCheck } from "../rewriting/address-pass.ts";
 import type { Code } from "../rewriting/code.ts";
 import { appendBody, type OffsetObserver } from "../rewriting/rewritten-body.ts";
 import { CallCode } from "./call-code.ts";
@@ -99,6 +100,7 @@ export class DefinednessPass extends CallCode {
     this.beginValues();
     this.targets.paths?.begin(body, walker.type, code, scratch);
     this.takeArguments();
+    writeCopyCheck(code, this.targets, walker.functionIndex);
     while (walker.next()) {
       observer?.instruction(walker.start, code.length);
       this.instruction();

@@ -93,10 +93,19 @@ function maximum(input: RuleInput, operand: number, width: Width): void {
   code.byte(width.or);
 }
 
-/** Bits that differ between the least and the greatest result, and the undefined ones themselves. Memcheck's expensiveAddSub. */
+/**
+ * Bits that differ between the least and the greatest result, and the undefined ones themselves. Memcheck's expensiveAddSub. It runs
+ * only if an operand has undefined bits.
+ */
 function exactAddSub(input: RuleInput, width: Width, isSub: boolean): void {
   const { code } = input;
   const operation = isSub ? width.sub : width.add;
+  pushUnion(input, width);
+  if (width !== WIDTH_32) {
+    pushConstant(code, width, 0);
+    code.byte(width.ne);
+  }
+  code.two(OP_IF, width.type);
   minimum(input, 0, width);
   if (isSub) maximum(input, 1, width);
   else minimum(input, 1, width);
@@ -107,6 +116,9 @@ function exactAddSub(input: RuleInput, width: Width, isSub: boolean): void {
   code.plain(operation, width.xor);
   pushUnion(input, width);
   code.byte(width.or);
+  code.byte(OP_ELSE);
+  pushConstant(code, width, 0);
+  code.byte(OP_END);
 }
 
 function addSub(width: Width, isSub: boolean): Rule {

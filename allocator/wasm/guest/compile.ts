@@ -3,7 +3,8 @@
 import { type OptionKinds, requireOptions } from "../../../platform/hardware/given-options.ts";
 import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { HeapOptions } from "../../options/options.ts";
-import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
+import { I32 } from "../binary/instructions.ts";
+import { EXTERNAL_FUNCTION, type Module, typeOfFunction } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import type { Names } from "../binary/names.ts";
 import { readModule } from "../binary/read-module.ts";
@@ -16,7 +17,7 @@ import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./ch
 import { type Bytes, type EngineModule, engine } from "./engine.ts";
 import { debugInfoOf } from "./frames.ts";
 import { compileHostTable } from "./host-table.ts";
-import { knownNames } from "./known-names.ts";
+import { type KnownNames, knownNames } from "./known-names.ts";
 import { framesOf } from "./origins.ts";
 import { endOfNull, findStack, type StackRegion } from "./stack-region.ts";
 
@@ -47,8 +48,8 @@ export interface ModuleOptions {
    */
   readonly uninitialised?: "off" | "byte";
   /**
-   * With `uninitialised: "byte"`: sums and differences are defined where no carry can reach them, as with Memcheck's
-   * `--expensive-definedness-checks=yes`; else they are undefined from the lowest undefined bit up. Default false.
+   * With `uninitialised: "byte"`: sums and differences are defined where no carry can reach them, as with Memcheck; if false they are
+   * undefined from the lowest undefined bit up, as with its `--expensive-definedness-checks=no`. Default true.
    */
   readonly exactArithmetic?: boolean;
   /** With `uninitialised: "byte"`: whether arguments of calls that leave the module must be defined. Default `"check"`. */
@@ -118,6 +119,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     layout,
     checksAccesses: (options.checks ?? "addresses") === "addresses",
     heapFunctions: functions,
+    copyFunctions: findCopies(module, names),
     keepsPaths: (options.heap?.stacks ?? true) !== false,
     stack,
     instrument: instrumentOf(module, names, layout, { stack, frameOrigins }, options),
@@ -137,6 +139,19 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     options,
     debugInfo,
   };
+}
+
+/** C's functions that copy, and what they have in common: (to, from, count), and a pointer back. */
+const COPIES: ReadonlySet<string> = new Set(["memcpy", "memmove", "mempcpy", "__memcpy", "__memmove"]);
+
+function findCopies(module: Module, names: KnownNames): ReadonlySet<number> {
+  const copies = new Set<number>();
+  for (const [index, name] of names.functions) {
+    if (!COPIES.has(name) || index < module.importedFunctions || index >= module.functionTypes.length) continue;
+    const { params, results } = typeOfFunction(module, index);
+    if (params.length === 3 && results.length === 1 && params.every((type) => type === I32)) copies.add(index);
+  }
+  return copies;
 }
 
 /** By these names the host takes room on the guest's stack and writes to it: Emscripten's, and wasm-bindgen's. */
@@ -161,7 +176,7 @@ function instrumentOf(
     if (kind === EXTERNAL_FUNCTION && HOST_FRAMES.includes(name)) hostFrames.add(index);
   for (const [index, name] of names.functions) if (HOST_FRAMES.includes(name)) hostFrames.add(index);
   return instrumentDefinedness({
-    exactArithmetic: options.exactArithmetic ?? false,
+    exactArithmetic: options.exactArithmetic ?? true,
     checksArguments: (options.callArguments ?? "check") === "check",
     validityBase: layout.validityBase,
     originBase: layout.originBase,
@@ -219,7 +234,7 @@ export function checkOptions(options: ModuleOptions): void {
 }
 
 function checkDefinedness(options: ModuleOptions): void {
-  const { uninitialised = "off", callArguments = "check", exactArithmetic = false, trackOrigins = false } = options;
+  const { uninitialised = "off", callArguments = "check", exactArithmetic = true, trackOrigins = false } = options;
   if (uninitialised !== "off" && uninitialised !== "byte")
     throw new RangeError(`uninitialised: "${uninitialised}" is neither "off" nor "byte"`);
   if (callArguments !== "check" && callArguments !== "trust")

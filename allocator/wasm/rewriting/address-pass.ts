@@ -47,6 +47,10 @@ export interface PassTargets extends CheckTargets {
   readonly copyHelper: number;
   readonly fillHelper: number;
   readonly growHelper: number;
+  /** (to, from, count): checks what a copy reads and writes. It is called where a function begins that copies. */
+  readonly rangesHelper: number;
+  /** Functions that are C's memcpy or like it: inside, their loads look like those that go over strings by words, and may pass an end. */
+  readonly copyFunctions: ReadonlySet<number>;
   /** Keeps the paths of calls that lead to the heap; or null. */
   readonly paths: CallPaths | null;
   /** The i32 global with the guest's memory size in pages. */
@@ -55,6 +59,13 @@ export interface PassTargets extends CheckTargets {
   readonly checksAccesses: boolean;
   /** The guest's stack pointer, the least value that it may have, and the function that is called with a lesser one; or null. */
   readonly stack: { readonly global: number; readonly lowest: number; readonly helper: number } | null;
+}
+
+/** Of a function that copies, the check of what it copies. */
+export function writeCopyCheck(code: Code, targets: PassTargets, functionIndex: number): void {
+  if (!targets.copyFunctions.has(functionIndex)) return;
+  for (const parameter of [0, 1, 2]) code.localGet(parameter);
+  code.call(targets.rangesHelper);
 }
 
 export class AddressPass {
@@ -81,6 +92,7 @@ export class AddressPass {
     scratch.begin(walker.localCount);
     this.checked.begin();
     this.targets.paths?.begin(body, walker.type, code, scratch);
+    writeCopyCheck(code, this.targets, walker.functionIndex);
     while (walker.next()) {
       observer?.instruction(walker.start, code.length);
       this.instruction();

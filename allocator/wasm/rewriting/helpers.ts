@@ -182,16 +182,7 @@ function lastByte(code: Code, size: number): void {
  * beyond the end of a block (guest.ts, isAlignedWord).
  */
 function partialLoad(code: Code, address: number, size: number): void {
-  code.localGet(size);
-  code.constant(4);
-  code.byte(OP_I32_EQ);
-  code.localGet(size);
-  code.constant(8);
-  code.plain(OP_I32_EQ, OP_I32_OR);
-  code.localGet(address);
-  code.localGet(size);
-  code.constant(1);
-  code.plain(OP_I32_SUB, OP_I32_AND, OP_I32_EQZ, OP_I32_AND);
+  isWord(code, address, size);
   code.two(OP_IF, I32);
   code.constant(0);
   code.byte(OP_ELSE);
@@ -202,12 +193,58 @@ function partialLoad(code: Code, address: number, size: number): void {
   code.byte(OP_I32_ADD);
 }
 
+/** Pushes whether an access is an aligned word of 4 or 8 bytes. */
+function isWord(code: Code, address: number, size: number): void {
+  code.localGet(size);
+  code.constant(4);
+  code.byte(OP_I32_EQ);
+  code.localGet(size);
+  code.constant(8);
+  code.plain(OP_I32_EQ, OP_I32_OR);
+  code.localGet(address);
+  code.localGet(size);
+  code.constant(1);
+  code.plain(OP_I32_SUB, OP_I32_AND, OP_I32_EQZ, OP_I32_AND);
+}
+
+/** (address, size) of a load by no word: of one that {@link partialLoad} may let pass, the last byte is looked at, too. */
+export function bytesHelper(loadHelper: number): Uint8Array {
+  const [address, size] = [0, 1];
+  const code = begin(0);
+  code.localGet(address);
+  code.localGet(size);
+  code.call(loadHelper);
+  isWord(code, address, size);
+  code.open(OP_IF);
+  code.localGet(address);
+  lastByte(code, size);
+  code.constant(1);
+  code.call(loadHelper);
+  code.byte(OP_END);
+  return finish(code);
+}
+
+/** (to, from, count) of a copy: checks both ranges, unless they are empty. */
+export function rangesHelper(bytes: number, storeHelper: number): Uint8Array {
+  const code = begin(0);
+  code.localGet(2);
+  code.open(OP_IF);
+  code.localGet(1);
+  code.localGet(2);
+  code.call(bytes);
+  code.localGet(0);
+  code.localGet(2);
+  code.call(storeHelper);
+  code.byte(OP_END);
+  return finish(code);
+}
+
 /** memory.copy (to, from, count), with both ranges checked first. */
-export function copyHelper(loadHelper: number, storeHelper: number): Uint8Array {
+export function copyHelper(bytes: number, storeHelper: number): Uint8Array {
   const code = begin(0);
   code.localGet(1);
   code.localGet(2);
-  code.call(loadHelper);
+  code.call(bytes);
   code.localGet(0);
   code.localGet(2);
   code.call(storeHelper);

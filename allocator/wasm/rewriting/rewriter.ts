@@ -30,12 +30,14 @@ import { blockTypeOf, CallPaths, findPathFunctions } from "./call-paths.ts";
 import { Code } from "./code.ts";
 import {
   ADDRESS_AND_SIZE,
+  bytesHelper,
   copyHelper,
   fillHelper,
   hostFunction,
   ONE_NUMBER,
   ONE_TO_ONE,
   rangeHelper,
+  rangesHelper,
   THREE_NUMBERS,
 } from "./helpers.ts";
 import type { Instrument, Instrumentation } from "./instrumentation.ts";
@@ -64,6 +66,8 @@ export interface RewriteOptions {
   readonly checksAccesses: boolean;
   /** Functions that become the heap's: by index, what they do. */
   readonly heapFunctions: ReadonlyMap<number, string>;
+  /** Functions that are C's memcpy or like it, by index: what they copy is checked as a whole, too. */
+  readonly copyFunctions?: ReadonlySet<number>;
   /** Whether the module keeps the paths of calls that lead to the heap, for stacks. */
   readonly keepsPaths: boolean;
   /** The stack pointer's global and the least value that it may have. */
@@ -91,6 +95,8 @@ export interface Rewritten {
 export function rewrite(module: Module, options: RewriteOptions): Rewritten {
   return new Rewriter(module, options).run();
 }
+
+const NO_FUNCTIONS: ReadonlySet<number> = new Set();
 
 class Rewriter {
   private readonly module: Module;
@@ -208,7 +214,17 @@ class Rewriter {
       this.addFunction(type, hostFunction(type.params.length, this.addSlot(type, purpose)));
     this.exports.push({ name: PROBE_NAME, kind: EXTERNAL_FUNCTION, index: host(ONE_TO_ONE, "probe") });
     const paths = this.makePaths();
-    const none = { shadowBase, pagesGlobal, paths, loadHelper: -1, storeHelper: -1, copyHelper: -1, fillHelper: -1 };
+    const none = {
+      shadowBase,
+      pagesGlobal,
+      paths,
+      loadHelper: -1,
+      storeHelper: -1,
+      copyHelper: -1,
+      fillHelper: -1,
+      rangesHelper: -1,
+      copyFunctions: NO_FUNCTIONS,
+    };
     if (this.module.memory === null) return { ...none, growHelper: -1, checksAccesses: false, stack: null };
     const growHelper = host(ONE_TO_ONE, "grow");
     if (!checksAccesses) return { ...none, growHelper, checksAccesses, stack: null };
@@ -218,13 +234,16 @@ class Rewriter {
     };
     const loadHelper = range("load");
     const storeHelper = range("store");
+    const bytes = this.addFunction(ADDRESS_AND_SIZE, bytesHelper(loadHelper));
     return {
       shadowBase,
       pagesGlobal,
       checksAccesses,
       loadHelper,
       storeHelper,
-      copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(loadHelper, storeHelper)),
+      copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(bytes, storeHelper)),
+      rangesHelper: this.addFunction(THREE_NUMBERS, rangesHelper(bytes, storeHelper)),
+      copyFunctions: this.options.copyFunctions ?? NO_FUNCTIONS,
       fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(storeHelper)),
       growHelper,
       paths,

@@ -96,29 +96,6 @@ describe("a guest's own memory", () => {
     expect(instance.guest.process.addressSpace.brk).toBe(3 * 65536);
   });
 
-  test("memory.size covers the heap's blocks from the first call of malloc on, and grow still says where fresh memory begins", () => {
-    const instance = instantiate(WITH_HEAP);
-    expect(call(instance, "size")).toBe(1);
-    const block = call(instance, "malloc", 16) >>> 0;
-    expect(block).toBeLessThan(call(instance, "size") * 65536);
-    expect(call(instance, "grow", 2)).toBe(1);
-    expect(block).toBeLessThan(call(instance, "size") * 65536);
-    expect(instance.guest.pages).toBe(3);
-  });
-
-  test("a fault of wasi-libc's is suppressed by the function that has it, and only that", () => {
-    const instance = instantiate(`(module (memory 1)
-      (func $__secs_to_zone (i32.store (i32.const 0) (i32.const 0)))
-      (func $other (i32.store (i32.const 4) (i32.const 0)))
-      (func (export "f") (call $__secs_to_zone))
-      (func (export "g") (call $other)))`);
-    call(instance, "f");
-    expect(kinds(instance)).toEqual([]);
-    expect(instance.checker.countSuppressed()).toBe(1);
-    call(instance, "g");
-    expect(kinds(instance)).toEqual(["invalid-access store out-of-bounds"]);
-  });
-
   test("ends where it ends: what lies behind is a finding and a fault, a null pointer a finding", () => {
     const instance = instantiate(WITH_HEAP);
     expect(() => call(instance, "load", 65534)).toThrow(expect.objectContaining({ code: "SEGV_MAPERR" }));
