@@ -1,7 +1,9 @@
 // Size-class maps: which class serves a block of a given size, how big its blocks are, how many a thread may cache.
 // Scudo's two kinds (fixed steps, explicit table) and its seven maps. Memory and free lists live elsewhere (primary.ts).
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import type { ClassId } from "../common/integers.ts";
 
 /** A map with a fixed number of steps per power of two; the fields are those of Scudo's `FixedSizeClassMap` (S6.1). */
 export interface FixedMapParameters {
@@ -80,7 +82,7 @@ export class SizeClassMap {
   }
 
   /** Bytes of a block of class `classId` (1 to `largestClass`). */
-  sizeOf(classId: number): number {
+  sizeOf(classId: ClassId): ByteCount {
     return this.sizes[classId];
   }
 

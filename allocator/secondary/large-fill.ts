@@ -99,7 +99,7 @@ export class ReferencePages {
   }
 
   /** The later call takes a short pattern; the first one a whole page. A kernel may have either (R1, R2). */
-  private createFrom(page: number, fill: number, tag: Tag): number {
+  private createFrom(page: Address, fill: number, tag: Tag): number {
     const { memory, process } = this.program;
     const address = page + tag * 2 ** 48;
     if (tag !== 0) tagRange(memory, address, PAGE_SIZE);

@@ -117,7 +117,7 @@ export class TrackedProgram extends Program {
     return this.descriptors[content];
   }
 
-  private createFrom(page: number, content: FreshContent): number {
+  private createFrom(page: Address, content: FreshContent): number {
     if (content === "pattern") this.memory.fillPattern(page, PAGE_SIZE, this.pattern);
     if (this.tracksBytes) markRangeUndefined(this.memory, page, PAGE_SIZE, "touch");
     const size = content === "pattern" ? this.pattern.length : 1;

@@ -119,22 +119,29 @@ function underflow(bytes: number): ErrorKind {
   };
 }
 
+function after(reuses: number): string {
+  return reuses === 0 ? "immediately" : `${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`;
+}
+
+/** A chunk that was freed, with `reuses` allocations of its size since, of which `last` is alive; 0: none. */
+function freedAndReused(trial: Trial, reuses: number): { pointer: number; size: number; last: number } {
+  const { pointer, size } = trial.allocate();
+  trial.heap.free(pointer);
+  let last = 0;
+  for (let reuse = 0; reuse < reuses; reuse++) {
+    if (last !== 0) trial.heap.free(last);
+    last = trial.heap.malloc(size);
+  }
+  return { pointer, size, last };
+}
+
 /** A free, `reuses` times the same size again, then a load through the first pointer. */
 function useAfterFree(reuses: number): ErrorKind {
   return {
-    what:
-      reuses === 0
-        ? "use after free, immediately"
-        : `use after free, ${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`,
+    what: `use after free, ${after(reuses)}`,
     isCertain: reuses <= 1,
     commit: (trial) => {
-      const { pointer, size } = trial.allocate();
-      trial.heap.free(pointer);
-      let last = 0;
-      for (let reuse = 0; reuse < reuses; reuse++) {
-        if (last !== 0) trial.heap.free(last);
-        last = trial.heap.malloc(size);
-      }
+      const { pointer, size, last } = freedAndReused(trial, reuses);
       try {
         trial.load(pointer + trial.random(size));
       } finally {
@@ -167,17 +174,10 @@ const farIndex: ErrorKind = {
 
 function doubleFree(reuses: number): ErrorKind {
   return {
-    what:
-      reuses === 0 ? "double free, immediately" : `double free, ${reuses} ${reuses === 1 ? "reuse" : "reuses"} later`,
+    what: `double free, ${after(reuses)}`,
     isCertain: reuses <= 1,
     commit: (trial) => {
-      const { pointer, size } = trial.allocate();
-      trial.heap.free(pointer);
-      let last = 0;
-      for (let reuse = 0; reuse < reuses; reuse++) {
-        if (last !== 0) trial.heap.free(last);
-        last = trial.heap.malloc(size);
-      }
+      const { pointer, last } = freedAndReused(trial, reuses);
       let isMissed = false;
       try {
         trial.heap.free(pointer);

@@ -13,6 +13,10 @@ export type ByteCount = number;
 export type PageCount = number;
 /** A position in a file, in bytes. */
 export type FileOffset = number;
+/** A page of a file: an offset divided by the page size (pgoff_t). */
+export type FilePage = number;
+/** An entry block: a virtual page divided by 512, the entries of one page-table page. */
+export type EntryBlock = number;
 /** A page-table entry: a frame number and PTE_ flags (layout.ts). */
 export type PageTableEntry = number;
 /** A row of an address space's areas (vma.ts): it stays while its neighbours come and go. */

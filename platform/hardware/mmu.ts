@@ -394,7 +394,7 @@ export class Mmu implements TableReader {
   }
 
   /** As bytes are copied inside one page each: the target's get the validity of the source's. */
-  copyValidity(to: number, targetFrame: FrameNumber, from: number, sourceFrame: FrameNumber, size: number): void {
+  copyValidity(to: Address, targetFrame: FrameNumber, from: Address, sourceFrame: FrameNumber, size: number): void {
     const source = sourceFrame * PAGE_SIZE + (from & OFFSET_MASK);
     const observer = this.ignoresValidity ? null : this.validityObserver;
     if (observer !== null && findUndefined(this.ram, source, size) >= 0)

@@ -2,7 +2,7 @@
 // Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is the kernel's business.
 
 import { keepClass } from "../state/kept.ts";
-import type { PageNumber, PageTableEntry } from "./integers.ts";
+import type { EntryBlock, PageNumber, PageTableEntry } from "./integers.ts";
 import { PAGE_COUNT, PTE_FRAME_SHIFT } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 
@@ -179,7 +179,7 @@ export class PageTable {
   }
 
   /** Moves all that a block maps, huge entry or page table, to one that has neither. Both are named by their first page. */
-  moveBlock(from: number, to: number): void {
+  moveBlock(from: PageNumber, to: PageNumber): void {
     const source = from >> BLOCK_SHIFT;
     const target = to >> BLOCK_SHIFT;
     if (this.huge[source] === HUGE_NONE) {
@@ -250,7 +250,7 @@ export class PageTable {
   }
 
   /** The first block with a page table or a huge entry at or after `block`, or BLOCK_COUNT. */
-  private nextBlock(block: number): number {
+  private nextBlock(block: EntryBlock): number {
     if (block >= BLOCK_COUNT) return BLOCK_COUNT;
     let word = block >> 5;
     let bits = this.blockBits[word] & (-1 << (block & 31));
@@ -274,20 +274,20 @@ export class PageTable {
     return group * 32 + trailingZeros(bits);
   }
 
-  private grow(block: number): void {
+  private grow(block: EntryBlock): void {
     if (this.populated[block]++ !== 0 || this.tables[block] === 1) return;
     this.tables[block] = 1;
     this.tableCount++;
     this.use(block);
   }
 
-  private use(block: number): void {
+  private use(block: EntryBlock): void {
     this.usedBlocks++;
     this.blockBits[block >> 5] |= 1 << (block & 31);
     this.wordBits[block >> 10] |= 1 << ((block >> 5) & 31);
   }
 
-  private unuse(block: number): void {
+  private unuse(block: EntryBlock): void {
     this.usedBlocks--;
     const word = block >> 5;
     this.blockBits[word] &= ~(1 << (block & 31));
@@ -318,7 +318,7 @@ export class PageTable {
     if (tables !== this.tableCount) throw new Error(`page table: ${tables} tables but the count is ${this.tableCount}`);
   }
 
-  private checkBlock(block: number): void {
+  private checkBlock(block: EntryBlock): void {
     let found = 0;
     const first = block * ENTRIES_PER_BLOCK;
     for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) if (this.entryOf(page) !== 0) found++;

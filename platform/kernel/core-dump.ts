@@ -1,6 +1,6 @@
 // A snapshot of a process's memory as a core dump keeps it: its areas, the pages that were touched, and the tags of those
 // that have any (fs/binfmt_elf.c; PT_AARCH64_MEMTAG_MTE segments of memory-tagging-extension.rst). Nothing is faulted in.
-import type { Address } from "../hardware/integers.ts";
+import type { Address, PageNumber } from "../hardware/integers.ts";
 import { PAGE_SIZE, PTE_FRAME_SHIFT, PTE_MTE, PTE_PRESENT, PTE_SPECIAL } from "../hardware/layout.ts";
 import { saveFrameTags } from "../hardware/tag-store.ts";
 import { VM_DONTDUMP } from "./mm/vm-flags.ts";
@@ -37,7 +37,7 @@ export function dumpMemory({ addressSpace }: Process): DumpedArea[] {
   return areas;
 }
 
-function dumpPages({ pageTable, kernel }: Process["addressSpace"], start: number, end: number): DumpedPage[] {
+function dumpPages({ pageTable, kernel }: Process["addressSpace"], start: PageNumber, end: PageNumber): DumpedPage[] {
   const { ram } = kernel.machine;
   const pages: DumpedPage[] = [];
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {

@@ -262,7 +262,7 @@ export abstract class FileCalls {
   read(fd: Descriptor, address: Address, length: ByteCount): ByteCount {
     enter(this, calls.read);
     const file = this.fds.get(fd, "read");
-    const bytes = readAt(this, file, address, length, file.position, "read");
+    const bytes = readAt(this, file, { address, length, offset: file.position }, "read");
     if (file.operations.seekable) file.position += bytes;
     return bytes;
   }
@@ -272,7 +272,7 @@ export abstract class FileCalls {
     enter(this, calls.write);
     const file = this.fds.get(fd, "write");
     const from = writePosition(file, file.position);
-    const bytes = writeAt(this, file, address, length, from, "write");
+    const bytes = writeAt(this, file, { address, length, offset: from }, "write");
     if (file.operations.seekable) file.position = from + bytes;
     return bytes;
   }
@@ -282,7 +282,7 @@ export abstract class FileCalls {
     enter(this, calls.pread64);
     const file = this.fds.get(fd, "pread64");
     checkOffset(file, offset, "pread64");
-    return readAt(this, file, address, length, offset, "pread64");
+    return readAt(this, file, { address, length, offset }, "pread64");
   }
 
   /** pwrite(2): as write, at `offset`, and the position stays. With O_APPEND it appends all the same. @throws SystemError ESPIPE, EINVAL, and as write */
@@ -290,7 +290,7 @@ export abstract class FileCalls {
     enter(this, calls.pwrite64);
     const file = this.fds.get(fd, "pwrite64");
     checkOffset(file, offset, "pwrite64");
-    return writeAt(this, file, address, length, writePosition(file, offset), "pwrite64");
+    return writeAt(this, file, { address, length, offset: writePosition(file, offset) }, "pwrite64");
   }
 
   /** fsync(2): files in RAM have nothing to write back. @throws SystemError EBADF; EINVAL: a file that has no content to keep. */
@@ -348,51 +348,42 @@ function checkOffset(file: OpenFile, offset: FileOffset, syscall: string): void 
   if (!file.operations.seekable) throw new SystemError("ESPIPE", syscall);
 }
 
-function readAt(
-  process: FileCalls,
-  file: OpenFile,
-  address: Address,
-  length: ByteCount,
-  offset: FileOffset,
-  syscall: string,
-): number {
-  const start = word(address, "address", syscall);
-  const bytes = Math.min(word(length, "length", syscall), MAX_RW_COUNT);
+/** What a read or write moves: bytes of memory from `address` on, of the file from `offset` on. */
+interface Span {
+  readonly address: Address;
+  readonly length: ByteCount;
+  readonly offset: FileOffset;
+}
+
+function readAt(process: FileCalls, file: OpenFile, span: Span, syscall: string): number {
+  const { start, bytes } = checkBuffer(span, syscall);
   if (!file.readable) throw new SystemError("EBADF", syscall, "not open for reading");
   if (file.operations.read === undefined)
     throw new SystemError("EINVAL", syscall, `${file.operations.path} cannot be read`);
-  verifyArea(process, start, length, offset, syscall);
+  verifyArea(process, span, syscall);
   reportForbiddenOutput(process.currentThread, start, bytes);
-  return file.operations.read(process.currentThread, file, start, bytes, offset);
+  return file.operations.read(process.currentThread, file, start, bytes, span.offset);
 }
 
-function writeAt(
-  process: FileCalls,
-  file: OpenFile,
-  address: Address,
-  length: ByteCount,
-  offset: FileOffset,
-  syscall: string,
-): number {
-  const start = word(address, "address", syscall);
-  const bytes = Math.min(word(length, "length", syscall), MAX_RW_COUNT);
+function writeAt(process: FileCalls, file: OpenFile, span: Span, syscall: string): number {
+  const { start, bytes } = checkBuffer(span, syscall);
   if (!file.writable) throw new SystemError("EBADF", syscall, "not open for writing");
   if (file.operations.write === undefined)
     throw new SystemError("EINVAL", syscall, `${file.operations.path} cannot be written`);
-  verifyArea(process, start, length, offset, syscall);
+  verifyArea(process, span, syscall);
   reportUndefinedInput(process.currentThread, start, bytes);
-  return file.operations.write(process.currentThread, file, start, bytes, offset);
+  return file.operations.write(process.currentThread, file, start, bytes, span.offset);
+}
+
+/** The buffer as C passes it, and as much of it as one call moves. */
+function checkBuffer({ address, length }: Span, syscall: string): { start: Address; bytes: ByteCount } {
+  const start = word(address, "address", syscall);
+  return { start, bytes: Math.min(word(length, "length", syscall), MAX_RW_COUNT) };
 }
 
 /** The buffer must lie in user space and the range inside what a file can have, even if nothing is moved (rw_verify_area). */
-function verifyArea(
-  process: FileCalls,
-  address: Address,
-  length: ByteCount,
-  offset: FileOffset,
-  syscall: string,
-): void {
-  if (!accessOk(userAddress(process.currentThread, address), word(length, "length", syscall)))
-    throw new SystemError("EFAULT", syscall, "buffer");
+function verifyArea(process: FileCalls, { address, length, offset }: Span, syscall: string): void {
+  const start = userAddress(process.currentThread, word(address, "address", syscall));
+  if (!accessOk(start, word(length, "length", syscall))) throw new SystemError("EFAULT", syscall, "buffer");
   if (offset + length >= MAX_FILE_SIZE) throw new SystemError("EINVAL", syscall, `offset ${offset}`);
 }

@@ -1,6 +1,6 @@
 // What must hold between areas, page tables, frames, cgroups and counts, checked after operations in tests.
 // Each broken rule is named with its numbers; nothing is mended here.
-import type { PageNumber, PageTableEntry } from "../hardware/integers.ts";
+import type { AreaId, PageNumber, PageTableEntry } from "../hardware/integers.ts";
 import {
   PTE_ANON,
   PTE_CHECKED,
@@ -112,7 +112,7 @@ function checkSpace(process: Process, mapCounts: Int32Array, hugeCounts: Map<num
   }
 }
 
-function checkEntry(space: AddressSpace, id: number, page: PageNumber, entry: PageTableEntry, who: string): void {
+function checkEntry(space: AddressSpace, id: AreaId, page: PageNumber, entry: PageTableEntry, who: string): void {
   const { vmas } = space;
   if ((entry & PTE_GUARD) !== 0) {
     if ((entry & ~PTE_GUARD) !== 0)
@@ -154,6 +154,6 @@ function checkEntry(space: AddressSpace, id: number, page: PageNumber, entry: Pa
 }
 
 /** The frame that a huge clean page has for `page`. */
-function hugeCleanFrame(space: AddressSpace, id: number, page: PageNumber): number {
+function hugeCleanFrame(space: AddressSpace, id: AreaId, page: PageNumber): number {
   return (hugeCleanPage(space, id)?.frame() ?? NO_FRAME) + (page & (HUGE_FRAMES - 1));
 }

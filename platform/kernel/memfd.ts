@@ -116,7 +116,7 @@ function readFile(caller: Caller, file: OpenFile, address: Address, length: Byte
 }
 
 /** Whether seals forbid a write up to `end` (shmem_write_begin). */
-function isSealedAgainst({ seals, size }: Inode, end: number): boolean {
+function isSealedAgainst({ seals, size }: Inode, end: FileOffset): boolean {
   return (seals & WRITE_SEALS) !== 0 || ((seals & F_SEAL_GROW) !== 0 && end > size);
 }
 

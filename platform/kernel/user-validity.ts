@@ -41,14 +41,14 @@ export function reportForbiddenOutput(thread: Thread, address: Address, length: 
 }
 
 /** Nothing was at `stop` that the program could access (−1: all was there, or something else was reported). */
-function reportMissing(thread: Thread, kind: UseKind, start: number, length: ByteCount, stop: number): void {
+function reportMissing(thread: Thread, kind: UseKind, start: Address, length: ByteCount, stop: number): void {
   if (stop >= 0) thread.memory.validityObserver?.faulted?.(kind, start, length, stop);
 }
 
 /** Page by page, as far as `visit` answers true. @returns the first byte that the program itself could not load, or −1 */
 function visitPieces(
   process: Process,
-  start: number,
+  start: Address,
   length: ByteCount,
   visit: (address: Address, bytes: ByteCount, position: number) => boolean,
 ): number {

@@ -2,11 +2,10 @@
 // has changed nothing, one that succeeds has all it promises, and the heap knows no chunk more or less than its program.
 // After a fork each page that is written is a copy and so takes a frame, headers and batches of the quarantine too.
 import { describe, expect, test } from "vitest";
-import { HeapError } from "../../allocator/common/heap-error.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";
-import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { createKernel } from "../../refpage/kernel.ts";
+import { type Arm, failFrame, failMappingCall, isLackOfMemory } from "./inject-failures.ts";
 import { type OpenHeap, openHeap } from "./open-heap.ts";
 
 const PAGE = 4096;
@@ -107,9 +106,7 @@ function attempt(heap: OpenHeap, call: Call, subject: number): ReturnType<Call["
   try {
     return call.act(heap, subject);
   } catch (error) {
-    const isExpected =
-      error instanceof OutOfMemoryError || (error instanceof HeapError && error.kind === "out-of-memory");
-    if (!isExpected) throw error;
+    if (!isLackOfMemory(error)) throw error;
     return 0;
   }
 }
@@ -155,42 +152,6 @@ function once(options: HeapOptions, kernel: Kernel, call: Call, isForked: boolea
   heap.process.exit(0);
   if (isForked) parent.process.exit(0);
   return wasReached;
-}
-
-/** Makes something fail from now on; what it answers ends that, and says whether it came to it. */
-type Arm = (heap: OpenHeap) => () => boolean;
-
-function failFrame(n: number): Arm {
-  return ({ kernel }) => {
-    const before = kernel.counters.framesAllocated;
-    kernel.frames.failAt(n);
-    return () => {
-      kernel.frames.failAt(-1);
-      return kernel.counters.framesAllocated - before >= n - 1;
-    };
-  };
-}
-
-/** Makes the n-th mapping call answer ENOMEM. */
-function failMappingCall(n: number): Arm {
-  return ({ process }) => {
-    let left = n;
-    const names = ["mmap", "madvise", "mremap", "munmap", "mprotect"] as const;
-    for (const name of names) {
-      const real = process[name].bind(process) as (...args: number[]) => number;
-      Object.defineProperty(process, name, {
-        configurable: true,
-        value: (...args: number[]) => {
-          if (--left === 0) throw new SystemError("ENOMEM", name, "injected");
-          return real(...args);
-        },
-      });
-    }
-    return () => {
-      for (const name of names) Reflect.deleteProperty(process, name);
-      return left <= 0;
-    };
-  };
 }
 
 describe.each(Object.entries(families))("%s", (_, { make, ...options }) => {

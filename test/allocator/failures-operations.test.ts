@@ -1,11 +1,10 @@
 // Each heap operation by itself, with the n-th frame or the n-th mapping call failing, for every n: an answer of 0 with ENOMEM or
 // a typed error, other chunks as they were, and in the end nothing left behind. Programs of many calls are failures.test.ts.
 import { describe, expect, test } from "vitest";
-import { HeapError } from "../../allocator/common/heap-error.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";
-import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import { createKernel } from "../../refpage/kernel.ts";
+import { type Arm, failFrame, failMappingCall, isLackOfMemory } from "./inject-failures.ts";
 import { type OpenHeap, openHeap } from "./open-heap.ts";
 
 const LARGE = 140_000;
@@ -214,17 +213,13 @@ function attempt(heap: OpenHeap, operation: Operation, subject: number): Outcome
     if (pointer === 0) expect(heap.errno).toBe(operation.isSilent ? 0 : ENOMEM);
     return { isDone: pointer !== 0, pointer: pointer ?? 0 };
   } catch (error) {
-    const isExpected =
-      error instanceof OutOfMemoryError ||
-      (error instanceof SystemError && error.code === "ENOMEM") ||
-      (error instanceof HeapError && ["out-of-memory", "batch-class-exhausted"].includes(error.kind));
-    if (!isExpected) throw error;
+    if (!isLackOfMemory(error)) throw error;
     return { isDone: false, pointer: 0 };
   }
 }
 
 /** Runs the operation once with a failure armed by `arm`. @returns whether the failure was reached */
-function once(kernel: Kernel, operation: Operation, arm: (heap: OpenHeap) => () => boolean): boolean {
+function once(kernel: Kernel, operation: Operation, arm: Arm): boolean {
   const frames = kernel.frames.freeFrames;
   const process = kernel.createProcess();
   const heap = openHeap({ ...operation.options, process });
@@ -264,44 +259,14 @@ function mappedBytes(maps: string): number {
   return ranges.reduce((sum, [, begin, end]) => sum + Number.parseInt(end, 16) - Number.parseInt(begin, 16), 0);
 }
 
-function failFrame(kernel: Kernel, n: number): () => boolean {
-  const before = kernel.counters.framesAllocated;
-  kernel.frames.failAt(n);
-  return () => {
-    kernel.frames.failAt(-1);
-    return kernel.counters.framesAllocated - before >= n - 1;
-  };
-}
-
-/** Makes the n-th mapping call from now on answer ENOMEM. */
-function failMappingCall(heap: OpenHeap, n: number): () => boolean {
-  let left = n;
-  const { process } = heap;
-  const names = ["mmap", "madvise", "mremap", "munmap", "mprotect"] as const;
-  for (const name of names) {
-    const real = process[name].bind(process) as (...args: number[]) => number;
-    Object.defineProperty(process, name, {
-      configurable: true,
-      value: (...args: number[]) => {
-        if (--left === 0) throw new SystemError("ENOMEM", name, "injected");
-        return real(...args);
-      },
-    });
-  }
-  return () => {
-    for (const name of names) Reflect.deleteProperty(process, name);
-    return left <= 0;
-  };
-}
-
 describe.each(Object.entries(operations))("%s", (_, operation) => {
   const kernel = createKernel({ memoryBytes: 2 ** 26 });
 
   test("without the n-th frame, for every n", () => {
-    for (let n = 1; once(kernel, operation, () => failFrame(kernel, n)); n++);
+    for (let n = 1; once(kernel, operation, failFrame(n)); n++);
   });
 
   test("without the n-th mapping call, for every n", () => {
-    for (let n = 1; once(kernel, operation, (heap) => failMappingCall(heap, n)); n++);
+    for (let n = 1; once(kernel, operation, failMappingCall(n)); n++);
   });
 });

@@ -1,11 +1,10 @@
 // The n-th failure for every n: the n-th frame that the kernel cannot find, the n-th system call that answers ENOMEM. Each
 // heap call then succeeds, answers null or throws; live chunks keep their contents and the heap goes on.
 import { describe, expect, test } from "vitest";
-import { HeapError } from "../../allocator/common/heap-error.ts";
 import { Heap } from "../../allocator/heap/heap.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";
-import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { createKernel } from "../../refpage/kernel.ts";
+import { failFrame, failMappingCall, isLackOfMemory } from "./inject-failures.ts";
 
 const settings: [string, HeapOptions][] = [
   ["the default", { releaseToOSIntervalMs: 0 }],
@@ -94,31 +93,12 @@ class Program {
     try {
       return call();
     } catch (error) {
-      const isExpected =
-        error instanceof OutOfMemoryError ||
-        (error instanceof HeapError && ["out-of-memory", "batch-class-exhausted"].includes(error.kind));
-      if (!isExpected) throw error;
+      if (!isLackOfMemory(error)) throw error;
       this.failures++;
       expect(this.heap.checkInvariants().unreadableChunks).toBe(0);
       return undefined;
     }
   }
-}
-
-/** Makes the n-th mapping call of the process from now on fail; mprotect and munmap cannot fail that way here. */
-function failCall(heap: Heap, n: number): () => boolean {
-  let left = n;
-  const { process } = heap;
-  for (const name of ["mmap", "madvise", "mremap", "munmap"] as const) {
-    const real = process[name].bind(process) as (...args: number[]) => number;
-    Object.defineProperty(process, name, {
-      value: (...args: number[]) => {
-        if (--left === 0) throw new SystemError("ENOMEM", name, "injected");
-        return real(...args);
-      },
-    });
-  }
-  return () => left <= 0;
 }
 
 describe.each(settings)("with %s", (_, options) => {
@@ -129,18 +109,16 @@ describe.each(settings)("with %s", (_, options) => {
     let hadFailures = 0;
     for (let n = 1; ; n++) {
       const heap = make();
-      heap.kernel.frames.failAt(n);
-      const before = heap.kernel.counters.framesAllocated;
+      const disarm = failFrame(n)(heap);
       const program = new Program(heap);
       program.run();
       hadFailures += program.failures;
-      const frames = heap.kernel.counters.framesAllocated - before;
-      heap.kernel.frames.failAt(-1);
+      const wasReached = disarm();
       heap.checkInvariants();
       heap.kernel.checkInvariants();
       expect(heap.malloc(100)).not.toBe(0);
       heap[Symbol.dispose]();
-      if (n > frames) break;
+      if (!wasReached) break;
     }
     expect(hadFailures).toBeGreaterThan(10);
   });
@@ -148,13 +126,14 @@ describe.each(settings)("with %s", (_, options) => {
   test("the n-th mapping call answers ENOMEM, for every n", () => {
     for (let n = 1; ; n++) {
       const heap = make();
-      const wasReached = failCall(heap, n);
+      const disarm = failMappingCall(n)(heap);
       new Program(heap).run();
+      const wasReached = disarm();
       heap.checkInvariants();
       heap.kernel.checkInvariants();
       expect(heap.malloc(100)).not.toBe(0);
       heap[Symbol.dispose]();
-      if (!wasReached()) break;
+      if (!wasReached) break;
     }
   });
 
@@ -165,18 +144,16 @@ describe.each(settings)("with %s", (_, options) => {
       const program = new Program(parent);
       program.begin();
       program.heap = parent.fork();
-      kernel.frames.failAt(n);
-      const before = kernel.counters.framesAllocated;
+      const disarm = failFrame(n)(program.heap);
       program.end();
       hadFailures += program.failures;
-      const frames = kernel.counters.framesAllocated - before;
-      kernel.frames.failAt(-1);
+      const wasReached = disarm();
       for (const heap of [parent, program.heap]) {
         expect(heap.checkInvariants().unreadableChunks).toBe(0);
         heap[Symbol.dispose]();
       }
       kernel.checkInvariants();
-      if (n > frames) break;
+      if (!wasReached) break;
     }
     expect(hadFailures).toBeGreaterThan(10);
   });

@@ -67,7 +67,7 @@ export function collapseRange(space: AddressSpace, id: AreaId, start: PageNumber
 }
 
 /** One block, whole inside its area (hpage_collapse_scan_pmd, collapse_huge_page). Cost: what is copied and filled. */
-function collapseBlock(space: AddressSpace, id: AreaId, block: number): number {
+function collapseBlock(space: AddressSpace, id: AreaId, block: PageNumber): number {
   const { pageTable, vmas, kernel } = space;
   const { frames } = kernel;
   if (pageTable.isHuge(block)) return COLLAPSED;
@@ -86,7 +86,7 @@ function collapseBlock(space: AddressSpace, id: AreaId, block: number): number {
 }
 
 /** Whether every entry of a block can be collapsed. */
-function scan(space: AddressSpace, block: number): number {
+function scan(space: AddressSpace, block: PageNumber): number {
   const { pageTable, kernel } = space;
   for (let page = block; page < block + HUGE_FRAMES; page++) {
     const entry = pageTable.entries[page];
@@ -102,7 +102,7 @@ function scan(space: AddressSpace, block: number): number {
  * A block of a mapping of a file: its range of the file becomes one huge page, whoever maps it, and is mapped huge here
  * (collapse_file, collapse_pte_mapped_thp).
  */
-function collapseFileBlock(space: AddressSpace, id: AreaId, block: number): number {
+function collapseFileBlock(space: AddressSpace, id: AreaId, block: PageNumber): number {
   const { pageTable, vmas, kernel } = space;
   const inode = vmas.files[id]?.inode;
   if (inode === null || inode === undefined) return REFUSED;
@@ -167,7 +167,7 @@ function freeFileTables(inode: Inode, first: number): void {
 }
 
 /** Fills a folio with what the block's pages hold, and takes their entries away. */
-function gather(space: AddressSpace, id: AreaId, block: number, head: number): void {
+function gather(space: AddressSpace, id: AreaId, block: PageNumber, head: number): void {
   const { pageTable, vmas, kernel } = space;
   const { frames } = kernel;
   space.noteRss();
@@ -214,7 +214,7 @@ function collapseArea(space: AddressSpace, id: AreaId, smallestPages: number, li
 }
 
 /** Private pages of a block. */
-function countOwn(space: AddressSpace, block: number): number {
+function countOwn(space: AddressSpace, block: PageNumber): number {
   const { entries } = space.pageTable;
   let count = 0;
   for (let page = block; page < block + HUGE_FRAMES; page++) if ((entries[page] & PTE_ANON) !== 0) count++;

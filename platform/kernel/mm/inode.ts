@@ -1,6 +1,7 @@
 // An inode with a page cache in RAM (tmpfs, memfd, shared anonymous memory): its size, its pages, and who maps it.
 // Mapping and unmapping are in mmap.ts and zap.ts; reading and writing by descriptor are in memfd.ts.
 
+import type { FileOffset, FilePage } from "../../hardware/integers.ts";
 import { OFFSET_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../hardware/layout.ts";
 import { keepClass } from "../../state/kept.ts";
 import { F_SEAL_SEAL } from "../abi/fcntl.ts";
@@ -49,7 +50,7 @@ export class Inode {
   }
 
   /** Position of the first byte from `from` that lies in a cached page, or in none; the size if there is none (shmem lseek). */
-  seek(from: number, wanted: "data" | "hole"): number {
+  seek(from: FileOffset, wanted: "data" | "hole"): number {
     if (wanted === "hole") {
       let index = pageIndexOf(from);
       while (this.pages.has(index)) index++;
@@ -61,7 +62,7 @@ export class Inode {
   }
 
   /** Drops the cached pages in [first, end); mappings of them must be gone. */
-  dropPages(first: number, end: number): void {
+  dropPages(first: FilePage, end: FilePage): void {
     if (end - first > this.pages.size) {
       for (const index of [...this.pages.keys()]) if (index >= first && index < end) this.dropPage(index);
     } else {
@@ -79,7 +80,7 @@ export class Inode {
   }
 
   /** Zeroes [from, to) in the pages that exist. */
-  zeroRange(from: number, to: number): void {
+  zeroRange(from: FileOffset, to: FileOffset): void {
     for (let position = from; position < to; ) {
       const index = Math.floor(position / PAGE_SIZE);
       const end = Math.min(to, (index + 1) * PAGE_SIZE);

@@ -1,6 +1,6 @@
 // Huge pages of files in RAM: when a fault makes or maps one, and how holes and truncation take one apart (mm/shmem.c, do_set_pmd).
 // Small pages of files are fault.ts and shmem.ts; private copies of them never become huge.
-import type { FrameNumber, PageNumber } from "../../hardware/integers.ts";
+import type { AreaId, FilePage, FrameNumber, PageNumber } from "../../hardware/integers.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { NO_FRAME, zeroPage } from "./frames.ts";
 import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
@@ -12,12 +12,12 @@ import { VM_LOCKED, VM_SHARED, VM_UFFD_MISSING } from "./vm-flags.ts";
 import { unmapFilePages } from "./zap.ts";
 
 /** Page index of the file at `page` of an area. */
-function indexOf(space: AddressSpace, id: number, page: PageNumber): number {
+function indexOf(space: AddressSpace, id: AreaId, page: PageNumber): number {
   return space.vmas.pageOffset[id] + (page - space.vmas.startPage[id]);
 }
 
 /** Whether the block of `page` lies in the area and shows an aligned range of the file (thp_vma_suitable_order). */
-function isSuitable(space: AddressSpace, id: number, page: PageNumber): boolean {
+function isSuitable(space: AddressSpace, id: AreaId, page: PageNumber): boolean {
   const { vmas } = space;
   const start = blockStart(page);
   if (start < vmas.startPage[id] || start + HUGE_FRAMES > vmas.endPage[id]) return false;
@@ -25,7 +25,7 @@ function isSuitable(space: AddressSpace, id: number, page: PageNumber): boolean 
 }
 
 /** The frame of a page of the file for a fault: as part of a new huge page if the area may have one and the range is empty. */
-export function pageForFault(space: AddressSpace, id: number, page: PageNumber, inode: Inode): number {
+export function pageForFault(space: AddressSpace, id: AreaId, page: PageNumber, inode: Inode): number {
   const index = indexOf(space, id, page);
   if (inode.pages.has(index) || !mayHaveSharedHuge(space, id) || !isSuitable(space, id, page))
     return inode.page(index, space.cgroup);
@@ -53,7 +53,7 @@ export function cacheFolio(space: AddressSpace, inode: Inode, first: number, hea
  * Maps a page of the file by a huge entry if it is one of a huge page, and the block is untouched (do_set_pmd). @returns whether it
  * did: `page` itself is mapped then.
  */
-export function mapHugeFile(space: AddressSpace, id: number, page: PageNumber, frame: FrameNumber): boolean {
+export function mapHugeFile(space: AddressSpace, id: AreaId, page: PageNumber, frame: FrameNumber): boolean {
   const { frames } = space.kernel;
   const flags = space.vmas.flags[id];
   if (!frames.isInFolio(frame) || !space.pageTable.isUntouched(page)) return false;
@@ -69,7 +69,7 @@ export function mapHugeFile(space: AddressSpace, id: number, page: PageNumber, f
  * Maps all of the large folio that `page` belongs to, page by page, if it fits into area and page table and nothing is there yet;
  * else `page` alone (finish_fault).
  */
-export function mapFolioOf(space: AddressSpace, id: number, page: PageNumber, frame: FrameNumber): void {
+export function mapFolioOf(space: AddressSpace, id: AreaId, page: PageNumber, frame: FrameNumber): void {
   const { vmas, pageTable, kernel } = space;
   const { frames } = kernel;
   const flags = vmas.flags[id];
@@ -95,12 +95,12 @@ export function mapFolioOf(space: AddressSpace, id: number, page: PageNumber, fr
 }
 
 /** Before the pages from `first` to `end` (indices) are dropped: folios that lie in the range in part are taken apart. */
-export function splitAtHole(inode: Inode, first: number, end: number): void {
+export function splitAtHole(inode: Inode, first: FilePage, end: FilePage): void {
   splitAround(inode, first, first, end);
   splitAround(inode, end, first, end);
 }
 
-function splitAround(inode: Inode, index: number, first: number, end: number): void {
+function splitAround(inode: Inode, index: FilePage, first: FilePage, end: FilePage): void {
   const frame = inode.pages.get(index);
   if (frame === undefined) return;
   const { frames } = inode;

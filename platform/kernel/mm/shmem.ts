@@ -1,7 +1,7 @@
 // Files in RAM as memory sees them: shared anonymous objects, and what is done to a file's length and pages (mm/shmem.c).
 // Their page cache is inode.ts, reading and writing by descriptor is ../memfd.ts; mapping them is mmap.ts and fault.ts.
 
-import type { ByteCount, PageCount } from "../../hardware/integers.ts";
+import type { ByteCount, FileOffset, PageCount } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { keepMaker } from "../../state/kept.ts";
 import { SystemError } from "../abi/errors.ts";
@@ -95,7 +95,7 @@ export function truncate(inode: Inode, length: ByteCount): void {
 }
 
 /** Makes [from, to) bytes of a file read as zeroes: whole pages are dropped, the rest is cleared (FALLOC_FL_PUNCH_HOLE). @throws SystemError EPERM: a seal against writing. */
-export function punchHole(inode: Inode, from: number, to: number): void {
+export function punchHole(inode: Inode, from: FileOffset, to: FileOffset): void {
   if ((inode.seals & WRITE_SEALS) !== 0) throw new SystemError("EPERM", "fallocate", "the file is sealed");
   const first = Math.ceil(from / PAGE_SIZE);
   const end = Math.floor(to / PAGE_SIZE);

@@ -1,6 +1,6 @@
 // /proc/PID/maps, and what smaps begins each area with: range, permissions, offset, device, inode, name (show_map_vma).
 // Sizes of what is resident are procfs-smaps.ts.
-import type { Address, FileOffset } from "../../hardware/integers.ts";
+import type { Address, AreaId, FileOffset } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 import type { OpenFile } from "../mm/file.ts";
@@ -83,7 +83,7 @@ export function permissionText(flags: number): string {
 }
 
 /** Calls `visit` with the id of each area, ascending. */
-export function forEachArea(space: AddressSpace, visit: (id: number) => void): void {
+export function forEachArea(space: AddressSpace, visit: (id: AreaId) => void): void {
   for (let index = 0; index < space.vmas.count; index++) visit(space.vmas.at(index));
 }
 
@@ -108,7 +108,7 @@ export function withName(prefix: string, name: string): string {
 }
 
 /** The line of an area in maps, without its end. */
-export function headerLine(space: AddressSpace, id: number): string {
+export function headerLine(space: AddressSpace, id: AreaId): string {
   const { vmas } = space;
   const file = vmas.files[id];
   const prefix = headerPrefix({
@@ -133,7 +133,7 @@ function hexadecimal(value: number): string {
 }
 
 /** `[heap]` for the break's area. */
-function heapName(space: AddressSpace, id: number): string {
+function heapName(space: AddressSpace, id: AreaId): string {
   const { vmas } = space;
   const inHeap = vmas.startPage[id] * PAGE_SIZE < space.brk && vmas.endPage[id] * PAGE_SIZE > space.startBrk;
   return inHeap ? "[heap]" : "";

@@ -1,6 +1,6 @@
 // /proc/PID/smaps and smaps_rollup: what of each area is resident, and how much of it is this process's share
 // (fs/proc/task_mmu.c, smaps_account). Costs touched pages and areas.
-import type { PageCount, PageNumber, PageTableEntry } from "../../hardware/integers.ts";
+import type { AreaId, PageCount, PageNumber, PageTableEntry } from "../../hardware/integers.ts";
 import {
   PAGE_SIZE,
   PTE_ANON,
@@ -61,7 +61,7 @@ function noUsage(): AreaUsage {
 }
 
 /** Walks the entries of an area (smaps_pte_range) and adds them to `usage`. Special pages are not counted. */
-export function areaUsage(space: AddressSpace, id: number, usage: AreaUsage = noUsage()): AreaUsage {
+export function areaUsage(space: AddressSpace, id: AreaId, usage: AreaUsage = noUsage()): AreaUsage {
   const { vmas, pageTable } = space;
   const end = vmas.endPage[id];
   const before = usage.pss;
