@@ -18,7 +18,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/(?<!\bthere )\b(?:is|are) none\b/gi, "is not one of, is no …, there is none"],
   [/\bas against\b/gi, "as opposed to"],
   [/\bdearer\b/gi, "slower, costlier"],
-  [/\baffairs?\b/gi, "is up to"],
+  [/\b(?:affairs?|business)\b/gi, "is up to, is decided in"],
   [/\b(?:to be|is|are|being) told\b(?! apart)/gi, "is called with, sees, learns"],
 ];
 

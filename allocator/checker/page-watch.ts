@@ -1,5 +1,5 @@
 // The level "page": a load fault that finds a large chunk's page still clean is a read of unwritten bytes.
-// Such faults happen anyway, so that watching them costs nothing per load. Copies are no uses and are let pass.
+// Such faults happen anyway, so that watching them costs nothing per load. Copying is not a use and is not reported.
 
 import type { PageNumber } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";

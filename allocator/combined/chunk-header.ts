@@ -1,5 +1,5 @@
 // The chunk header: 8 bytes in simulated memory, 16 bytes before the user pointer, packed and guarded by a checksum (S1).
-// Packing, loading and storing live here. Which state a chunk must be in, and what to report, is combined.ts's business.
+// Packing, loading and storing live here. Which state a chunk must be in, and what to report, is decided in combined.ts.
 
 import type { Address } from "../../platform/hardware/integers.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";

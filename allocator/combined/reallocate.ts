@@ -1,5 +1,5 @@
 // Reallocation: in place, by moving a large chunk's pages, or by copying (S5). A function over the combined allocator.
-// Null pointers, size 0 and errno are C's business (c-interface.ts).
+// Null pointers, size 0 and errno are handled in c-interface.ts.
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";

@@ -23,7 +23,7 @@ export class OptionError extends HeapError {
   }
 }
 
-/** No name is nearly this long; what is behind it would only cost time. */
+/** Compare only this many characters: no option name is longer. */
 const LONGEST_COMPARED = 64;
 
 /** The candidate with the least edit distance to `word`; the first of equals; null for no candidates. */

@@ -1,5 +1,5 @@
 // The large blocks in use: a doubly linked list through headers in simulated memory, right below each block (S11.2).
-// Where blocks come from and go is secondary.ts's business.
+// Where blocks come from and go is decided in secondary.ts.
 
 import type { Address } from "../../platform/hardware/integers.ts";
 import type { Program } from "../common/program.ts";

@@ -1,5 +1,5 @@
 // What an attack is: a few calls, loads and stores that a faulty or hostile program makes on a heap, and what came of it. The
-// techniques are in techniques-*.ts; how often each is tried, and beside what, is attacks.ts's business.
+// techniques are in techniques-*.ts; how often each is tried, and beside what, is decided in attacks.ts.
 import { HeapError } from "../../allocator/common/heap-error.ts";
 import type { Heap } from "../../allocator/heap/heap.ts";
 import { BusError, SegmentationFault } from "../../platform/hardware/faults.ts";

@@ -1,5 +1,5 @@
 // Lines of recorded files, plain or gzipped, one at a time: a file of any size is never held in memory whole.
-// What a line means is the business of script.ts and of the other runners.
+// What a line means is decided in script.ts and in the other runners.
 import { createReadStream } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
 import { createGunzip } from "node:zlib";

@@ -1,5 +1,5 @@
 // How a benchmark prints: an aligned table without lines between the rows, and numbers with their units.
-// What the rows mean is the benchmarks' business.
+// What the rows mean is up to the benchmarks.
 /** A column's heading and on which side its cells stand. */
 export interface Column {
   readonly heading: string;

@@ -1,5 +1,5 @@
 // What a fuzzer is: programs that fast-check draws and shrinks, and a run of one against what must hold. Which there are is in
-// fuzzers.ts; how long they run is run.ts's business.
+// fuzzers.ts; how long they run is decided in run.ts.
 import type fc from "fast-check";
 import type { Journal } from "./journal.ts";
 

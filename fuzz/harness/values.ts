@@ -1,5 +1,5 @@
 // Values that no caller should give, as words in a program's JSON: numbers that C could not pass, objects that answer with lies or
-// throw. What a fuzzer does with them is its own business.
+// throw. What a fuzzer does with them is up to it.
 import fc from "fast-check";
 
 /** A value, or the word for one that JSON has no way to say. */

@@ -1,5 +1,5 @@
 // A plain model of heaps, a list of live chunks each, and random programs over it: threads, forks, two heaps in one process.
-// Which options the programs run with is drawn-options.ts's business.
+// Which options the programs run with is decided in drawn-options.ts.
 import fc from "fast-check";
 import { Heap } from "../../allocator/heap/heap.ts";
 import type { HeapOptions } from "../../allocator/options/options.ts";

@@ -1,5 +1,5 @@
 // The flat page table of one address space: an Int32Array indexed by page number that serves as its own TLB.
-// Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is the kernel's business.
+// Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is up to the kernel.
 
 import { keepClass } from "../state/kept.ts";
 import type { EntryBlock, PageNumber, PageTableEntry } from "./integers.ts";

@@ -1,5 +1,5 @@
 // The tagged address ABI and what prctl says about tags: a thread's control word, its check mode, and the asynchronous
-// report at kernel entry (arch/arm64/kernel/mte.c). Which pointers a call takes with a tag is the call's own business.
+// report at kernel entry (arch/arm64/kernel/mte.c). Which pointers a call takes with a tag is up to the call.
 
 import { SegmentationFault } from "../hardware/faults.ts";
 import {

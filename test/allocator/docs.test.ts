@@ -1,5 +1,5 @@
 // The examples in the heap's pages of the docs: each is run against the sources and must print what the page shows.
-// (That they also run against the packed package is test/package.test.ts's business.)
+// (That they also run against the packed package is tested in test/package.test.ts.)
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

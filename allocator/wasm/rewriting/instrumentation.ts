@@ -15,7 +15,7 @@ export interface BodyPass {
 export interface Additions {
   /** @returns the function's index */
   addFunction(type: FunctionType, body: Uint8Array): number;
-  /** A mutable global of a type, zero at first and no business of the host's. @returns its index */
+  /** A mutable global of a type, zero at first, which the host does not see. @returns its index */
   addShadowGlobal(type: number): number;
   /** A mutable i32 global that the host sees by a name. @returns its index */
   addGlobal(name: string, value: number): number;

@@ -122,7 +122,7 @@ function part(event: CostEvent, count: number, constant: Constant): EstimatePart
 
 /**
  * How much less `other` takes than `base`, in percent. Both estimates share their constants, so the interval is the exact
- * range of the ratio while every constant goes through its own range: an event that both have as often widens nothing.
+ * range of the ratio while every constant goes through its own range: an event that both have equally often does not widen it.
  */
 export function improvement(base: CostCounts, other: CostCounts, machine: MachineModel): Interval {
   const baseNs = estimate(base, machine).ns;

@@ -1,5 +1,5 @@
 // From chunks of bytes to batches of events, line by line, in memory bounded by one chunk and one line.
-// Which events a line means is a LineParser's business (android.ts, mtrace.ts, …).
+// Which events a line means is decided by a LineParser (android.ts, mtrace.ts, …).
 
 import { EventBatch } from "../../../allocator/record/events.ts";
 import type { TraceTally } from "./tally.ts";

@@ -1,5 +1,5 @@
 // Scanning of numbers and words in the bytes of one line, without making strings.
-// A scanner is one mutable cursor, reused for every line; what the words mean is the formats' business.
+// A scanner is one mutable cursor, reused for every line; what the words mean is up to the formats.
 
 const ZERO = 48;
 const NINE = 57;
