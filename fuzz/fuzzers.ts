@@ -56,6 +56,10 @@ export const fuzzers: Readonly<Record<string, Entry>> = {
     "valid WebAssembly modules, rewritten and as they are",
     async () => (await import("./wasm/same-results.ts")).sameResults,
   ),
+  "wasm-straight-runs": entry(
+    "loads and stores whose checks are joined, against a list of live blocks",
+    async () => (await import("./wasm/straight-runs.ts")).straightRuns,
+  ),
   "wasm-definedness": entry(
     "WebAssembly programs' undefined bits against an interpreter",
     async () => (await import("./wasm/definedness.ts")).definednessPrograms,

@@ -29,7 +29,8 @@ export function originalOffset(rewritten: Rewritten, body: number, newOffset: nu
 
 function trace(rewritten: Rewritten, body: number): OffsetMap {
   const { module } = rewritten;
-  const capacity = module.bodyEnd[body] - module.bodyStart[body];
+  // A straight run may stand there twice (straight-run.ts).
+  const capacity = 2 * (module.bodyEnd[body] - module.bodyStart[body]);
   const newOffsets = new Uint32Array(capacity);
   const oldOffsets = new Uint32Array(capacity);
   let count = 0;

@@ -35,6 +35,7 @@ import { CheckedAddresses } from "./checked-addresses.ts";
 import { Code } from "./code.ts";
 import { appendBody, type OffsetObserver } from "./rewritten-body.ts";
 import { ScratchLocals } from "./scratch-locals.ts";
+import { StraightRun } from "./straight-run.ts";
 
 /** Purposes of scratch locals. */
 const PURPOSE_ADDRESS = 0;
@@ -77,11 +78,13 @@ export class AddressPass {
   private readonly checked = new CheckedAddresses();
   /** For each slot of the operand stack: the local whose value it is, plus 1, while that local has not been set again; 0: unknown. */
   private sources = new Int32Array(256);
+  private readonly run: StraightRun;
 
   constructor(module: Module, targets: PassTargets) {
     this.module = module;
     this.targets = targets;
     this.walker = new BodyWalker(module);
+    this.run = new StraightRun(module, this.walker, this.code, targets.shadowBase);
   }
 
   /** Appends the new body of the `body`-th defined function, with its length. @throws ModuleError */
@@ -93,8 +96,9 @@ export class AddressPass {
     this.checked.begin();
     this.targets.paths?.begin(body, walker.type, code, scratch);
     writeCopyCheck(code, this.targets, walker.functionIndex);
+    const sum = () => scratch.of(I32, PURPOSE_SUM);
     while (walker.next()) {
-      observer?.instruction(walker.start, code.length);
+      this.run.next(observer, sum);
       this.instruction();
     }
     appendBody(out, { module, walker, scratch, code }, observer);
@@ -245,6 +249,7 @@ export class AddressPass {
 
   private writeCheck(opcode: number, local: number): void {
     const { walker, scratch, code, targets } = this;
+    this.run.access();
     const sum = (walker.second & 7) === 0 ? -1 : scratch.of(I32, PURPOSE_SUM);
     writeCheck(code, targets, opcode, walker.first, local, walker.second, sum);
   }

@@ -6,7 +6,8 @@
 //   validityBase … + limitBytes   one bit for each bit of the guest's memory, 1 = undefined (level "byte" only)
 //   originBase … + limitBytes   four bytes for each four: where undefined bits are from (only where that is followed)
 //   pathBase … + 16   the path of calls that leads to the heap, and how many have begun (call-paths.ts); a WebAssembly page
-//   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow
+//   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow; and a
+//   page more, for the last look that takes several bytes
 //
 // A shadow byte of 0 means "nothing there", so that address space without memory costs none of the host's.
 
@@ -50,7 +51,7 @@ const SMALLEST_LIMIT = 2 ** 24;
 
 /** The largest limit whose shadows fit 4 GiB. */
 function largestLimit(parts: number): number {
-  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - WASM_PAGE;
+  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - 2 * WASM_PAGE;
   return Math.floor(room / parts / WASM_PAGE) * WASM_PAGE;
 }
 
@@ -89,6 +90,6 @@ export function makeLayout(
     originBase: validity && origins ? originBase : -1,
     pathBase,
     shadowBase,
-    totalPages: (shadowBase + SHADOW_BYTES) / WASM_PAGE,
+    totalPages: (shadowBase + SHADOW_BYTES) / WASM_PAGE + 1,
   };
 }
