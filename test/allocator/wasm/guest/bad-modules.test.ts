@@ -1,0 +1,149 @@
+// Modules and hosts that are wrong, or hostile: each gets a typed error or the engine's own, and after a trap all invariants hold.
+// Files with altered bytes are fuzz/wasm/mutated.ts's; what a module's bytes may not be is binary/read-module.test.ts's.
+import { afterEach, describe, expect, test } from "vitest";
+import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
+import { engine } from "../../../../allocator/wasm/guest/engine.ts";
+import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
+
+const made: Instance[] = [];
+afterEach(() => {
+  for (const instance of made.splice(0)) instance[Symbol.dispose]();
+});
+
+function instantiate(text: string, options: ModuleOptions = {}, imports = {}): Instance {
+  const instance = new Instance(new Module(wat(text), { memoryBytes: 2 ** 24, ...options }), imports);
+  made.push(instance);
+  return instance;
+}
+
+const run = (instance: Instance, ...values: number[]): number =>
+  (instance.exports.f as (...values: number[]) => number)(...values);
+
+const ALLOCATOR = `(func $malloc (param i32) (result i32) unreachable) (func $free (param i32) unreachable)`;
+const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
+const section = (id: number, ...bytes: number[]): number[] => [id, bytes.length, ...bytes];
+const FUNCTION = [...section(1, 1, 0x60, 0, 0), ...section(3, 1, 0), ...section(5, 1, 0, 1)];
+
+describe.each([
+  ["addresses", {}],
+  ["undefined bits", { uninitialised: "byte" }],
+] as const)("with %s checked", (_, options) => {
+  /** What calls that fail leave: the invariants hold, and the heap gives and takes blocks. */
+  function expectWhole(instance: Instance): void {
+    instance.guest.checkInvariants();
+    instance.heap.free(instance.heap.malloc(40));
+    instance.guest.checkInvariants();
+  }
+
+  test.each([
+    ["allocates", "(i32.store (call $malloc (i32.const 24)) (i32.const 1))"],
+    ["faults", "(i32.store (i32.and (i32.mul (local.get 0) (i32.const 4100)) (i32.const 0xfffff)) (i32.const 1))"],
+    ["is told of an error", "(drop (i32.load (i32.const 4)))"],
+    ["frees", "(call $free (call $malloc (i32.const 100)))"],
+  ])("a recursion without an end that %s is the engine's RangeError", (_what, body) => {
+    const text = `(module (memory 20) ${ALLOCATOR} (func $f (export "f") (param i32) (result i32)
+      ${body} (i32.add (i32.const 1) (call $f (i32.add (local.get 0) (i32.const 1))))))`;
+    const instance = instantiate(text, { ...options, memoryBytes: 2 ** 26 });
+    for (let times = 0; times < 3; times++) {
+      expect(() => run(instance, 1)).toThrow(RangeError);
+      instance.guest.checkInvariants();
+    }
+    expectWhole(instance);
+  });
+
+  test("a host that calls the guest that calls the host, without an end, is one as well", () => {
+    const text = `(module (import "h" "h" (func $h)) (memory 1) ${ALLOCATOR}
+      (func (export "f") (drop (call $malloc (i32.const 8))) (call $h)))`;
+    const instance: Instance = instantiate(text, options, { h: { h: () => run(instance) } });
+    expect(() => run(instance)).toThrow(RangeError);
+    expectWhole(instance);
+  });
+
+  test("a trap in the middle of a call leaves what was done before", () => {
+    const text = `(module (memory (export "memory") 1) ${ALLOCATOR} (func (export "f") (param i32) (result i32) (local i32)
+      (i32.store (local.tee 1 (call $malloc (i32.const 8))) (i32.const 7))
+      (drop (i32.div_u (i32.const 1) (local.get 0))) (i32.load (local.get 1))))`;
+    const instance = instantiate(text, options);
+    expect(() => run(instance, 0)).toThrow(engine.RuntimeError);
+    expectWhole(instance);
+    expect(run(instance, 1)).toBe(7);
+    expect(instance.checker.findings).toEqual([]);
+  });
+
+  test("bulk copies that wrap around or pass the memory's end copy nothing", () => {
+    const text = `(module (memory (export "memory") 1) (func (export "f") (param i32 i32 i32)
+      (memory.copy (local.get 0) (local.get 1) (local.get 2))))`;
+    const instance = instantiate(text, options);
+    for (const values of [
+      [-8, 2048, 16],
+      [2048, -8, 16],
+      [65530, 2048, 8],
+      [2048, 2048, -1],
+      [65537, 2048, 0],
+    ])
+      expect(() => run(instance, ...values), values.join()).toThrow(/SEGV_MAPERR/);
+    instance.guest.checkInvariants();
+  });
+
+  test("sizes that no memory has get no block, and no more pages", () => {
+    const text = `(module (memory 1) ${ALLOCATOR} (func (export "f") (param i32) (result i32) (call $malloc (local.get 0)))
+      (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))`;
+    const instance = instantiate(text, options);
+    expect([-1, 2 ** 30].map((size) => run(instance, size))).toEqual([0, 0]);
+    const grow = instance.exports.grow as (pages: number) => number;
+    expect([-1, 65535, 2 ** 15].map(grow)).toEqual([-1, -1, -1]);
+    expectWhole(instance);
+  });
+});
+
+describe("imports and exports", () => {
+  test("a module of the host's with this library's name cannot reach what was added", () => {
+    expect(() =>
+      instantiate('(module (import "__refheap" "x" (func)) (memory 1))', {}, { __refheap: { x() {} } }),
+    ).toThrow(engine.LinkError);
+    const text = '(module (import "__refheap" "__refheap_memory" (memory 1)))';
+    expect(() => instantiate(text, {}, { __refheap: {} })).toThrow(engine.LinkError);
+    expect(() => instantiate('(module (memory (export "__refheap_memory") 1))')).toThrow(
+      expect.objectContaining({ name: "ModuleError", code: "malformed" }),
+    );
+  });
+
+  test("what a getter among the imports throws comes out", () => {
+    const imports = {
+      get a(): never {
+        throw new Error("of a getter");
+      },
+    };
+    expect(() => instantiate('(module (import "a" "b" (func)) (memory 1))', {}, imports)).toThrow("of a getter");
+  });
+
+  test("a malloc that the host has stays the host's", () => {
+    const text = `(module (import "env" "malloc" (func $malloc (param i32) (result i32))) (import "env" "free" (func (param i32)))
+      (memory 1) (func (export "f") (result i32) (call $malloc (i32.const 4))))`;
+    expect(run(instantiate(text, {}, { env: { malloc: () => 2048, free() {} } }))).toBe(2048);
+  });
+});
+
+describe("files", () => {
+  test.each([
+    ["a struct type", section(1, 1, 0x5f, 1, 0x7f, 0)],
+    ["a group of types", section(1, 1, 0x4e, 1, 0x60, 0, 0)],
+    ["a subtype", section(1, 1, 0x50, 0, 0x60, 0, 0)],
+    ["a typed reference", section(1, 2, 0x60, 0, 0, 0x60, 1, 0x64, 0, 0)],
+  ])("with %s, of a later proposal, are refused by name", (_, bytes) => {
+    expect(() => new Module(Uint8Array.from([...HEADER, ...bytes]))).toThrow(
+      expect.objectContaining({ name: "ModuleError", code: "unsupported" }),
+    );
+  });
+
+  test.each([
+    ["locals", section(10, 1, 8, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f, 0x0b)],
+    ["labels", section(10, 1, 9, 0, 0x41, 0, 0x0e, 0xff, 0xff, 0xff, 0x7f, 0x0b)],
+    ["bodies", section(10, 0xff, 0xff, 0xff, 0xff, 0x0f)],
+  ])("that tell of 2^32 %s cost neither memory nor time", (_, bytes) => {
+    expect(() => new Module(Uint8Array.from([...HEADER, ...FUNCTION, ...bytes]))).toThrow(
+      expect.objectContaining({ name: expect.stringMatching(/^(CompileError|ModuleError)$/) }),
+    );
+  });
+});
