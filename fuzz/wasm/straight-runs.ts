@@ -332,7 +332,7 @@ function compare({ exports, heap, guest }: Instance, program: Program, index: nu
   handlers.delete(watch);
   deepStrictEqual(answer, expected);
   ok(areAsExpected(reports, model.reports), JSON.stringify({ index, reports, expected: model.reports }));
-  // What memory holds behind a free is the heap's affair.
+  // What memory holds behind a free is up to the heap.
   if (answer === "returned" && !model.isFreed) {
     deepStrictEqual(sum, model.sum);
     for (const [from, to] of parts) deepStrictEqual(bytes.slice(from, to), copied.slice(from, to));
