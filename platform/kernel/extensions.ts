@@ -2,6 +2,7 @@
 // Everything of an extension is checked before anything of it is taken. What a hook may do is extension-hooks.ts.
 
 import type { FrameNumber } from "../hardware/integers.ts";
+import { SnapshotError } from "../state/error.ts";
 import { keepClass, keepMaker } from "../state/kept.ts";
 import { MAP_TYPE } from "./abi/mman.ts";
 import { type Advice, ExtensionError, type KernelExtension, type MmapFlag } from "./extension.ts";
@@ -110,16 +111,52 @@ export class Extensions {
 
 keepClass("Extensions", Extensions);
 
-/** What of checkInvariants an extension answers for. @throws ExtensionError hook: it holds a frame that there is not */
-export const heldFramesOf = keepMaker(
-  "extension.heldFrames",
-  (name: string, heldFrames: () => Iterable<FrameNumber>, frameCount: number) => () => {
-    const held = [...heldFrames()];
-    const wrong = held.find((frame) => !Number.isInteger(frame) || frame < 0 || frame >= frameCount);
-    if (wrong !== undefined) throw new ExtensionError("hook", name, `heldFrames names frame ${String(wrong)}`);
+/** What of checkInvariants an extension answers for. A snapshot that leaves its function out keeps the frames that it held then. */
+class HeldFrames {
+  private readonly name: string;
+  private readonly heldFrames: () => Iterable<FrameNumber>;
+  private readonly frameCount: number;
+  private kept: readonly FrameNumber[] = [];
+
+  constructor(name: string, heldFrames: () => Iterable<FrameNumber>, frameCount: number) {
+    this.name = name;
+    this.heldFrames = heldFrames;
+    this.frameCount = frameCount;
+  }
+
+  /** @throws ExtensionError hook: it holds a frame that there is not */
+  now(): readonly FrameNumber[] {
+    const held = this.ask();
+    const wrong = held.find((frame) => !Number.isInteger(frame) || frame < 0 || frame >= this.frameCount);
+    if (wrong !== undefined) throw new ExtensionError("hook", this.name, `heldFrames names frame ${String(wrong)}`);
     return held;
-  },
-);
+  }
+
+  keep(): void {
+    this.kept = this.ask();
+  }
+
+  private ask(): readonly FrameNumber[] {
+    try {
+      return [...this.heldFrames()];
+    } catch (error) {
+      if (error instanceof SnapshotError) return this.kept;
+      throw error;
+    }
+  }
+}
+
+keepClass("HeldFrames", HeldFrames, { settle: (held) => held.keep() });
+
+const askedOf = keepMaker("extension.heldFrames", (held: HeldFrames) => () => held.now());
+
+export function heldFramesOf(
+  name: string,
+  heldFrames: () => Iterable<FrameNumber>,
+  frameCount: number,
+): () => readonly FrameNumber[] {
+  return askedOf(new HeldFrames(name, heldFrames, frameCount));
+}
 
 function listOf<T extends object>(
   extension: string,

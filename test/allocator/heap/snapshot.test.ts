@@ -5,6 +5,10 @@ import { describe, expect, test } from "vitest";
 import { Heap } from "../../../allocator/heap/heap.ts";
 import type { HeapOptions } from "../../../allocator/options/options.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../../platform/kernel/abi/mman.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { installUserfaultfd } from "../../../platform/kernel/userfaultfd.ts";
+import { SnapshotError } from "../../../platform/state/error.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 
 const MACHINE = 2 ** 27;
@@ -148,5 +152,54 @@ describe("a heap in a snapshot", () => {
     using heap = heapWith({});
     const bytes = heap.kernel.machine.snapshot();
     expect(() => Machine.restore(bytes, { "heap.hooks.alocate": () => {} })).toThrow(/heap\.hooks\.allocate/);
+  });
+});
+
+describe("the file of a machine with heaps of all kinds, a forked child, files, pipes and userfaultfd", () => {
+  /** A tagged heap with a quarantine, and its child; a heap that tracks each byte, with findings; what a process can have open. */
+  function furnished(): Uint8Array {
+    const kernel = createKernel({ memoryBytes: MACHINE, shadow: true }, { clock: () => 1000 });
+    installUserfaultfd(kernel);
+    const quarantine = { sizeKb: 64, threadLocalSizeKb: 16, maxChunkSize: 2048 };
+    const tagged = new Heap({ seed: 3, kernel, tagging: "sync", quarantine, stacks: true });
+    const p = tagged.malloc(100);
+    tagged.free(tagged.malloc(40));
+    tagged.malloc(300_000);
+    tagged.memory.setUint8(p, 1);
+    const child = tagged.fork();
+    child.free(child.malloc(64));
+    const bytes = new Heap({ seed: 4, kernel, uninitialised: "byte", stacks: true });
+    bytes.memory.getUint8(bytes.malloc(16));
+    const { process } = bytes;
+    const at = process.mmap(0, 8192, 3, MAP_PRIVATE | MAP_ANONYMOUS);
+    process.write(process.memfd_create("file", 0), at, 100);
+    process.write(process.pipe2()[1], at, 10);
+    process.syscall("userfaultfd", 0);
+    return kernel.machine.snapshot();
+  }
+
+  test("is refused with any byte changed, and cut short anywhere", () => {
+    const bytes = furnished();
+    const stride = Math.floor(bytes.length / 250) | 1;
+    const places = [...Array.from({ length: 64 }, (_, at) => at), ...Array.from({ length: 16 }, (_, i) => i + 1 - 17)];
+    for (let at = 64; at < bytes.length; at += stride) places.push(at);
+    for (const [round, place] of places.entries()) {
+      const at = place < 0 ? bytes.length + place : place;
+      const damaged = bytes.slice();
+      damaged[at] ^= 1 << (round & 7);
+      expect(() => Machine.restore(damaged), `byte ${at}`).toThrow(SnapshotError);
+      expect(() => Machine.restore(bytes.subarray(0, at)), `${at} bytes`).toThrow(SnapshotError);
+    }
+  });
+
+  test("has it all: the heaps' invariants hold and each goes on", () => {
+    const machine = Machine.restore(furnished());
+    const heaps = Heap.on(machine);
+    expect(heaps).toHaveLength(3);
+    for (const heap of heaps) {
+      heap.checkInvariants();
+      heap.free(heap.malloc(1000));
+    }
+    Kernel.on(machine)?.checkInvariants();
   });
 });

@@ -12,8 +12,17 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../../platform/kernel/abi/mman.ts";
+import type { MmapHook } from "../../../platform/kernel/extension.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
+import type { CleanPage } from "../../../platform/kernel/mm/frames.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
+import {
+  installUserfaultfd,
+  UFFD_API,
+  UFFDIO_API,
+  UFFDIO_REGISTER,
+  UFFDIO_REGISTER_MODE_MISSING,
+} from "../../../platform/kernel/userfaultfd.ts";
 import { SnapshotError } from "../../../platform/state/error.ts";
 import { hashBytes } from "../../../platform/state/hash.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
@@ -93,6 +102,35 @@ describe("a machine that is restored", () => {
     expect(restored.openFiles).toBe(0);
   });
 
+  test("runs out of frames where the first one does: at the n-th, and at its cgroup's limit", () => {
+    for (let n = 1; n <= 6; n++) {
+      const kernel = createKernel({ memoryBytes: 2 ** 24 });
+      const cgroup = kernel.createCgroup({ name: "group", limitBytes: 4 * PAGE_SIZE });
+      const process = kernel.createProcess({ cgroup });
+      const at = process.mmap(0, 16 * PAGE_SIZE, RW, ANONYMOUS);
+      kernel.frames.failAt(n);
+      const restored = Kernel.on(Machine.restore(kernel.machine.snapshot())) as Kernel;
+      const twin = restored.processes.get(process.pid) as Process;
+      const stored = (one: Process): number => {
+        for (let page = 0; page < 16; page++) {
+          try {
+            one.memory.setUint8(at + page * PAGE_SIZE, 1);
+          } catch {
+            return page;
+          }
+        }
+        return 16;
+      };
+      const first = stored(process);
+      expect(first).toBe(Math.min(n - 1, 4));
+      expect(stored(twin)).toBe(first);
+      expect(twin.exitStatus).toEqual(process.exitStatus);
+      restored.checkInvariants();
+      if (twin.exitStatus === null) twin.exit(0);
+      expect(restored.frames.freeFrames).toBe(restored.machine.frameCount - 1);
+    }
+  });
+
   test("asks the clock that is given again, else the host's", () => {
     const { kernel } = furnished();
     const bytes = kernel.machine.snapshot();
@@ -120,6 +158,68 @@ describe("what no file can keep", () => {
     const twin = restored.processes.get(process.pid) as Process;
     expect(twin.memory.getUint32(at.plain)).toBe(0x1234);
     expect(() => twin.memory.getUint8(8)).toThrow(SnapshotError);
+  });
+});
+
+describe("a kernel that was extended from outside", () => {
+  /** One with a call, a flag whose mappings read as 0x5a, and two pages mapped so. */
+  function extended(): { kernel: Kernel; process: Process; at: number } {
+    const kernel = createKernel({ memoryBytes: 2 ** 24 });
+    const process = kernel.createProcess();
+    const initialise: CleanPage["initialise"] = (ram, _counters, frame) => ram.fillFrame(frame, 0x5a);
+    const frame = kernel.frames.allocate({ frame: 0, initialise }, null);
+    const bit = 0x200000;
+    const mmap: MmapHook = (request) => {
+      request.cleanPage = { frame, initialise };
+    };
+    kernel.extend({
+      name: "mine",
+      systemCalls: [{ number: 700, name: "seven", call: () => 7 }],
+      mmapFlags: [{ name: "MAP_5A", bit, mmap }],
+      heldFrames: () => [frame],
+    });
+    return { kernel, process, at: process.mmap(0, 2 * PAGE_SIZE, RW, ANONYMOUS | bit) };
+  }
+
+  test("is refused, with the extension's function and its place, and goes on", () => {
+    const { kernel, process, at } = extended();
+    expect(() => kernel.machine.snapshot()).toThrow(SnapshotError);
+    expect(() => kernel.machine.snapshot()).toThrow(/cannot keep the function call \(.*systemCalls.*700/);
+    expect(process.syscall("seven")).toBe(7);
+    expect(process.memory.getUint8(at)).toBe(0x5a);
+    kernel.checkInvariants();
+  });
+
+  test("loses the extension where that is asked for: its calls and clean pages are refused by SnapshotError, all else works", () => {
+    const { kernel, process, at } = extended();
+    process.memory.setUint8(at, 1);
+    const restored = Kernel.on(Machine.restore(kernel.machine.snapshot({ lossy: true }))) as Kernel;
+    const twin = restored.processes.get(process.pid) as Process;
+    expect(twin.memory.getUint16(at)).toBe(0x5a01);
+    expect(twin.memory.getUint8(at + PAGE_SIZE)).toBe(0x5a);
+    expect(() => twin.syscall("seven")).toThrow(SnapshotError);
+    expect(() => twin.memory.setUint8(at + PAGE_SIZE, 1)).toThrow(SnapshotError);
+    const plain = twin.mmap(0, PAGE_SIZE, RW, ANONYMOUS);
+    twin.memory.setUint8(plain, 3);
+    expect(twin.memory.getUint8(plain)).toBe(3);
+  });
+
+  test("by reference pages and userfaultfd, which are the library's own, is kept", () => {
+    const kernel = createKernel({ memoryBytes: 2 ** 24 });
+    installUserfaultfd(kernel);
+    const process = kernel.createProcess();
+    const fd = process.syscall("userfaultfd", 0);
+    const at = process.mmap(0, 2 * PAGE_SIZE, RW, ANONYMOUS);
+    for (const [index, field] of [UFFD_API, 0].entries()) process.memory.setBigUint64(at + index * 8, BigInt(field));
+    process.syscall("ioctl", fd, UFFDIO_API, at);
+    for (const [index, field] of [at + PAGE_SIZE, PAGE_SIZE, UFFDIO_REGISTER_MODE_MISSING].entries())
+      process.memory.setBigUint64(at + index * 8, BigInt(field));
+    process.syscall("ioctl", fd, UFFDIO_REGISTER, at);
+    const restored = Kernel.on(Machine.restore(kernel.machine.snapshot())) as Kernel;
+    restored.checkInvariants();
+    const twin = restored.processes.get(process.pid) as Process;
+    expect(() => twin.memory.getUint8(at + PAGE_SIZE)).toThrow("no handler supplies the page");
+    expect(twin.memory.getUint8(at)).toBe((at + PAGE_SIZE) & 255);
   });
 });
 
