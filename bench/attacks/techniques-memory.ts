@@ -1,4 +1,5 @@
 // Attacks by loads and stores: overflows, stale pointers, guessed tags, lists and headers of free memory forged, sizes that wrap.
+import type { Heap } from "../../allocator/heap/heap.ts";
 import { withoutTag } from "../../platform/hardware/tags.ts";
 import { bare, chunksOf, freeAll, HEADER, LARGE, neighbours, reuse, type Technique } from "./technique.ts";
 
@@ -6,6 +7,16 @@ const TAG_UNIT = 2 ** 48;
 /** A block of 64 bytes, and what its header leaves to the program. */
 const STRIDE = 64;
 const SIZE = 48;
+
+/** Where the heap's process has memory of its own that it can write. */
+function anonymousAreas(heap: Heap): { readonly start: number; readonly end: number }[] {
+  const found: { start: number; end: number }[] = [];
+  for (const line of heap.process.procfs("maps").split("\n")) {
+    const [, start, end] = /^([0-9a-f]+)-([0-9a-f]+) rw-p .* 0 *$/.exec(line) ?? [];
+    if (start !== undefined && end !== undefined) found.push({ start: Number(`0x${start}`), end: Number(`0x${end}`) });
+  }
+  return found;
+}
 
 export const memoryTechniques: Readonly<Record<string, Technique>> = {
   "overflow into slack": {
@@ -196,6 +207,22 @@ export const memoryTechniques: Readonly<Record<string, Technique>> = {
       heap.free(p);
       heap.memory.setBigUint64(p, BigInt(target), true);
       return reuse(heap, target, 64, 2000) === 0 ? "harmless" : "works";
+    },
+  },
+  "transfer batch forged": {
+    what: "the place of a live block written all over class 0, where Scudo keeps its transfer batches, so that malloc gives it again",
+    attack: (heap) => {
+      const chunks = chunksOf(heap, SIZE, 3000);
+      const victim = chunks.pop() as number;
+      for (const p of chunks) heap.free(p);
+      const areas = anonymousAreas(heap);
+      const own = areas.find(({ start, end }) => bare(victim) >= start && bare(victim) < end);
+      const place = (bare(victim) - HEADER - (own?.start ?? 0)) / 16;
+      for (const { start, end } of areas) {
+        if (chunks.some((p) => bare(p) >= start && bare(p) < end)) continue;
+        for (let at = start; at < Math.min(end, start + 2 ** 16); at += 4) heap.memory.setUint32(at, place);
+      }
+      return reuse(heap, victim, SIZE, 6000) === 0 ? "harmless" : "works";
     },
   },
   "tag guessed": {

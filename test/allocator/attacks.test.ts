@@ -49,6 +49,7 @@ const verdicts: Readonly<Record<string, readonly string[]>> = {
   "spray for the next place": ["works", "harmless", "works", "harmless"],
   "neighbour foreseen": ["harmless", "harmless", "harmless", "harmless"],
   "free-list pointer forged": ["harmless", "harmless", "detected", "detected"],
+  "transfer batch forged": ["harmless", "harmless", "harmless", "harmless"],
   "tag guessed": ["works", "harmless", "detected", "harmless"],
   "tag left out": ["works", "works", "detected", "works"],
   "tag of a neighbour": ["works", "works", "detected", "works"],
