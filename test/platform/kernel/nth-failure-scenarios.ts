@@ -25,6 +25,36 @@ export interface World {
 
 export type Scenario = (world: World) => unknown;
 
+const EXTENSION_FLAG = 0x200000;
+const EXTENSION_ADVICE = 300;
+
+/** Once a kernel: a flag and an advice whose areas hold a file of the extension's own. */
+function extend(kernel: Kernel): void {
+  if (kernel.extensions.mmapFlags !== 0) return;
+  const openOwn = () => kernel.openFile({ path: "[extension]", seekable: false }, null, 0, "mmap");
+  kernel.extend({
+    name: "extension",
+    mmapFlags: [
+      {
+        name: "MAP_EXTENSION",
+        bit: EXTENSION_FLAG,
+        mmap: (request) => {
+          request.file = openOwn();
+        },
+      },
+    ],
+    advice: [
+      {
+        name: "MADV_EXTENSION",
+        number: EXTENSION_ADVICE,
+        madvise: (request) => {
+          request.file = openOwn();
+        },
+      },
+    ],
+  });
+}
+
 const bytes = BUFFER_PAGES * PAGE;
 const vectors = (at: number): [number, number][] => [[at, bytes]];
 
@@ -43,6 +73,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "mprotect of everything": ({ process }) =>
     process.mprotect(AREA, PAGES * PAGE, 0) + process.mprotect(AREA, PAGES * PAGE, 3),
   "madvise DONTFORK of the middle": ({ process }) => process.madvise(AREA + 2 * PAGE, 2 * PAGE, 10),
+  "madvise HUGEPAGE of the middle": ({ process }) => process.madvise(AREA + 2 * PAGE, 2 * PAGE, 14),
   "madvise DONTNEED": ({ process }) => process.madvise(AREA, PAGES * PAGE, 4),
   "madvise FREE": ({ process }) => process.madvise(AREA, PAGES * PAGE, 8),
   "madvise POPULATE_WRITE": ({ process }) => process.madvise(AREA, PAGES * PAGE, 23),
@@ -97,6 +128,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   "pipe2 by number": ({ process }) => process.syscall("pipe2", BUFFER, 0),
   "memfd_create by number": ({ process }) => process.syscall("memfd_create", BUFFER, 0),
   "prlimit64 by number": ({ process }) => process.syscall("prlimit64", 0, 7, 0, BUFFER),
+  "mmap by an extension's flag, which opens a file": ({ kernel, process }) => {
+    extend(kernel);
+    const at = process.mmap(0, 2 * PAGE, RW, PRIVATE | EXTENSION_FLAG);
+    process.memory.fill(at, 7, 2 * PAGE);
+    process.munmap(at, PAGE);
+  },
+  "an extension's advice, which opens a file, for the middle": ({ kernel, process }) => {
+    extend(kernel);
+    process.madvise(AREA + 2 * PAGE, 2 * PAGE, EXTENSION_ADVICE);
+  },
   refpage_create: ({ process }) => refpage_create(process, BUFFER, 0),
   refpage_create2: ({ process }) => refpage_create2(process, BUFFER, 8, 0),
   "stores to a reference page": ({ process }) => {

@@ -5,6 +5,7 @@ import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts"
 import { type EngineMemory, engine, type Imports } from "../../../../allocator/wasm/guest/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { RLIMIT_DATA } from "../../../../platform/kernel/abi/rlimit.ts";
 
 type Call = (...values: number[]) => number;
 
@@ -83,6 +84,21 @@ describe("a guest's own memory", () => {
     call(instance, "store", 8200, 1);
     expect([process.minorFaults - faults, process.rssBytes - rss]).toEqual([2, 4096]);
     expect(counters.cleanReadFaults).toBe(1);
+  });
+
+  test("stays as it is where the break cannot move, memory.grow answers −1, and it grows once the break can", () => {
+    const instance = instantiate(PLAIN);
+    const { process } = instance.guest;
+    process.setrlimit(RLIMIT_DATA, 0);
+    expect(call(instance, "grow", 1)).toBe(-1);
+    expect(call(instance, "size")).toBe(1);
+    expect(() => call(instance, "store", 65536, 1)).toThrow();
+    call(instance, "store", 65532, 7);
+    expect(call(instance, "load", 65532)).toBe(7);
+    process.setrlimit(RLIMIT_DATA, Number.POSITIVE_INFINITY);
+    expect(call(instance, "grow", 1)).toBe(1);
+    call(instance, "store", 65536, 8);
+    expect(call(instance, "load", 65536)).toBe(8);
   });
 
   test("grows as the break does, within the module's maximum, and what is new may be used", () => {
