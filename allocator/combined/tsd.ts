@@ -273,7 +273,7 @@ export class TsdRegistry {
     };
     this.tsds = other.tsds.map(copyOf);
     copyOf(other.fallback);
-    if (other.sharedCount > 0) this.useShared(other.sharedCount);
+    this.useShared(other.sharedCount);
     this.counter = other.counter;
     this.state.tsd = other.state.tsd === null ? null : (copies.get(other.state.tsd) ?? null);
     this.state.isTornDown = other.state.isTornDown;

@@ -47,6 +47,20 @@ test("written, zeroed and copied bytes are no findings", () => {
   expect(kinds(heap)).toEqual([]);
 });
 
+test("calloc's bytes are defined, and none in front of them or behind, in small and large chunks", () => {
+  for (const size of [40, 20_000, 200_001, 2 ** 20 - 7]) {
+    const heap = byteHeap();
+    const p = heap.calloc(1, size);
+    heap.memory.read(p, size);
+    expect(kinds(heap), `${size} bytes`).toEqual([]);
+    heap.memory.getUint8(p - 1);
+    heap.memory.getUint8(p - 17);
+    expect(heap.checker.findings, `${size} bytes`).toHaveLength(2);
+    heap.memory.getUint8(p + size);
+    expect(heap.checker.findings, `${size} bytes`).toHaveLength(3);
+  }
+});
+
 test("realloc's growth is undefined, whether in place, by copy or by moved pages", () => {
   for (const [from, to] of [
     [20, 24],

@@ -359,3 +359,36 @@ describe("wrong words", () => {
     expect(heap.checker.findings).toHaveLength(1);
   });
 });
+
+describe("assertNoFindings", () => {
+  test("says nothing of a heap where nothing was found", () => {
+    const heap = byteHeap();
+    heap.free(heap.malloc(8));
+    expect(assertNoFindings(heap)).toBe(undefined);
+  });
+});
+
+test("what happened several times says how often, but where the text must stay the same from run to run", () => {
+  const heap = byteHeap();
+  const p = heap.malloc(8);
+  for (let i = 0; i < 3; i++) {
+    heap.memory.getUint8(p);
+    const text = heap.checker.toText();
+    if (i === 0) expect(text).not.toContain("times)");
+    else expect(text).toContain(`  (${i + 1} times)`);
+  }
+  expect(heap.checker.toText({ stable: true })).not.toContain("times)");
+});
+
+test("what is suppressed is counted", () => {
+  const heap = byteHeap();
+  heap.checker.addSuppressions(...parseSuppressions("uninitialised fun:useIt"));
+  const p = heap.malloc(8);
+  function useIt(): void {
+    heap.memory.getUint8(p);
+    heap.memory.getUint16(p + 2);
+  }
+  useIt();
+  expect(heap.checker.findings).toEqual([]);
+  expect(heap.checker.countSuppressed()).toBe(2);
+});

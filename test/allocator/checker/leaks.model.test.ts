@@ -43,3 +43,17 @@ test("reachable, possibly and wholly lost chunks are the model's, and each lost 
     { numRuns: 60 },
   );
 });
+
+test("a pointer is found as a 64-bit integer, tag or not, and as a double, each where that form is looked for", () => {
+  const heap = new Heap({ uninitialised: "byte", memoryBytes: 16 * 2 ** 20, seed: 1 });
+  const [root, first, second, third] = Array.from({ length: 4 }, () => heap.malloc(64));
+  expect(first).toBeGreaterThan(2 ** 32);
+  heap.memory.setBigUint64(root, BigInt(first));
+  heap.memory.setBigUint64(root + 8, BigInt(second) | (7n << 48n));
+  heap.memory.setFloat64(root + 16, third);
+  const reachable = (pointers: "integer" | "float64" | "either") =>
+    heap.checker.leakCheck({ roots: [root], report: [], pointers }).reachable.blocks;
+  expect(reachable("integer")).toBe(3);
+  expect(reachable("float64")).toBe(2);
+  expect(reachable("either")).toBe(4);
+});

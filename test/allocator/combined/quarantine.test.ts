@@ -131,6 +131,15 @@ describe("a heap with a quarantine", () => {
     heap.checkInvariants();
   });
 
+  test("drains a thread's list when it passes the thread's size, not when it reaches it", () => {
+    const heap = openHeap({ quarantine: { sizeKb: 256, threadLocalSizeKb: 8, maxChunkSize: 2048 } });
+    const { quarantine } = heap.parts;
+    heap.free(heap.malloc(8 * 1024 - BATCH_SIZE));
+    expect(quarantine.global.batches).toBe(0);
+    heap.free(heap.malloc(16));
+    expect(quarantine.global.bytes).toBe(8 * 1024 + 16);
+  });
+
   test("force-all empties it", () => {
     const heap = openHeap({ quarantine: small });
     for (let i = 0; i < 50; i++) heap.free(heap.malloc(100));

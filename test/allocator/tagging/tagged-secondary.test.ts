@@ -95,6 +95,8 @@ describe("without reference pages", () => {
     const [p, q] = [heap.malloc(LARGE), heap.malloc(LARGE)];
     expect([tagOf(p), tagOf(q)]).toEqual([0, 0]);
     heap.memory.fill(p, 1, LARGE);
+    expect(isCaught(() => heap.memory.getUint8(p - 1))).toBe(true);
+    expect(isCaught(() => heap.memory.getUint8(p - 17))).toBe(true);
     expect(tagOf(heap.malloc(100))).toBeGreaterThan(0);
     expect(heap.largeTags).toEqual({ mapped: 0, failures: 2, untagged: 2, userTagged: 0, lastFailure: "EMFILE" });
     expect(warnings).toEqual(["refheap WARNING: no tagged reference page (EMFILE): large chunks stay untagged\n"]);

@@ -111,6 +111,17 @@ test("checkInvariants names a block whose count is wrong", () => {
   table.set(600, 0);
 });
 
+test("checkInvariants names a word of blocks that its bit does not tell, and a wrong count of blocks", () => {
+  const own = new PageTable();
+  own.set(600, 9);
+  const { wordBits } = own as unknown as { wordBits: Int32Array };
+  wordBits[0] ^= 1;
+  expect(() => own.checkInvariants()).toThrow("word 0 disagrees with its bit 0");
+  wordBits[0] ^= 1;
+  (own as unknown as { usedBlocks: number }).usedBlocks++;
+  expect(() => own.checkInvariants()).toThrow("1 blocks are in use but the count is 2");
+});
+
 /** The first page of the second block, and an entry whose frame is number 1024. */
 const BLOCK = ENTRIES_PER_BLOCK;
 const ENTRY = (1024 << PTE_FRAME_SHIFT) | PTE_READ;

@@ -1,8 +1,10 @@
 // Validity bits: the range operations, and what loads, stores and copies do with them.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
+import { ACCESS_LOAD, PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
+import { tagRange } from "../../../platform/hardware/tag-store.ts";
+import { withTag } from "../../../platform/hardware/tags.ts";
 import {
   copyBits,
   findUndefined,
@@ -16,7 +18,13 @@ import {
   USE_STRING,
   type ValidityObserver,
 } from "../../../platform/hardware/validity.ts";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
+import {
+  PR_MTE_TAG_SHIFT,
+  PR_MTE_TCF_SYNC,
+  PR_SET_TAGGED_ADDR_CTRL,
+  PR_TAGGED_ADDR_ENABLE,
+} from "../../../platform/kernel/abi/prctl.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 
 const SMALL = 16 * 2 ** 20;
@@ -111,6 +119,46 @@ test.each([1, 2, 4, 8])("a store of %i bytes defines exactly those", (size) => {
   const undefinedBytes = uses.map(({ address }) => address);
   const expected = Array.from({ length: 10 }, (_, i) => 4090 + i).filter((at) => at < 4091 || at >= 4091 + size);
   expect(undefinedBytes).toEqual(expected);
+});
+
+test("a copy of one byte carries its bit, and only that one", () => {
+  const { ram } = new Machine({ memoryBytes: SMALL, shadow: true });
+  markUndefined(ram, 100, 1);
+  copyBits(ram, PAGE_SIZE + 7, 100, 1);
+  expect([findUndefined(ram, PAGE_SIZE, 7), findUndefined(ram, PAGE_SIZE + 7, 1)]).toEqual([-1, 0]);
+  copyBits(ram, PAGE_SIZE + 7, 101, 1);
+  expect(findUndefined(ram, PAGE_SIZE, PAGE_SIZE)).toBe(-1);
+});
+
+test("a store by a pointer with the memory's tag defines its bytes, and a load by it is a use, while tags are checked", () => {
+  const kernel = createKernel({ memoryBytes: SMALL, shadow: true });
+  const process = kernel.createProcess();
+  process.prctl(PR_SET_TAGGED_ADDR_CTRL, PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC | (0xffff << PR_MTE_TAG_SHIFT));
+  const at = process.mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_MTE, MAP_PRIVATE | MAP_ANONYMOUS);
+  const { memory } = process;
+  tagRange(memory, withTag(at, 5), 64);
+  memory.translateUnchecked(at, ACCESS_LOAD);
+  const start = memory.frame * PAGE_SIZE;
+  for (const size of [1, 2, 4, 8]) {
+    markUndefined(memory.ram, start, 64);
+    const uses: number[] = [];
+    memory.validityObserver = {
+      addressableFrom: at,
+      addressableTo: at + PAGE_SIZE,
+      undefinedUse: (_kind, address) => void uses.push(address),
+      mayAccess: () => true,
+    };
+    const store = { 1: "setUint8", 2: "setUint16", 4: "setUint32", 8: "setFloat64" }[size] as "setUint8";
+    const load = { 1: "getUint8", 2: "getUint16", 4: "getUint32", 8: "getFloat64" }[size] as "getUint8";
+    memory[store](withTag(at + 8, 5), 1);
+    expect(findUndefined(memory.ram, start + 8, size)).toBe(-1);
+    expect(findUndefined(memory.ram, start + 8 + size, 1)).toBe(0);
+    memory[load](withTag(at + 8, 5));
+    expect(uses).toEqual([]);
+    memory[load](withTag(at + 24, 5));
+    expect(uses).toHaveLength(1);
+    memory.validityObserver = null;
+  }
 });
 
 test("a copy carries undefinedness and is no use; a fill and a write define", () => {

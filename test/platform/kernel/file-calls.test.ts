@@ -6,6 +6,7 @@ import { SystemError } from "../../../platform/kernel/abi/errors.ts";
 import * as fcntl from "../../../platform/kernel/abi/fcntl.ts";
 import * as mman from "../../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../../platform/kernel/kernel.ts";
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../../platform/kernel/memfd.ts";
 import { O_APPEND, O_DIRECT, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR } from "../../../platform/kernel/mm/file.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { installUserfaultfd } from "../../../platform/kernel/userfaultfd.ts";
@@ -258,4 +259,30 @@ describe("seals", () => {
     expect(seal(fcntl.F_SEAL_EXEC)).toBe(0);
     expect(process.fcntl(file, fcntl.F_GET_SEALS)).toBe(0x3e);
   });
+});
+
+describe("fallocate", () => {
+  const size = () => process.fstat(file).size;
+
+  test("of mode 0 lengthens a file to the range's end, and never shortens it", () => {
+    process.pwrite64(file, buffer, 100, 0);
+    expect(process.fallocate(file, 0, PAGE_SIZE, PAGE_SIZE)).toBe(0);
+    expect(size()).toBe(2 * PAGE_SIZE);
+    process.fallocate(file, 0, 0, PAGE_SIZE);
+    expect(size()).toBe(2 * PAGE_SIZE);
+  });
+
+  test("that keeps the size keeps it, and so does a hole", () => {
+    process.pwrite64(file, buffer, 100, 0);
+    expect(process.fallocate(file, FALLOC_FL_KEEP_SIZE, 0, 2 * PAGE_SIZE)).toBe(0);
+    expect(process.fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2 * PAGE_SIZE)).toBe(0);
+    expect(size()).toBe(100);
+  });
+});
+
+test("a file that has no write call cannot be written, and one for reading only is refused before that", () => {
+  installUserfaultfd(kernel);
+  const fd = process.syscall("userfaultfd", 0);
+  expect(outcome(() => process.write(fd, buffer, 1))).toBe("EINVAL");
+  expect(outcome(() => process.write(refpage_create(process, buffer), buffer, 1))).toBe("EBADF");
 });

@@ -4,8 +4,10 @@ import type { SystemError } from "../../../platform/kernel/abi/errors.ts";
 import {
   MADV_DONTNEED,
   MAP_ANONYMOUS,
+  MAP_DROPPABLE,
   MAP_FIXED,
   MAP_PRIVATE,
+  MAP_SHARED,
   MREMAP_FIXED,
   MREMAP_MAYMOVE,
   PROT_READ,
@@ -203,6 +205,26 @@ describe("errors", () => {
     register();
     expect(errorOf(call)).toBe(code);
     kernel.checkInvariants();
+  });
+
+  test("areas that are no private anonymous memory are refused: files, shared memory, droppable memory", () => {
+    const file = process.memfd_create("f", 0);
+    process.ftruncate(file, PAGE);
+    const rw = PROT_READ | PROT_WRITE;
+    const areas = [
+      process.mmap(0, PAGE, rw, MAP_PRIVATE, file, 0),
+      process.mmap(0, PAGE, rw, MAP_SHARED, file, 0),
+      process.mmap(0, PAGE, rw, MAP_SHARED | MAP_ANONYMOUS),
+      process.mmap(0, PAGE, rw, MAP_DROPPABLE | MAP_ANONYMOUS),
+    ];
+    register();
+    expect(areas.map((at) => errorOf(() => ioctl(UFFDIO_REGISTER, at, PAGE, UFFDIO_REGISTER_MODE_MISSING)))).toEqual([
+      "EINVAL",
+      "EINVAL",
+      "EINVAL",
+      "EINVAL",
+    ]);
+    expect(process.memory.getUint8(areas[3])).toBe(0);
   });
 
   test("a copy that finds its second page there says EAGAIN and how far it came", () => {

@@ -374,6 +374,13 @@ describe("checkInvariants names", () => {
     expect(() => frames.checkInvariants()).toThrow(/frames are used|reference count 1/);
   });
 
+  test("a reference count below zero", () => {
+    const frames = create();
+    const frame = frames.allocate(zeroPage, null);
+    frames.references[frame] = -5;
+    expect(() => frames.checkInvariants()).toThrow(`frame ${frame} has reference count -5`);
+  });
+
   test("a charge that no group pays", () => {
     const frames = create();
     const cgroup = createCgroup(frames, 9);

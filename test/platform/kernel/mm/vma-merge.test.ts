@@ -330,3 +330,36 @@ describe("a split that would pass max_map_count", () => {
     kernel.checkInvariants();
   });
 });
+
+describe("a mark that areas may differ in", () => {
+  const AREA = 16 * PAGE_SIZE;
+  const kept = (process: Process): string[] => {
+    const { vmas } = process.addressSpace;
+    return Array.from({ length: vmas.count }, (_, index) => vmFlagNames(vmas.flags[vmas.at(index)])).filter((names) =>
+      names.includes("gu"),
+    );
+  };
+  const map = (process: Process, page: number): number =>
+    process.mmap(
+      BASE + page * PAGE_SIZE,
+      AREA,
+      PROT_READ | PROT_WRITE,
+      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
+    );
+
+  test.each([
+    ["the area below", 0],
+    ["the area above", 32],
+  ])("stays when %s has it and a new range joins both", (_, marked) => {
+    const process = new Kernel({ memoryBytes: 2 ** 24 }).createProcess();
+    map(process, 0);
+    map(process, 32);
+    process.madvise(BASE + marked * PAGE_SIZE, PAGE_SIZE, mman.MADV_GUARD_INSTALL);
+    const before = process.addressSpace.vmas.count;
+    expect(kept(process)).toHaveLength(1);
+    map(process, 16);
+    expect(process.addressSpace.vmas.count).toBe(before - 1);
+    expect(kept(process)).toHaveLength(1);
+    process.kernel.checkInvariants();
+  });
+});
