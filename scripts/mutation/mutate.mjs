@@ -1,33 +1,35 @@
-// `npm run mutate`: changes one line of the core at a time, in a copy, and asks the tests. A mutant that no test notices is a behaviour
-// that no test states, or code that is not needed. What may change is operators.mjs, where and whom to ask is rooms.mjs.
-import { execFileSync, spawnSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+// `npm run mutate`: changes one place of the core at a time, and asks the tests. A mutant that no test notices is a behaviour that no test
+// states, or code that is not needed. What may change is operators.mjs, which are drawn draw.mjs, where and whom to ask rooms.mjs, how
+// many are tried in one run of a test schemata.mjs and runner.mjs; here is the order of work, and what was found.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { isBehaviour, mutantsOf } from "./operators.mjs";
-import { ROOMS } from "./rooms.mjs";
+import { drawn, mutantsOfFile } from "./draw.mjs";
+import { LATE, ROOMS } from "./rooms.mjs";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
-/** A mutant that loops for ever is noticed, too. */
-const LONGEST_TEST_MS = 240_000;
+/** A run of a test that says nothing for so long is stuck. */
+const STALL_MS = 45_000;
+/** When the time is over, a test that runs may end within so much more. */
+const LEAVE_MS = 5_000;
+/** Tests up to QUICK_MS are asked first, those up to SLOW_MS about what is left, for BUDGET_MS a mutant. */
+const QUICK_MS = 300;
+const SLOW_MS = 15_000;
+const BUDGET_MS = 60_000;
+/** A mutant of what happens at import needs a worker of its own; so many test files are asked. */
+const COLD_FILES = 6;
+const ATTEMPTS = 6;
 
 const HELP = `npm run mutate -- [options]
   --room NAME     one of ${Object.keys(ROOMS).join(", ")}; may be given several times. Default: all
-  --mutants N     mutants of each room, drawn at random. Default 10
+  --mutants N     statements of each room, drawn at random, a mutant of each. Default 10
   --seed S        another draw. Default 1
   --at FILE:LINE  all mutants of this line, in the place of a draw; may be given several times
+  --tests PLACE   a test file or a folder of them, in the place of the rooms' tests; may be given several times
+  --minutes M     stops after M minutes; the same command goes on from there. Default: no limit
   --json FILE     writes what was found`;
 
 function options() {
@@ -38,6 +40,8 @@ function options() {
         mutants: { type: "string", default: "10" },
         seed: { type: "string", default: "1" },
         at: { type: "string", multiple: true },
+        tests: { type: "string", multiple: true },
+        minutes: { type: "string", default: "100000" },
         json: { type: "string" },
         help: { type: "boolean", short: "h" },
       },
@@ -50,64 +54,15 @@ function options() {
     for (const room of rooms)
       if (!Object.hasOwn(ROOMS, room))
         throw new Error(`there is no room "${room}"; there are ${Object.keys(ROOMS).join(", ")}`);
-    const numbers = [values.mutants, values.seed].map((text) => Number(text));
-    if (!numbers.every((number) => Number.isSafeInteger(number) && number >= 1))
+    const [mutants, seed, minutes] = [values.mutants, values.seed, values.minutes].map((text) => Number(text));
+    if (![mutants, seed].every((number) => Number.isSafeInteger(number) && number >= 1))
       throw new Error("--mutants and --seed are whole numbers from 1");
-    return { rooms, mutants: numbers[0], seed: numbers[1], at: values.at ?? [], json: values.json };
+    if (!(minutes > 0)) throw new Error("--minutes is a number above 0");
+    return { rooms, mutants, seed, at: values.at ?? [], tests: values.tests, minutes, json: values.json };
   } catch (error) {
     console.error(`mutate: ${error.message}\n\n${HELP}`);
     process.exit(2);
   }
-}
-
-/** The project's files in a folder of their own, so that an interrupted run leaves nothing changed here. */
-function copyProject() {
-  const folder = mkdtempSync(join(tmpdir(), "refheap-mutate-"));
-  const files = execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).trim().split("\n");
-  for (const file of files.filter((file) => existsSync(join(root, file)))) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    cpSync(join(root, file), join(folder, file));
-  }
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-  return folder;
-}
-
-function sourcesOf(room) {
-  return ROOMS[room].sources.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
-      .map((name) => `${folder}/${name}`)
-      .sort(),
-  );
-}
-
-function mutantsAt(room, file, row, lines) {
-  return isBehaviour(lines[row])
-    ? mutantsOf(lines[row]).map((mutant) => ({ room, file, row, before: lines[row], ...mutant }))
-    : [];
-}
-
-function allMutants(room) {
-  return sourcesOf(room).flatMap((file) => {
-    const lines = readFileSync(join(root, file), "utf8").split("\n");
-    return lines.flatMap((_, row) => mutantsAt(room, file, row, lines));
-  });
-}
-
-/** xorshift32, so that a draw repeats. */
-function draw(mutants, count, seed) {
-  let state = seed * 2654435761 || 1;
-  const random = () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-  const left = [...mutants];
-  return Array.from(
-    { length: Math.min(count, left.length) },
-    () => left.splice(Math.floor(random() * left.length), 1)[0],
-  );
 }
 
 function named(places) {
@@ -118,73 +73,216 @@ function named(places) {
       console.error(`mutate: ${place} is in no room of the core`);
       process.exit(2);
     }
-    return mutantsAt(room, file, Number(line) - 1, readFileSync(join(root, file), "utf8").split("\n"));
+    return mutantsOfFile(root, file, room).filter((mutant) => mutant.line === Number(line));
   });
 }
 
-/** Test files to ask, in stages: the one of the same name, then the room's. */
-function stagesFor({ file, room }) {
-  const mirrored = `test/${file.replace(/\.ts$/, "")}`;
-  const folder = dirname(mirrored);
-  const near = existsSync(join(root, folder))
-    ? readdirSync(join(root, folder)).filter((name) => name.startsWith(`${basename(mirrored)}.`))
-    : [];
-  return [near.map((name) => `${folder}/${name}`), ...ROOMS[room].tests.map((tests) => [tests])].filter(
-    (stage) => stage.length > 0,
+function testsIn(place) {
+  if (place.endsWith(".ts")) return [place];
+  return readdirSync(join(root, place), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => `${place}/${name}`)
+    .sort();
+}
+
+/** Test files of the rooms, the nearest ones first. */
+function testsOf(rooms) {
+  const places = rooms.map((room) => ROOMS[room].tests);
+  const byRank = Array.from({ length: Math.max(...places.map(({ length }) => length)) }, (_, rank) =>
+    places.flatMap((tests) => tests.slice(rank, rank + 1)),
+  ).flat();
+  const left = new Set(
+    places.flatMap((tests) => tests.filter((test) => test.startsWith("!")).map((test) => test.slice(1))),
+  );
+  const files = byRank.filter((test) => !test.startsWith("!")).flatMap(testsIn);
+  return [...new Set(files)].filter((file) => ![...left].some((place) => file.startsWith(place)));
+}
+
+function hashOf(text) {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
+}
+
+/** What earlier runs of the same command found, and this one: a file of lines that the workers add to. */
+class Verdicts {
+  constructor(folder) {
+    mkdirSync(folder, { recursive: true });
+    this.settingsPath = join(folder, "settings.json");
+    this.path = join(folder, "verdicts.jsonl");
+    if (!existsSync(this.path)) writeFileSync(this.path, "");
+  }
+
+  add(verdict) {
+    appendFileSync(this.path, `${JSON.stringify(verdict)}\n`);
+  }
+
+  lines() {
+    return readFileSync(this.path, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line));
+  }
+
+  read() {
+    const killers = new Map();
+    const reachedBy = new Map();
+    const importedBy = new Map();
+    const done = new Set();
+    const failing = new Set();
+    const ms = new Map();
+    const cold = new Set();
+    const note = (map, id, file) => map.set(id, (map.get(id) ?? new Set()).add(file));
+    for (const line of this.lines()) {
+      if (line.killer !== undefined) killers.set(line.id, line.killer);
+      for (const id of line.reached ?? []) note(reachedBy, id, line.file);
+      for (const id of line.atImport ?? []) note(importedBy, id, line.file);
+      if (line.done !== undefined) done.add(`${line.done} ${line.file} ${line.hash}`);
+      if (line.failed === true) failing.add(line.file);
+      if (line.ms !== undefined && line.file !== undefined) ms.set(line.file, line.ms);
+      if (line.cold !== undefined) cold.add(line.cold);
+    }
+    return { killers, reachedBy, importedBy, done, failing, ms, cold };
+  }
+}
+
+/** Vitest with these settings until it ends or is stuck; whether it passed. */
+async function runVitest(verdicts, settings, files) {
+  writeFileSync(verdicts.settingsPath, JSON.stringify({ ...settings, files, verdicts: verdicts.path }));
+  const child = spawn(
+    process.execPath,
+    [
+      "node_modules/vitest/vitest.mjs",
+      "run",
+      "--config",
+      "scripts/mutation/vitest.config.mjs",
+      "--reporter=dot",
+      ...(settings.cold === undefined ? [] : ["--bail=1"]),
+      ...files,
+    ],
+    {
+      cwd: root,
+      stdio: process.env.REFHEAP_MUTATION_LOUD ? "inherit" : "ignore",
+      detached: true,
+      env: { ...process.env, NO_COLOR: "1", REFHEAP_MUTATION: verdicts.settingsPath },
+    },
+  );
+  const end = () => process.kill(-child.pid, "SIGKILL");
+  const leave = () => {
+    end();
+    process.exit(1);
+  };
+  process.once("SIGTERM", leave);
+  process.once("SIGINT", leave);
+  let isStuck = false;
+  let isOver = false;
+  const watch = setInterval(() => {
+    if (Date.now() > settings.until + LEAVE_MS) {
+      isOver = true;
+      end();
+      return;
+    }
+    if (Date.now() - statSync(verdicts.path).mtimeMs < STALL_MS || verdicts.lines().at(-1)?.trial === undefined) return;
+    isStuck = true;
+    end();
+  }, 2000);
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  clearInterval(watch);
+  process.removeListener("SIGTERM", leave);
+  process.removeListener("SIGINT", leave);
+  return { passed: code === 0, isStuck, isOver };
+}
+
+/** Asks all tests whose time is within the pass's, file after file; a file that was cut short is begun again. */
+async function ask(verdicts, settings, wanted) {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const { done } = verdicts.read();
+    const files = wanted.filter((file) => !done.has(`${settings.pass} ${file} ${settings.hashes[file]}`));
+    if (files.length === 0 || Date.now() > settings.until) return;
+    const from = verdicts.lines().length;
+    const { isStuck, isOver } = await runVitest(verdicts, settings, files);
+    if (isOver) return;
+    const lines = verdicts.lines().slice(from);
+    for (let i = 0; i < lines.length; i++) {
+      // The worker that tried it was lost: its next line would be of the same file.
+      if (lines[i].trial !== undefined && (lines[i + 1] === undefined || lines[i + 1].start !== undefined))
+        verdicts.add({ id: lines[i].trial, killer: isStuck ? "the clock" : "a worker that ended" });
+    }
+    if (isStuck) attempt--;
+  }
+}
+
+/** Mutants of what happens at import: one at a time, in workers that never saw another. */
+async function askCold(verdicts, settings) {
+  const { killers, reachedBy, importedBy, failing, ms, cold } = verdicts.read();
+  for (const { id, file } of settings.mutants) {
+    if (killers.has(id) || reachedBy.has(id) || !importedBy.has(id) || cold.has(id)) continue;
+    if (Date.now() > settings.until) return;
+    const near = file.slice(0, file.lastIndexOf("/"));
+    const files = [...importedBy.get(id)]
+      .filter((test) => !failing.has(test))
+      .sort((a, b) => b.includes(near) - a.includes(near) || (ms.get(a) ?? 0) - (ms.get(b) ?? 0))
+      .slice(0, COLD_FILES);
+    const { passed, isStuck, isOver } = await runVitest(verdicts, { ...settings, cold: id }, files);
+    if (isOver) return;
+    verdicts.add(passed ? { cold: id } : { id, cold: id, killer: isStuck ? "the clock" : "a fresh worker" });
+  }
+}
+
+/** Survivors that do what the original does, each with the reason; their lines' texts name them. */
+function equivalents() {
+  const path = join(root, "scripts/mutation/equivalent.jsonl");
+  return readFileSync(path, "utf8")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
+}
+
+const { rooms, mutants: count, seed, at, tests, minutes, json } = options();
+const chosen = at.length > 0 ? named(at) : rooms.flatMap((room) => drawn(root, room, count, seed));
+const mutants = chosen.map((mutant, id) => ({ ...mutant, id }));
+const asked = [...new Set(mutants.map(({ room }) => room))];
+const files = tests?.flatMap(testsIn) ?? testsOf(asked);
+const hashes = Object.fromEntries(files.map((file) => [file, hashOf(readFileSync(join(root, file)))]));
+const verdicts = new Verdicts(join(root, "node_modules/.cache/refheap-mutate", hashOf(JSON.stringify(mutants))));
+const settings = { mutants, hashes, until: Date.now() + minutes * 60_000, budgetMs: BUDGET_MS };
+const isLate = (file) => LATE.some((place) => file.startsWith(place));
+await ask(
+  verdicts,
+  { ...settings, pass: "quick", fromMs: 0, toMs: QUICK_MS },
+  files.filter((file) => !isLate(file)),
+);
+{
+  const { killers, reachedBy } = verdicts.read();
+  const left = mutants.filter(({ id }) => !killers.has(id));
+  const slow = files.filter((file) => !isLate(file) && left.some(({ id }) => reachedBy.get(id)?.has(file)));
+  await ask(verdicts, { ...settings, pass: "slow", fromMs: QUICK_MS, toMs: SLOW_MS }, slow);
+  if (left.length > 0)
+    await ask(verdicts, { ...settings, pass: "late", fromMs: 0, toMs: SLOW_MS }, files.filter(isLate));
+}
+await askCold(verdicts, settings);
+
+const { killers, reachedBy, importedBy } = verdicts.read();
+const known = equivalents();
+const results = mutants.map((mutant) => {
+  const why = known.find(
+    ({ file, before, after }) => [file, before, after].join() === [mutant.file, mutant.before, mutant.after].join(),
+  )?.why;
+  const isReached = reachedBy.has(mutant.id) || importedBy.has(mutant.id);
+  return { ...mutant, killer: killers.get(mutant.id) ?? null, equivalent: why ?? null, isReached };
+});
+for (const { killer, equivalent, isReached, file, line, name, before, after } of results) {
+  if (killer !== null) continue;
+  const verdict = equivalent === null ? (isReached ? "SURVIVED " : "UNREACHED") : "EQUIVALENT";
+  console.log(
+    `${verdict}  ${file}:${line}  ${name}: ${before}  →  ${after}${equivalent === null ? "" : `  (${equivalent})`}`,
   );
 }
-
-/** Who noticed, or null. */
-function judge(folder, mutant) {
-  for (const stage of stagesFor(mutant)) {
-    const run = spawnSync(
-      process.execPath,
-      [
-        "node_modules/vitest/vitest.mjs",
-        "run",
-        "--project",
-        "sources",
-        "--bail=1",
-        "--maxWorkers=1",
-        "--reporter=dot",
-        ...stage,
-      ],
-      { cwd: folder, encoding: "utf8", timeout: LONGEST_TEST_MS, env: { ...process.env, NO_COLOR: "1" } },
-    );
-    if (run.status === 0 || /No test files found/.test(run.stdout + run.stderr)) continue;
-    return (
-      /FAIL\s+(?:\|\w+\|)?\s*(?:sources)?\s*(.*)/.exec(run.stdout + run.stderr)?.[1] ??
-      (run.signal === null ? stage.join(" ") : "the clock")
-    );
-  }
-  return null;
-}
-
-const { rooms, mutants: count, seed, at, json } = options();
-const chosen = at.length > 0 ? named(at) : rooms.flatMap((room) => draw(allMutants(room), count, seed));
-const folder = copyProject();
-const results = [];
-try {
-  for (const mutant of chosen) {
-    const path = join(folder, mutant.file);
-    const original = readFileSync(path, "utf8");
-    const lines = original.split("\n");
-    lines[mutant.row] = mutant.line;
-    writeFileSync(path, lines.join("\n"));
-    const killer = judge(folder, mutant);
-    writeFileSync(path, original);
-    results.push({ ...mutant, killer });
-    const verdict = killer === null ? "SURVIVED" : "killed";
-    console.log(
-      `${verdict}  ${mutant.file}:${mutant.row + 1}  ${mutant.name}: ${mutant.before.trim()}  →  ${mutant.line.trim()}${killer === null ? "" : `  (${killer})`}`,
-    );
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
-for (const room of new Set(results.map((result) => result.room))) {
+for (const room of asked) {
   const own = results.filter((result) => result.room === room);
   const killed = own.filter(({ killer }) => killer !== null).length;
-  console.log(`${room}: ${killed} of ${own.length} killed, ${Math.round((100 * killed) / own.length)} %`);
+  const same = own.filter(({ killer, equivalent }) => killer === null && equivalent !== null).length;
+  console.log(
+    `${room}: ${killed} of ${own.length - same} killed, ${((100 * killed) / (own.length - same)).toFixed(1)} %; ${same} more are equivalent`,
+  );
 }
+if (Date.now() > settings.until) console.log("the time is over: the same command goes on");
 if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
