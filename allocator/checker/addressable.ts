@@ -7,8 +7,8 @@ import { VM_ACCESS_FLAGS } from "../../platform/kernel/mm/vm-flags.ts";
 import type { Process } from "../../platform/kernel/process.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Allocator } from "../combined/combined.ts";
+import type { NoAccess } from "../tracking/no-access.ts";
 import { LIVE, NOT_LIVE, TrackedAllocator } from "../tracking/tracked-allocator.ts";
-import type { NoAccess } from "./no-access.ts";
 
 export class Addressable {
   private readonly process: Process;

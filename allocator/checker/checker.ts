@@ -6,11 +6,14 @@ import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { keepClass, keepMaker, keepPlaceOfGiven } from "../../platform/state/kept.ts";
+import { format } from "../combined/arguments.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { HeapError } from "../common/heap-error.ts";
 import { type Trace, Traces } from "../common/traces.ts";
+import { marksOf } from "../tracking/address-marks.ts";
+import { NoAccess } from "../tracking/no-access.ts";
 import type { ChunkObserver, TrackedAllocator } from "../tracking/tracked-allocator.ts";
 import { firstUndefined } from "../tracking/undefined-bytes.ts";
 import { Addressable } from "./addressable.ts";
@@ -19,11 +22,10 @@ import { Blocks } from "./blocks.ts";
 import type { Block, Finding, LeakKind } from "./finding.ts";
 import { formatFindings, type TextOptions } from "./finding-text.ts";
 import { Findings } from "./findings.ts";
-import { type Frame, formatFrame, isProgramFrame, parseFrames } from "./frames.ts";
+import { type Frame, formatFrame, framesOf, isProgramFrame, parseFrames } from "./frames.ts";
 import { causeOfRefusal } from "./invalid-frees.ts";
 import { Judge } from "./judge.ts";
 import { LeakScan, type PointerForm, type Root } from "./leaks.ts";
-import { NoAccess } from "./no-access.ts";
 import { type OriginSources, Origins } from "./origins.ts";
 import { type CheckedHeap, Requests } from "./requests.ts";
 import { findingsToJson, findingsToSarif, type SarifOptions } from "./sarif.ts";
@@ -90,7 +92,8 @@ export class Checker extends Requests implements ChunkObserver {
   /** Use `heap.checker`. `parent`: of the process that the heap's own was forked from. */
   constructor(heap: CheckedHeap, allocator: Allocator, parent: Checker | null = null) {
     const arenas = new Arenas();
-    const noAccess = new NoAccess(allocator.memory.ram);
+    const isByte = heap.level === "byte";
+    const noAccess = isByte ? marksOf(heap.process.addressSpace).noAccess : new NoAccess(allocator.memory.ram);
     const addressable = new Addressable(heap.process, allocator, noAccess);
     const blocks = new Blocks(heap, arenas, parent?.blocks ?? null);
     const origins = new Origins(originSources(arenas, addressable, blocks, allocator));
@@ -206,6 +209,9 @@ export class Checker extends Requests implements ChunkObserver {
     this.heap.requireAlive();
     for (const kind of report) requireWord("report", kind, LEAK_KINDS);
     requireWord("pointers", pointers, POINTER_FORMS);
+    for (const root of options.roots ?? []) requireRoot(root);
+    if (except !== undefined && typeof except.has !== "function")
+      throw new TypeError("leakCheck: except is a set of pointers");
     const all = this.scanForLeaks(roots, pointers);
     const found = except === undefined ? all : all.filter(({ pointer }) => !except.has(pointer));
     const count = (kind: LeakKind): LeakCount => {
@@ -303,8 +309,8 @@ export class Checker extends Requests implements ChunkObserver {
     return batches;
   }
 
-  protected override here(): Frame[] {
-    return parseFrames(this.traces.here().toString());
+  protected override here(): readonly Frame[] {
+    return framesOf(this.traces.here());
   }
 
   /** Watches the program's chunks, as its allocator tells. */
@@ -362,37 +368,27 @@ export class Checker extends Requests implements ChunkObserver {
   }
 
   freeRefused(pointer: Address, operation: "free" | "realloc", error: unknown): void {
-    if (this.results.disabled > 0) return;
-    const cause = causeOfRefusal(pointer, error, this.heap.explain(pointer % TAG_UNIT));
-    if (cause === null) return;
     const about = error instanceof HeapError && error.address !== null ? error.address : pointer;
-    const block = this.blocks.at(about);
-    this.results.add({
-      kind: "invalid-free",
-      operation,
-      cause,
-      leakKind: null,
-      address: about,
-      size: 0,
-      firstUndefined: null,
-      offset: block === null ? null : about - block.pointer,
-      block,
-      origin: null,
-      originFrame: null,
-      stack: this.here(),
-      count: 1,
-      blocks: 0,
-      bytes: 0,
-    });
+    this.judge.reportRefusal(operation, pointer, about, error instanceof HeapError ? error.kind : "fault", () =>
+      causeOfRefusal(pointer, error, this.heap.explain(pointer % TAG_UNIT)),
+    );
   }
 }
 
 /** A misspelt name would suppress everything. */
 function requireSuppression(suppression: Suppression): void {
-  const names = Object.keys(suppression);
+  const names = typeof suppression === "object" && suppression !== null ? Object.keys(suppression) : [];
   const wrong = names.find((name) => !["kind", "functionName", "file"].includes(name));
   if (wrong !== undefined || names.length === 0)
     throw new TypeError(`addSuppressions: "${wrong ?? ""}" is not one of kind, functionName, file`);
+}
+
+/** A root that is none would reach nothing, and everything would be lost. */
+function requireRoot(root: Root): void {
+  const isCount = (value: unknown) => typeof value === "number" && value >= 0;
+  const isRange = typeof root === "object" && root !== null && isCount(root.address) && isCount(root.length);
+  if (!isRange && (typeof root !== "number" || Number.isNaN(root)))
+    throw new TypeError(`leakCheck: roots: ${format(root)} is neither a pointer nor a range { address, length }`);
 }
 
 /** A misspelt word would report nothing. */

@@ -3,6 +3,7 @@
 
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Finding } from "./finding.ts";
+import type { Frame } from "./frames.ts";
 import { isSuppressed, type Suppression } from "./suppressions.ts";
 
 /** Called with each new finding while the access waits. What it throws goes to the program, which then has not made the access. */
@@ -116,10 +117,22 @@ export class Findings {
 }
 
 function keyOf(finding: Finding): string {
-  const stack = finding.stack.map(({ file, line, column }) => `${file}:${line}:${column}`).join("|");
+  const stack = keyOfStack(finding.stack);
   const size = finding.kind === "leak" ? "" : finding.size;
   const where = finding.stack.length === 0 && finding.kind !== "leak" ? finding.address : "";
   return [finding.kind, finding.operation, finding.cause, finding.leakKind, size, where, stack].join(" ");
+}
+
+/** Findings of one place share their frames. */
+const stackKeys = new WeakMap<readonly Frame[], string>();
+
+function keyOfStack(stack: readonly Frame[]): string {
+  let key = stackKeys.get(stack);
+  if (key === undefined) {
+    key = stack.map(({ file, line, column }) => `${file}:${line}:${column}`).join("|");
+    stackKeys.set(stack, key);
+  }
+  return key;
 }
 
 keepClass("Findings", Findings, {

@@ -2,6 +2,7 @@
 // Traces are captured and kept by traces.ts and stacks.ts.
 
 import { isLibraryFile, pathOfUrl } from "../../platform/host/stack.ts";
+import type { Trace } from "../common/traces.ts";
 
 /** A place in a stack. */
 export interface Frame {
@@ -28,7 +29,19 @@ export function parseFrames(trace: string | null): Frame[] {
   return frames;
 }
 
-/** The file as a path, from any form that hosts write; queries that a module runner adds are left out. */
+const parsed = new WeakMap<Trace, readonly Frame[]>();
+
+/** The frames of a trace, the same array each time. */
+export function framesOf(trace: Trace): readonly Frame[] {
+  let frames = parsed.get(trace);
+  if (frames === undefined) {
+    frames = parseFrames(trace.toString());
+    parsed.set(trace, frames);
+  }
+  return frames;
+}
+
+/** The file as a path, whatever the host's form; queries that a module runner adds are left out. */
 export function pathOfFrame({ file }: Frame): string {
   return pathOfUrl(file.split("?")[0]);
 }

@@ -6,20 +6,31 @@ import type { UseKind, ValidityObserver } from "../../platform/hardware/validity
 import { USE_COMPARE, USE_COPY, USE_LOAD, USE_READ, USE_STORE, USE_STRING } from "../../platform/hardware/validity.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Trace, Traces } from "../common/traces.ts";
+import type { NoAccess } from "../tracking/no-access.ts";
 import type { Addressable } from "./addressable.ts";
 import type { Blocks } from "./blocks.ts";
 import type { Block, Cause, Finding, Operation, Origin } from "./finding.ts";
 import type { Findings } from "./findings.ts";
-import { parseFrames } from "./frames.ts";
-import type { NoAccess } from "./no-access.ts";
+import { framesOf } from "./frames.ts";
 import type { Origins } from "./origins.ts";
 
+/** What a report is of: an access, a value, or a free that was refused. */
+interface Event {
+  readonly what: string;
+  readonly operation: Operation;
+  readonly address: number;
+  readonly size: number;
+  readonly bad: number;
+}
+
 /** What the last report from a place was; null: it was suppressed. */
-interface Seen {
-  readonly access: string;
+interface Seen extends Event {
   readonly epoch: number;
   finding: Finding | null;
 }
+
+/** A value has no address. */
+const NOWHERE = 0;
 
 export interface JudgeSources {
   readonly addressable: Addressable;
@@ -124,14 +135,13 @@ export class Judge implements ValidityObserver {
     this.isBusy = true;
     try {
       const trace = traces.here();
-      const access = `${kind} ${operation} ${address} ${size} ${bad}`;
-      if (this.isRepetition(trace, access)) return;
+      const event: Event = { what: kind, operation, address, size, bad };
+      if (this.isRepetition(trace, event)) return;
       const isUninitialised = kind === "uninitialised";
       const block = isUninitialised ? blocks.at(bad) : blocks.blamedFor(address, size, bad);
       const from = originOf?.() ?? null;
       const source = from?.block?.name === block?.name ? null : (from?.block ?? null);
-      const seen: Seen = { access, epoch: this.epoch, finding: null };
-      this.seen.set(trace, seen);
+      const seen = this.note(trace, event);
       seen.finding = findings.add({
         kind,
         operation,
@@ -144,7 +154,7 @@ export class Judge implements ValidityObserver {
         block,
         origin: source ?? (isUninitialised ? origins.of(bad, block) : null),
         originFrame: from?.frame ?? null,
-        stack: parseFrames(trace.toString()),
+        stack: framesOf(trace),
         count: 1,
         blocks: 0,
         bytes: 0,
@@ -165,13 +175,13 @@ export class Judge implements ValidityObserver {
     this.isBusy = true;
     try {
       const trace = traces.here();
-      const access = `value ${operation}`;
+      const event: Event = { what: "value", operation, address: NOWHERE, size: 0, bad: NOWHERE };
       const known = this.seen.get(trace);
-      const isSame = known?.access === access && (known.finding !== null || known.epoch === this.epoch);
-      if (isSame && this.isKnown(known)) return known.finding;
+      if (known !== undefined && isSame(known, event) && (known.finding !== null || known.epoch === this.epoch)) {
+        if (this.isKnown(known)) return known.finding;
+      }
       const origin = originOf?.() ?? null;
-      const seen: Seen = { access, epoch: this.epoch, finding: null };
-      this.seen.set(trace, seen);
+      const seen = this.note(trace, event);
       seen.finding = findings.add({
         kind: "uninitialised",
         operation,
@@ -184,7 +194,7 @@ export class Judge implements ValidityObserver {
         block: null,
         origin: origin?.block ?? null,
         originFrame: origin?.frame ?? null,
-        stack: parseFrames(trace.toString()),
+        stack: framesOf(trace),
         count: 1,
         blocks: 0,
         bytes: 0,
@@ -193,6 +203,45 @@ export class Judge implements ValidityObserver {
     } finally {
       this.isBusy = false;
     }
+  }
+
+  /**
+   * A free or realloc of `pointer` was refused with `error`, which is about `address`.
+   * @param causeOf asked why, if it was not refused so before; null: not because of the chunk
+   */
+  reportRefusal(
+    operation: "free" | "realloc",
+    pointer: number,
+    address: number,
+    error: string,
+    causeOf: () => Cause | null,
+  ): void {
+    const { findings, traces, blocks } = this.sources;
+    if (findings.disabled > 0) return;
+    const trace = traces.here();
+    const event: Event = { what: error, operation, address, size: 0, bad: pointer };
+    if (this.isRepetition(trace, event)) return;
+    const cause = causeOf();
+    if (cause === null) return;
+    const block = blocks.at(address);
+    const seen = this.note(trace, event);
+    seen.finding = findings.add({
+      kind: "invalid-free",
+      operation,
+      cause,
+      leakKind: null,
+      address,
+      size: 0,
+      firstUndefined: null,
+      offset: block === null ? null : address - block.pointer,
+      block,
+      origin: null,
+      originFrame: null,
+      stack: framesOf(trace),
+      count: 1,
+      blocks: 0,
+      bytes: 0,
+    });
   }
 
   /** A finding has happened again, as is known without its stack. @returns whether it was counted */
@@ -204,10 +253,15 @@ export class Judge implements ValidityObserver {
   }
 
   /** A loop that makes the same mistake again and again: the same place, the same bytes, and the heap has not changed. */
-  private isRepetition(trace: Trace, access: string): boolean {
+  private isRepetition(trace: Trace, event: Event): boolean {
     const seen = this.seen.get(trace);
-    if (seen === undefined || seen.epoch !== this.epoch || seen.access !== access) return false;
-    return this.isKnown(seen);
+    return seen !== undefined && seen.epoch === this.epoch && isSame(seen, event) && this.isKnown(seen);
+  }
+
+  private note(trace: Trace, event: Event): Seen {
+    const seen: Seen = { ...event, epoch: this.epoch, finding: null };
+    this.seen.set(trace, seen);
+    return seen;
   }
 
   /** Counts a repetition, if what was found is still on the list. */
@@ -218,6 +272,16 @@ export class Judge implements ValidityObserver {
     else findings.repeat(seen.finding);
     return true;
   }
+}
+
+function isSame(one: Event, other: Event): boolean {
+  return (
+    one.address === other.address &&
+    one.bad === other.bad &&
+    one.size === other.size &&
+    one.operation === other.operation &&
+    one.what === other.what
+  );
 }
 
 function causeOf(bad: number, block: Block | null): Cause {

@@ -10,17 +10,13 @@ import type { Allocator } from "../combined/combined.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
 import type { Trace } from "../common/traces.ts";
 import type { Explanation } from "../inspection/explain.ts";
-import {
-  firstUndefined,
-  markRangeDefined,
-  markRangeUndefined,
-  markTouchedUndefined,
-} from "../tracking/undefined-bytes.ts";
+import type { NoAccess } from "../tracking/no-access.ts";
+import { markRequested } from "../tracking/requested-marks.ts";
+import { firstUndefined } from "../tracking/undefined-bytes.ts";
 import type { Addressable } from "./addressable.ts";
 import type { Arena, ArenaChunk, Arenas } from "./arenas.ts";
 import type { Frame } from "./frames.ts";
 import type { Judge } from "./judge.ts";
-import type { NoAccess } from "./no-access.ts";
 import type { Origins } from "./origins.ts";
 
 /** What the checker needs of its heap. */
@@ -69,7 +65,7 @@ export abstract class Requests {
     this.noAccess = sources.noAccess;
   }
 
-  protected abstract here(): Frame[];
+  protected abstract here(): readonly Frame[];
 
   /** The heap's own loads and stores, which are never reported. */
   private get own(): Memory {
@@ -80,35 +76,33 @@ export abstract class Requests {
     return this.sources.heap.level === "byte";
   }
 
-  /** VALGRIND_MAKE_MEM_DEFINED. @throws RangeError: not all of the range is the program's memory; nothing has changed */
+  /**
+   * VALGRIND_MAKE_MEM_DEFINED. Private pages that were not stored to stay so, here and below.
+   * @throws RangeError: not all of the range is the program's memory; nothing has changed
+   */
   makeDefined(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeDefined", address, length);
     if (this.tracksBytes) this.define(start, length);
   }
 
   private define(start: Address, length: ByteCount): void {
-    this.noAccess.allow(start, length);
-    markRangeDefined(this.own, start, length, "touch");
+    markRequested(this.sources.heap.process, start, length, "defined");
     this.judge.noteChange();
   }
 
-  /** VALGRIND_MAKE_MEM_UNDEFINED: the bytes stay, but using them is an error. Touches the pages. @throws RangeError as above */
+  /** VALGRIND_MAKE_MEM_UNDEFINED: the bytes stay, but using them is an error. @throws RangeError as above */
   makeUndefined(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeUndefined", address, length);
     if (this.tracksBytes) this.undefine(start, length);
   }
 
   private undefine(start: Address, length: ByteCount): void {
-    this.noAccess.allow(start, length);
     this.sources.origins.forget(start, length);
-    markRangeUndefined(this.own, start, length, "touch");
+    markRequested(this.sources.heap.process, start, length, "undefined");
     this.judge.noteChange();
   }
 
-  /**
-   * VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. Private pages that
-   * were not stored to stay so. @throws RangeError as above
-   */
+  /** VALGRIND_MAKE_MEM_NOACCESS: any access is an error until the memory is made defined or undefined. @throws RangeError as above */
   makeNoAccess(address: Address, length: ByteCount): void {
     const start = this.requireOwn("makeNoAccess", address, length);
     if (this.tracksBytes) this.forbid(start, length);
@@ -116,10 +110,7 @@ export abstract class Requests {
 
   private forbid(start: Address, length: ByteCount): void {
     this.sources.origins.forget(start, length);
-    const { addressSpace } = this.sources.heap.process;
-    if (!addressSpace.freshMarks.includes(this.noAccess)) addressSpace.freshMarks.push(this.noAccess);
-    markTouchedUndefined(this.own, addressSpace, start, length);
-    this.noAccess.forbid(start, length);
+    markRequested(this.sources.heap.process, start, length, "no access");
     this.judge.forget();
   }
 
@@ -130,7 +121,7 @@ export abstract class Requests {
     const end = start + length;
     for (let at = start; at < end; ) {
       const run = this.sources.addressable.run(at, end);
-      if (run > 0) markRangeDefined(this.own, at, run, "touch");
+      if (run > 0) markRequested(this.sources.heap.process, at, run, "defined");
       at += Math.abs(run);
     }
     this.judge.noteChange();
@@ -167,18 +158,19 @@ export abstract class Requests {
 
   /** VALGRIND_SET_VBITS: any bit set makes its byte undefined. @throws RangeError as above */
   setValidityBits(address: Address, bits: Uint8Array): void {
+    if (!(bits instanceof Uint8Array)) throw new TypeError("setValidityBits: bits are a Uint8Array");
     const start = this.requireAddressable("setValidityBits", address, bits.length);
     if (!this.tracksBytes) return;
-    for (let i = 0; i < bits.length; i++) {
-      if (bits[i] === 0) markRangeDefined(this.own, start + i, 1, "touch");
-      else this.undefineByte(start + i);
+    const { process } = this.sources.heap;
+    for (let from = 0; from < bits.length; ) {
+      const isDefined = bits[from] === 0;
+      let to = from + 1;
+      while (to < bits.length && (bits[to] === 0) === isDefined) to++;
+      if (!isDefined) this.sources.origins.forget(start + from, to - from);
+      markRequested(process, start + from, to - from, isDefined ? "defined" : "undefined");
+      from = to;
     }
     this.judge.noteChange();
-  }
-
-  private undefineByte(address: Address): void {
-    this.sources.origins.forget(address, 1);
-    markRangeUndefined(this.own, address, 1, "touch");
   }
 
   /**

@@ -2,7 +2,7 @@
 // The texts themselves are in report.ts; option errors, which carry more, are in option-error.ts.
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
-import { captureTrace, hideLibraryFrames, traceText } from "../../platform/host/stack.ts";
+import { hideLibraryFrames, type RawTrace, traceText, untraced } from "../../platform/host/stack.ts";
 
 /**
  * One kind a report (S21); later versions' reports (S31) and the RSS limits have kinds of their own. `"ended"` is a call of a heap
@@ -59,8 +59,6 @@ export class HeapError extends Error {
   readonly kind: HeapErrorKind;
   /** The chunk's address as the report prints it (without a tag); null where the report is about no address. */
   readonly address: Address | null;
-  /** Scudo's own report: what Scudo would write to the log before it aborts. */
-  readonly report: string;
   /** Where the chunk was allocated and freed. Not named `stacks`: Vitest keeps parsed frames under that name of an error. */
   readonly chunkStacks: ChunkStacks | null;
   /**
@@ -68,6 +66,11 @@ export class HeapError extends Error {
    * was giving the old place back; null for every other report.
    */
   movedTo: number | null = null;
+  /** The report's own line. */
+  readonly #text: string;
+  /** Where a chunk was freed again; null: it was not. */
+  readonly #again: RawTrace | null;
+  #report: string | null = null;
 
   constructor(
     kind: HeapErrorKind,
@@ -76,18 +79,25 @@ export class HeapError extends Error {
     stacks: ChunkStacks | null = null,
     plainWords: string | null = null,
   ) {
-    super(plainWords === null ? text : `${text} (${plainWords})`);
-    hideLibraryFrames(this);
+    super(untraced(plainWords === null ? text : `${text} (${plainWords})`));
+    const trace = hideLibraryFrames(this, FRAMES);
     this.kind = kind;
     this.address = address;
     this.chunkStacks = stacks;
-    this.report = `${text}\n${formatStacks(stacks)}${plainWords === null ? "" : formatAgain(stacks)}`;
+    this.#text = text;
+    this.#again = plainWords === null || stacks === null ? null : trace;
+  }
+
+  /** Scudo's own report: what Scudo would write to the log before it aborts. Made when it is first read. */
+  get report(): string {
+    this.#report ??= `${this.#text}\n${formatStacks(this.chunkStacks)}${formatAgain(this.#again)}`;
+    return this.#report;
   }
 }
 
 /** The third stack, of the second free: where the program stands. */
-function formatAgain(stacks: ChunkStacks | null): string {
-  return stacks === null ? "" : `freed again at:\n${traceText(captureTrace(FRAMES), FRAMES)}\n`;
+function formatAgain(trace: RawTrace | null): string {
+  return trace === null ? "" : `freed again at:\n${traceText(trace, FRAMES)}\n`;
 }
 
 function formatStacks(stacks: ChunkStacks | null): string {

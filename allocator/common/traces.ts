@@ -1,7 +1,14 @@
 // Stack traces told apart: each place in a program from which the library is called is one trace, however often it is met.
 // Capturing and text are the host's (platform/host/stack.ts); which traces belong to which chunk is stacks.ts.
 
-import { captureTrace, placesKey, type RawTrace, traceText } from "../../platform/host/stack.ts";
+import {
+  capturePlaces,
+  captureTrace,
+  type Places,
+  type RawTrace,
+  samePlaces,
+  traceText,
+} from "../../platform/host/stack.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
 /** Distinct traces that are kept; a program has a few hundred. */
@@ -37,7 +44,9 @@ export class Traces {
   /** Null: only the host's stacks tell. */
   paths: KnownPaths | null = null;
   private readonly frames: number;
-  private readonly byPlaces = new Map<string, Trace>();
+  /** By the hash of their places. */
+  private readonly byPlaces = new Map<number, { readonly places: Places; readonly trace: Trace }[]>();
+  private known = 0;
 
   /** @param frames frames kept of each trace */
   constructor(frames: number) {
@@ -48,14 +57,24 @@ export class Traces {
   here(): Trace {
     const known = this.paths?.find() ?? null;
     if (known !== null) return known;
-    const key = placesKey(this.frames);
-    let trace = this.byPlaces.get(key);
-    if (trace === undefined) {
-      if (this.byPlaces.size >= LARGEST) this.byPlaces.clear();
-      trace = new Trace(captureTrace(this.frames), this.frames);
-      this.byPlaces.set(key, trace);
-    }
+    const trace = this.traceAt(capturePlaces(this.frames));
     this.paths?.learn(trace);
+    return trace;
+  }
+
+  private traceAt(places: Places): Trace {
+    let bucket = this.byPlaces.get(places.hash);
+    const known = bucket?.find((entry) => samePlaces(entry.places, places));
+    if (known !== undefined) return known.trace;
+    if (this.known >= LARGEST) {
+      this.byPlaces.clear();
+      this.known = 0;
+      bucket = undefined;
+    }
+    const trace = new Trace(captureTrace(this.frames), this.frames);
+    if (bucket === undefined) this.byPlaces.set(places.hash, [{ places, trace }]);
+    else bucket.push({ places, trace });
+    this.known++;
     return trace;
   }
 }

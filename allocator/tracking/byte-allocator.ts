@@ -6,7 +6,13 @@ import { GRANULE_SIZE, PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import { classIdOf, HEADER_SIZE, originOf, sizeOrUnusedOf } from "../combined/chunk-header.ts";
 import { TrackedAllocator } from "./tracked-allocator.ts";
-import { markRangeDefined, markRangeUndefined, markShortUndefined, ownPages } from "./undefined-bytes.ts";
+import {
+  markAllUndefined,
+  markRangeDefined,
+  markRangeUndefined,
+  markShortUndefined,
+  ownPages,
+} from "./undefined-bytes.ts";
 
 export class ByteAllocator extends TrackedAllocator {
   /** Each chunk is announced, by {@link allocate}. */
@@ -26,15 +32,15 @@ export class ByteAllocator extends TrackedAllocator {
   private defineZeroes(pointer: Address, size: ByteCount): void {
     const { memory } = this;
     if (classIdOf(this.headers.load(memory, pointer)) !== 0) {
-      markRangeDefined(memory, pointer, size, "leave");
+      markRangeDefined(memory, this.program.process.addressSpace, pointer, size);
       return;
     }
     const block = pointer - HEADER_SIZE;
     const begin = this.secondary.commitBase(block);
     const tail = Math.min(this.secondary.blockEnd(block) - (pointer + size), PAGE_SIZE);
     try {
-      markRangeUndefined(memory, begin, pointer - begin, "touch");
-      if (tail > 0) markRangeUndefined(memory, pointer + size, tail, "touch");
+      markAllUndefined(memory, begin, pointer - begin);
+      if (tail > 0) markAllUndefined(memory, pointer + size, tail);
     } catch (error) {
       this.secondary.deallocate(block);
       throw error;
@@ -50,7 +56,9 @@ export class ByteAllocator extends TrackedAllocator {
   protected override noteFree(pointer: Address, low: number): void {
     const size = this.sizeOf(pointer, low);
     // To the end of the granule: what is behind a chunk is undefined as it is, and whole groups of bits are set faster.
-    if (classIdOf(low) !== 0) markShortUndefined(this.memory, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
+    const { addressSpace } = this.program.process;
+    if (classIdOf(low) !== 0)
+      markShortUndefined(this.memory, addressSpace, pointer, Math.ceil(size / GRANULE_SIZE) * GRANULE_SIZE);
     this.chunkObserver?.chunkFreed(pointer, size, originOf(low));
   }
 
@@ -72,7 +80,8 @@ export class ByteAllocator extends TrackedAllocator {
   private markGivenUp(pointer: Address, low: number, oldSize: ByteCount, newSize: ByteCount): void {
     if (newSize >= oldSize) return;
     const end = Math.min(pointer + oldSize, this.blockEnd(pointer, low, this.headers.offset));
-    if (end > pointer + newSize) markRangeUndefined(this.memory, pointer + newSize, end - pointer - newSize, "leave");
+    if (end <= pointer + newSize) return;
+    markRangeUndefined(this.memory, this.program.process.addressSpace, pointer + newSize, end - pointer - newSize);
   }
 
   override noteCopy(pointer: Address, oldSize: ByteCount, newSize: ByteCount, oldPointer: Address): void {

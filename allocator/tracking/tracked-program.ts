@@ -14,7 +14,7 @@ import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import { NO_MEMORY, Program } from "../common/program.ts";
 import type { ReportContext } from "../common/report.ts";
 import { type ObservedHeap, observerOf, watchProcess } from "./process-watch.ts";
-import { markRangeUndefined } from "./undefined-bytes.ts";
+import { markAllUndefined } from "./undefined-bytes.ts";
 
 /** Errors after which the heap goes on without a reference page. */
 const FALLBACK_CODES = new Set(["EMFILE", "ENFILE", "ENOMEM", "ENOSYS"]);
@@ -83,7 +83,7 @@ export class TrackedProgram extends Program {
     if (!this.tracksBytes || this.isCreating) return super.commit(address, length, extraProtection);
     if (this.commitFresh(address, length, "zero")) return true;
     if (!super.commit(address, length, extraProtection)) return false;
-    markRangeUndefined(this.memory, address, length, "touch");
+    markAllUndefined(this.memory, address, length);
     return true;
   }
 
@@ -119,7 +119,7 @@ export class TrackedProgram extends Program {
 
   private createFrom(page: Address, content: FreshContent): number {
     if (content === "pattern") this.memory.fillPattern(page, PAGE_SIZE, this.pattern);
-    if (this.tracksBytes) markRangeUndefined(this.memory, page, PAGE_SIZE, "touch");
+    if (this.tracksBytes) markAllUndefined(this.memory, page, PAGE_SIZE);
     const size = content === "pattern" ? this.pattern.length : 1;
     try {
       return this.process.syscall("refpage_create2", page, size, 0);

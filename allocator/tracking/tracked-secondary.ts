@@ -11,7 +11,7 @@ import { LargeMapping } from "../secondary/large-mapping.ts";
 import { CLEAN_PATTERN, CLEAN_ZERO, Secondary } from "../secondary/secondary.ts";
 import type { SecondaryCache } from "../secondary/secondary-cache.ts";
 import type { TrackedProgram } from "./tracked-program.ts";
-import { markRangeUndefined } from "./undefined-bytes.ts";
+import { markAllUndefined } from "./undefined-bytes.ts";
 
 /** Clean pages read zero but count as undefined. Its fill bit is CLEAN_ZERO's. */
 const CLEAN_UNDEFINED = 2;
@@ -44,7 +44,7 @@ export class TrackedSecondary extends Secondary<TrackedProgram> {
     if (!program.commitZeroes(address, length)) return NO_MEMORY;
     if (!program.tracksBytes) return CLEAN_ZERO;
     try {
-      markRangeUndefined(program.memory, address, length, "touch");
+      markAllUndefined(program.memory, address, length);
       return CLEAN_UNDEFINED;
     } catch (error) {
       if (error instanceof OutOfMemoryError) return NO_MEMORY;

@@ -9,7 +9,6 @@ import {
   PAGE_SIZE,
   PAGES_PER_BYTE,
   PTE_FRAME_SHIFT,
-  PTE_GUARD,
   PTE_PRESENT,
   PTE_SPECIAL,
   PTE_WRITE,
@@ -17,22 +16,29 @@ import {
 import type { Memory } from "../../platform/hardware/memory.ts";
 import { findUndefined, markDefined, markUndefined, markUndefinedInFrame } from "../../platform/hardware/validity.ts";
 import type { AddressSpace } from "../../platform/kernel/mm/address-space.ts";
-import { removeEntry } from "../../platform/kernel/mm/pte.ts";
-import { VM_UFFD_MISSING } from "../../platform/kernel/mm/vm-flags.ts";
+import { resetFresh } from "./address-marks.ts";
 
 /** How untouched pages are treated: left as their clean page is, or made pages of the program's own first. */
-export type Untouched = "leave" | "touch";
+type Untouched = "leave" | "touch";
 
 /**
- * Marks `[address, address + length)` undefined. Pages that a fork left shared become the process's own first, since bits
- * belong to frames. Cost: the pages that are there, or all of them with `"touch"`.
+ * Marks all of `[address, address + length)` undefined: untouched pages become the process's own first, and those that a fork left
+ * shared, since bits belong to frames.
  */
-export function markRangeUndefined(memory: Memory, address: Address, length: ByteCount, untouched: Untouched): void {
-  forEachFrame(memory, address, length, untouched, (position, bytes) => markUndefined(memory.ram, position, bytes));
+export function markAllUndefined(memory: Memory, address: Address, length: ByteCount): void {
+  forEachFrame(memory, address, length, "touch", (position, bytes) => markUndefined(memory.ram, position, bytes));
 }
 
-export function markRangeDefined(memory: Memory, address: Address, length: ByteCount, untouched: Untouched): void {
-  forEachFrame(memory, address, length, untouched, (position, bytes) => markDefined(memory.ram, position, bytes));
+/** The same for the pages that are there; untouched ones are as their clean pages are, whatever was said of them. */
+export function markRangeUndefined(memory: Memory, space: AddressSpace, address: Address, length: ByteCount): void {
+  resetFresh(space, address, length);
+  forEachFrame(memory, address, length, "leave", (position, bytes) => markUndefined(memory.ram, position, bytes));
+}
+
+/** As {@link markRangeUndefined}, defined. */
+export function markRangeDefined(memory: Memory, space: AddressSpace, address: Address, length: ByteCount): void {
+  resetFresh(space, address, length);
+  forEachFrame(memory, address, length, "leave", (position, bytes) => markDefined(memory.ram, position, bytes));
 }
 
 /** Makes pages of the range that are there the process's own, so that marking them cannot fail. @throws OutOfMemoryError */
@@ -41,35 +47,6 @@ export function ownPages(memory: Memory, address: Address, length: ByteCount): v
   const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   const isOwn = (address & OFFSET_MASK) + length <= PAGE_SIZE && (entries[page] & PTE_WRITE) !== 0;
   if (!isOwn) forEachFrame(memory, address, length, "leave", () => {});
-}
-
-/**
- * As {@link markRangeUndefined}, but of private pages only those that were stored to: a clean page that was loaded is taken away,
- * so that the next access is a fault. Cost: the pages that are there, and all of files.
- */
-export function markTouchedUndefined(memory: Memory, space: AddressSpace, address: Address, length: ByteCount): void {
-  const end = address + length;
-  const endPage = Math.ceil(end / PAGE_SIZE);
-  const { pageTable } = memory;
-  const { vmas } = space;
-  for (let page = Math.floor(address / PAGE_SIZE); page < endPage; page++) {
-    const area = vmas.lookup(page);
-    if (vmas.anonymous[area] === 1 && (vmas.flags[area] & VM_UFFD_MISSING) === 0) {
-      page = pageTable.next(page, Math.min(endPage, vmas.endPage[area]));
-      if (page >= Math.min(endPage, vmas.endPage[area])) {
-        page--;
-        continue;
-      }
-      const entry = pageTable.entryOf(page);
-      if ((entry & PTE_GUARD) !== 0) continue;
-      if ((entry & PTE_SPECIAL) !== 0 && !pageTable.isHuge(page)) {
-        removeEntry(space, page, vmas.flags[area]);
-        continue;
-      }
-    }
-    const from = Math.max(address, page * PAGE_SIZE);
-    markRangeUndefined(memory, from, Math.min(end, (page + 1) * PAGE_SIZE) - from, "touch");
-  }
 }
 
 /** Address of the first undefined byte of a range, or −1. Untouched pages are loaded. */
@@ -106,11 +83,11 @@ function forEachFrame(
   }
 }
 
-/** As {@link markRangeUndefined} with `"leave"`, for a short range on a page of the process's own: a free, nearly always. */
-export function markShortUndefined(memory: Memory, address: Address, length: ByteCount): void {
+/** As {@link markRangeUndefined}, for a short range on a page of the process's own: a free, nearly always. */
+export function markShortUndefined(memory: Memory, space: AddressSpace, address: Address, length: ByteCount): void {
   const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
   const offset = address & OFFSET_MASK;
   const entry = memory.pageTable.entryOf(page);
-  if (offset + length > PAGE_SIZE || (entry & PTE_WRITE) === 0) markRangeUndefined(memory, address, length, "leave");
+  if (offset + length > PAGE_SIZE || (entry & PTE_WRITE) === 0) markRangeUndefined(memory, space, address, length);
   else if (length > 0) markUndefinedInFrame(memory.ram, entry >>> PTE_FRAME_SHIFT, offset, length);
 }

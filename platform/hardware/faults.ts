@@ -1,7 +1,7 @@
 // What a program gets instead of a load or a store: segmentation faults, bus errors, and the kill when memory is out.
 // mmu.ts and the kernel's fault path decide which access gets which.
 
-import { hideLibraryFrames } from "../host/stack.ts";
+import { hideLibraryFrames, untraced } from "../host/stack.ts";
 import type { Address, Tag } from "./integers.ts";
 
 /** si_code of a SIGSEGV, by the names of Linux's siginfo.h. */
@@ -44,7 +44,7 @@ export class SegmentationFault extends Error {
     reason = segmentationReasons[code],
   ) {
     const pointer = tag === 0 ? "" : ` through a pointer with tag ${tag}`;
-    super(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${reason}`);
+    super(untraced(`${code}: ${access} at ${hexadecimal(address)}${pointer}: ${reason}`));
     hideLibraryFrames(this);
     this.code = code;
     this.address = address;
@@ -68,7 +68,7 @@ export class BusError extends Error {
 
   constructor(code: BusErrorCode, address: Address, access: Access) {
     const reason = code === "BUS_ADRERR" ? "the file ends before this page" : "the address is not aligned to a granule";
-    super(`${code}: ${access} at ${hexadecimal(address)}: ${reason}`);
+    super(untraced(`${code}: ${access} at ${hexadecimal(address)}: ${reason}`));
     hideLibraryFrames(this);
     this.code = code;
     this.address = address;
@@ -88,7 +88,7 @@ export class IllegalInstruction extends Error {
   readonly instruction: string;
 
   constructor(instruction: string) {
-    super(`ILL_ILLOPC: ${instruction} is undefined for programs`);
+    super(untraced(`ILL_ILLOPC: ${instruction} is undefined for programs`));
     hideLibraryFrames(this);
     this.instruction = instruction;
   }

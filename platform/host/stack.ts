@@ -10,6 +10,7 @@ export interface RawTrace {
 interface CallSite {
   getFileName(): string | null | undefined;
   getPosition?(): number;
+  getFunctionName(): string | null;
   getLineNumber(): number | null;
   getColumnNumber(): number | null;
 }
@@ -90,36 +91,65 @@ export function traceText(trace: RawTrace, frames: number): string {
   return withoutLibrary(textOf(trace)).slice(0, frames).join("\n");
 }
 
-/**
- * The places of the caller's frames as one text: equal for calls that come the same way. Costs no more than a capture, where
- * a readable trace costs several times as much.
- */
-export function placesKey(frames: number): string {
+/** The places of a stack's frames: equal for calls that come the same way. Made without the trace's text, which costs several times as much. */
+export interface Places {
+  /** Files by name as the host gives it; a function's name where there is no file. */
+  readonly files: string[];
+  /** Positions in these files. */
+  readonly positions: number[];
+  /** Equal for equal places. */
+  hash: number;
+}
+
+export function samePlaces(one: Places, other: Places): boolean {
+  const count = one.positions.length;
+  if (one.hash !== other.hash || other.positions.length !== count) return false;
+  for (let i = 0; i < count; i++)
+    if (one.positions[i] !== other.positions[i] || one.files[i] !== other.files[i]) return false;
+  return true;
+}
+
+/** Whose `Error.prepareStackTrace` the next trace is made into places by. */
+let places: Places = { files: [], positions: [], hash: 0 };
+
+function takePlaces(_error: Error, sites: unknown): string {
+  const { files, positions } = places;
+  let hash = 0;
+  for (const site of sites as readonly CallSite[]) {
+    const position = site.getPosition?.() ?? (site.getLineNumber() ?? 0) * 4096 + (site.getColumnNumber() ?? 0);
+    files.push(site.getFileName() ?? site.getFunctionName() ?? "");
+    positions.push(position);
+    hash = (Math.imul(hash, 31) + position) | 0;
+  }
+  places.hash = hash;
+  return "";
+}
+
+/** Where the caller stands, at most `frames` deep without the library's own. */
+export function capturePlaces(frames: number): Places {
   const prepare = Error.prepareStackTrace;
   const limit = Error.stackTraceLimit;
   const trace: RawTrace = {};
-  if (Error.captureStackTrace === undefined) return String(new Error().stack);
+  const taken: Places = { files: [], positions: [], hash: 0 };
+  if (Error.captureStackTrace === undefined) {
+    taken.files.push(String(new Error().stack));
+    return taken;
+  }
   Error.stackTraceLimit = frames + OWN_FRAMES_LIMIT;
-  Error.prepareStackTrace = (_error, sites) => joinPlaces(sites as unknown as readonly CallSite[]);
+  Error.prepareStackTrace = takePlaces;
+  places = taken;
   try {
     Error.captureStackTrace(trace);
-    return String(trace.stack);
+    // V8 asks for it when it is read.
+    void trace.stack;
+    return taken;
   } finally {
     Error.prepareStackTrace = prepare;
     Error.stackTraceLimit = limit;
   }
 }
 
-function joinPlaces(sites: readonly CallSite[]): string {
-  let key = "";
-  for (const site of sites) {
-    const position = site.getPosition?.() ?? `${site.getLineNumber()},${site.getColumnNumber()}`;
-    key += `${site.getFileName() ?? String(site)}:${position}|`;
-  }
-  return key;
-}
-
-/** A trace's text, also under a program's own `Error.prepareStackTrace`: structured traces are put into words here. */
+/** A trace's text, whatever the program has made of `Error.prepareStackTrace`: structured traces are put into words here. */
 function textOf(trace: RawTrace): string {
   const prepare = Error.prepareStackTrace;
   if (prepare === undefined) return asText(trace.stack);
@@ -177,13 +207,29 @@ function withoutLibrary(text: string): string[] {
   return lines.slice(own);
 }
 
+/** The limit of traces that {@link untraced} set to 0; null: none is to be taken back. */
+let heldLimit: { readonly value: number } | null = null;
+
+/**
+ * The message of an error whose trace {@link hideLibraryFrames} takes, which must follow: `super(untraced(message))`. The host takes
+ * none of its own meanwhile.
+ */
+export function untraced(message: string): string {
+  heldLimit ??= { value: Error.stackTraceLimit };
+  Error.stackTraceLimit = 0;
+  return message;
+}
+
 /**
  * Gives an error the trace of the program that made it happen: its `stack` begins with the program's own frame. Made when
  * it is read.
+ * @returns the trace, of at least `atLeast` frames of the program
  */
-export function hideLibraryFrames(error: Error): void {
+export function hideLibraryFrames(error: Error, atLeast = 0): RawTrace {
+  if (heldLimit !== null) Error.stackTraceLimit = heldLimit.value;
+  heldLimit = null;
   const limit = Math.max(Error.stackTraceLimit || 0, USUAL_FRAMES);
-  const trace = captureTrace(limit);
+  const trace = captureTrace(Math.max(limit, atLeast));
   let text: unknown = null;
   // V8 makes the text that is replaced here first: not by the program's hook, which costs more and may throw.
   const prepare = Error.prepareStackTrace;
@@ -200,6 +246,7 @@ export function hideLibraryFrames(error: Error): void {
     },
   });
   Error.prepareStackTrace = prepare;
+  return trace;
 }
 
 /** The same error, its trace without the library's frames: for what a wrong argument is answered with. */

@@ -2,7 +2,7 @@
 // Types alone, and their error; who may register what is extensions.ts, what a hook may change is extension-hooks.ts.
 
 import type { Address, ByteCount, FrameNumber } from "../hardware/integers.ts";
-import { hideLibraryFrames } from "../host/stack.ts";
+import { hideLibraryFrames, untraced } from "../host/stack.ts";
 import type { AdviceRequest } from "./mm/advice-extension.ts";
 import type { MapRequest } from "./mm/file.ts";
 import type { SystemCall } from "./syscall-table.ts";
@@ -106,7 +106,7 @@ export class ExtensionError extends Error {
   readonly extension: string;
 
   constructor(code: ExtensionErrorCode, extension: string, message: string) {
-    super(extension === "" ? message : `extension "${extension}": ${message}`);
+    super(untraced(extension === "" ? message : `extension "${extension}": ${message}`));
     hideLibraryFrames(this);
     this.code = code;
     this.extension = extension;

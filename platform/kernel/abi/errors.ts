@@ -2,7 +2,7 @@
 // Signals (SIGSEGV, SIGBUS) are hardware/faults.ts; errors of the heap belong to the allocator.
 
 import type { Address, ProcessId } from "../../hardware/integers.ts";
-import { hideLibraryFrames } from "../../host/stack.ts";
+import { hideLibraryFrames, untraced } from "../../host/stack.ts";
 
 /** errno values of Linux (asm-generic/errno-base.h, errno.h), those that the simulated calls can give. */
 export const ERRNO = {
@@ -109,7 +109,7 @@ export class SystemError extends Error {
   readonly syscall: string;
 
   constructor(code: ErrnoCode, syscall: string, detail?: string) {
-    super(`${code}: ${meanings[code]}, ${syscall}${detail === undefined ? "" : ` (${detail})`}`);
+    super(untraced(`${code}: ${meanings[code]}, ${syscall}${detail === undefined ? "" : ` (${detail})`}`));
     hideLibraryFrames(this);
     this.code = code;
     this.errno = ERRNO[code];
@@ -134,7 +134,7 @@ export class OutOfMemoryError extends Error {
   readonly pid: ProcessId;
 
   constructor(pid: ProcessId, address: Address) {
-    super(`out of memory: process ${pid} touched 0x${address.toString(16)} and no frame is left for it`);
+    super(untraced(`out of memory: process ${pid} touched 0x${address.toString(16)} and no frame is left for it`));
     hideLibraryFrames(this);
     this.pid = pid;
     this.address = address;

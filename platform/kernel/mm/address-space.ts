@@ -102,8 +102,14 @@ export interface FreshMarks {
   has(page: PageNumber): boolean;
   /** An access has given a marked page `frame`. */
   markFresh(page: PageNumber, frame: FrameNumber): void;
-  /** [start, end) is new memory, of which nothing was said. */
-  mapped(start: PageNumber, end: PageNumber): void;
+  /** The pages of [start, end) were taken away: they begin as their clean pages again. */
+  emptied(start: PageNumber, end: PageNumber): void;
+  /** [start, end) is no memory any more: nothing is said of what will be there. */
+  unmapped(start: PageNumber, end: PageNumber): void;
+  /** `pages` pages at `from` are at `to` from now on. */
+  moved(from: PageNumber, to: PageNumber, pages: PageCount): void;
+  /** The marks of a child, which change apart from these. */
+  forked(): FreshMarks;
 }
 
 /**
@@ -129,7 +135,7 @@ export class AddressSpace {
   /** Pages that came by fork; of these, those that are shared still were not stored to. null: none came so. */
   oldPages: OldPages | null = null;
   /** Whose marks untouched private pages get with their first frame. While there are any, no fault maps more than its page. */
-  readonly freshMarks: FreshMarks[] = [];
+  freshMarks: FreshMarks | null = null;
 
   /** Pages of all areas (total_vm). */
   totalPages = 0;

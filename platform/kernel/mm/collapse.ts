@@ -38,7 +38,7 @@ function errnoOf(result: number): ErrnoCode {
 function mayCollapse(space: AddressSpace, id: AreaId): boolean {
   const { vmas } = space;
   if ((vmas.flags[id] & VM_NOHUGEPAGE) !== 0 || space.thpDisable === "all") return false;
-  if (space.kernel.frames.homeFrames !== 0 || space.freshMarks.some(({ isEmpty }) => !isEmpty)) return false;
+  if (space.kernel.frames.homeFrames !== 0 || space.freshMarks?.isEmpty === false) return false;
   if (vmas.anonymous[id] === 0) return vmas.files[id]?.inode != null;
   return vmas.anonVma[id] !== 0 && hugeCleanPage(space, id)?.stores === "huge";
 }

@@ -86,7 +86,7 @@ export function faultIn(
   } else if (space.vmas.anonymous[id] === 1) {
     const supplied = (space.vmas.flags[id] & VM_UFFD_MISSING) !== 0 && space.kernel.missingPage?.(space, page) === true;
     if (supplied) result = suppliedFault(space, page, access);
-    else if (space.freshMarks.length > 0 && isMarked(space, page)) result = markedFault(space, id, page);
+    else if (space.freshMarks?.has(page) === true) result = markedFault(space, id, page);
     else if (space.pageTable.isUntouched(page) && hugeFault(space, id, page, access)) result = FAULT_DONE;
     else if (access === ACCESS_STORE) result = anonymousWriteFault(space, id, page);
     else result = cleanReadFault(space, id, page);
@@ -146,17 +146,11 @@ function cleanReadFault(space: AddressSpace, id: AreaId, page: PageNumber): Faul
   return FAULT_DONE;
 }
 
-function isMarked({ freshMarks }: AddressSpace, page: PageNumber): boolean {
-  for (const marks of freshMarks) if (marks.has(page)) return true;
-  return false;
-}
-
 /** An access to an untouched page that is marked: also for a load it gets a frame of its own, which carries the marks. */
 function markedFault(space: AddressSpace, id: AreaId, page: PageNumber): FaultResult {
   const result = anonymousWriteFault(space, id, page);
   if (result !== FAULT_DONE) return result;
-  const frame = space.pageTable.entryOf(page) >>> PTE_FRAME_SHIFT;
-  for (const marks of space.freshMarks) if (marks.has(page)) marks.markFresh(page, frame);
+  space.freshMarks?.markFresh(page, space.pageTable.entryOf(page) >>> PTE_FRAME_SHIFT);
   return result;
 }
 

@@ -40,11 +40,13 @@ export function forkAddressSpace(parent: AddressSpace): AddressSpace {
   child.brk = parent.brk;
   child.thpDisable = parent.thpDisable;
   child.oldPages = new OldPages();
+  child.freshMarks = parent.freshMarks?.forked() ?? null;
   try {
     const { vmas } = parent;
     for (let index = 0; index < vmas.count; index++) {
       const id = vmas.at(index);
       if ((vmas.flags[id] & VM_DONTCOPY) === 0) forkArea(parent, child, id);
+      else child.freshMarks?.unmapped(vmas.startPage[id], vmas.endPage[id]);
     }
   } catch (error) {
     exitMmap(child);
@@ -72,7 +74,10 @@ function forkArea(parent: AddressSpace, child: AddressSpace, id: AreaId): void {
   });
   holdFile(child, file, vmas.anonymous[id] === 0);
   child.account(flags, end - start);
-  if ((flags & VM_WIPEONFORK) !== 0) return;
+  if ((flags & VM_WIPEONFORK) !== 0) {
+    child.freshMarks?.emptied(start, end);
+    return;
+  }
   const hasAnonVma = vmas.anonVma[id] !== 0;
   // What a fault could not restore must be copied: private pages and guard markers (vma_needs_copy). MREMAP_DONTUNMAP takes
   // an area's anon_vma and leaves it its mark of guards.

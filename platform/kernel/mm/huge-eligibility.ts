@@ -33,7 +33,7 @@ export function holdsAlignedFile(space: AddressSpace, id: AreaId): boolean {
 export function allowedOrders(space: AddressSpace, flags: AreaFlags): number {
   const { hugePages } = space.kernel;
   // Fresh marks are given page by page.
-  if (!mayMapHuge(space, flags) || space.freshMarks.some(({ isEmpty }) => !isEmpty)) return 0;
+  if (!mayMapHuge(space, flags) || space.freshMarks?.isEmpty === false) return 0;
   const advised = (flags & VM_HUGEPAGE) !== 0;
   if (hugePages.enabled === "never" || (hugePages.enabled === "madvise" && !advised)) return 0;
   return hugePages.orders;

@@ -263,7 +263,6 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
   space.account(request.flags, pages);
   if ((request.flags & VM_LOCKED) !== 0) space.lockedPages += pages;
   space.homes?.mapped(start, end, request.cleanPage);
-  for (const marks of space.freshMarks) marks.mapped(start, end);
 }
 
 /** Pages of [start, end) that areas cover now, and how many of them are committed. */

@@ -215,11 +215,11 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
   const charge = (areaFlags & VM_ACCOUNT) === 0 ? 0 : keepsOld ? newPages : newPages - oldPages;
   if ((areaFlags & VM_ACCOUNT) !== 0 && !kernel.commit(charge, space))
     throw new SystemError("ENOMEM", "mremap", "overcommit");
-  for (const marks of space.freshMarks) marks.mapped(target, target + newPages);
   const moved = copyArea(space, id, start, target, newPages);
   // A userfaultfd that does not ask for events of remaps loses what moves (mremap_userfaultfd_prep).
   vmas.flags[moved] &= ~VM_UFFD_MISSING;
   moveEntries(space, start, target, oldPages, moved);
+  space.freshMarks?.moved(start, target, oldPages);
   space.account(areaFlags, newPages);
   if ((areaFlags & VM_LOCKED) !== 0) space.lockedPages += newPages;
   if (keepsOld) keepOldArea(space, start, oldPages, moved);

@@ -62,6 +62,7 @@ export function unmapRange(space: AddressSpace, start: PageNumber, end: PageNumb
     if ((flags & VM_ACCOUNT) !== 0) space.kernel.uncommit(pages);
   }
   removeAreas(space, first, index);
+  space.freshMarks?.unmapped(start, end);
   freeTablesBetween(space, first, start, end);
   noteGap(space, end);
 }

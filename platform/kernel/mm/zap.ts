@@ -18,6 +18,7 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
   const locked = (flags & VM_LOCKED) !== 0;
   space.noteRss();
   space.homes?.emptied(page, endPage, zeroPage);
+  space.freshMarks?.emptied(page, endPage);
   const { pageTable, kernel } = space;
   const { frames } = kernel;
   const { entries } = pageTable;
@@ -74,6 +75,7 @@ export function dropPages(space: AddressSpace, start: PageNumber, end: PageNumbe
   const id = vmas.lookup(start);
   const flags = vmas.flags[id];
   space.homes?.emptied(start, end, vmas.cleanPages[id]);
+  space.freshMarks?.emptied(start, end);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
     if (pageTable.isHuge(page)) {
       const stop = Math.min(pageTable.blockEnd(page), end);

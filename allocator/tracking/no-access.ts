@@ -5,17 +5,16 @@ import type { Address, ByteCount, FrameNumber, PageNumber } from "../../platform
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import type { PhysicalMemory } from "../../platform/hardware/physical-memory.ts";
 import { markUndefined } from "../../platform/hardware/validity.ts";
-import type { FreshMarks } from "../../platform/kernel/mm/address-space.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
 /** Stands for a page all of whose bytes are out of bounds: large ranges need no bitmaps of their own. */
-const WHOLE = new Uint8Array(PAGE_SIZE / 8).fill(0xff);
+const WHOLE = "whole";
 
 /** An access to such bytes is seen by their bits, which are undefined: untouched pages get these with their first frame. */
-export class NoAccess implements FreshMarks {
+export class NoAccess {
   private readonly ram: PhysicalMemory;
   /** One bit a byte, by page number; pages without such bytes have no entry. */
-  private readonly pages = new Map<number, Uint8Array>();
+  private readonly pages = new Map<number, Uint8Array | typeof WHOLE>();
 
   /** Nothing is out of bounds, as in nearly every program. */
   isEmpty = true;
@@ -28,7 +27,8 @@ export class NoAccess implements FreshMarks {
     return this.pages.has(page);
   }
 
-  markFresh(page: PageNumber, frame: FrameNumber): void {
+  /** Makes those of a page's bytes undefined in `frame`. */
+  markFrame(page: PageNumber, frame: FrameNumber): void {
     const start = page * PAGE_SIZE;
     for (let at = this.first(start, PAGE_SIZE); at >= 0; ) {
       const bytes = this.runFrom(at, start + PAGE_SIZE - at);
@@ -37,8 +37,12 @@ export class NoAccess implements FreshMarks {
     }
   }
 
-  mapped(start: PageNumber, end: PageNumber): void {
-    this.allow(start * PAGE_SIZE, (end - start) * PAGE_SIZE);
+  /** The same marks, which change apart from these. */
+  copy(): NoAccess {
+    const copy = new NoAccess(this.ram);
+    for (const [page, bits] of this.pages) copy.pages.set(page, bits === WHOLE ? WHOLE : bits.slice());
+    copy.isEmpty = this.isEmpty;
+    return copy;
   }
 
   /** Bytes of bookkeeping. */
@@ -63,7 +67,7 @@ export class NoAccess implements FreshMarks {
   allow(address: Address, length: ByteCount): void {
     if (this.isEmpty) return;
     const end = address + length;
-    this.forEachPage(address, end, (page) => {
+    forEachMarked(this.pages, Math.floor(address / PAGE_SIZE), Math.ceil(end / PAGE_SIZE), (page) => {
       const from = Math.max(0, address - page * PAGE_SIZE);
       const to = Math.min(PAGE_SIZE, end - page * PAGE_SIZE);
       if (to - from < PAGE_SIZE) {
@@ -87,7 +91,7 @@ export class NoAccess implements FreshMarks {
     return next < 0 ? length : next - address;
   }
 
-  /** Bytes that moved keep what was said of them: `to` gets the marks of `from`, which has none any more. */
+  /** Bytes that were copied keep what was said of them: `to`, of which nothing is, gets the marks of `from`, which has none any more. */
   move(to: Address, from: Address, length: ByteCount): void {
     if (this.isEmpty || to === from) return;
     const stretches: { distance: number; bytes: ByteCount }[] = [];
@@ -97,7 +101,6 @@ export class NoAccess implements FreshMarks {
       at += bytes;
     }
     this.allow(from, length);
-    this.allow(to, length);
     for (const { distance, bytes } of stretches) this.forbid(to + distance, bytes);
   }
 
@@ -107,29 +110,33 @@ export class NoAccess implements FreshMarks {
       const bit = at % PAGE_SIZE;
       const uniform = bits === undefined ? 0 : bits === WHOLE ? 1 : null;
       if (uniform === wanted) return at;
-      if (uniform !== null) at += PAGE_SIZE - bit - 1;
-      else if (bits !== undefined && ((bits[bit >> 3] >> (bit & 7)) & 1) === wanted) return at;
+      if (bits === undefined || bits === WHOLE) at += PAGE_SIZE - bit - 1;
+      else if (((bits[bit >> 3] >> (bit & 7)) & 1) === wanted) return at;
     }
     return -1;
   }
 
-  private forEachPage(address: Address, end: Address, visit: (page: PageNumber) => void): void {
-    const first = Math.floor(address / PAGE_SIZE);
-    const last = Math.ceil(end / PAGE_SIZE);
-    if (last - first > this.pages.size) {
-      for (const page of [...this.pages.keys()]) if (page >= first && page < last) visit(page);
-    } else for (let page = first; page < last; page++) if (this.pages.has(page)) visit(page);
-  }
-
-  /** The bitmap of a page, made if there is none, and its own if it was {@link WHOLE}. */
+  /** The bitmap of a page, made if there is none. */
   private ownBits(page: PageNumber): Uint8Array {
     let bits = this.pages.get(page);
     if (bits === undefined || bits === WHOLE) {
-      bits = bits === undefined ? new Uint8Array(PAGE_SIZE / 8) : bits.slice();
+      bits = new Uint8Array(PAGE_SIZE / 8).fill(bits === WHOLE ? 0xff : 0);
       this.pages.set(page, bits);
     }
     return bits;
   }
+}
+
+/** The pages of [first, end) that a map has, in any order; `visit` may delete its page. Cost: the range, or the map if that is smaller. */
+export function forEachMarked(
+  pages: ReadonlyMap<number, unknown>,
+  first: number,
+  end: number,
+  visit: (page: number) => void,
+): void {
+  if (end - first > pages.size) {
+    for (const page of [...pages.keys()]) if (page >= first && page < end) visit(page);
+  } else for (let page = first; page < end; page++) if (pages.has(page)) visit(page);
 }
 
 function setBits(bits: Uint8Array, from: number, to: number): void {

@@ -1,7 +1,7 @@
 // Memory declared out of bounds: forbidding, allowing and finding agree with a set of addresses, and nothing is kept for nothing.
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { NoAccess } from "../../../allocator/checker/no-access.ts";
+import { NoAccess } from "../../../allocator/tracking/no-access.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
 import "../../seed.ts";
 
