@@ -58,6 +58,9 @@ export function malloc_iterate(
   size: ByteCount,
   visit: (pointer: Address, size: ByteCount) => void,
 ): void {
+  checkPointer("malloc_iterate", base);
+  checkSize("malloc_iterate", "size", size);
+  if (typeof visit !== "function") throw new TypeError(`malloc_iterate: ${format(visit)} is no function`);
   if (!allocator.registry.disabled) throw new Error("malloc_iterate: call malloc_disable first");
   iterateChunks(allocator, base, size, (plain, bytes) => visit(allocator.userPointer(plain), bytes));
 }

@@ -149,6 +149,16 @@ describe("the setters of a heap", () => {
     expect(() => openHeap().releaseToOS("all" as never)).toThrow(OptionError);
   });
 
+  test("malloc_iterate refuses what is no range and no function, disabled or not", () => {
+    const heap = openHeap();
+    heap.malloc_disable();
+    for (const given of [5, "f", null, {}, undefined])
+      expect(() => heap.malloc_iterate(0, 2 ** 38, given as never)).toThrow(TypeError);
+    expect(() => heap.malloc_iterate(-1, 8, () => {})).toThrow(RangeError);
+    expect(() => heap.malloc_iterate(0, Number.NaN, () => {})).toThrow(RangeError);
+    heap.malloc_enable();
+  });
+
   test("mallopt refuses what is no C int", () => {
     const heap = openHeap();
     for (const value of [Number.NaN, 0.5, 2 ** 31, -(2 ** 31) - 1]) {
@@ -156,5 +166,45 @@ describe("the setters of a heap", () => {
       expect(() => heap.mallopt(value, 0)).toThrow(RangeError);
     }
     expect(() => heap.mallopt(-100, "1" as never)).toThrow(TypeError);
+  });
+});
+
+describe("the checker", () => {
+  const checkerOf = () => {
+    const heap = openHeap({ uninitialised: "byte" });
+    const pointer = heap.malloc(8);
+    return { checker: heap.checker, pointer };
+  };
+
+  test.each([
+    null,
+    undefined,
+    Number.NaN,
+    "16",
+    {},
+    { address: 16 },
+    { address: -1, length: 8 },
+    { adress: 16, length: 8 },
+    [],
+  ])("refuses %j as a root, which would reach nothing", (root) => {
+    const { checker, pointer } = checkerOf();
+    expect(() => checker.leakCheck({ roots: [pointer, root as never] })).toThrow(/^leakCheck: roots: /);
+    expect(checker.findings).toEqual([]);
+    expect(checker.leakCheck({ roots: [pointer, 0, -1, { address: pointer, length: 8 }] }).findings).toEqual([]);
+  });
+
+  test("refuses exceptions that are no set", () => {
+    const { checker, pointer } = checkerOf();
+    for (const except of [[pointer], { pointer }, new Date()])
+      expect(() => checker.leakCheck({ except: except as never })).toThrow("except is a set of pointers");
+    expect(checker.leakCheck({ except: new Set([pointer]) }).findings).toEqual([]);
+  });
+
+  test("refuses bits that are no bytes, and suppressions that are none", () => {
+    const { checker, pointer } = checkerOf();
+    for (const bits of [null, "11", [1, 2], () => {}, new Uint16Array(2)])
+      expect(() => checker.setValidityBits(pointer, bits as never)).toThrow("bits are a Uint8Array");
+    for (const given of [null, undefined, 5, {}])
+      expect(() => checker.addSuppressions(given as never)).toThrow("is none of kind, functionName, file");
   });
 });
