@@ -383,7 +383,7 @@ function requireSuppression(suppression: Suppression): void {
     throw new TypeError(`addSuppressions: "${wrong ?? ""}" is not one of kind, functionName, file`);
 }
 
-/** A root that is none would reach nothing, and everything would be lost. */
+/** A root that is no pointer would reach nothing, and everything would be lost. */
 function requireRoot(root: Root): void {
   const isCount = (value: unknown) => typeof value === "number" && value >= 0;
   const isRange = typeof root === "object" && root !== null && isCount(root.address) && isCount(root.length);

@@ -41,7 +41,7 @@ export function framesOf(trace: Trace): readonly Frame[] {
   return frames;
 }
 
-/** The file as a path, whatever the host's form; queries that a module runner adds are left out. */
+/** The file as a path, from any form that hosts write; queries that a module runner adds are left out. */
 export function pathOfFrame({ file }: Frame): string {
   return pathOfUrl(file.split("?")[0]);
 }

@@ -51,7 +51,7 @@ export class AddressMarks implements FreshMarks {
   }
 }
 
-/** Untouched pages of a range read as their clean pages, whatever a program made of them. */
+/** Untouched pages of a range read as their clean pages, also where a program has made something else of them. */
 export function resetFresh(space: AddressSpace, address: Address, length: ByteCount): void {
   if (space.freshMarks instanceof AddressMarks) space.freshMarks.fresh.reset(space, address, length);
 }

@@ -28,7 +28,7 @@ export type Wanted = "defined" | "undefined" | "no access";
 const NO_FRAME = -1;
 
 /**
- * Marks mapped memory, whatever the program may do with it. Cost: the pages that are there, and all of files.
+ * Marks mapped memory, also where the program may not store. Cost: the pages that are there, and all of files.
  * @throws OutOfMemoryError: no frame for a page that others share, or of a file; what precedes it is marked
  */
 export function markRequested(process: Process, address: Address, length: ByteCount, wanted: Wanted): void {

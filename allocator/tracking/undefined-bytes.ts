@@ -29,7 +29,7 @@ export function markAllUndefined(memory: Memory, address: Address, length: ByteC
   forEachFrame(memory, address, length, "touch", (position, bytes) => markUndefined(memory.ram, position, bytes));
 }
 
-/** The same for the pages that are there; untouched ones are as their clean pages are, whatever was said of them. */
+/** The same for the pages that are there; untouched ones are as their clean pages are, also where a program has said otherwise. */
 export function markRangeUndefined(memory: Memory, space: AddressSpace, address: Address, length: ByteCount): void {
   resetFresh(space, address, length);
   forEachFrame(memory, address, length, "leave", (position, bytes) => markUndefined(memory.ram, position, bytes));

@@ -122,7 +122,7 @@ export class Model {
     this.mark(pointer, size, true);
   }
 
-  /** Marks on pages that nobody touched, in a mapping that mremap moves: programs of single steps seldom come to it. */
+  /** Marks on untouched pages, in a mapping that mremap moves: programs of single steps seldom come to it. */
   private markAndMove({ size, chunk, at }: Step): void {
     const pages = Math.ceil(size / PAGE_SIZE);
     this.map(pages * PAGE_SIZE);

@@ -1,5 +1,5 @@
 // Heaps of any options under misuse and failures: second frees, wild pointers, frames and mapping calls that fail, limits on
-// descriptors, address space and locks. Each call ends in what it promises or in a typed error, and after each the live chunks read as
+// descriptors, address space and locks, forks in between, locked memory, other threads, kernels without reference pages. Each call ends in what it promises or in a typed error, and after each the live chunks read as
 // they were left, the heap's parts agree, and the next call works.
 import fc from "fast-check";
 import { HeapError } from "../../allocator/common/heap-error.ts";
@@ -8,7 +8,7 @@ import type { HeapOptions } from "../../allocator/options/options.ts";
 import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import { OutOfMemoryError, SystemError } from "../../platform/kernel/abi/errors.ts";
 import { RLIMIT_AS, RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../platform/kernel/abi/rlimit.ts";
-import type { Kernel } from "../../platform/kernel/kernel.ts";
+import { Kernel } from "../../platform/kernel/kernel.ts";
 import { createKernel } from "../../refpage/kernel.ts";
 import { expect } from "../harness/expect.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
@@ -18,8 +18,10 @@ import { type DrawnOptions, drawnOptions, heapOptions, shownOptions } from "./dr
 const KINDS = [
   ...(["malloc", "malloc", "calloc", "memalign", "realloc", "realloc", "free", "free", "release"] as const),
   ...(["free twice", "realloc freed", "free inside", "free wild", "disabled"] as const),
-  ...(["frames", "descriptors", "space", "locks", "areas"] as const),
+  ...(["frames", "descriptors", "space", "locks", "areas", "fork", "fork", "lock all", "unlock", "thread"] as const),
 ];
+
+const FAMILIES = ["plain", "sync", "async", "asymm", "page", "byte"] as const;
 
 interface Step {
   readonly kind: (typeof KINDS)[number];
@@ -29,7 +31,9 @@ interface Step {
 
 interface Program {
   readonly options: DrawnOptions;
-  readonly family: "plain" | "sync" | "async" | "page" | "byte";
+  readonly family: (typeof FAMILIES)[number];
+  /** Whether the kernel is Linux as it is. */
+  readonly isLinux: boolean;
   readonly steps: readonly Step[];
   readonly seed: number;
 }
@@ -42,7 +46,8 @@ const size = fc.oneof(
 
 const program: fc.Arbitrary<Program> = fc.record({
   options: drawnOptions,
-  family: fc.constantFrom("plain", "sync", "async", "page", "byte"),
+  family: fc.constantFrom(...FAMILIES),
+  isLinux: fc.boolean(),
   steps: fc.array(fc.record({ kind: fc.constantFrom(...KINDS), size, pick: fc.nat() }), {
     minLength: 1,
     maxLength: 50,
@@ -91,6 +96,9 @@ class Misuser {
     else if (kind === "frames") this.failing(pick, bytes);
     else if (kind === "descriptors" || kind === "space" || kind === "locks" || kind === "areas") this.limit(kind, pick);
     else if (kind === "free wild") this.misuse(kind, bytes, pick);
+    else if (kind === "lock all" || kind === "unlock") this.lock(kind, pick);
+    else if (kind === "thread") this.elsewhere(pick, bytes);
+    else if (kind === "fork") this.fork(pick, bytes);
     // A quarantine's own batch may lie in the freed block: an allocated chunk, which Scudo too lets the program free.
     else if (kind === "free twice" || kind === "realloc freed") {
       if (!this.hasQuarantine) this.misuse(kind, bytes, pick);
@@ -119,6 +127,50 @@ class Misuser {
       }
     } finally {
       this.kernel.frames.failAt(-1);
+    }
+  }
+
+  /** Memory that stays: what is there, what is to come, with its pages or without. */
+  private lock(kind: "lock all" | "unlock", pick: number): void {
+    const { process } = this.heap;
+    if (kind === "unlock") process.munlockall();
+    else attemptCall(() => process.mlockall([1, 2, 3, 5, 6, 7][pick % 6]));
+  }
+
+  /** A free and an allocation by another thread, which ends with them or stays. */
+  private elsewhere(pick: number, bytes: number): void {
+    const { heap } = this;
+    const thread = heap.process.createThread();
+    heap.withThread(thread, () => {
+      this.free(pick);
+      this.adopt(
+        attempt(() => heap.malloc(bytes)),
+        bytes,
+      );
+    });
+    if (pick % 2 === 0) heap.endThread(thread);
+  }
+
+  /** A child, and then its parent, do something for which a frame is missing: each page that they store to is a copy. */
+  private fork(pick: number, bytes: number): void {
+    let child: Heap | null = null;
+    attemptCall(() => {
+      child = this.heap.fork();
+      return 0;
+    });
+    if (child === null) return;
+    const twin = new Misuser(child, this.kernel, this.hasQuarantine);
+    twin.live.push(...this.live);
+    twin.byte = this.byte;
+    try {
+      twin.failing(pick, bytes);
+      twin.check();
+      this.failing(pick >> 4, bytes);
+      this.check();
+      for (const { pointer } of twin.live.splice(0)) (child as Heap).free(pointer);
+      twin.check();
+    } finally {
+      (child as Heap)[Symbol.dispose]();
     }
   }
 
@@ -220,6 +272,17 @@ function attempt(act: () => number): number {
   }
 }
 
+/** A system call that may be refused for want of memory or of leave. */
+function attemptCall(act: () => number): void {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof OutOfMemoryError) return;
+    if (error instanceof SystemError && ["ENOMEM", "EAGAIN", "EPERM"].includes(error.code)) return;
+    throw error;
+  }
+}
+
 function kindOf(act: () => unknown): string {
   try {
     act();
@@ -232,22 +295,25 @@ function kindOf(act: () => unknown): string {
   }
 }
 
-const kernels = new Map<boolean, Kernel>();
+const kernels = new Map<string, Kernel>();
 
-function runMisuse({ options, family, steps, seed }: Program, journal: Journal): number {
+function runMisuse({ options, family, isLinux, steps, seed }: Program, journal: Journal): number {
   const shadow = family === "byte";
-  const kernel = kernels.get(shadow) ?? createKernel({ memoryBytes: 2 ** 26, shadow });
-  kernels.set(shadow, kernel);
+  const machine = { memoryBytes: 2 ** 26, shadow };
+  const known = kernels.get(`${shadow} ${isLinux}`);
+  const kernel = known ?? (isLinux ? new Kernel(machine) : createKernel(machine));
+  kernels.set(`${shadow} ${isLinux}`, kernel);
   const process = kernel.createProcess({ name: "misuse" });
   const kind: HeapOptions =
-    family === "sync" || family === "async" ? { tagging: family } : family === "plain" ? {} : { uninitialised: family };
+    family === "plain" ? {} : family === "page" || family === "byte" ? { uninitialised: family } : { tagging: family };
   // Tags are in the pointers of whole words, and no configuration of the user's own promises those.
   const isOwn = typeof options.config === "object" || options.config === "fuchsia";
   const drawn = kind.tagging !== undefined && isOwn ? { ...options, config: undefined } : options;
   const given = { ...heapOptions(drawn), ...kind, seed };
   journal.note('import { Heap, SizeClassMap } from "refheap";');
-  journal.note('import { createKernel } from "refheap/kernel";');
-  journal.note(`const kernel = createKernel({ memoryBytes: 2 ** 26, shadow: ${shadow} });`);
+  journal.note('import { createKernel, Kernel } from "refheap/kernel";');
+  const create = isLinux ? "new Kernel" : "createKernel";
+  journal.note(`const kernel = ${create}({ memoryBytes: 2 ** 26, shadow: ${shadow} });`);
   const wrapped = journal.wrap(process, "process");
   journal.note("const process = kernel.createProcess();");
   const make = () => new Heap({ ...given, write: () => {}, process: journal.unwrap(wrapped) });
@@ -263,6 +329,7 @@ function runMisuse({ options, family, steps, seed }: Program, journal: Journal):
       misuser.check();
     }
     process.setrlimit(RLIMIT_AS, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    process.munlockall();
     for (const { pointer } of misuser.live.splice(0)) heap.free(pointer);
     misuser.check();
     process.exit(0);
@@ -270,7 +337,7 @@ function runMisuse({ options, family, steps, seed }: Program, journal: Journal):
     return steps.length;
   } catch (error) {
     // What a failed program leaves does not reach the next one.
-    kernels.delete(shadow);
+    kernels.delete(`${shadow} ${isLinux}`);
     throw error;
   }
 }

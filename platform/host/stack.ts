@@ -149,7 +149,7 @@ export function capturePlaces(frames: number): Places {
   }
 }
 
-/** A trace's text, whatever the program has made of `Error.prepareStackTrace`: structured traces are put into words here. */
+/** A trace's text, also under a program's own `Error.prepareStackTrace`: structured traces are put into words here. */
 function textOf(trace: RawTrace): string {
   const prepare = Error.prepareStackTrace;
   if (prepare === undefined) return asText(trace.stack);

@@ -200,11 +200,11 @@ describe("the checker", () => {
     expect(checker.leakCheck({ except: new Set([pointer]) }).findings).toEqual([]);
   });
 
-  test("refuses bits that are no bytes, and suppressions that are none", () => {
+  test("refuses bits that are no bytes, and suppressions that say nothing", () => {
     const { checker, pointer } = checkerOf();
     for (const bits of [null, "11", [1, 2], () => {}, new Uint16Array(2)])
       expect(() => checker.setValidityBits(pointer, bits as never)).toThrow("bits are a Uint8Array");
     for (const given of [null, undefined, 5, {}])
-      expect(() => checker.addSuppressions(given as never)).toThrow("is none of kind, functionName, file");
+      expect(() => checker.addSuppressions(given as never)).toThrow("is not one of kind, functionName, file");
   });
 });
