@@ -1,6 +1,7 @@
 // The list of what was found: each distinct finding once, suppressed ones counted only. It calls the program's handler with each new one.
 // What makes two findings the same is here; what a finding says is finding.ts.
 
+import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Finding } from "./finding.ts";
 import type { Frame } from "./frames.ts";
@@ -29,6 +30,7 @@ export class Findings {
   /** A forked process's findings begin with its parent's suppressions. */
   constructor(parent: Findings | null = null) {
     this.parent = parent;
+    hideFields(this);
     if (parent === null) return;
     this.suppressions = [...parent.suppressions];
     this.disabled = parent.disabled;
@@ -134,6 +136,8 @@ function keyOfStack(stack: readonly Frame[]): string {
   }
   return key;
 }
+
+outline(Findings, ({ list }) => ({ findings: list.length }));
 
 keepClass("Findings", Findings, {
   isOfHost: true,

@@ -2,6 +2,7 @@
 // is not the program's. The only state is which memory is known to be addressable; everything else is read from the heap.
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
+import { hideFields, outline } from "../../platform/hardware/outline.ts";
 import type { UseKind, ValidityObserver } from "../../platform/hardware/validity.ts";
 import { USE_COMPARE, USE_COPY, USE_LOAD, USE_READ, USE_STORE, USE_STRING } from "../../platform/hardware/validity.ts";
 import { keepClass } from "../../platform/state/kept.ts";
@@ -59,6 +60,7 @@ export class Judge implements ValidityObserver {
 
   constructor(sources: JudgeSources) {
     this.sources = sources;
+    hideFields(this);
   }
 
   undefinedUse(kind: UseKind, address: Address, size: ByteCount, firstUndefined: number): void {
@@ -298,5 +300,7 @@ function operationOf(kind: UseKind): Operation {
   if (kind === USE_COPY) return "copy";
   return kind === USE_STORE ? "store" : "system call";
 }
+
+outline(Judge, ({ isReporting }) => ({ isReporting }));
 
 keepClass("Judge", Judge, { atRest: () => ({ isBusy: false }) });

@@ -56,6 +56,7 @@ function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: Addre
   const at = Math.floor(address / PAGE_SIZE) === page ? address : page * PAGE_SIZE;
   const place = allocator.lookUp(at);
   if (place === FOREIGN) return;
-  if (place === NOT_LIVE) judge.report("invalid-access", "page load", at, 1, at);
-  else if (!isCopy) judge.report("uninitialised", "page load", at, 1, at);
+  if (place !== NOT_LIVE && isCopy) return;
+  const kind = place === NOT_LIVE ? "invalid-access" : "uninitialised";
+  program.userMemory.reportLoad(at, () => judge.report(kind, "page load", at, 1, at));
 }

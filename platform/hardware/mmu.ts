@@ -293,6 +293,21 @@ export class Mmu implements TableReader {
     } else observer.faulted(isStore ? USE_STORE : USE_LOAD, address, 1, address);
   }
 
+  /**
+   * Before a report of a load fault at `address`, which the kernel tells page by page: only the first one of an access is made.
+   * A fault outside the access that runs is an access of its own.
+   */
+  reportLoad(address: Address, report: () => void): void {
+    const first = this.accessAddress % TAG_UNIT;
+    const second = this.accessTarget % TAG_UNIT;
+    const isFirst = address >= first && address < first + this.accessSize;
+    const isSecond = !isFirst && address >= second && address < second + this.accessSize;
+    if ((isFirst && this.isLoadReported) || (isSecond && this.isStoreReported)) return;
+    this.isLoadReported ||= isFirst;
+    this.isStoreReported ||= isSecond;
+    this.tell(report);
+  }
+
   /** Calls the observer, whose handler may make accesses of its own meanwhile. */
   private tell<Answer>(call: () => Answer): Answer {
     const { accessKind, accessAddress, accessTarget, accessSize, isLoadReported, isStoreReported, copiedPage } = this;

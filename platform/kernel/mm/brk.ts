@@ -14,7 +14,7 @@ export const INITIAL_BRK = 2 ** 32;
 
 /**
  * brk(2) as the kernel has it: moves the break to `address` if it can. @returns the break after the call, so a caller sees a
- * refusal (below the start, over a mapping, RLIMIT_DATA) by its not having moved; an address of 0 only asks.
+ * refusal (below the start, over a mapping, of memory that is gone, RLIMIT_DATA) by its not having moved; an address of 0 only asks.
  */
 export function brk(space: AddressSpace, charged: FaultAccount, address: Address): Address {
   if (address < space.startBrk || !Number.isSafeInteger(address)) return space.brk;
@@ -22,6 +22,8 @@ export function brk(space: AddressSpace, charged: FaultAccount, address: Address
   const oldEnd = Math.ceil(space.brk / PAGE_SIZE);
   const newEnd = Math.ceil(address / PAGE_SIZE);
   if (newEnd > oldEnd && !isFreeAbove(space, oldEnd, newEnd)) return space.brk;
+  // What is to go is gone already.
+  if (newEnd < oldEnd && space.vmas.findIntersection(newEnd, oldEnd) === -1) return space.brk;
   try {
     if (newEnd < oldEnd) unmapRange(space, newEnd, oldEnd, "brk");
     else if (newEnd > oldEnd) {

@@ -331,6 +331,53 @@ describe("marks", () => {
     expect(heap.checker.findings).toMatchObject([{ operation: "page load", kind: "uninitialised" }]);
   });
 
+  describe.each([true, false])("at level page, of a block that was freed: %s", (isFreed) => {
+    const ways: [string, (heap: Heap, p: number) => unknown][] = [
+      ["a load over a page border", (heap, p) => heap.memory.getFloat64(Math.ceil(p / 4096) * 4096 + 4093)],
+      ["a transfer to the host", (heap, p) => heap.memory.read(p + 100, 20_000)],
+      ["a system call", (heap, p) => heap.process.write(heap.process.memfd_create("f", 0), p + 100, 20_000)],
+      ["a comparison, first side", (heap, p) => heap.memory.compare(p, heap.calloc(1, MIB), 20_000)],
+      ["a comparison, second side", (heap, p) => heap.memory.compare(heap.calloc(1, MIB), p, 20_000)],
+    ];
+
+    test.each(ways)("%s is one finding, and one more each time", (_name, access) => {
+      const heap = new Heap({ uninitialised: "page", memoryBytes: 64 * MIB, seed: 1 });
+      for (let i = 0; i < 3; i++) {
+        const p = heap.malloc(300_000);
+        const later = heap.calloc(1, MIB);
+        if (isFreed) heap.free(p);
+        access(heap, p);
+        heap.free(later);
+      }
+      const cause = isFreed ? "use-after-free" : null;
+      expect(heap.checker.findings).toMatchObject([{ operation: "page load", cause, count: 3 }]);
+    });
+
+    test("a handler that makes accesses of its own changes nothing", () => {
+      const heap = new Heap({ uninitialised: "page", memoryBytes: 64 * MIB, seed: 1 });
+      const other = heap.malloc(300_000);
+      let calls = 0;
+      heap.checker.onFinding = () => {
+        heap.memory.read(other + 4096 * calls++, 9000);
+      };
+      const p = heap.malloc(300_000);
+      if (isFreed) heap.free(p);
+      heap.memory.read(p, 40_000);
+      expect(heap.checker.findings.map(({ count }) => count)).toEqual([1]);
+      expect(calls).toBe(1);
+    });
+  });
+
+  test("at level page a copy of a block that was freed is one finding, and a loop over its pages one for each load", () => {
+    const heap = new Heap({ uninitialised: "page", memoryBytes: 64 * MIB, seed: 1 });
+    const p = heap.malloc(300_000);
+    const target = heap.calloc(1, MIB);
+    heap.free(p);
+    heap.memory.copy(target, p, 100_000);
+    for (let at = 150_000; at < 150_000 + 10 * 4096; at += 4096) heap.memory.getUint8(p + at);
+    expect(heap.checker.findings.map(({ count }) => count)).toEqual([1, 10]);
+  });
+
   test("undefined bytes that came by copy name the block that they are from, through any number of copies", () => {
     const heap = createHeap();
     const from = heap.malloc(40);

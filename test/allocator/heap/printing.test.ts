@@ -20,6 +20,9 @@ class Codec {
 
 const makeHeap = () => new Heap({ uninitialised: "byte", stacks: true, seed: 1 });
 
+/** What a program without types finds on a checker. */
+const parts = (heap: Heap) => heap.checker as unknown as Readonly<Record<"judge" | "results", object>>;
+
 /** What a user can get hold of, from a heap of its own each time. */
 const objects: [string, (heap: Heap) => object][] = [
   ["Heap", (heap) => heap],
@@ -30,6 +33,8 @@ const objects: [string, (heap: Heap) => object][] = [
   ["Memory", (heap) => heap.memory],
   ["AddressSpace", (heap) => heap.process.addressSpace],
   ["Checker", (heap) => heap.checker],
+  ["Judge", (heap) => parts(heap).judge],
+  ["Findings", (heap) => parts(heap).results],
   ["Recording", (heap) => heap.record({ write: () => true })],
   ["ResolvedHeapOptions", (heap) => new Heap({ kernel: heap.kernel }).options],
   [

@@ -65,6 +65,18 @@ describe("brk", () => {
     expect(process.brk(heapEnd(300 - 256))).toBe(INITIAL_BRK);
     expect(process.brk(heapEnd(300 - 257))).toBe(heapEnd(300 - 257));
   });
+
+  test("gives nothing up where the program has unmapped all that is to go", () => {
+    process.brk(heapEnd(8));
+    process.munmap(heapEnd(4), 4 * PAGE_SIZE);
+    expect(process.brk(heapEnd(5))).toBe(heapEnd(8));
+    expect(process.brk(heapEnd(2))).toBe(heapEnd(2));
+    process.brk(heapEnd(8));
+    process.munmap(INITIAL_BRK, 8 * PAGE_SIZE);
+    expect(process.brk(INITIAL_BRK)).toBe(heapEnd(8));
+    expect(process.brk(heapEnd(9))).toBe(heapEnd(9));
+    expect(process.brk(heapEnd(9) - 1)).toBe(heapEnd(9) - 1);
+  });
 });
 
 describe("droppable memory", () => {
