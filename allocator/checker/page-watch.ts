@@ -58,5 +58,5 @@ function seeLoad({ program, allocator, judge }: PageWatcher, addressSpace: Addre
   if (place === FOREIGN) return;
   if (place !== NOT_LIVE && isCopy) return;
   const kind = place === NOT_LIVE ? "invalid-access" : "uninitialised";
-  program.userMemory.reportLoad(at, () => judge.report(kind, "page load", at, 1, at));
+  program.userMemory.reportLoad(at, at !== address, () => judge.report(kind, "page load", at, 1, at));
 }

@@ -31,6 +31,7 @@ import {
   USE_COPY,
   USE_LOAD,
   USE_STORE,
+  USE_SYSTEM_CALL,
   type UseKind,
   type ValidityObserver,
 } from "./validity.ts";
@@ -293,23 +294,20 @@ export class Mmu implements TableReader {
     } else observer.faulted(isStore ? USE_STORE : USE_LOAD, address, 1, address);
   }
 
-  /**
-   * Before a report of a load fault at `address`, which the kernel tells page by page: only the first one of an access is made.
-   * A fault outside the access that runs is an access of its own.
-   */
-  reportLoad(address: Address, report: () => void): void {
-    const first = this.accessAddress % TAG_UNIT;
-    const second = this.accessTarget % TAG_UNIT;
-    const isFirst = address >= first && address < first + this.accessSize;
-    const isSecond = !isFirst && address >= second && address < second + this.accessSize;
+  /** A load fault at `address` is to be reported: once an access. The kernel's are of a system call, or each one of its own. */
+  reportLoad(address: Address, isKernels: boolean, report: () => void): void {
+    const isIn = (begin: Address) => address >= begin % TAG_UNIT && address < (begin % TAG_UNIT) + this.accessSize;
+    const isOther = isKernels && this.accessKind !== USE_SYSTEM_CALL;
+    const isFirst = !isOther && isIn(this.accessAddress);
+    const isSecond = !isOther && !isFirst && isIn(this.accessTarget);
     if ((isFirst && this.isLoadReported) || (isSecond && this.isStoreReported)) return;
     this.isLoadReported ||= isFirst;
     this.isStoreReported ||= isSecond;
     this.tell(report);
   }
 
-  /** Calls the observer, whose handler may make accesses of its own meanwhile. */
-  private tell<Answer>(call: () => Answer): Answer {
+  /** Calls what makes accesses of its own, an observer's handler for one; the access that runs goes on after it. */
+  tell<Answer>(call: () => Answer): Answer {
     const { accessKind, accessAddress, accessTarget, accessSize, isLoadReported, isStoreReported, copiedPage } = this;
     try {
       return call();

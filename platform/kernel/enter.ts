@@ -1,5 +1,4 @@
 // The one way into the kernel: what happens at the entry of every system call, whoever made it.
-import { USE_SYSTEM_CALL } from "../hardware/validity.ts";
 import { SystemError } from "./abi/errors.ts";
 import type { SystemCallInfo } from "./abi/system-calls.ts";
 import type { KernelServices } from "./mm/address-space.ts";
@@ -20,8 +19,5 @@ export type EnteredCall = SystemCallInfo | { readonly name: string; readonly id:
 export function enter(process: EnteringProcess, call: EnteredCall): void {
   if (process.exitStatus !== null) throw new SystemError("ESRCH", call.name, "the process has ended");
   process.kernel.counters.countSystemCall(call.id);
-  const { memory } = process.currentThread;
-  if (memory.asyncTagFault) reportAsyncTagFault(process.currentThread);
-  // What the call itself loads is no part of the program's last access.
-  if (memory.validityObserver !== null) memory.beginAccess(USE_SYSTEM_CALL, 0, 0);
+  if (process.currentThread.memory.asyncTagFault) reportAsyncTagFault(process.currentThread);
 }

@@ -18,11 +18,13 @@ export function reportUndefinedInput(thread: Thread, address: Address, length: B
   const observer = memory.validityObserver;
   if ((observer === null && process.addressSpace.cleanLoadObserver === null) || memory.ignoresValidity) return;
   const start = untagged(address);
-  if (observer !== null) memory.beginAccess(USE_SYSTEM_CALL, start, length);
-  const stop = visitPieces(process, start, length, (at, bytes, position) => {
-    const found = findUndefined(process.kernel.machine.ram, position, bytes);
-    if (found >= 0) observer?.undefinedUse(USE_SYSTEM_CALL, start, length, at + found);
-    return found < 0;
+  const stop = memory.tell(() => {
+    memory.beginAccess(USE_SYSTEM_CALL, start, length);
+    return visitPieces(process, start, length, (at, bytes, position) => {
+      const found = findUndefined(process.kernel.machine.ram, position, bytes);
+      if (found >= 0) observer?.undefinedUse(USE_SYSTEM_CALL, start, length, at + found);
+      return found < 0;
+    });
   });
   reportMissing(thread, USE_SYSTEM_CALL, start, length, stop);
 }

@@ -13,6 +13,8 @@ export const O_RDONLY = 0;
 export const O_WRONLY = 1;
 /** Open for both. */
 export const O_RDWR = 2;
+/** Of every file with a length that a 64-bit program opens. */
+export const O_LARGEFILE = 0x8000;
 export const O_ACCMODE = 3;
 /** Each write goes to the end. */
 export const O_APPEND = 0o2000;

@@ -7,7 +7,7 @@ import { keepMaker } from "../../state/kept.ts";
 import { SystemError } from "../abi/errors.ts";
 import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from "../abi/fcntl.ts";
 import type { AddressSpace, KernelServices } from "./address-space.ts";
-import { type FileOperations, type MapRequest, O_RDWR, type OpenFile } from "./file.ts";
+import { type FileOperations, type MapRequest, O_LARGEFILE, O_RDWR, type OpenFile } from "./file.ts";
 import { Inode } from "./inode.ts";
 import { splitAtHole } from "./shmem-huge.ts";
 import { VM_MAYWRITE, VM_MTE_ALLOWED, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
@@ -52,7 +52,7 @@ export function openShmem(
   syscall: string,
 ): OpenFile {
   inode.get();
-  return kernel.openFile(operations, inode, flags, syscall);
+  return kernel.openFile(operations, inode, flags | O_LARGEFILE, syscall);
 }
 
 /**

@@ -7,7 +7,15 @@ import * as fcntl from "../../../platform/kernel/abi/fcntl.ts";
 import * as mman from "../../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../../platform/kernel/kernel.ts";
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE } from "../../../platform/kernel/memfd.ts";
-import { O_APPEND, O_DIRECT, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR } from "../../../platform/kernel/mm/file.ts";
+import {
+  O_APPEND,
+  O_DIRECT,
+  O_LARGEFILE,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+} from "../../../platform/kernel/mm/file.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { installUserfaultfd } from "../../../platform/kernel/userfaultfd.ts";
 import { createKernel, refpage_create } from "../../../refpage/kernel.ts";
@@ -47,7 +55,7 @@ describe("F_SETFL", () => {
     process.write(file, buffer, 16);
     process.lseek(file, 4, fcntl.SEEK_SET);
     process.fcntl(file, fcntl.F_SETFL, O_APPEND);
-    expect(process.fcntl(file, fcntl.F_GETFL)).toBe(O_RDWR | O_APPEND);
+    expect(process.fcntl(file, fcntl.F_GETFL)).toBe(O_RDWR | O_APPEND | O_LARGEFILE);
     expect(process.write(file, buffer, 8)).toBe(8);
     expect(process.fstat(file).size).toBe(24);
     expect(process.lseek(file, 0, fcntl.SEEK_CUR)).toBe(24);
