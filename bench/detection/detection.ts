@@ -1,4 +1,4 @@
-// `npm run bench -- detection`: what each detector finds of the corpus, beside Valgrind Memcheck with --native, and what finding it
+// `npm run bench -- detection`: what each detector finds of the corpus, beside Valgrind Memcheck and refheap check with --native, and what finding it
 // costs: loads, stores, heap work and memory of the levels page and byte against off.
 
 import { benchmarkCommand, writeJson } from "../harness/command.ts";
@@ -10,7 +10,8 @@ import { corpus } from "./corpus/corpus.ts";
 import type { BugKind } from "./corpus/program.ts";
 import { detectors, judge, type Row, runUnder, tally, type Verdict } from "./detectors.ts";
 import { type Figures, LEVELS, type Level, runJob } from "./jobs.ts";
-import { type NativeRow, nativeNames, runNative, whyNoNative } from "./native.ts";
+import { type NativeRow, nativeNames, notRun, runNative, whyNoNative } from "./native.ts";
+import { runWasm, type WasmRow, whyNoWasm } from "./wasm.ts";
 
 const BUGS: readonly BugKind[] = ["uninitialised", "use-after-free", "out-of-bounds", "invalid-free", "leak"];
 const MARKS: Readonly<Record<Verdict, string>> = { report: "report", output: "(output)", nothing: "–" };
@@ -141,21 +142,53 @@ function costTable({ least }: Merged): string {
   return formatTable(columns, lines);
 }
 
-function nativeTable(rows: readonly NativeRow[]): string {
+interface ThreeRows {
+  readonly native: NativeRow;
+  readonly wasm: WasmRow;
+}
+
+function nativeTable(rows: readonly ThreeRows[]): string {
   const byte = detectors.find(({ name }) => name === "byte")!;
   const columns: Column[] = [
     { heading: "program", align: "left" },
     { heading: "Memcheck", align: "left" },
+    { heading: "wasm", align: "left" },
     { heading: "byte", align: "left" },
     { heading: "Memcheck says", align: "left" },
+    { heading: "refheap check says", align: "left" },
     { heading: "byte says", align: "left" },
   ];
-  const lines = rows.map(({ name, buggy, report }) => {
+  const lines = rows.map(({ native: { name, buggy, report }, wasm }) => {
     const program = corpus.find((one) => one.name === name)!;
     const ours = runUnder(byte, program, "buggy", null);
-    return [name, buggy, ours.verdict, shorten(report), shorten(ours.report ?? "")];
+    return [name, buggy, wasm.buggy, ours.verdict, ...[report, wasm.report, ours.report ?? ""].map(shorten)];
   });
   return formatTable(columns, lines);
+}
+
+/** The C programs under Memcheck and as WebAssembly modules, as far as both are at hand, and what of them is said. */
+function runC(): { readonly rows: readonly ThreeRows[]; readonly text: readonly string[] } {
+  const noNative = whyNoNative();
+  const noWasm = whyNoWasm();
+  const text = ["", "The same in C under Valgrind Memcheck, and as WebAssembly modules under refheap check"];
+  if (noNative !== null) text.push(`Memcheck is not run: ${noNative}`);
+  if (noWasm !== null) text.push(`refheap check is not run: ${noWasm}`);
+  if (noNative !== null && noWasm !== null) return { rows: [], text };
+  const rows = nativeNames().map((name): ThreeRows => {
+    const native = noNative === null ? runNative(name) : notRun(name);
+    return { native, wasm: noWasm === null ? runWasm(name) : { ...notRun(name), reason: noWasm } };
+  });
+  text.push(nativeTable(rows), "");
+  const agreeing = (of: (row: ThreeRows) => NativeRow | WasmRow) =>
+    rows.filter((row) => of(row).right === "nothing" && of(row).buggy === "report").length;
+  if (noNative === null)
+    text.push(`Memcheck and byte agree on ${agreeing((row) => row.native)} of ${rows.length} pairs of variants`);
+  if (noWasm === null) {
+    const count = rows.filter(({ wasm }) => wasm.buggy !== "not run").length;
+    text.push(`refheap check and byte agree on ${agreeing((row) => row.wasm)} of ${count} pairs of variants`);
+    for (const { wasm } of rows) if (wasm.reason !== null) text.push(`${wasm.name} is no module: ${wasm.reason}`);
+  }
+  return { rows, text };
 }
 
 function shorten(text: string): string {
@@ -164,7 +197,10 @@ function shorten(text: string): string {
 
 export async function run(argv: string[]): Promise<void> {
   const command = benchmarkCommand("detection", "What is found of the corpus by each detector, and what that costs.")
-    .option("--native", "also run the C programs under Valgrind Memcheck")
+    .option(
+      "--native",
+      "also run the C programs under Valgrind Memcheck, and as WebAssembly modules under refheap check",
+    )
     .option("--no-cost", "only the corpus");
   const options = command
     .parse(argv, { from: "user" })
@@ -178,15 +214,9 @@ export async function run(argv: string[]): Promise<void> {
     "",
     `False reports in right variants: ${rows.filter((row) => row.falseReports.length > 0).length}`,
   ];
-  const native: NativeRow[] = [];
-  if (options.native === true) {
-    const reason = whyNoNative();
-    if (reason === null) native.push(...nativeNames().map(runNative));
-    const agreeing = native.filter(({ right, buggy }) => right === "nothing" && buggy === "report").length;
-    text.push("", "The same in C under Valgrind Memcheck", reason ?? nativeTable(native));
-    if (reason === null) text.push("", `Memcheck and byte agree on ${agreeing} of ${native.length} pairs of variants`);
-  }
-  let figures: object = { rows, native };
+  const c = options.native === true ? runC() : { rows: [], text: [] };
+  text.push(...c.text);
+  let figures: object = { rows, native: c.rows };
   if (options.cost) {
     const passes = options.quick ? 1 : 3;
     const progress = startProgress(passes * LEVELS.length);

@@ -6,13 +6,15 @@ import { join } from "node:path";
 import type { Variant } from "./corpus/program.ts";
 
 const ERROR_EXIT_CODE = 99;
-const FOLDER = "bench/detection/corpus/native";
+export const FOLDER = "bench/detection/corpus/native";
+
+export type NativeVerdict = "report" | "nothing" | "not run";
 
 export interface NativeRow {
   readonly name: string;
   /** What Memcheck says of each variant; its first line of the buggy one's report. */
-  readonly right: "report" | "nothing";
-  readonly buggy: "report" | "nothing";
+  readonly right: NativeVerdict;
+  readonly buggy: NativeVerdict;
   readonly report: string;
 }
 
@@ -35,13 +37,18 @@ export function nativeNames(): string[] {
     .sort();
 }
 
+/** The row of a program that is not run here. */
+export function notRun(name: string): NativeRow {
+  return { name, right: "not run", buggy: "not run", report: "" };
+}
+
 export function runNative(name: string): NativeRow {
   const right = runVariant(name, "right");
   const buggy = runVariant(name, "buggy");
   return { name, right: right.verdict, buggy: buggy.verdict, report: buggy.report };
 }
 
-function runVariant(name: string, variant: Variant): { verdict: "report" | "nothing"; report: string } {
+function runVariant(name: string, variant: Variant): { verdict: NativeVerdict; report: string } {
   const folder = mkdtempSync(join(tmpdir(), "refheap-native-"));
   try {
     const binary = join(folder, name);
