@@ -299,3 +299,18 @@ test("a reference page keeps its content's undefined bytes, and its private copi
     expect(uses.filter(({ kind }) => kind === USE_LOAD).length).toBe(2);
   }
 });
+
+test.each([1, 8, 64, 2048])("of a content of %i bytes each repetition has the same undefined bytes", (size) => {
+  const { process, base, memory, uses, undefine } = program();
+  undefine(base + size - 1, 1);
+  const fd = process.syscall("refpage_create2", base, size, 0);
+  const at = process.mmap(0, PAGE_SIZE, PROT_READ, MAP_PRIVATE, fd);
+  uses.length = 0;
+  const undefinedOffsets: number[] = [];
+  for (let offset = 0; offset < PAGE_SIZE; offset++) {
+    const before = uses.length;
+    memory.getUint8(at + offset);
+    if (uses.length > before) undefinedOffsets.push(offset);
+  }
+  expect(undefinedOffsets).toEqual(Array.from({ length: PAGE_SIZE / size }, (_, i) => (i + 1) * size - 1));
+});
