@@ -202,13 +202,22 @@ function copyPages(uffd: Userfaultfd, caller: Caller, argument: number): number 
   const [destination, source, length, mode] = fields(caller, argument, 4);
   const [page, endPage] = pageRange(destination, length);
   if (mode > 1) throw new SystemError("EINVAL", "ioctl", `mode ${mode}`);
-  const bytes = new Uint8Array(PAGE_SIZE);
-  return supply(uffd, caller, [page, endPage], argument + 32, (id, at) => {
-    if (copyFromUser(caller, source + (at - page) * PAGE_SIZE, bytes) < PAGE_SIZE)
-      throw new SystemError("EFAULT", "ioctl");
-    installPrivate(uffd.space, id, at, pageOf(bytes));
-  });
+  // A read of the source may fault, and its handler come here again: then with another stage.
+  const bytes = stage ?? new Uint8Array(PAGE_SIZE);
+  stage = null;
+  try {
+    return supply(uffd, caller, [page, endPage], argument + 32, (id, at) => {
+      if (copyFromUser(caller, source + (at - page) * PAGE_SIZE, bytes) < PAGE_SIZE)
+        throw new SystemError("EFAULT", "ioctl");
+      installPrivate(uffd.space, id, at, pageOf(bytes));
+    });
+  } finally {
+    stage = bytes;
+  }
 }
+
+/** A page on its way from the source to its frame; null while a copy has it. */
+let stage: Uint8Array | null = null;
 
 /** struct uffdio_zeropage: start, length, mode, result. Maps the zero page; a store makes a private one. */
 function zeroPages(uffd: Userfaultfd, caller: Caller, argument: number): number {
@@ -282,7 +291,9 @@ function readMessage(uffd: Userfaultfd, caller: Caller, address: Address, length
   if (page === undefined) throw new SystemError("EAGAIN", "read");
   const message = new Uint8Array(UFFD_MESSAGE_BYTES);
   message[0] = UFFD_EVENT_PAGEFAULT;
-  new DataView(message.buffer).setBigUint64(16, BigInt(page) * BigInt(PAGE_SIZE), true);
+  const view = new DataView(message.buffer);
+  view.setUint32(16, page * PAGE_SIZE, true);
+  view.setUint32(20, Math.floor((page * PAGE_SIZE) / 2 ** 32), true);
   if (copyToUser(caller, address, message) < UFFD_MESSAGE_BYTES) throw new SystemError("EFAULT", "read");
   return UFFD_MESSAGE_BYTES;
 }
@@ -326,7 +337,11 @@ function fields(caller: Caller, address: Address, count: number): number[] {
   const bytes = new Uint8Array(count * 8);
   if (copyFromUser(caller, address, bytes) < bytes.length) throw new SystemError("EFAULT", "ioctl");
   const view = new DataView(bytes.buffer);
-  return Array.from({ length: count }, (_, index) => Number(view.getBigUint64(index * 8, true)));
+  const values: number[] = [];
+  for (let at = 0; at < bytes.length; at += 8) {
+    values.push(view.getUint32(at + 4, true) * 2 ** 32 + view.getUint32(at, true));
+  }
+  return values;
 }
 
 function putField(caller: Caller, address: Address, value: bigint): void {

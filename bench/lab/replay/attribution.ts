@@ -30,22 +30,30 @@ export interface PeakShares {
 
 /** Blocks, bytes and untouched bytes of each key. */
 class Sums {
-  private columns = [new Float64Array(64), new Float64Array(64), new Float64Array(64)];
+  private blocks = new Float64Array(64);
+  private bytes = new Float64Array(64);
+  private untouched = new Float64Array(64);
 
   add(key: number, blocks: number, bytes: number, untouched: number): void {
-    if (key >= this.columns[0].length) this.columns = this.columns.map((column) => grown(column, key));
-    this.columns[0][key] += blocks;
-    this.columns[1][key] += bytes;
-    this.columns[2][key] += untouched;
+    if (key >= this.blocks.length) {
+      this.blocks = grown(this.blocks, key);
+      this.bytes = grown(this.bytes, key);
+      this.untouched = grown(this.untouched, key);
+    }
+    this.blocks[key] += blocks;
+    this.bytes[key] += bytes;
+    this.untouched[key] += untouched;
   }
 
-  copyFrom({ columns }: Sums): void {
-    this.columns = columns.map((column) => column.slice());
+  copyFrom({ blocks, bytes, untouched }: Sums): void {
+    this.blocks = blocks.slice();
+    this.bytes = bytes.slice();
+    this.untouched = untouched.slice();
   }
 
   /** Keys that have blocks, with their shares. */
   shares(): [number, Share][] {
-    const [blocks, bytes, untouched] = this.columns;
+    const { blocks, bytes, untouched } = this;
     return [...blocks.keys()]
       .filter((key) => blocks[key] > 0)
       .map((key) => [key, { blocks: blocks[key], bytes: bytes[key], untouchedBytes: untouched[key] }]);
@@ -82,7 +90,7 @@ export class Attribution {
 
   died(slot: number): void {
     this.count(slot, -1);
-    this.stored.delete(slot);
+    if (this.size[slot] > this.largestSmall) this.stored.delete(slot);
   }
 
   moved(slot: number, size: number, site: number): void {
@@ -101,6 +109,7 @@ export class Attribution {
   }
 
   storedTo(slot: number, offset: number): void {
+    if (this.size[slot] <= this.largestSmall) return;
     const stored = this.stored.get(slot);
     const page = Math.floor(offset / PAGE_BYTES);
     if (stored === undefined || stored[page] === 1) return;
@@ -141,6 +150,7 @@ export class Attribution {
   }
 
   private untouchedBytes(slot: number): number {
+    if (this.size[slot] <= this.largestSmall) return 0;
     const stored = this.stored.get(slot);
     if (stored === undefined) return 0;
     let bytes = this.size[slot];
@@ -152,8 +162,9 @@ export class Attribution {
 }
 
 function sizeKey(size: number): number {
-  const key = SIZE_BOUNDS.findIndex((bound) => size <= bound);
-  return key < 0 ? SIZE_BOUNDS.length : key;
+  let key = 0;
+  while (key < SIZE_BOUNDS.length && size > SIZE_BOUNDS[key]) key++;
+  return key;
 }
 
 function sitesOfMost(descending: readonly number[]): number {

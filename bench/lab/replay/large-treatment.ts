@@ -131,14 +131,17 @@ export class UserfaultfdTreatment implements LargeTreatment {
     const { process, memory } = this.heap;
     const message = this.structure + 256;
     process.read(this.fd, message, UFFD_MESSAGE_BYTES);
-    const address = Number(memory.getBigUint64(message + 16));
+    const address = memory.getUint32(message + 20) * 2 ** 32 + memory.getUint32(message + 16);
     this.ioctl(UFFDIO_COPY, address, this.patternPage, PAGE_BYTES, 0);
     this.faultMessages++;
   }
 
   private ioctl(request: number, ...fields: number[]): void {
     const { memory, process } = this.heap;
-    for (const [index, field] of fields.entries()) memory.setBigUint64(this.structure + index * 8, BigInt(field));
+    for (let index = 0; index < fields.length; index++) {
+      memory.setUint32(this.structure + index * 8, fields[index]);
+      memory.setUint32(this.structure + index * 8 + 4, Math.floor(fields[index] / 2 ** 32));
+    }
     process.syscall("ioctl", this.fd, request, this.structure);
   }
 }

@@ -39,8 +39,7 @@ export interface PageScan {
  */
 export function scanPages(space: AddressSpace): PageScan {
   const blocks = new Map<number, BlockPages>();
-  const groupPages: Record<GroupSize, number> = { "16 KiB": 0, "64 KiB": 0 };
-  const lastGroup: Record<GroupSize, number> = { "16 KiB": -1, "64 KiB": -1 };
+  const groups = { pages16K: 0, last16K: -1, pages64K: 0, last64K: -1 };
   let privatePages = 0;
   let zeroPages = 0;
   let cleanPages = 0;
@@ -61,7 +60,7 @@ export function scanPages(space: AddressSpace): PageScan {
       for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
         if ((pageTable.entryOf(page) & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
         resident++;
-        countGroups(page, groupPages, lastGroup);
+        countGroups(page, groups);
       }
       const untouched = (vmas.flags[id] & VM_ACCESS_FLAGS) === 0 ? 0 : end - start - resident;
       block[pageTable.isHuge(start) ? "huge" : "private"] += resident;
@@ -76,18 +75,23 @@ export function scanPages(space: AddressSpace): PageScan {
       start = end;
     }
   }
-  const groupRssBytes = Object.fromEntries(GROUP_SIZES.map((size) => [size, groupPages[size] * PAGE_BYTES]));
-  return { privatePages, zeroPages, cleanPages, groupRssBytes: groupRssBytes as Record<GroupSize, number>, blocks };
+  const groupRssBytes = { "16 KiB": groups.pages16K * PAGE_BYTES, "64 KiB": groups.pages64K * PAGE_BYTES };
+  return { privatePages, zeroPages, cleanPages, groupRssBytes, blocks };
 }
 
-function countGroups(page: number, groupPages: Record<GroupSize, number>, lastGroup: Record<GroupSize, number>): void {
-  for (const size of GROUP_SIZES) {
-    const pages = GROUP_PAGES[size];
-    const group = Math.floor(page / pages);
-    if (group === lastGroup[size]) continue;
-    lastGroup[size] = group;
-    groupPages[size] += pages;
-  }
+/** Pages come in ascending order. Two counters by name: a loop over the sizes took more time than the scan itself. */
+function countGroups(
+  page: number,
+  groups: { pages16K: number; last16K: number; pages64K: number; last64K: number },
+): void {
+  const group16K = Math.floor(page / GROUP_PAGES["16 KiB"]);
+  if (group16K === groups.last16K) return;
+  groups.last16K = group16K;
+  groups.pages16K += GROUP_PAGES["16 KiB"];
+  const group64K = Math.floor(page / GROUP_PAGES["64 KiB"]);
+  if (group64K === groups.last64K) return;
+  groups.last64K = group64K;
+  groups.pages64K += GROUP_PAGES["64 KiB"];
 }
 
 function blockAt(blocks: Map<number, BlockPages>, number: number): BlockPages {
