@@ -10,7 +10,7 @@ import { comparisonCsv } from "../report/comparison-text.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { printComparison } from "./print-comparison.ts";
 import { replayFiles } from "./replay-files.ts";
-import { checkFolderOf, typedCommand, writeWhole } from "./result-files.ts";
+import { checkOutput, typedCommand, writeWhole } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import {
   byteSize,
@@ -92,7 +92,7 @@ Examples:
 async function replay(traces: string[], options: ReplayCommandOptions): Promise<void> {
   const policies = options.policy ?? DEFAULT_POLICIES.map(parsePolicy);
   const seeds = Array.from({ length: options.repeat }, (_, index) => (options.seed + index) >>> 0);
-  if (options.out !== undefined) checkFolderOf(options.out);
+  if (options.out !== undefined) checkOutput(options.out);
   const machine = machineModel(options.machine);
   const { results, tasks } = await replayFiles(traces, {
     policies,
@@ -122,16 +122,19 @@ function print(results: ReplayResult[], options: ReplayCommandOptions, machine: 
   }
   printComparison(compared, machine.name);
   for (const trace of new Set(results.map((result) => result.trace))) {
-    const result = results.find((one) => one.trace === trace)!;
-    for (const line of [...describeTally(result.read), ...describeReplay(result)]) {
+    const [result, ...others] = results.filter((one) => one.trace === trace);
+    // One end of both needs no hint at the other; none that was asked for needs none either.
+    const isBare = options.touch === undefined && others.every(({ touches }) => touches === result.touches);
+    for (const line of [...describeTally(result.read), ...describeReplay(result, isBare)]) {
       process.stderr.write(`${trace}: ${line}\n`);
     }
   }
 }
 
-function describeReplay({ replayed, touches }: ReplayResult): string[] {
+/** @param isBare whether the replay had to do with what the trace says */
+function describeReplay({ replayed, touches }: ReplayResult, isBare: boolean): string[] {
   const lines: string[] = [];
-  if (touches === NO_TOUCHES) {
+  if (isBare && touches === NO_TOUCHES) {
     lines.push(
       "the trace had no touches, so no block was touched; --touch first-page, or another model, says which pages are",
     );

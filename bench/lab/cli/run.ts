@@ -6,10 +6,11 @@ import { Command, Option } from "commander";
 import { machineModel } from "../cost/machine-models.ts";
 import { type Policy, parsePolicy } from "../replay/policy.ts";
 import { compareResults } from "../report/comparison.ts";
-import { comparisonCsv, formatComparison } from "../report/comparison-text.ts";
+import { comparisonCsv } from "../report/comparison-text.ts";
 import { checkPolicy, type MeasuredRun, measureRun } from "../wasm/measured-run.ts";
+import { printComparison } from "./print-comparison.ts";
 import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
-import { checkFolderOf } from "./result-files.ts";
+import { checkOutput } from "./result-files.ts";
 import { jsonOption, machineOption, policyOption, wholeNumber } from "./values.ts";
 
 interface RunOptions extends Omit<ProgramOptions, "functions"> {
@@ -54,7 +55,7 @@ export function runCommand(): Command {
 async function run(file: string, args: string[], options: RunOptions): Promise<void> {
   const policies = options.policy ?? DEFAULT_RUN_POLICIES.map(parsePolicy);
   for (const policy of policies) checkPolicy(policy);
-  if (options.record !== undefined) checkFolderOf(options.record);
+  if (options.record !== undefined) checkOutput(options.record);
   const machine = machineModel(options.machine);
   const folder = mkdtempSync(join(tmpdir(), "refheap-run-"));
   const quiet = openSync("/dev/null", "w");
@@ -81,7 +82,7 @@ async function run(file: string, args: string[], options: RunOptions): Promise<v
   const compared = compareResults(results, machine);
   if (options.json) process.stderr.write(`${JSON.stringify(results, null, 2)}\n`);
   else if (options.csv) process.stderr.write(comparisonCsv(compared));
-  else process.stderr.write(`${compared.map((one) => formatComparison(one, machine.name)).join("\n\n")}\n`);
+  else printComparison(compared, machine.name, process.stderr);
   for (const { policy, failure } of results)
     if (failure !== "") process.stderr.write(`refheap: the program was stopped under ${policy.name}: ${failure}\n`);
   process.exitCode = results[0].exitCode;

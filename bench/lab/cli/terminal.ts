@@ -5,16 +5,24 @@ import { styleText } from "node:util";
 const DECREASE = /−\d[\d.]* %/g;
 const INCREASE = /\+\d[\d.]* %/g;
 
-/** Columns of standard output; a pipe or a file has no end to its lines, unless COLUMNS is exported. */
-export function terminalWidth(): number {
-  const columns = process.stdout.columns ?? Number(process.env.COLUMNS);
+/** Columns of a stream; a pipe or a file has no end to its lines, unless COLUMNS is exported. */
+export function terminalWidth(stream: NodeJS.WriteStream): number {
+  const columns = stream.columns ?? Number(process.env.COLUMNS);
   return columns > 0 ? columns : Number.POSITIVE_INFINITY;
 }
 
-/** Less in green, more in red: less is better in all figures. Only where a terminal shows colours (NO_COLOR is heeded). */
-export function painted(text: string): string {
-  const shows = process.stdout.isTTY && process.stdout.hasColors();
-  return shows ? paint(text) : text;
+/** Less in green, more in red: less is better in all figures. Only where colours are shown. */
+export function painted(text: string, stream: NodeJS.WriteStream): string {
+  return showsColours(stream) ? paint(text) : text;
+}
+
+/** A terminal does, unless NO_COLOR is set; FORCE_COLOR decides for a pipe, too, and over NO_COLOR, as in Node. */
+export function showsColours(
+  stream: Pick<NodeJS.WriteStream, "isTTY" | "hasColors">,
+  { FORCE_COLOR: forced }: { readonly FORCE_COLOR?: string } = process.env,
+): boolean {
+  if (forced !== undefined) return forced !== "0" && forced !== "false";
+  return stream.isTTY && stream.hasColors();
 }
 
 export function paint(text: string): string {
