@@ -61,7 +61,19 @@ export function remaining(start: number, done: number, total: number, now = perf
   return seconds < 60 ? `, about ${seconds} s left` : `, about ${Math.round(seconds / 60)} min left`;
 }
 
-/** An option for what reads a file: shows how much of it has been read. */
-export function readingProgress(file: string, line: ProgressLine): { readonly onProgress: (bytes: number) => void } {
-  return { onProgress: (bytes) => line.show(`${file}: ${formatBytes(bytes)} read`) };
+/** `34 %`, of what was done. */
+export function share(done: number, total: number): string {
+  return `${Math.floor((100 * done) / total)} %`;
+}
+
+/** An option for what reads a file: shows how much of it has been read, and what remains if its length is known (0: it is not). */
+export function readingProgress(
+  file: string,
+  totalBytes: number,
+  line: ProgressLine,
+): { readonly onProgress: (bytes: number) => void } {
+  const start = performance.now();
+  const rest = (bytes: number): string =>
+    totalBytes === 0 ? "" : `, ${share(bytes, totalBytes)}${remaining(start, bytes, totalBytes)}`;
+  return { onProgress: (bytes) => line.show(`${file}: ${formatBytes(bytes)} read${rest(bytes)}`) };
 }

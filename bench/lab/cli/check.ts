@@ -1,12 +1,12 @@
 // `refheap check`: a WebAssembly program under the checks, with Memcheck's options by their names: what it found goes to standard
 // error, and the program's own output stays its own.
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { parseSuppressions } from "../../../allocator/checker/suppressions.ts";
 import { type Checker, guestStack, type LeakSummary } from "../../../allocator/wasm/index.ts";
 import { runWasi, type WasiRun } from "../wasm/wasi-program.ts";
 import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
-import { checkFolderOf } from "./result-files.ts";
+import { checkOutput, readText } from "./result-files.ts";
 import { plural } from "./tally-text.ts";
 import { wholeNumber } from "./values.ts";
 
@@ -73,8 +73,8 @@ export function checkCommand(): Command {
 }
 
 async function check(file: string, args: string[], options: CheckOptions): Promise<void> {
-  if (options.sarif !== undefined) checkFolderOf(options.sarif);
-  const suppressions = (options.suppressions ?? []).flatMap((name) => parseSuppressions(readFileSync(name, "utf8")));
+  if (options.sarif !== undefined) checkOutput(options.sarif);
+  const suppressions = (await Promise.all((options.suppressions ?? []).map(readText))).flatMap(parseSuppressions);
   const run = await runWasi(
     programOf(file, args, { ...options, functions: undefined }),
     {

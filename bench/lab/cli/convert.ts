@@ -2,9 +2,9 @@
 import { Command, Option } from "commander";
 import { readingProgress, startLine } from "../../harness/progress.ts";
 import type { TraceFormat } from "../traces/detect.ts";
-import { openTrace, STANDARD_INPUT } from "../traces/open.ts";
+import { openTrace, STANDARD_INPUT, storedBytes } from "../traces/open.ts";
 import { WRITABLE_FORMATS, type WritableFormat, writeTrace } from "../traces/write.ts";
-import { checkFolderOf } from "./result-files.ts";
+import { checkOutput } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import { formatOption, oneOf, skipBadOption } from "./values.ts";
 
@@ -33,9 +33,9 @@ export function convertCommand(): Command {
 }
 
 async function convert(file: string, output: string, options: ConvertOptions): Promise<void> {
-  checkFolderOf(output);
+  checkOutput(output);
   const progress = startLine();
-  const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
+  const trace = await openTrace(file, { ...options, ...readingProgress(file, storedBytes(file), progress) });
   const format = options.to ?? (/\.txt(\.gz)?$/.test(output) ? "text" : "binary");
   const { events, ids } = await writeTrace(trace.batches, output, format).finally(() => progress.done());
   if (output !== STANDARD_INPUT) {

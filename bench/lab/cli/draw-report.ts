@@ -14,7 +14,7 @@ import { pageMapChart } from "../report/page-map-chart.ts";
 import { firefoxProfile, speedscopeFile } from "../report/profile-export.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { replayFiles } from "./replay-files.ts";
-import { checkFolderOf, isResultFile, readResultFiles, typedCommand, writeWhole } from "./result-files.ts";
+import { checkOutput, isResultFile, readResultFiles, typedCommand, writeWhole } from "./result-files.ts";
 import { plural } from "./tally-text.ts";
 
 export interface DrawOptions {
@@ -35,7 +35,7 @@ export interface DrawOptions {
 /** Reads the results and writes the page, and what else was asked for. */
 export async function drawReport(files: readonly string[], options: DrawOptions): Promise<void> {
   for (const file of [options.out, options.csv, options.speedscope, options.firefoxProfile])
-    if (file !== undefined) checkFolderOf(file);
+    if (file !== undefined) checkOutput(file);
   const resultFiles = files.filter(isResultFile);
   const parts = await readResultFiles(resultFiles);
   const traces = files.filter((file) => !resultFiles.includes(file));

@@ -1,6 +1,6 @@
 // `refheap inspect` of a machine's snapshot: a post-mortem. Processes, heaps, what was found, and what lies at an address.
 // Nothing runs on: all that is looked at is a copy, restored from the file. Traces are inspect.ts.
-import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import type { Finding } from "../../../allocator/checker/finding.ts";
 import { formatFindings } from "../../../allocator/checker/finding-text.ts";
 import { formatPointer } from "../../../allocator/common/heap-error.ts";
@@ -10,6 +10,7 @@ import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { MAGIC } from "../../../platform/state/nodes.ts";
 import { formatBytes } from "../../harness/table.ts";
+import { beginningOf } from "./beginning.ts";
 import { plural } from "./tally-text.ts";
 
 export interface StateOptions {
@@ -24,14 +25,7 @@ const ROWS = 4;
 
 /** Whether a file begins as snapshots do. A pipe, or no file: no. */
 export function isSnapshot(file: string): boolean {
-  if (file === "-" || !(statSync(file, { throwIfNoEntry: false })?.isFile() ?? false)) return false;
-  const head = Buffer.alloc(MAGIC.length);
-  const descriptor = openSync(file, "r");
-  try {
-    return readSync(descriptor, head, 0, head.length, 0) === head.length && head.toString("latin1") === MAGIC;
-  } finally {
-    closeSync(descriptor);
-  }
+  return file !== "-" && beginningOf(file, MAGIC.length) === MAGIC;
 }
 
 interface State {

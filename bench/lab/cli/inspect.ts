@@ -4,9 +4,10 @@ import { readingProgress, startLine } from "../../harness/progress.ts";
 import { formatBytes, formatTable } from "../../harness/table.ts";
 import { type Inspection, Inspector } from "../replay/inspection.ts";
 import type { TraceFormat } from "../traces/detect.ts";
-import { openTrace, type Trace } from "../traces/open.ts";
+import { openTrace, storedBytes, type Trace } from "../traces/open.ts";
 import { expandArchives } from "../traces/zip.ts";
 import { UsageError } from "./exit.ts";
+import { describeDhat, inspectDhat, isDhatFile } from "./inspect-dhat.ts";
 import { describeState, inspectState, isSnapshot, type StateOptions } from "./inspect-state.ts";
 import { describeTally, plural } from "./tally-text.ts";
 import { anAddress, formatOption, jsonOption, listOf, skipBadOption, wholeNumber } from "./values.ts";
@@ -21,7 +22,8 @@ export function inspectCommand(): Command {
   return new Command("inspect")
     .summary("say what a trace or a snapshot holds")
     .description(
-      "Reads each FILE. Of a trace: format, events, sizes and live memory; nothing is replayed. Of a snapshot that a machine or a failed test wrote: processes, heaps, findings.",
+      "Reads each FILE. Of a trace: format, events, sizes and live memory; nothing is replayed. Of a snapshot that a machine or a failed test wrote: processes, heaps, findings. " +
+        "Of a profile by valgrind --tool=dhat: its sums and call sites.",
     )
     .argument("<file...>", "traces or snapshots to read; - is standard input")
     .option(
@@ -46,8 +48,13 @@ async function inspect(files: string[], options: InspectOptions): Promise<void> 
     }
     if (options.address !== undefined || options.maps !== undefined)
       throw new UsageError(`${file} is a trace; --address and --maps are for snapshots`);
+    if (isDhatFile(file)) {
+      if (options.json) inspected.push({ profile: file, ...inspectDhat(file) });
+      else process.stdout.write(`${describeDhat(file)}\n`);
+      continue;
+    }
     const progress = startLine();
-    const trace = await openTrace(file, { ...options, ...readingProgress(file, progress) });
+    const trace = await openTrace(file, { ...options, ...readingProgress(file, storedBytes(file), progress) });
     const inspector = new Inspector();
     try {
       for await (const batch of trace.batches) inspector.add(batch);

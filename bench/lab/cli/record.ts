@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { completeRecording, recordingFiles, removeRecordings } from "./complete-recordings.ts";
 import { recordNative } from "./record-native.ts";
-import { checkFolderOf } from "./result-files.ts";
+import { checkOutput } from "./result-files.ts";
 import { runProgram } from "./run-program.ts";
 
 interface RecordOptions {
@@ -29,8 +29,8 @@ export function recordCommand(): Command {
 }
 
 async function record(command: string, arguments_: string[], options: RecordOptions): Promise<void> {
+  checkOutput(options.out);
   const file = resolve(options.out);
-  checkFolderOf(file);
   process.exitCode = await (options.native ? recordNative : recordHeaps)(command, arguments_, file);
 }
 

@@ -1,7 +1,7 @@
 // What a user names, replayed: traces under policies with their touches or both ends, on all cores, with progress.
 // `refheap replay` and `refheap report` share it; their options and what they print are their own.
 
-import { remaining, startLine } from "../../harness/progress.ts";
+import { remaining, share, startLine } from "../../harness/progress.ts";
 import { resolveOwnPolicies } from "../replay/own-policy.ts";
 import type { Policy } from "../replay/policy.ts";
 import type { ReplayResult } from "../replay/result.ts";
@@ -9,6 +9,7 @@ import { runSweep, type SharedOptions, shardTasks, sweepTasks, sweptTraces } fro
 import { isReadOnce } from "../traces/open.ts";
 import { expandArchives } from "../traces/zip.ts";
 import { UsageError } from "./exit.ts";
+import { plural } from "./tally-text.ts";
 import type { Shard } from "./values.ts";
 
 export interface ReplayFilesOptions {
@@ -35,13 +36,16 @@ export async function replayFiles(
     );
   }
   const progress = startLine();
-  progress.show(`0/${tasks.length}`);
+  progress.show(`0 of ${plural(tasks.length, "replay")}`);
   const start = performance.now();
   const results = await runSweep(tasks, {
     ...shared,
     jobs,
-    onDone: (done, task) =>
-      progress.show(`${done}/${tasks.length}${remaining(start, done, tasks.length)} ${task.trace} ${task.policy.name}`),
+    onProgress: (done, task) =>
+      progress.show(
+        `${Math.floor(done)} of ${plural(tasks.length, "replay")}, ${share(done, tasks.length)}` +
+          `${remaining(start, done, tasks.length)}: ${task.trace} ${task.policy.name}`,
+      ),
   }).finally(() => progress.done());
   return { results, tasks: all.length };
 }

@@ -1,10 +1,12 @@
 // Files of results: reading them by name, writing them whole or not at all.
-import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseResultFile, type ReplayResult, type ResultFile } from "../replay/result.ts";
+import { isDhatProfile } from "../traces/dhat.ts";
 import { isReadOnce, STANDARD_INPUT } from "../traces/open.ts";
 import { splitMember } from "../traces/zip.ts";
+import { beginningOf } from "./beginning.ts";
 
 const LOOKED_AT_BYTES = 64;
 
@@ -14,23 +16,20 @@ export async function readResults(files: readonly string[]): Promise<ReplayResul
   return parsed.flatMap((file) => file.results);
 }
 
-/** Whether a file looks like one of results: JSON, which no trace is. A file that is not there counts as one of results. */
+/** Whether a file looks like one of results: JSON, which no trace is (DHAT's profile is an error for whoever reads traces). A file that is not there counts as one of results. */
 export function isResultFile(file: string): boolean {
   if (file === STANDARD_INPUT || splitMember(file).member !== null || isReadOnce(file)) return false;
-  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) return true;
-  const fd = openSync(file, "r");
-  const start = Buffer.alloc(LOOKED_AT_BYTES);
-  const length = readSync(fd, start, 0, LOOKED_AT_BYTES, 0);
-  closeSync(fd);
-  return /^\s*[{[]/.test(start.toString("latin1", 0, length));
+  const beginning = beginningOf(file, LOOKED_AT_BYTES);
+  if (beginning === null) return true;
+  return /^\s*[{[]/.test(beginning) && !isDhatProfile(beginning);
 }
 
 export async function readResultFiles(files: readonly string[]): Promise<ResultFile[]> {
   return Promise.all(files.map(async (file) => parseResultFile(await readText(file), file)));
 }
 
-/** Node's error for a folder does not say which. */
-async function readText(file: string): Promise<string> {
+/** A file as text. Node's error for a folder does not say which. */
+export async function readText(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
@@ -40,16 +39,18 @@ async function readText(file: string): Promise<string> {
 
 /**
  * To be called before long work whose result goes to a file.
- * @throws Error if the file's folder is not there.
+ * @throws Error if the file's folder is not there, or the file is a folder itself.
  */
-export function checkFolderOf(file: string): void {
+export function checkOutput(file: string): void {
   const folder = dirname(file);
   if (!existsSync(folder)) throw new Error(`${file}: there is no folder ${folder}`);
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory())
+    throw new Error(`${file}: is a folder, a file is needed`);
 }
 
 /** The file appears under its name only once it is whole. */
 export async function writeWhole(file: string, text: string): Promise<void> {
-  checkFolderOf(file);
+  checkOutput(file);
   const partial = `${file}.part`;
   try {
     await writeFile(partial, text);

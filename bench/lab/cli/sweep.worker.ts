@@ -3,8 +3,18 @@
 import { parentPort } from "node:worker_threads";
 import { runTask, type WorkerAnswer, type WorkerRequest } from "../replay/sweep.ts";
 
+/** The main thread shows progress as often. */
+const SHARE_INTERVAL_MS = 100;
+
 parentPort?.on("message", ({ task, options }: WorkerRequest) => {
-  runTask(task, options).then(
+  let last = performance.now();
+  const onShare = (share: number): void => {
+    const now = performance.now();
+    if (now - last < SHARE_INTERVAL_MS) return;
+    last = now;
+    answer({ share });
+  };
+  runTask(task, options, onShare).then(
     (result) => answer({ result }),
     ({ name, message, code, path }: NodeJS.ErrnoException) => answer({ error: { name, message, code, path } }),
   );

@@ -55,7 +55,8 @@ export async function runReplay(file: string, options: ReplayOptions): Promise<R
   if (options.touches !== undefined || isReadOnce(file) || !PERHAPS_WITHOUT.includes(trace.format)) {
     return replayTrace(trace, options);
   }
-  const touches = (await hasTouches(await openTrace(file, options))) ? undefined : DEFAULT_TOUCHES;
+  const looked = await openTrace(file, { ...options, onProgress: undefined });
+  const touches = (await hasTouches(looked)) ? undefined : DEFAULT_TOUCHES;
   return replayTrace(trace, { ...options, touches });
 }
 

@@ -2,7 +2,7 @@
 // Each task is independent and seeded, so the results do not depend on how they were spread.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { isReadOnce } from "../traces/open.ts";
+import { isReadOnce, storedBytes } from "../traces/open.ts";
 import type { Policy } from "./policy.ts";
 import type { ReplayResult, ReplayTask } from "./result.ts";
 import { lacksTouches, type ReplayOptions, runReplay } from "./run-replay.ts";
@@ -12,8 +12,8 @@ export type SharedOptions = Pick<ReplayOptions, "memoryBytes" | "verify" | "skip
 export interface SweepOptions extends SharedOptions {
   /** Worker threads; 1: in this thread. Default: the host's cores. */
   readonly jobs?: number;
-  /** Called after each task, in the order of finishing. */
-  readonly onDone?: (done: number, task: ReplayTask) => void;
+  /** Called now and then with how many tasks are done, begun ones by their share, and a task that has just got further. */
+  readonly onProgress?: (done: number, task: ReplayTask) => void;
 }
 
 /** What a worker is asked for, and answers. */
@@ -21,7 +21,11 @@ export interface WorkerRequest {
   readonly task: ReplayTask;
   readonly options: SharedOptions;
 }
-export type WorkerAnswer = { readonly result: ReplayResult } | { readonly error: WorkerFailure };
+export type WorkerAnswer =
+  | { readonly result: ReplayResult }
+  | { readonly error: WorkerFailure }
+  /** Not the last answer: so much of the task is done. */
+  | { readonly share: number };
 
 /** What of an error survives the way to another thread. */
 export interface WorkerFailure {
@@ -76,43 +80,59 @@ export function shardTasks<T>(tasks: readonly T[], { index, of }: { index: numbe
  * @throws what the first failing task threw; the others are given up.
  */
 export async function runSweep(tasks: readonly ReplayTask[], options: SweepOptions = {}): Promise<ReplayResult[]> {
-  const { jobs = availableParallelism(), onDone, ...shared } = options;
+  const { jobs = availableParallelism(), onProgress, ...shared } = options;
   const run = Math.min(jobs, tasks.length) > 1 ? runOnWorkers : runHere;
   // Traces come one after the other: a thread with more tasks than traces meets one again.
   const isRepeated = tasks.length / Math.min(jobs, tasks.length || 1) > new Set(tasks.map(({ trace }) => trace)).size;
-  return run(tasks, { ...shared, isRepeated }, jobs, onDone);
+  const shares = new Float64Array(tasks.length);
+  let done = 0;
+  return run(tasks, { ...shared, isRepeated }, jobs, (index, share) => {
+    done += share - shares[index];
+    shares[index] = share;
+    onProgress?.(done, tasks[index]);
+  });
 }
+
+/** So much of the task at `index` is done. */
+type OnShare = (index: number, share: number) => void;
 
 type Run = (
   tasks: readonly ReplayTask[],
   shared: SharedOptions,
   jobs: number,
-  onDone: SweepOptions["onDone"],
+  onShare: OnShare,
 ) => Promise<ReplayResult[]>;
 
-const runHere: Run = async (tasks, shared, _jobs, onDone) => {
+const runHere: Run = async (tasks, shared, _jobs, onShare) => {
   const results: ReplayResult[] = [];
-  for (const task of tasks) {
-    results.push(await runTask(task, shared));
-    onDone?.(results.length, task);
+  for (const [index, task] of tasks.entries()) {
+    results.push(await runTask(task, shared, (share) => onShare(index, share)));
+    onShare(index, 1);
   }
   return results;
 };
 
-export function runTask(task: ReplayTask, shared: SharedOptions): Promise<ReplayResult> {
-  return runReplay(task.trace, { ...shared, policy: task.policy, seed: task.seed, touches: task.touches });
+/** `onShare` is called now and then with how much of the trace has been replayed, if its length is known. */
+export function runTask(
+  task: ReplayTask,
+  shared: SharedOptions,
+  onShare: (share: number) => void,
+): Promise<ReplayResult> {
+  const { trace, policy, seed, touches } = task;
+  const totalBytes = storedBytes(trace);
+  const onProgress = (bytes: number): void => onShare(Math.min(1, bytes / totalBytes));
+  return runReplay(trace, { ...shared, policy, seed, touches, onProgress: totalBytes > 0 ? onProgress : undefined });
 }
 
-const runOnWorkers: Run = async (tasks, shared, jobs, onDone) => {
+const runOnWorkers: Run = async (tasks, shared, jobs, onShare) => {
   const results = new Array<ReplayResult>(tasks.length);
   let next = 0;
-  let done = 0;
   const workers = Array.from({ length: Math.min(jobs, tasks.length) }, startWorker);
   const drive = async (worker: Worker): Promise<void> => {
     while (next < tasks.length) {
       const index = next++;
-      results[index] = await ask(worker, { task: tasks[index], options: shared });
-      onDone?.(++done, tasks[index]);
+      results[index] = await ask(worker, { task: tasks[index], options: shared }, (share) => onShare(index, share));
+      onShare(index, 1);
     }
   };
   try {
@@ -129,12 +149,16 @@ function startWorker(): Worker {
 }
 
 /** One task on one worker; its listeners go with the answer, for the worker gets more tasks. */
-function ask(worker: Worker, request: WorkerRequest): Promise<ReplayResult> {
+function ask(worker: Worker, request: WorkerRequest, onShare: (share: number) => void): Promise<ReplayResult> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
       worker.off("message", onMessage).off("error", onError).off("exit", onExit);
     };
     const onMessage = (answer: WorkerAnswer): void => {
+      if ("share" in answer) {
+        onShare(answer.share);
+        return;
+      }
       settle();
       if ("result" in answer) resolve(answer.result);
       else reject(Object.assign(new Error(answer.error.message), answer.error));

@@ -2,7 +2,7 @@
 // for a trace stays bounded. What is longer is read from its file each time. Opening as such is open.ts.
 import { statSync } from "node:fs";
 import { EventBatch } from "../../../allocator/record/events.ts";
-import { isReadOnce, type OpenTraceOptions, openTrace, type Trace } from "./open.ts";
+import { isReadOnce, type OpenTraceOptions, openTrace, storedBytes, type Trace } from "./open.ts";
 import type { TraceTally } from "./tally.ts";
 
 /** What a thread keeps at most. */
@@ -30,10 +30,20 @@ let kept: KeptTrace | null = null;
 export async function openKept(file: string, options: OpenTraceOptions, limitBytes = LIMIT_BYTES): Promise<Trace> {
   if (isReadOnce(file)) return openTrace(file, options);
   const key = keyOf(file, options);
-  if (kept !== null && kept.key === key) return { ...kept.trace, tally: { ...kept.tally }, batches: replayed(kept) };
+  if (kept !== null && kept.key === key) {
+    const onShare = progressOf(file, options);
+    return { ...kept.trace, tally: { ...kept.tally }, batches: replayed(kept, onShare) };
+  }
   kept = null;
   const trace = await openTrace(file, options);
   return { ...trace, batches: keeping(trace, key, limitBytes) };
+}
+
+/** What is kept goes by as the file did: its bytes are counted in proportion. */
+function progressOf(file: string, { onProgress }: OpenTraceOptions): ((share: number) => void) | undefined {
+  if (onProgress === undefined) return undefined;
+  const totalBytes = storedBytes(file);
+  return (share) => onProgress(Math.round(totalBytes * share));
 }
 
 /** Another file under the name is another trace; what an archive's member is named by is in the name. */
@@ -80,9 +90,10 @@ function narrowed(column: Uint8Array | Uint32Array | Float64Array, count: number
   return column.slice(0, count);
 }
 
-async function* replayed({ batches }: KeptTrace): AsyncGenerator<EventBatch> {
+async function* replayed({ batches }: KeptTrace, onShare?: (share: number) => void): AsyncGenerator<EventBatch> {
   const batch = new EventBatch();
-  for (const { columns, labels, count } of batches) {
+  for (const [number, { columns, labels, count }] of batches.entries()) {
+    onShare?.(number / batches.length);
     batch.clear();
     for (const [index, column] of columnsOf(batch).entries()) {
       const source = columns[index];

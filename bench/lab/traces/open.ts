@@ -6,6 +6,7 @@ import { AndroidParser } from "./android.ts";
 import { readBinary } from "./binary-reader.ts";
 import type { ByteQueue } from "./byte-queue.ts";
 import { DETECT_BYTES, detectFormat, TRACE_FORMATS, type TraceFormat } from "./detect.ts";
+import { isDhatProfile } from "./dhat.ts";
 import { HeaptrackParser } from "./heaptrack.ts";
 import { LackeyParser } from "./lackey.ts";
 import { type LineParser, type ReadOptions, readLines } from "./lines.ts";
@@ -65,6 +66,13 @@ export function isReadOnce(file: string): boolean {
   return status !== undefined && !status.isFile() && !status.isDirectory();
 }
 
+/** Bytes of a trace as it is stored, packed or not: what `onProgress` counts up to. 0 if that is not known. */
+export function storedBytes(file: string): number {
+  if (file === STANDARD_INPUT) return 0;
+  const status = statSync(splitMember(file).path, { throwIfNoEntry: false });
+  return status?.isFile() ? status.size : 0;
+}
+
 /** Opens a trace from chunks of bytes; `file` is its name in messages. */
 export function openTraceStream(
   chunks: AsyncIterable<Uint8Array>,
@@ -93,6 +101,10 @@ async function detected(queue: ByteQueue, file: string): Promise<TraceFormat | "
   const beginning = await queue.peek(DETECT_BYTES);
   const format = detectFormat(beginning);
   if (format !== null) return format;
+  if (isDhatProfile(Buffer.from(beginning.subarray(0, 64)).toString("latin1"))) {
+    const found = "a DHAT profile, which has no order of calls; refheap inspect shows its sums";
+    throw new TraceError(file, 0, "a trace", found);
+  }
   const lineEnd = beginning.indexOf(10);
   const found = showBytes(beginning, 0, lineEnd < 0 ? beginning.length : lineEnd);
   throw new TraceError(file, 1, `a trace (${TRACE_FORMATS.join(", ")})`, found);

@@ -39,8 +39,11 @@ export async function runWasi(
   options: ModuleOptions,
   ready: (instance: Instance) => (() => void) | undefined = () => undefined,
 ): Promise<WasiRun> {
-  const bytes = readFileSync(program.file);
-  const module = await compile(bytes, { fileName: basename(program.file), ...options });
+  const module = await compile(readModule(program.file), { fileName: basename(program.file), ...options }).catch(
+    (error: Error) => {
+      throw Object.assign(error, { message: `${program.file}: ${error.message}` });
+    },
+  );
   const { module: read } = module.compiled;
   const foreign = read.imports.find((one) => !Object.hasOwn(WASI_VERSIONS, one.module));
   if (foreign !== undefined) {
@@ -63,6 +66,15 @@ export async function runWasi(
     return { instance, exitCode: EXIT_ABORTED, failure: error };
   } finally {
     ended?.();
+  }
+}
+
+/** Node's error for a folder does not say which. */
+function readModule(file: string): Uint8Array {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw Object.assign(error as Error, { path: file });
   }
 }
 

@@ -1,7 +1,15 @@
 // How the command fails: exit code 2 and a hint for wrong usage, 1 and one sentence for work that failed, no stack, no output.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SMALL, Workplace } from "./refheap.ts";
+
+/** What Valgrind's DHAT writes of one call of malloc. */
+const DHAT =
+  '{"dhatFileVersion":2\n,"mode":"heap","cmd":"./app"\n' +
+  ',"pps":[{"tb":4096,"tbk":1,"gb":4096,"gbk":1,"eb":0,"ebk":0,"rb":8,"wb":16,"fs":[1,2]}]\n' +
+  ',"ftbl":["[root]","0x1: malloc (vg_replace_malloc.c:380)","0x2: make (app.c:12)"]}\n';
 
 let place: Workplace;
 beforeAll(() => {
@@ -15,6 +23,8 @@ beforeAll(() => {
   place.write("packed.zst", Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0, 0, 0));
   place.write("bad.txt", SMALL.replace("1 malloc 1 100", "1 malloc one 100"));
   place.write("bad.json", '{"kind": "other"}');
+  place.write("dhat.out", DHAT);
+  mkdirSync(join(place.folder, "folder"));
 });
 afterAll(() => place.remove());
 
@@ -51,6 +61,22 @@ describe("work that fails ends with code 1 and one sentence that names the file"
     [["replay", "small.txt", "-o", "no/results.json"], "no/results.json: there is no folder no"],
     [["convert", "small.txt", "no/out.rht"], "no/out.rht: there is no folder no"],
     [["record", "--", "no-such-program"], "no-such-program: no such program"],
+    [["replay", "small.txt", "-o", "folder"], "folder: is a folder, a file is needed"],
+    [["report", "small.txt", "-o", "folder"], "folder: is a folder, a file is needed"],
+    [["convert", "small.txt", "folder"], "folder: is a folder, a file is needed"],
+    [["record", "-o", "folder", "--", "node", "-e", "1"], "folder: is a folder, a file is needed"],
+    [["check", "folder"], "folder: is a folder, a file is needed"],
+    [["check", "empty"], "empty: no module: fewer than 8 bytes (at byte 0 of the module)"],
+    [["run", "empty"], "empty: no module: fewer than 8 bytes (at byte 0 of the module)"],
+    [["check", "--suppressions", "folder", "empty"], "folder: is a folder, a file is needed"],
+    [
+      ["replay", "dhat.out"],
+      "dhat.out: expected a trace, found a DHAT profile, which has no order of calls; refheap inspect shows its sums",
+    ],
+    [
+      ["report", "dhat.out"],
+      "dhat.out: expected a trace, found a DHAT profile, which has no order of calls; refheap inspect shows its sums",
+    ],
   ])("%j", (programArguments, sentence) => {
     const { status, stdout, stderr } = place.refheap(programArguments);
     expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: "", stderr: `refheap: ${sentence}\n` });
@@ -102,4 +128,16 @@ describe("a bad line", () => {
 test("an empty file is a trace without events, not an error", () => {
   expect(place.refheap(["inspect", "empty"])).toMatchObject({ status: 0, stderr: "" });
   expect(place.refheap(["replay", "empty", "-p", "none"])).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("a DHAT profile, of which no replay can be made, is summed up by inspect", () => {
+  const { status, stdout } = place.refheap(["inspect", "dhat.out"]);
+  expect(status).toBe(0);
+  expect(stdout).toBe(`dhat.out: DHAT's profile of ./app, 1 call site
+  1 call, 4 KiB; live at most 1 block, 4 KiB; at the end 0 blocks, 0 B
+  it holds no order of calls, so it cannot be replayed: refheap record --native makes a trace of the program
+  at the peak  in all  calls  read  written  call site
+  ───────────  ──────  ─────  ────  ───────  ───────────────
+        4 KiB   4 KiB      1   8 B     16 B  make (app.c:12)
+`);
 });

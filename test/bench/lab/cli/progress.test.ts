@@ -1,6 +1,11 @@
 // Progress and memory of long work: a line on terminals alone that is taken away at the end; memory that does not grow with a trace.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { startLine } from "../../../../bench/harness/progress.ts";
+import { readingProgress, startLine } from "../../../../bench/harness/progress.ts";
+import { parsePolicy } from "../../../../bench/lab/replay/policy.ts";
+import { runSweep, sweepTasks } from "../../../../bench/lab/replay/sweep.ts";
 import { Workplace } from "./refheap.ts";
 
 const MIB_IN_KIB = 1024;
@@ -29,6 +34,29 @@ test("on a terminal progress is one line, cut to its width, and gone at the end"
 
 test("elsewhere it is nothing", () => {
   expect(written(false)).toBe("");
+});
+
+test("a file that is read shows its share, once its length is known", () => {
+  const shown: string[] = [];
+  const line = { show: (text: string) => shown.push(text), done() {} };
+  readingProgress("a.mtrace", 4 * 2 ** 20, line).onProgress(2 ** 20);
+  readingProgress("-", 0, line).onProgress(2 ** 20);
+  expect(shown).toEqual(["a.mtrace: 1 MiB read, 25 %", "-: 1 MiB read"]);
+});
+
+test("a sweep tells how far it is while a trace is read, and while its kept events are replayed", async () => {
+  const file = join(place.folder, "long.mtrace");
+  const lines = Array.from({ length: 30_000 }, (_, i) => `@ a.out:[0x1] + 0x${(4096 + 16 * i).toString(16)} 0x8`);
+  writeFileSync(file, `= Start\n${lines.join("\n")}\n`);
+  const done: number[] = [];
+  const policies = ["none", "zero"].map(parsePolicy);
+  const tasks = sweepTasks([{ trace: file, touches: ["none"] }], policies, [1]);
+  await runSweep(tasks, { jobs: 1, memoryBytes: 2 ** 28, onProgress: (share) => done.push(share) });
+  expect(done).toEqual([...done].sort((a, b) => a - b));
+  for (const begun of [0, 1]) {
+    expect(done.filter((share) => share > begun && share < begun + 1).length, `replay ${begun + 1}`).toBeGreaterThan(0);
+  }
+  expect(done.at(-1)).toBe(tasks.length);
 });
 
 /** Peak resident KiB of the command that inspects a trace of so many events, made and read through a pipe. */
