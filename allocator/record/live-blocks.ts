@@ -1,70 +1,196 @@
-// The blocks that are alive, found by any address in them: small ones by page, large ones by a search in a sorted list.
-// recorder.ts keeps what is known of a block.
-import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
+// The blocks that are alive: by their start, by any address in them, and which of their pages were touched how.
+// Rows of typed arrays, for a program makes millions; recorder.ts says what becomes of a touch.
+import type { Address, ByteCount, PageNumber } from "../../platform/hardware/integers.ts";
+import { BlockNames } from "./block-names.ts";
 
 const PAGE_BYTES = 4096;
-/** Blocks of more bytes are in the sorted list: entering each of their pages would cost more than moving the list. */
-const LARGEST_SMALL_BYTES = 16 * PAGE_BYTES;
+/** Blocks on more pages are in the sorted list: entering each of their pages would cost more than moving the list. */
+const MOST_SMALL_PAGES = 16;
+const FIRST_CAPACITY = 1024;
 
-export interface LiveBlock {
-  readonly id: number;
-  readonly start: number;
-  readonly size: ByteCount;
-  /** For each page that the block lies on, which kinds of touch were recorded. */
-  readonly touched: Uint8Array;
-}
+/** No block, or no node of a page's list. */
+export const NONE = -1;
+export const READ_BIT = 1;
+export const WRITE_BIT = 2;
 
+/**
+ * A block is a number, which is used again once it has been freed. Invariants: a small block is in the list of each page that it
+ * lies on; a page without a block has no list; `large` ascends by start.
+ */
 export class LiveBlocks {
-  private readonly byStart = new Map<number, LiveBlock>();
-  private readonly small = new Map<number, LiveBlock[]>();
-  /** Ascending by start. */
-  private readonly large: LiveBlock[] = [];
-  private last: LiveBlock | null = null;
+  private readonly names = new BlockNames();
+  private start = new Float64Array(FIRST_CAPACITY);
+  private size = new Float64Array(FIRST_CAPACITY);
+  /** Of a small block, two bits a page. */
+  private touched = new Uint32Array(FIRST_CAPACITY);
+  private readonly large: number[] = [];
+  /** Of a large block, a byte a page. */
+  private readonly largeTouched = new Map<number, Uint8Array>();
+  /** Pages by their numbers, and the first node of each one's list. */
+  private readonly pages = new BlockNames();
+  private first = new Int32Array(FIRST_CAPACITY);
+  private nodeBlock = new Int32Array(FIRST_CAPACITY);
+  private nodeNext = new Int32Array(FIRST_CAPACITY);
+  private nodeCount = 0;
+  private freeNode = NONE;
+  private last = NONE;
 
-  insert(block: LiveBlock): void {
-    this.remove(block.start);
-    this.byStart.set(block.start, block);
-    if (isLarge(block)) this.large.splice(this.largeAfter(block.start), 0, block);
-    else {
-      for (let page = pageOf(block.start); page <= lastPage(block); page++) {
-        const there = this.small.get(page);
-        if (there === undefined) this.small.set(page, [block]);
-        else there.push(block);
-      }
-    }
-    this.last = block;
+  /** The block that starts here, or NONE. */
+  find(start: Address): number {
+    return this.names.find(start >>> 0, highWord(start));
   }
 
-  /** Forgets the block that starts here and answers it; null if none does. */
-  remove(start: number): LiveBlock | null {
-    const block = this.byStart.get(start);
-    if (block === undefined) return null;
-    this.byStart.delete(start);
-    if (this.last === block) this.last = null;
-    if (isLarge(block)) this.large.splice(this.largeAfter(start) - 1, 1);
-    else {
-      for (let page = pageOf(start); page <= lastPage(block); page++) {
-        const there = this.small.get(page)!;
-        if (there.length === 1) this.small.delete(page);
-        else there.splice(there.lastIndexOf(block), 1);
-      }
-    }
+  startOf(block: number): number {
+    return this.start[block];
+  }
+
+  endOf(block: number): number {
+    return this.start[block] + this.size[block];
+  }
+
+  /** A block that no page of was touched yet. No other may start there. */
+  add(start: Address, size: ByteCount): number {
+    const block = this.names.add(start >>> 0, highWord(start));
+    this.enter(block, start, size);
     return block;
   }
 
-  /** The block that holds this byte, or null. */
-  at(address: Address): LiveBlock | null {
-    if (this.last !== null && contains(this.last, address)) return this.last;
-    const first = this.byStart.get(address);
-    if (first !== undefined && contains(first, address)) return first;
-    const block = this.small.get(pageOf(address))?.find((one) => contains(one, address)) ?? this.largeAt(address);
-    if (block !== null) this.last = block;
+  /** Forgets the block that starts here and answers it; NONE if none does. */
+  remove(start: Address): number {
+    const block = this.names.remove(start >>> 0, highWord(start));
+    if (block !== NONE) this.leave(block);
     return block;
   }
 
-  private largeAt(address: Address): LiveBlock | null {
+  /** Gives the block at `oldStart` another place and size; what was touched stays so. NONE if there is no such block. */
+  move(oldStart: Address, start: Address, size: ByteCount): number {
+    const block = this.names.detach(oldStart >>> 0, highWord(oldStart));
+    if (block === NONE) return NONE;
+    const pages = Math.min(pagesOf(oldStart, this.size[block]), pagesOf(start, size));
+    const bits = Array.from({ length: pages }, (_, page) => this.bitsOf(block, page));
+    this.leave(block);
+    this.names.attach(start >>> 0, highWord(start), block);
+    this.enter(block, start, size);
+    for (let page = 0; page < pages; page++) this.addBits(block, page, bits[page]);
+    return block;
+  }
+
+  /** Notes a touch of the block's page with this number from 0 on. Whether it is the first of its kind there. */
+  touch(block: number, page: number, bit: typeof READ_BIT | typeof WRITE_BIT): boolean {
+    if ((this.bitsOf(block, page) & bit) !== 0) return false;
+    this.addBits(block, page, bit);
+    return true;
+  }
+
+  /** The block that holds this byte, or NONE. */
+  at(address: Address): number {
+    if (this.last !== NONE && this.holds(this.last, address)) return this.last;
+    const block = this.lookUp(address);
+    if (block !== NONE) this.last = block;
+    return block;
+  }
+
+  private lookUp(address: Address): number {
+    const named = this.find(address);
+    if (named !== NONE && this.holds(named, address)) return named;
+    const page = Math.floor(address / PAGE_BYTES);
+    const row = this.pages.find(page >>> 0, highWord(page));
+    for (let node = row < 0 ? NONE : this.first[row]; node !== NONE; node = this.nodeNext[node]) {
+      if (this.holds(this.nodeBlock[node], address)) return this.nodeBlock[node];
+    }
     const index = this.largeAfter(address) - 1;
-    return index >= 0 && contains(this.large[index], address) ? this.large[index] : null;
+    return index >= 0 && this.holds(this.large[index], address) ? this.large[index] : NONE;
+  }
+
+  private holds(block: number, address: Address): boolean {
+    return address >= this.start[block] && address < this.start[block] + this.size[block];
+  }
+
+  private enter(block: number, start: Address, size: ByteCount): void {
+    if (block >= this.start.length) this.growBlocks();
+    this.start[block] = start;
+    this.size[block] = size;
+    this.touched[block] = 0;
+    this.last = block;
+    const pages = pagesOf(start, size);
+    if (pages > MOST_SMALL_PAGES) {
+      this.large.splice(this.largeAfter(start), 0, block);
+      this.largeTouched.set(block, new Uint8Array(pages));
+      return;
+    }
+    const firstPage = Math.floor(start / PAGE_BYTES);
+    for (let page = firstPage; page < firstPage + pages; page++) this.enterPage(block, page);
+  }
+
+  private leave(block: number): void {
+    if (this.last === block) this.last = NONE;
+    const start = this.start[block];
+    const pages = pagesOf(start, this.size[block]);
+    if (pages > MOST_SMALL_PAGES) {
+      this.large.splice(this.largeAfter(start) - 1, 1);
+      this.largeTouched.delete(block);
+      return;
+    }
+    const firstPage = Math.floor(start / PAGE_BYTES);
+    for (let page = firstPage; page < firstPage + pages; page++) this.leavePage(block, page);
+  }
+
+  private enterPage(block: number, page: PageNumber): void {
+    let row = this.pages.find(page >>> 0, highWord(page));
+    if (row < 0) {
+      row = this.pages.add(page >>> 0, highWord(page));
+      if (row >= this.first.length) this.first = longer(this.first, new Int32Array(this.first.length * 2));
+      this.first[row] = NONE;
+    }
+    const node = this.takeNode();
+    this.nodeBlock[node] = block;
+    this.nodeNext[node] = this.first[row];
+    this.first[row] = node;
+  }
+
+  private leavePage(block: number, page: PageNumber): void {
+    const row = this.pages.find(page >>> 0, highWord(page));
+    let before = NONE;
+    let node = this.first[row];
+    while (this.nodeBlock[node] !== block) {
+      before = node;
+      node = this.nodeNext[node];
+    }
+    const next = this.nodeNext[node];
+    if (before === NONE) this.first[row] = next;
+    else this.nodeNext[before] = next;
+    this.nodeNext[node] = this.freeNode;
+    this.freeNode = node;
+    if (this.first[row] === NONE) this.pages.remove(page >>> 0, highWord(page));
+  }
+
+  private takeNode(): number {
+    const node = this.freeNode;
+    if (node !== NONE) {
+      this.freeNode = this.nodeNext[node];
+      return node;
+    }
+    if (this.nodeCount === this.nodeBlock.length) {
+      const length = this.nodeCount * 2;
+      this.nodeBlock = longer(this.nodeBlock, new Int32Array(length));
+      this.nodeNext = longer(this.nodeNext, new Int32Array(length));
+    }
+    return this.nodeCount++;
+  }
+
+  private bitsOf(block: number, page: number): number {
+    const bytes = this.isLarge(block) ? this.largeTouched.get(block) : undefined;
+    return bytes === undefined ? (this.touched[block] >>> (2 * page)) & 3 : bytes[page];
+  }
+
+  private addBits(block: number, page: number, bits: number): void {
+    const bytes = this.isLarge(block) ? this.largeTouched.get(block) : undefined;
+    if (bytes === undefined) this.touched[block] |= bits << (2 * page);
+    else bytes[page] |= bits;
+  }
+
+  private isLarge(block: number): boolean {
+    return pagesOf(this.start[block], this.size[block]) > MOST_SMALL_PAGES;
   }
 
   /** Index of the first large block that starts beyond `address`. */
@@ -73,25 +199,30 @@ export class LiveBlocks {
     let high = this.large.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.large[middle].start <= address) low = middle + 1;
+      if (this.start[this.large[middle]] <= address) low = middle + 1;
       else high = middle;
     }
     return low;
   }
+
+  private growBlocks(): void {
+    const length = this.start.length * 2;
+    this.start = longer(this.start, new Float64Array(length));
+    this.size = longer(this.size, new Float64Array(length));
+    this.touched = longer(this.touched, new Uint32Array(length));
+  }
 }
 
-function isLarge({ size }: LiveBlock): boolean {
-  return size > LARGEST_SMALL_BYTES;
+/** Pages that a block lies on; one of no bytes has a byte all the same. */
+function pagesOf(start: Address, size: ByteCount): number {
+  return Math.floor((start + Math.max(size, 1) - 1) / PAGE_BYTES) - Math.floor(start / PAGE_BYTES) + 1;
 }
 
-function contains({ start, size }: LiveBlock, address: Address): boolean {
-  return address >= start && address < start + size;
+function highWord(value: number): number {
+  return Math.floor(value / 2 ** 32);
 }
 
-function pageOf(address: Address): number {
-  return Math.floor(address / PAGE_BYTES);
-}
-
-function lastPage({ start, size }: LiveBlock): number {
-  return pageOf(start + Math.max(size, 1) - 1);
+function longer<Column extends Float64Array | Int32Array | Uint32Array>(column: Column, longerColumn: Column): Column {
+  longerColumn.set(column);
+  return longerColumn;
 }

@@ -2,20 +2,16 @@
 // Where the calls are seen is heap-tap.ts; where the events go is up to the caller.
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { TAG_UNIT } from "../../platform/hardware/layout.ts";
-import { BlockNames } from "./block-names.ts";
 import { EventBatch, FREE, READ, REALLOC, THREAD_END, THREAD_START, type WRITE } from "./events.ts";
-import { LiveBlocks } from "./live-blocks.ts";
+import { LiveBlocks, NONE, READ_BIT, WRITE_BIT } from "./live-blocks.ts";
 
 const PAGE_BYTES = 4096;
-const READ_BIT = 1;
-const WRITE_BIT = 2;
 
 /**
  * Loads and stores are summarised: a page of a block is reported once as read and once as written, with the bytes of that
  * first access. More would not change which pages are resident, and a trace stays as long as its allocations.
  */
 export class Recorder {
-  private readonly names = new BlockNames();
   private readonly batch = new EventBatch();
   private readonly blocks = new LiveBlocks();
   /** Numbers of the threads seen, by any value that stands for a thread; the first is 0. */
@@ -56,31 +52,30 @@ export class Recorder {
   made(kind: number, address: Address, size: ByteCount, offset: number, bytes = size): void {
     if (address === 0) return;
     const start = address % TAG_UNIT;
-    const id = this.names.add(...words(start));
-    this.blocks.insert({ id, start, size: bytes, touched: new Uint8Array(pagesOf(start, bytes)) });
-    this.push(kind, id, size, offset);
+    this.freeForgotten(start);
+    this.push(kind, this.blocks.add(start, bytes), size, offset);
   }
 
   /** A block was freed; null and unknown addresses are not recorded. */
   freed(address: Address): void {
     const block = this.blocks.remove(address % TAG_UNIT);
-    if (block === null) return;
-    this.names.remove(...words(block.start));
-    this.push(FREE, block.id, 0, 0);
+    if (block !== NONE) this.push(FREE, block, 0, 0);
   }
 
   /** A block has a new size, and perhaps a new address. @returns false for an unknown block, which is not recorded */
-  moved(oldAddress: number, address: Address, size: ByteCount): boolean {
-    const old = this.blocks.remove(oldAddress % TAG_UNIT);
-    if (old === null) return false;
+  moved(oldAddress: Address, address: Address, size: ByteCount): boolean {
+    const oldStart = oldAddress % TAG_UNIT;
+    if (this.blocks.find(oldStart) === NONE) return false;
     const start = address % TAG_UNIT;
-    this.names.detach(...words(old.start));
-    this.names.attach(...words(start), old.id);
-    const touched = new Uint8Array(pagesOf(start, size));
-    touched.set(old.touched.subarray(0, touched.length));
-    this.blocks.insert({ id: old.id, start, size, touched });
-    this.push(REALLOC, old.id, size, 0);
+    if (start !== oldStart) this.freeForgotten(start);
+    this.push(REALLOC, this.blocks.move(oldStart, start, size), size, 0);
     return true;
+  }
+
+  /** An address is not given out twice: the free of what was there has not been seen. */
+  private freeForgotten(start: Address): void {
+    const block = this.blocks.remove(start);
+    if (block !== NONE) this.push(FREE, block, 0, 0);
   }
 
   /** An access of the program; what lies in no block is not recorded. */
@@ -88,18 +83,17 @@ export class Recorder {
     // A program may keep the memory that it was given while it was recorded.
     if (this.isEnded) return;
     const start = address % TAG_UNIT;
-    const block = this.blocks.at(start);
-    if (block === null) return;
+    const { blocks } = this;
+    const block = blocks.at(start);
+    if (block === NONE) return;
     const bit = kind === READ ? READ_BIT : WRITE_BIT;
-    const firstPage = Math.floor(block.start / PAGE_BYTES);
-    const end = Math.min(start + length, block.start + block.size);
+    const blockStart = blocks.startOf(block);
+    const firstPage = Math.floor(blockStart / PAGE_BYTES);
+    const end = Math.min(start + length, blocks.endOf(block));
     for (let at = start; at < end; ) {
       const page = Math.floor(at / PAGE_BYTES);
       const stop = Math.min(end, (page + 1) * PAGE_BYTES);
-      if ((block.touched[page - firstPage] & bit) === 0) {
-        block.touched[page - firstPage] |= bit;
-        this.push(kind, block.id, stop - at, at - block.start);
-      }
+      if (blocks.touch(block, page - firstPage, bit)) this.push(kind, block, stop - at, at - blockStart);
       at = stop;
     }
   }
@@ -126,12 +120,4 @@ export class Recorder {
     this.batch.push(kind, this.thread, id, size, offset);
     if (this.batch.isFull) this.flush();
   }
-}
-
-function pagesOf(start: number, size: ByteCount): number {
-  return Math.floor((start + Math.max(size, 1) - 1) / PAGE_BYTES) - Math.floor(start / PAGE_BYTES) + 1;
-}
-
-function words(address: Address): [number, number] {
-  return [address >>> 0, Math.floor(address / 2 ** 32)];
 }

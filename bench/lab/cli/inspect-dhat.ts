@@ -39,7 +39,7 @@ export function describeDhat(file: string): string {
   ].join("\n");
 }
 
-/** The first frame that is not the allocator's: `0x4011D6: make (app.c:12)` without the address. */
+/** The first frame that is not the allocator's: `0x4011D6: make (…)` without the address. */
 function placeOf(frames: readonly string[]): string {
   const names = frames.map((frame) => frame.replace(/^0x[0-9A-Fa-f]+: /, ""));
   return (

@@ -1,6 +1,7 @@
 // From the raw file of a recorded native process (recorder.h) to a trace in our own format: addresses become block ids, and
 // each page of a block is touched at most once by a load and once by a store, as in the recordings of refheap's heaps.
 import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { endianness } from "node:os";
 import { join } from "node:path";
 import { ALIGNED, CALLOC, MALLOC, READ, WRITE } from "../../../allocator/record/events.ts";
 import { Recorder } from "../../../allocator/record/recorder.ts";
@@ -9,14 +10,18 @@ import { RecordingFile } from "../replay/recording-file.ts";
 
 const HEAD_BYTES = 4096;
 const RECORD_BYTES = 32;
+const RECORD_WORDS = RECORD_BYTES / 4;
 const RECORDS_A_CHUNK = 2 ** 16;
 const MAGIC = "RHNATIVE";
 const VERSION = 1;
-/** Offsets in `struct head` and `struct record`. */
+/** Offsets in `struct head`, in bytes, and in `struct record`, in words of 32 bits. */
 const HEAD = { version: 8, pid: 12, records: 16, stopped: 24, unwatched: 32, program: 40, programBytes: 16 } as const;
-const RECORD = { kind: 0, thread: 4, address: 8, size: 16, extra: 24 } as const;
+const RECORD = { kind: 0, thread: 1, address: 2, size: 4, extra: 6 } as const;
 /** `enum kind`. */
 const RAW = { malloc: 1, calloc: 2, realloc: 3, aligned: 4, free: 5, read: 6, write: 7, threadEnd: 8 } as const;
+
+/** Which of the two words of 64 bits is the low one. */
+const LOW = endianness() === "LE" ? 0 : 1;
 
 /** A raw file, named but not read. */
 export interface RawFile {
@@ -77,11 +82,13 @@ export function convertRaw(rawPath: string, file: string): NativeRecording | nul
 }
 
 function replayRecords(fd: number, records: number, events: RawEvents): void {
-  const chunk = Buffer.alloc(RECORDS_A_CHUNK * RECORD_BYTES);
+  const words = new Uint32Array(RECORDS_A_CHUNK * RECORD_WORDS);
+  const chunk = new Uint8Array(words.buffer);
   for (let first = 0; first < records; first += RECORDS_A_CHUNK) {
     const wanted = Math.min(RECORDS_A_CHUNK, records - first) * RECORD_BYTES;
     const got = readSync(fd, chunk, 0, wanted, HEAD_BYTES + first * RECORD_BYTES);
-    for (let at = 0; at + RECORD_BYTES <= got; at += RECORD_BYTES) events.add(chunk, at);
+    const whole = Math.floor(got / RECORD_BYTES) * RECORD_WORDS;
+    for (let at = 0; at < whole; at += RECORD_WORDS) events.add(words, at);
     if (got < wanted) return;
   }
 }
@@ -97,10 +104,10 @@ class RawEvents {
   }
 
   /** A record that was never finished has kind 0: the process ended while it was written. */
-  add(bytes: Buffer, at: number): void {
-    const kind = bytes.readUInt32LE(at + RECORD.kind);
+  add(words: Uint32Array, at: number): void {
+    const kind = words[at + RECORD.kind];
     if (kind === 0) return;
-    const id = bytes.readUInt32LE(at + RECORD.thread);
+    const id = words[at + RECORD.thread];
     if (kind === RAW.threadEnd) {
       this.recorder.threadEnded(this.thread(id));
       this.threads.delete(id);
@@ -109,8 +116,8 @@ class RawEvents {
     // The C library frees a thread's last blocks after its end: that is no new thread's doing.
     const isLate = kind === RAW.free && this.first !== null && !this.threads.has(id);
     this.recorder.runAs(isLate ? this.first! : this.thread(id));
-    const address = word(bytes, at + RECORD.address);
-    this.event(kind, address, word(bytes, at + RECORD.size), word(bytes, at + RECORD.extra));
+    const address = wide(words, at + RECORD.address);
+    this.event(kind, address, wide(words, at + RECORD.size), wide(words, at + RECORD.extra));
   }
 
   private event(kind: number, address: number, size: number, extra: number): void {
@@ -136,7 +143,7 @@ class RawEvents {
   }
 }
 
-/** 64 bits as a double: addresses and sizes of a program have fewer than 53. */
-function word(bytes: Buffer, at: number): number {
-  return bytes.readUInt32LE(at + 4) * 2 ** 32 + bytes.readUInt32LE(at);
+/** 64 bits as a double: addresses and sizes of a program have fewer than 53. The file was written on this machine, in its byte order. */
+function wide(words: Uint32Array, at: number): number {
+  return words[at + LOW] + words[at + 1 - LOW] * 2 ** 32;
 }
