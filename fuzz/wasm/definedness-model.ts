@@ -251,8 +251,8 @@ export class Model {
     // As in wasm: shadows of amounts count only where they change the amount.
     const undefinedAmount = all((t & (BITS[type] - 1n)) !== 0n);
     const results: Readonly<Record<string, () => readonly [bigint, bigint]>> = {
-      add: () => [a + b, s | t | (((a & ~s) + (b & ~t)) ^ ((a | s) + (b | t)))],
-      sub: () => [a - b, s | t | (((a & ~s) - (b | t)) ^ ((a | s) - (b & ~t)))],
+      add: () => [a + b, upwards(s | t)],
+      sub: () => [a - b, upwards(s | t)],
       mul: () => [a * b, upwards(s | t)],
       and: () => [a & b, (s & t) | (s & b) | (t & a)],
       or: () => [a | b, (s & t) | (s & ~b) | (t & ~a)],

@@ -66,7 +66,7 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
     heapFunctions: new Map(),
     stack: null,
     instrument: instrumentDefinedness({
-      exactArithmetic: options.exactArithmetic ?? true,
+      exactArithmetic: options.exactArithmetic ?? false,
       checksArguments: true,
       validityBase: layout.validityBase,
       originBase: layout.originBase,

@@ -16,7 +16,7 @@ export interface RuleInput {
   readonly shadows: Int32Array;
   /** A scratch local of a type, by number; rules use 0 to 5. */
   temporary(type: number, number: number): number;
-  /** Whether add and sub are exact (as Memcheck's are), or undefined from the lowest undefined bit up. */
+  /** Whether add and sub are exact (as Memcheck's --expensive-definedness-checks=yes), or undefined from the lowest undefined bit up. */
   readonly exactArithmetic: boolean;
 }
 

@@ -48,8 +48,8 @@ export interface ModuleOptions {
    */
   readonly uninitialised?: "off" | "byte";
   /**
-   * With `uninitialised: "byte"`: sums and differences are defined where no carry can reach them, as with Memcheck; if false they are
-   * undefined from the lowest undefined bit up, as with its `--expensive-definedness-checks=no`. Default true.
+   * With `uninitialised: "byte"`: sums and differences are defined where no carry can reach them, as with Memcheck's
+   * `--expensive-definedness-checks=yes`; else they are undefined from the lowest undefined bit up. Default false.
    */
   readonly exactArithmetic?: boolean;
   /** With `uninitialised: "byte"`: whether arguments of calls that leave the module must be defined. Default `"check"`. */
@@ -176,7 +176,7 @@ function instrumentOf(
     if (kind === EXTERNAL_FUNCTION && HOST_FRAMES.includes(name)) hostFrames.add(index);
   for (const [index, name] of names.functions) if (HOST_FRAMES.includes(name)) hostFrames.add(index);
   return instrumentDefinedness({
-    exactArithmetic: options.exactArithmetic ?? true,
+    exactArithmetic: options.exactArithmetic ?? false,
     checksArguments: (options.callArguments ?? "check") === "check",
     validityBase: layout.validityBase,
     originBase: layout.originBase,
@@ -234,7 +234,7 @@ export function checkOptions(options: ModuleOptions): void {
 }
 
 function checkDefinedness(options: ModuleOptions): void {
-  const { uninitialised = "off", callArguments = "check", exactArithmetic = true, trackOrigins = false } = options;
+  const { uninitialised = "off", callArguments = "check", exactArithmetic = false, trackOrigins = false } = options;
   if (uninitialised !== "off" && uninitialised !== "byte")
     throw new RangeError(`uninitialised: "${uninitialised}" is neither "off" nor "byte"`);
   if (callArguments !== "check" && callArguments !== "trust")
