@@ -68,4 +68,12 @@ export const fuzzers: Readonly<Record<string, Entry>> = {
     "the same program on this heap, the real Scudo and the C library, where they are at hand",
     async () => (await import("./scudo/differential.ts")).realScudo,
   ),
+  linux: entry(
+    "scripts of system calls on this machine's kernel and on the simulated one, where it is the same",
+    async () => (await import("./linux/differential.ts")).linuxKernel,
+  ),
+  thp: entry(
+    "the same with huge pages, where their settings may be changed (root)",
+    async () => (await import("./linux/differential.ts")).hugeKernel,
+  ),
 };

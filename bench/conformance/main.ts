@@ -8,6 +8,7 @@ interface Options {
   readonly verbose?: true;
   readonly only?: string;
   readonly strict?: true;
+  readonly record?: true;
 }
 
 const USAGE_ERROR = 2;
@@ -31,8 +32,20 @@ async function checkFiles(files: readonly string[]): Promise<void> {
   }
 }
 
+/** Records the scripts anew on the kernel of this machine, instead of replaying what was recorded. */
+async function record(kind: string, files: readonly string[], { only }: Options): Promise<void> {
+  const { isRecordedKind, recordFiles } = await import("./native/record-files.ts");
+  if (!isRecordedKind(kind)) return program.error("error: --record is for linux and thp", { exitCode: USAGE_ERROR });
+  const reason = await recordFiles(kind, files, { only });
+  if (reason !== undefined) program.error(`error: nothing can be recorded here: ${reason}`, { exitCode: 1 });
+}
+
 async function run(kind: string, files: readonly string[], options: Options): Promise<void> {
   await checkFiles(files);
+  if (options.record === true) {
+    await record(kind, files, options);
+    return;
+  }
   const runKind = await kinds[kind]();
   const { passed, failed } = await runKind(files, options);
   if (passed + failed === 0)
@@ -51,6 +64,7 @@ const program = new Command("conformance")
     "--strict",
     "also compare what the format leaves to taste: borders of areas, clean or dirty file pages, page tables",
   )
+  .option("--record", "run the scripts of linux or thp on this machine's kernel, and print them with its answers")
   .exitOverride((error) => {
     process.exit(error.exitCode === 0 ? 0 : USAGE_ERROR);
   })

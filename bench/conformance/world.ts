@@ -9,6 +9,7 @@ import {
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_NORESERVE,
+  MAP_POPULATE,
   MAP_SHARED,
   PROT_READ,
   PROT_WRITE,
@@ -68,6 +69,8 @@ export class World {
       PROT_READ | PROT_WRITE,
       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE,
     );
+    // A real process has mappings of its C library's and its stack's there: what the kernel puts below them is not at 2 MiB by chance.
+    process.mmap(0, PAGE_SIZE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE);
     this.populateBuffer(this.addParticipant(process, new Map()));
     this.startingTables = tableCount(process);
     this.startingCounters = kernel.counters.snapshot();

@@ -10,6 +10,8 @@ import { hideFields, outline } from "./outline.ts";
 export const ENTRIES_PER_BLOCK = 512;
 const BLOCK_SHIFT = 9;
 const BLOCK_COUNT = PAGE_COUNT / ENTRIES_PER_BLOCK;
+/** Pages that a table of the level above is for (1 GiB): 512 blocks. */
+export const PAGES_PER_UPPER_TABLE = ENTRIES_PER_BLOCK * ENTRIES_PER_BLOCK;
 /** What entries of neighbouring frames differ by. */
 const FRAME_STEP = 1 << PTE_FRAME_SHIFT;
 
@@ -47,6 +49,9 @@ export class PageTable {
   private readonly wordBits = new Int32Array(BLOCK_COUNT / 1024);
   /** Page-table pages that Linux would have at the lowest level; a huge entry keeps one in reserve. */
   tableCount = 0;
+  /** By GiB: 1 where Linux would have a table above those of the blocks, from the first of them on until the kernel frees it. */
+  private readonly upperTables = new Uint8Array(BLOCK_COUNT / ENTRIES_PER_BLOCK);
+  upperTableCount = 0;
   /** Blocks that have a page table or a huge entry. */
   private usedBlocks = 0;
   /** Who reads this table, so that none of them sees the entries of the process that gets it next. */
@@ -207,6 +212,14 @@ export class PageTable {
     this.use(block);
   }
 
+  /** Gives the GiB of `page` the table above those of its blocks, if it has none yet. */
+  makeUpperTable(page: PageNumber): void {
+    const upper = Math.floor(page / PAGES_PER_UPPER_TABLE);
+    if (this.upperTables[upper] === 1) return;
+    this.upperTables[upper] = 1;
+    this.upperTableCount++;
+  }
+
   /** Frees the page tables without entries of the blocks that lie wholly in [page, endPage). Cost: the blocks with one. */
   freeTables(page: PageNumber, endPage: PageNumber): void {
     const end = endPage >> BLOCK_SHIFT;
@@ -219,6 +232,18 @@ export class PageTable {
       this.tables[block] = 0;
       this.tableCount--;
       this.unuse(block);
+    }
+  }
+
+  /** Frees the tables above that lie wholly in [page, endPage) and have nothing below them. Cost: the GiBs of the range. */
+  freeUpperTables(page: PageNumber, endPage: PageNumber): void {
+    const end = Math.floor(endPage / PAGES_PER_UPPER_TABLE);
+    for (let upper = Math.ceil(page / PAGES_PER_UPPER_TABLE); upper < end; upper++) {
+      if (this.upperTables[upper] === 0) continue;
+      const first = upper * ENTRIES_PER_BLOCK;
+      if (this.nextBlock(first) < first + ENTRIES_PER_BLOCK) continue;
+      this.upperTables[upper] = 0;
+      this.upperTableCount--;
     }
   }
 
@@ -283,6 +308,7 @@ export class PageTable {
 
   private use(block: EntryBlock): void {
     this.usedBlocks++;
+    if (this.upperTables[block >> BLOCK_SHIFT] === 0) this.makeUpperTable(block * ENTRIES_PER_BLOCK);
     this.blockBits[block >> 5] |= 1 << (block & 31);
     this.wordBits[block >> 10] |= 1 << ((block >> 5) & 31);
   }
@@ -304,6 +330,8 @@ export class PageTable {
       if (isUsed !== (bit === 1))
         throw new Error(`page table: block ${block} is${isUsed ? "" : " not"} in use but its bit is ${bit}`);
       if (bit === 0) continue;
+      if (this.upperTables[block >> BLOCK_SHIFT] === 0)
+        throw new Error(`page table: block ${block} is in use without a table above it`);
       used++;
       if (this.huge[block] !== HUGE_ENTRY_WITHOUT_TABLE) tables++;
       this.checkBlock(block);
@@ -315,6 +343,9 @@ export class PageTable {
     }
     if (used !== this.usedBlocks)
       throw new Error(`page table: ${used} blocks are in use but the count is ${this.usedBlocks}`);
+    const uppers = this.upperTables.reduce((sum, table) => sum + table, 0);
+    if (uppers !== this.upperTableCount)
+      throw new Error(`page table: ${uppers} upper tables but the count is ${this.upperTableCount}`);
     if (tables !== this.tableCount) throw new Error(`page table: ${tables} tables but the count is ${this.tableCount}`);
   }
 

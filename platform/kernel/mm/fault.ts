@@ -92,6 +92,8 @@ export function faultIn(
     else result = cleanReadFault(space, id, page);
   } else {
     result = fileFault(space, id, page, access);
+    // Linux makes the tables above before it looks into the file, and keeps them if there is no page (__handle_mm_fault).
+    if (result !== FAULT_DONE) space.pageTable.makeUpperTable(page);
   }
   if (result === FAULT_DONE) {
     if (space.pageTable.isHuge(page)) space.pageTable.spread(page);

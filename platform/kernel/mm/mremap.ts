@@ -265,6 +265,8 @@ function moveEntries(
   moved: number,
 ): void {
   const { pageTable } = space;
+  // A length of 0 makes a second mapping of shared memory, and moves nothing.
+  if (pages === 0) return;
   const end = start + pages;
   const isAligned = (target - start) % ENTRIES_PER_BLOCK === 0;
   const from = isAligned ? realigned(space, start, target, pages, moved) : start;

@@ -3,6 +3,7 @@
 
 import type { Address, ByteCount, PageNumber } from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
+import { PAGES_PER_UPPER_TABLE } from "../../hardware/page-table.ts";
 import { SystemError } from "../abi/errors.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { ARCHITECTURE_TASK_SIZE_PAGES, TASK_SIZE_PAGES } from "./address-space.ts";
@@ -75,4 +76,7 @@ function freeTablesBetween(space: AddressSpace, index: number, start: PageNumber
   const floor = before === -1 ? 0 : vmas.endPage[before];
   const ceiling = behind === -1 ? TASK_SIZE_PAGES : vmas.startPage[behind];
   pageTable.freeTables(Math.max(floor, blockStart(start)), Math.min(ceiling, pageTable.blockEnd(end - 1)));
+  const upperStart = start - (start % PAGES_PER_UPPER_TABLE);
+  const upperEnd = Math.ceil(end / PAGES_PER_UPPER_TABLE) * PAGES_PER_UPPER_TABLE;
+  pageTable.freeUpperTables(Math.max(floor, upperStart), Math.min(ceiling, upperEnd));
 }

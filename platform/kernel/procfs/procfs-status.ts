@@ -102,10 +102,13 @@ function memoryLines(space: AddressSpace): string {
   );
 }
 
-/** Page-table pages that Linux would have: one for each touched 2 MiB, and those above. */
+/** Tables of the two highest levels, which a process has from its first page on. */
+const TOP_TABLES = 2;
+
+/** Page-table pages that Linux would have: one for each touched 2 MiB, one for each touched GiB, and those above. */
 export function pageTablePages(space: AddressSpace): number {
-  const blocks = space.pageTable.tableCount;
-  return blocks === 0 ? 0 : blocks + Math.ceil(blocks / 512) + 2;
+  const { tableCount, upperTableCount } = space.pageTable;
+  return tableCount + upperTableCount === 0 ? 0 : tableCount + upperTableCount + TOP_TABLES;
 }
 
 function signalLines(process: PrintedProcess): string {

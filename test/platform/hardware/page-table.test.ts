@@ -6,12 +6,16 @@ import {
   ENTRIES_PER_BLOCK,
   HUGE_ENTRY,
   HUGE_ENTRY_WITHOUT_TABLE,
+  PAGES_PER_UPPER_TABLE,
   PageTable,
 } from "../../../platform/hardware/page-table.ts";
 
 /** One table for all tests: each leaves it empty, as a process that ends does. */
 const table = new PageTable();
-afterEach(() => table.freeTables(0, PAGE_COUNT));
+afterEach(() => {
+  table.freeTables(0, PAGE_COUNT);
+  table.freeUpperTables(0, PAGE_COUNT);
+});
 const ENTRIES_PER_WORD = 32 * ENTRIES_PER_BLOCK;
 const ENTRIES_PER_GROUP = 32 * ENTRIES_PER_WORD;
 
@@ -233,6 +237,28 @@ describe("page tables without entries", () => {
     withPages([5], () => {
       table.freeTables(0, PAGE_COUNT);
       expect(table.isUsed(5)).toBe(true);
+    });
+  });
+});
+
+describe("tables above those of the blocks", () => {
+  const GIB = PAGES_PER_UPPER_TABLE;
+
+  test("are one for each GiB that was used, and stay when its blocks have lost theirs", () => {
+    withPages([5, BLOCK + 5, GIB + 5], () => expect(table.upperTableCount).toBe(2));
+    table.freeTables(0, PAGE_COUNT);
+    expect([table.tableCount, table.upperTableCount]).toEqual([0, 2]);
+    table.freeUpperTables(0, PAGE_COUNT);
+    expect(table.upperTableCount).toBe(0);
+  });
+
+  test("are freed where the whole GiB lies in the range and nothing is below", () => {
+    for (const page of [5, GIB + 5, 2 * GIB + 5]) table.makeUpperTable(page);
+    table.freeUpperTables(1, 3 * GIB - 1);
+    expect(table.upperTableCount).toBe(2);
+    withPages([5], () => {
+      table.freeUpperTables(0, PAGE_COUNT);
+      expect(table.upperTableCount).toBe(1);
     });
   });
 });

@@ -32,7 +32,7 @@ export async function replay(
     if (line.number % shares !== share) continue;
     count++;
     const script = parseScript(line.text);
-    const failure = runScript(dialect, script);
+    const failure = runScript(dialect, script, { tables: true });
     if (failure !== undefined) failures.push(describeFailure(script, failure, { ...line, file: name }).join("\n"));
   }
   return { count, failures };
