@@ -7,3 +7,8 @@ test("125 named scenarios answer as Linux did", async () => {
   const replayed = await replay("scenarios.jsonl.gz", {}, { dialect: thp, folder: "thp" });
   expect(replayed).toEqual({ count: 125, failures: [] });
 });
+
+test("4 scripts that were found by comparing with the machine's own kernel answer as Linux did", async () => {
+  const replayed = await replay("found.jsonl", {}, { dialect: thp, folder: "thp" });
+  expect(replayed).toEqual({ count: 4, failures: [] });
+});
