@@ -3,7 +3,7 @@
 
 import type { Address } from "../../platform/hardware/integers.ts";
 import type { Program } from "../common/program.ts";
-import { loadWord, storeWord } from "../common/words.ts";
+import { loadWord, putWord, storeWord, wordIn, wordsAt } from "../common/words.ts";
 import type { LargeMapping } from "./large-mapping.ts";
 
 /**
@@ -27,6 +27,13 @@ const COMMIT_BASE = 16;
 const COMMIT_SIZE = 24;
 const MAP_BASE = 32;
 const MAP_SIZE = 40;
+/** Places of 32-bit words in a header that is read or written by one translation; the id is in the upper half of its word. */
+const COMMIT_BASE_PLACE = COMMIT_BASE / 4;
+const COMMIT_SIZE_PLACE = COMMIT_SIZE / 4;
+const MAP_BASE_PLACE = MAP_BASE / 4;
+const MAP_SIZE_PLACE = MAP_SIZE / 4;
+const CLEAN_ID_PLACE = NEXT / 4 + 1;
+const CLEAN_ID_SHIFT = 8;
 /** The clean page's id shares the `next` word, above every address. */
 export const CLEAN_ID_UNIT = 2 ** 40;
 
@@ -48,6 +55,17 @@ export class LargeBlockList<P extends Program = Program> {
     const { memory } = this.program;
     const header = block - LARGE_HEADER_SIZE;
     row.block = block;
+    const place = wordsAt(memory, header, LARGE_HEADER_SIZE);
+    if (place >= 0) {
+      const { words } = memory;
+      row.cleanId = words[place + CLEAN_ID_PLACE] >>> CLEAN_ID_SHIFT;
+      return row.set(
+        wordIn(words, place + MAP_BASE_PLACE),
+        wordIn(words, place + MAP_SIZE_PLACE),
+        wordIn(words, place + COMMIT_BASE_PLACE),
+        wordIn(words, place + COMMIT_SIZE_PLACE),
+      );
+    }
     row.cleanId = this.cleanIdOf(block);
     return row.set(
       loadWord(memory, header + MAP_BASE),
@@ -94,7 +112,18 @@ export class LargeBlockList<P extends Program = Program> {
   protected storeHeader(mapping: LargeMapping, previous: number): void {
     const { memory } = this.program;
     const header = mapping.block - LARGE_HEADER_SIZE;
+    // The first store takes the page's fault.
     storeWord(memory, header + PREVIOUS, previous);
+    const place = wordsAt(memory, header, LARGE_HEADER_SIZE);
+    if (place >= 0) {
+      const { words } = memory;
+      putWord(words, place + NEXT / 4, mapping.cleanId * CLEAN_ID_UNIT);
+      putWord(words, place + COMMIT_BASE_PLACE, mapping.commitBase);
+      putWord(words, place + COMMIT_SIZE_PLACE, mapping.commitSize);
+      putWord(words, place + MAP_BASE_PLACE, mapping.mapBase);
+      putWord(words, place + MAP_SIZE_PLACE, mapping.mapSize);
+      return;
+    }
     storeWord(memory, header + NEXT, mapping.cleanId * CLEAN_ID_UNIT);
     storeWord(memory, header + COMMIT_BASE, mapping.commitBase);
     storeWord(memory, header + COMMIT_SIZE, mapping.commitSize);

@@ -99,7 +99,7 @@ export class PageTable {
     while (page < endPage) {
       const block = page >> BLOCK_SHIFT;
       if (this.populated[block] === 0) {
-        page = this.nextBlock(block + 1) * ENTRIES_PER_BLOCK;
+        page = this.nextBlock(block + 1, endPage >> BLOCK_SHIFT) * ENTRIES_PER_BLOCK;
         continue;
       }
       if (this.populated[block] === ENTRIES_PER_BLOCK) return page;
@@ -224,9 +224,9 @@ export class PageTable {
   freeTables(page: PageNumber, endPage: PageNumber): void {
     const end = endPage >> BLOCK_SHIFT;
     for (
-      let block = this.nextBlock((page + ENTRIES_PER_BLOCK - 1) >> BLOCK_SHIFT);
+      let block = this.nextBlock((page + ENTRIES_PER_BLOCK - 1) >> BLOCK_SHIFT, end);
       block < end;
-      block = this.nextBlock(block + 1)
+      block = this.nextBlock(block + 1, end)
     ) {
       if (this.populated[block] !== 0) continue;
       this.tables[block] = 0;
@@ -241,7 +241,7 @@ export class PageTable {
     for (let upper = Math.ceil(page / PAGES_PER_UPPER_TABLE); upper < end; upper++) {
       if (this.upperTables[upper] === 0) continue;
       const first = upper * ENTRIES_PER_BLOCK;
-      if (this.nextBlock(first) < first + ENTRIES_PER_BLOCK) continue;
+      if (this.nextBlock(first, first + ENTRIES_PER_BLOCK - 1) < first + ENTRIES_PER_BLOCK) continue;
       this.upperTables[upper] = 0;
       this.upperTableCount--;
     }
@@ -249,7 +249,7 @@ export class PageTable {
 
   /** Where the first block begins, from that of `page` on, that has a page table or a huge entry; endPage if it lies behind that. */
   nextUsedBlock(page: PageNumber, endPage: PageNumber): number {
-    return Math.min(endPage, this.nextBlock(page >> BLOCK_SHIFT) * ENTRIES_PER_BLOCK);
+    return Math.min(endPage, this.nextBlock(page >> BLOCK_SHIFT, endPage >> BLOCK_SHIFT) * ENTRIES_PER_BLOCK);
   }
 
   /** The first page behind the block of `page`. */
@@ -274,26 +274,27 @@ export class PageTable {
     return found;
   }
 
-  /** The first block with a page table or a huge entry at or after `block`, or BLOCK_COUNT. */
-  private nextBlock(block: EntryBlock): number {
-    if (block >= BLOCK_COUNT) return BLOCK_COUNT;
+  /** The first block with a page table or a huge entry at or after `block`; any behind `last`: there is none up to that. */
+  private nextBlock(block: EntryBlock, last: EntryBlock): number {
+    if (block > last) return BLOCK_COUNT;
     let word = block >> 5;
     let bits = this.blockBits[word] & (-1 << (block & 31));
     if (bits === 0) {
-      word = this.nextWord(word + 1);
+      word = this.nextWord(word + 1, last >> 5);
       if (word === this.blockBits.length) return BLOCK_COUNT;
       bits = this.blockBits[word];
     }
     return word * 32 + trailingZeros(bits);
   }
 
-  private nextWord(word: number): number {
+  /** The first word that is not 0 at or after `word`; the length of `blockBits`: there is none up to `last`. */
+  private nextWord(word: number, last: number): number {
     const end = this.blockBits.length;
-    if (word >= end) return end;
+    if (word > last || word >= end) return end;
     let group = word >> 5;
     let bits = this.wordBits[group] & (-1 << (word & 31));
     while (bits === 0) {
-      if (++group === this.wordBits.length) return end;
+      if (++group > last >> 5 || group === this.wordBits.length) return end;
       bits = this.wordBits[group];
     }
     return group * 32 + trailingZeros(bits);

@@ -24,6 +24,9 @@ export interface Limit {
   readonly hard: number;
 }
 
+/** RLIM_NLIMITS. */
+const NUMBERS = 16;
+
 const MIB = 2 ** 20;
 /** Linux's defaults: include/asm-generic/resource.h, fs/file.c. Bytes, but NOFILE in descriptors. */
 const defaults: ReadonlyMap<number, Limit> = new Map([
@@ -37,14 +40,17 @@ const defaults: ReadonlyMap<number, Limit> = new Map([
 /** The limits of a process (getrlimit(2)). */
 export class ResourceLimits {
   private readonly limits: Map<number, Limit>;
+  /** The soft limits once more, by number: each mmap asks for two. */
+  private readonly softLimits = new Float64Array(NUMBERS).fill(Number.POSITIVE_INFINITY);
 
   constructor(parent?: ResourceLimits) {
     this.limits = new Map(parent === undefined ? defaults : parent.limits);
+    for (const [resource, { soft }] of this.limits) this.softLimits[resource] = soft;
   }
 
   /** What counts. */
   soft(resource: number): number {
-    return this.limits.get(resource)?.soft ?? Number.POSITIVE_INFINITY;
+    return this.softLimits[resource];
   }
 
   /** @throws SystemError EINVAL: a resource that is not simulated. */
@@ -65,6 +71,7 @@ export class ResourceLimits {
     if (limit.soft > limit.hard)
       throw new SystemError("EINVAL", syscall, `soft ${limit.soft} above hard ${limit.hard}`);
     this.limits.set(resource, { soft: limit.soft, hard: limit.hard });
+    this.softLimits[resource] = limit.soft;
   }
 }
 

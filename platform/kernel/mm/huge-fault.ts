@@ -27,9 +27,9 @@ import { prepareAnonVma } from "./vma-merge.ts";
 export function hugeFault(space: AddressSpace, id: AreaId, page: PageNumber, access: number): boolean {
   const { vmas, kernel } = space;
   const flags = vmas.flags[id];
-  if ((allowedOrders(space, flags) & HUGE_ORDER_BIT) === 0) return false;
   const start = blockStart(page);
   if (start < vmas.startPage[id] || start + HUGE_FRAMES > vmas.endPage[id]) return false;
+  if ((allowedOrders(space, flags) & HUGE_ORDER_BIT) === 0) return false;
   if ((flags & VM_UFFD_MISSING) !== 0) return false;
   const clean = hugeCleanPage(space, id);
   if (clean === null) return false;

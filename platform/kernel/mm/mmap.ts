@@ -1,6 +1,14 @@
 // mmap(2): from arguments to an area (do_mmap, mmap_region). Choosing an address is unmapped-area.ts, merging vma-merge.ts,
 // taking away what was there munmap.ts.
-import type { Address, ByteCount, FileOffset, PageCount, PageNumber } from "../../hardware/integers.ts";
+import type {
+  Address,
+  AreaFlags,
+  AreaId,
+  ByteCount,
+  FileOffset,
+  PageCount,
+  PageNumber,
+} from "../../hardware/integers.ts";
 import { PAGE_SIZE } from "../../hardware/layout.ts";
 import { SystemError } from "../abi/errors.ts";
 import {
@@ -224,19 +232,19 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
   const { kernel, vmas } = space;
   const end = start + pages;
   // As in Linux, what is in the way is cut before limits are looked at, and stays cut if they refuse.
-  splitAtBorders(space, start, end, "mmap");
-  const replaced = countReplaced(space, start, end);
-  if (!space.mayExpand(request.flags, pages - replaced.pages))
+  const first = splitAtBorders(space, start, end, "mmap");
+  const replacedAccounted = countPages(space, first, end, VM_ACCOUNT);
+  if (!space.mayExpand(request.flags, pages - countPages(space, first, end, 0)))
     throw new SystemError("ENOMEM", "mmap", "RLIMIT_AS or RLIMIT_DATA");
   file?.operations.mmap?.(file, request);
   if ((request.flags & VM_MTE) !== 0 && (request.flags & VM_MTE_ALLOWED) === 0) {
     throw new SystemError("EINVAL", "mmap", "PROT_MTE on a file that has no tags");
   }
   if ((request.flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE) {
-    const charge = pages - replaced.accounted;
+    const charge = pages - replacedAccounted;
     if (charge !== 0 && !kernel.commit(charge, space)) throw new SystemError("ENOMEM", "mmap", "overcommit");
     // What the old areas had committed is given back as they are unmapped; it was part of the charge above.
-    kernel.committedPages += replaced.accounted;
+    kernel.committedPages += replacedAccounted;
     request.flags |= VM_ACCOUNT;
   }
   const shared = (request.flags & VM_SHARED) !== 0;
@@ -265,15 +273,11 @@ function mapRegion(space: AddressSpace, { request, pageOffset, start, pages }: M
   space.homes?.mapped(start, end, request.cleanPage);
 }
 
-/** Pages of [start, end) that areas cover now, and how many of them are committed. */
-function countReplaced(space: AddressSpace, start: PageNumber, end: PageNumber): { pages: number; accounted: number } {
-  const { vmas } = space;
+/** Pages of the areas from `first` on that lie before `end` and have all of `flags`. Areas are cut at `end`; −1: there are none. */
+function countPages({ vmas }: AddressSpace, first: AreaId, end: PageNumber, flags: AreaFlags): PageCount {
   let pages = 0;
-  let accounted = 0;
-  for (let id = vmas.findIntersection(start, end); id !== -1 && vmas.startPage[id] < end; id = vmas.next(id)) {
-    const overlap = Math.min(end, vmas.endPage[id]) - Math.max(start, vmas.startPage[id]);
-    pages += overlap;
-    if ((vmas.flags[id] & VM_ACCOUNT) !== 0) accounted += overlap;
+  for (let id = first; id !== -1 && vmas.startPage[id] < end; id = vmas.next(id)) {
+    if ((vmas.flags[id] & flags) === flags) pages += vmas.endPage[id] - vmas.startPage[id];
   }
-  return { pages, accounted };
+  return pages;
 }

@@ -251,8 +251,9 @@ function shrinkOrRemove(space: AddressSpace, id: AreaId, start: PageNumber, end:
 export function prepareAnonVma(space: AddressSpace, id: AreaId): void {
   const { vmas } = space;
   if (vmas.anonVma[id] !== 0) return;
-  const next = vmas.next(id);
-  const previous = vmas.previous(id);
+  const index = vmas.indexOf(id);
+  const next = vmas.at(index + 1);
+  const previous = vmas.at(index - 1);
   let anonVma = 0;
   if (next !== -1) anonVma = reusableAnonVma(space, next, id, next);
   if (anonVma === 0 && previous !== -1) anonVma = reusableAnonVma(space, previous, previous, id);

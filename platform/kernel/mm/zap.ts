@@ -38,7 +38,11 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
     const last = before + pageTable.entriesInBlock(page);
     for (let at = page; at < stop && zapped < last; at++) {
       const entry = entries[at];
-      if (entry === 0) continue;
+      if (entry === 0) {
+        // Where nothing was touched, eight at a time: most of a range that shares its block with others is such.
+        while (at + 8 < stop && isEmpty(entries, at + 1)) at += 8;
+        continue;
+      }
       entries[at] = 0;
       zapped++;
       if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
@@ -53,6 +57,21 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
   space.rssAnonymous -= anonymousPages;
   space.rssFile -= filePages;
   kernel.counters.ptesZapped += zapped;
+}
+
+/** Whether eight entries from `page` on are all 0. */
+function isEmpty(entries: Int32Array, page: PageNumber): boolean {
+  return (
+    (entries[page] |
+      entries[page + 1] |
+      entries[page + 2] |
+      entries[page + 3] |
+      entries[page + 4] |
+      entries[page + 5] |
+      entries[page + 6] |
+      entries[page + 7]) ===
+    0
+  );
 }
 
 /** Takes the huge entry at `page` away if [page, stop) is all of its block; splits it if not. @returns whether it is gone. */
