@@ -109,18 +109,19 @@ export class ChunkHeaders {
     const word = memory.granuleWord(pointer - HEADER_SIZE);
     const low = word >= 0 ? memory.words[word] : memory.getInt32(pointer - HEADER_SIZE);
     const high = word >= 0 ? memory.words[word + 1] : memory.getInt32(pointer - HEADER_SIZE + 4);
-    const offset = high & 0xffff;
-    if (this.checksum(pointer, low, offset) !== high >>> 16) return CORRUPTED_HEADER;
-    this.offset = offset;
-    this.high = high;
-    return low;
+    return this.isWhole(pointer, low, high) ? low : CORRUPTED_HEADER;
   }
 
-  /** Whether two words that were loaded from a header belong together; `offset` is set as by {@link load}. */
+  /** Whether two words that were loaded from a header belong together; if so, `offset` is set as by {@link load}. */
   isWhole(pointer: Address, low: number, high: number): boolean {
-    this.offset = high & 0xffff;
+    const offset = high & 0xffff;
+    // Offset 0 of a pointer that can be a chunk's: nearly always.
+    const isPlain = this.crc && offset === 0 && (pointer & 15) === 0;
+    const sum = isPlain ? this.granuleSum(pointer, low) : this.checksum(pointer, low, offset);
+    if (sum !== high >>> 16) return false;
+    this.offset = offset;
     this.high = high;
-    return this.checksum(pointer, low, high & 0xffff) === high >>> 16;
+    return true;
   }
 
   /** Whether a header with a right checksum is at `pointer`; the memory must be readable. Never reports. */

@@ -2,7 +2,8 @@
 // Each gives up, with nothing done, at the first thing that is unusual: combined.ts then goes the whole way, check by check.
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
-import { FILL_NONE, fillMemory } from "../common/fill.ts";
+import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillByteOf, fillDirectly, fillMemory, fillShort } from "../common/fill.ts";
 import type { Program } from "../common/program.ts";
 import { STAT_ALLOCATED } from "../primary/local-cache.ts";
 import type { Secondary } from "../secondary/secondary.ts";
@@ -27,6 +28,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
   private readonly directLimit: number;
   /** Whether a freed block goes to its cache without another look: no quarantine, no fill. */
   private readonly hasDirectFree: boolean;
+  /** The pattern, if it is one byte; −1 if it has more. */
+  private readonly patternByte: number;
   /** Columns of the primary's tables, one hop away. */
   private readonly maxCounts: Int32Array;
   private readonly begins: Float64Array;
@@ -44,6 +47,7 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     this.stride = primary.shape.stride;
     this.directLimit = headers.hasGranuleSum ? this.fastLimit : -1;
     this.hasDirectFree = this.quarantineLimits.maxChunkBytes === 0 && !options.fillOnFree && headers.hasGranuleSum;
+    this.patternByte = fillByteOf(FILL_PATTERN, options.pattern);
     this.maxCounts = primary.shape.maxCounts;
     this.begins = primary.regions.begin;
     this.blockSizes = primary.blockSizes;
@@ -65,10 +69,13 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     let word = memory.granuleWord(block);
     if (word < 0) return 0;
     if (this.fillMode !== FILL_NONE && !this.registry.isMemoryInitDisabled) {
-      fillMemory(memory, block, blockSize, this.fillMode, this.pattern);
-      // The fill may have taken faults of the block's other pages.
-      word = memory.granuleWord(block);
-      if (word < 0) return 0;
+      const byte = this.fillMode === FILL_ZERO ? 0 : this.patternByte;
+      if (!fillShort(memory, word, blockSize, byte) && !fillDirectly(memory, word, block, blockSize, byte)) {
+        fillMemory(memory, block, blockSize, this.fillMode, this.pattern);
+        // The fill may have taken faults of the block's other pages.
+        word = memory.granuleWord(block);
+        if (word < 0) return 0;
+      }
     }
     const low = packLow(classId, STATE_ALLOCATED, origin, size);
     const { words } = memory;
@@ -77,6 +84,28 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     cache.counts[classId] = top;
     cache.stats[STAT_ALLOCATED] += blockSize;
     return block + HEADER_SIZE;
+  }
+
+  /**
+   * The bytes to keep of a small chunk that a direct malloc, a copy and a direct free can move to make it `newSize` bytes long; −1 for
+   * every other, and where it could stay in its block.
+   */
+  movableSize(pointer: Address, newSize: ByteCount): number {
+    const { memory } = this.program;
+    const word = memory.granuleWord(pointer - HEADER_SIZE);
+    if (word < 0 || !this.hasDirectFree || newSize > this.directLimit) return -1;
+    const low = memory.words[word];
+    const classId = low & 0xff;
+    if (
+      (low & 0xf00) !== STATE_ALLOCATED << 8 ||
+      memory.words[word + 1] !== this.headers.granuleSum(pointer, low) << 16 ||
+      classId === 0
+    )
+      return -1;
+    const size = low >>> 12;
+    const room = this.blockSizes[classId] - HEADER_SIZE;
+    if (newSize <= room && (newSize > size || size - newSize < PAGE_SIZE)) return -1;
+    return this.promisesBlock ? room : size;
   }
 
   /**

@@ -24,12 +24,32 @@ const ALIGNMENT = 16;
  * @returns the chunk's pointer; 0: no memory, and the old chunk is untouched
  */
 export function reallocate(allocator: Allocator, pointer: Address, newSize: ByteCount): number {
+  const moved = moveSmall(allocator, pointer, newSize);
+  if (moved !== 0) return moved;
   try {
     return resize(allocator, pointer, newSize);
   } catch (error) {
     allocator.noteRefusal(pointer, error);
     throw error;
   }
+}
+
+/**
+ * The direct way of a small chunk that moves: {@link copyToNew} with one look at its header.
+ * @returns 0, with nothing done, for all that has anything unusual about it
+ */
+function moveSmall(allocator: Allocator, pointer: Address, newSize: ByteCount): number {
+  const keptSize = allocator.movableSize(pointer, newSize);
+  if (keptSize < 0) return 0;
+  allocator.program.deliverReports();
+  const fresh = allocator.allocateDirectly(newSize, ORIGIN_MALLOC);
+  if (fresh === 0) return 0;
+  copyOrDiscard(allocator, fresh, pointer, Math.min(keptSize, newSize));
+  if (!allocator.freeDirectly(pointer, ORIGIN_MALLOC)) {
+    const low = allocator.headers.load(allocator.memory, pointer);
+    endOld(allocator, pointer, low, 0, fresh);
+  }
+  return fresh;
 }
 
 function resize(allocator: Allocator, pointer: Address, newSize: ByteCount): number {
@@ -88,15 +108,26 @@ function resizeInPlace(
 function copyToNew(allocator: Allocator, plain: Address, low: number, offset: number, newSize: ByteCount): number {
   const fresh = allocator.allocate(newSize, ORIGIN_MALLOC, ALIGNMENT, false);
   if (fresh === 0) return 0;
+  copyOrDiscard(allocator, fresh, plain, Math.min(allocator.promisedSize(plain, low, offset), newSize));
+  allocator.noteCopy(fresh, allocator.sizeOf(plain, low), newSize, plain);
+  allocator.headers.load(allocator.memory, plain);
+  endOld(allocator, plain, low, offset, fresh);
+  return fresh;
+}
+
+/** Copies to a fresh chunk, which goes if that fails. */
+function copyOrDiscard(allocator: Allocator, fresh: Address, plain: Address, length: ByteCount): void {
   try {
-    allocator.memory.copy(fresh, plain, Math.min(allocator.promisedSize(plain, low, offset), newSize));
+    allocator.memory.copy(fresh, plain, length);
   } catch (error) {
     allocator.discard(fresh);
     throw error;
   }
-  allocator.noteCopy(fresh, allocator.sizeOf(plain, low), newSize, plain);
+}
+
+/** Frees a chunk that was copied to `fresh`, and whose header was the last to be loaded. */
+function endOld(allocator: Allocator, plain: Address, low: number, offset: number, fresh: Address): void {
   try {
-    allocator.headers.load(allocator.memory, plain);
     allocator.quarantineOrDeallocate(plain, low, offset);
   } catch (error) {
     // What stopped the free before it began leaves the old chunk, and so the new one goes. Later the old one is gone.
@@ -104,7 +135,6 @@ function copyToNew(allocator: Allocator, plain: Address, low: number, offset: nu
     else if (error instanceof HeapError) error.movedTo = fresh;
     throw error;
   }
-  return fresh;
 }
 
 /**

@@ -10,21 +10,50 @@ export const FILL_ZERO = 1;
 export const FILL_PATTERN = 2;
 
 const MANY_BYTES = -1;
-/** Up to this many bytes a loop over words beats a typed array's own fill, which is a call out of the compiled code. */
+/** Up to this many bytes a loop over doubles beats a typed array's own fill, which is a call out of the compiled code. */
 const SHORT = 512;
+/** By byte: the double all of whose bytes it is. That of 0xff is no number, whose bits an engine may change. */
+const DOUBLES = new Float64Array(Uint8Array.from({ length: 2048 }, (_, index) => index >> 3).buffer);
+const NOT_A_NUMBER = 0xff;
 
-/** Fills a short block inside one page that needs no fault and no check; false, with nothing done, for all others. */
-function fillWords(memory: Memory, address: Address, length: ByteCount, byte: number): boolean {
-  const word = memory.granuleWord(address);
-  if (word < 0 || (address & OFFSET_MASK) + length > PAGE_SIZE || (length & 15) !== 0) return false;
-  const { words } = memory;
-  const value = byte * 0x01010101;
-  for (let at = word; at < word + (length >> 2); at += 4) {
-    words[at] = value;
-    words[at + 1] = value;
-    words[at + 2] = value;
-    words[at + 3] = value;
+const WORDS_PER_PAGE = PAGE_SIZE / 4;
+
+/** The one byte that a mode fills with, or −1: a pattern has more of them. */
+export function fillByteOf(mode: number, pattern: Uint8Array): number {
+  return mode === FILL_ZERO ? 0 : pattern.length === 1 ? pattern[0] : MANY_BYTES;
+}
+
+/**
+ * Fills a short block inside one page, from the place `word` in `memory.words`, that needs neither a fault nor a check.
+ * @param byte what to fill with, or −1
+ * @returns false, with nothing done: it is another kind of block, or of byte
+ */
+export function fillShort(memory: Memory, word: number, length: ByteCount, byte: number): boolean {
+  const words = length >> 2;
+  const isShort = length <= SHORT && (length & 15) === 0 && (word & (WORDS_PER_PAGE - 1)) + words <= WORDS_PER_PAGE;
+  if (!isShort || byte === MANY_BYTES || byte === NOT_A_NUMBER) return false;
+  const { doubles } = memory;
+  const value = DOUBLES[byte];
+  const end = (word + words) >> 1;
+  for (let at = word >> 1; at < end; at += 2) {
+    doubles[at] = value;
+    doubles[at + 1] = value;
   }
+  memory.counters.userBytesFilled += length;
+  return true;
+}
+
+/**
+ * As {@link fillShort} for blocks of any length that begin at `address`, if the frames of their pages are neighbours.
+ * @param word the place of `address` in `memory.words`, or −1
+ */
+export function fillDirectly(memory: Memory, word: number, address: Address, length: ByteCount, byte: number): boolean {
+  if (byte === MANY_BYTES || word < 0 || (length & 15) !== 0) return false;
+  if (fillShort(memory, word, length, byte)) return true;
+  for (let at = PAGE_SIZE - (address & OFFSET_MASK); at < length; at += PAGE_SIZE)
+    if (memory.granuleWord(address + at) !== word + (at >> 2)) return false;
+  const position = (word << 2) >>> 0;
+  memory.bytes.fill(byte, position, position + length);
   memory.counters.userBytesFilled += length;
   return true;
 }
@@ -40,8 +69,7 @@ export function fillMemory(
   mode: number,
   pattern: Uint8Array,
 ): void {
-  const byte = mode === FILL_ZERO ? 0 : pattern.length === 1 ? pattern[0] : MANY_BYTES;
-  if (byte !== MANY_BYTES && length <= SHORT && fillWords(memory, address, length, byte)) return;
+  if (fillDirectly(memory, memory.granuleWord(address), address, length, fillByteOf(mode, pattern))) return;
   if (mode === FILL_ZERO) memory.fill(address, 0, length);
   else if (pattern.length === 1) memory.fill(address, pattern[0], length);
   else memory.fillPattern(address, length, pattern);

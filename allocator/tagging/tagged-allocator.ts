@@ -101,9 +101,18 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     }
   }
 
-  /** Tagged chunks are formed by {@link allocate}; those without tags as in a plain heap. */
+  /** Of tagged chunks those whose block was freed with a new tag; all others are formed by {@link allocate}. */
   override allocateDirectly(size: ByteCount, origin: number): Address {
-    return this.isTagging ? 0 : super.allocateDirectly(size, origin);
+    if (!this.isTagging) return super.allocateDirectly(size, origin);
+    const cache = this.registry.currentCache;
+    if (cache === null || size > this.fastLimit) return 0;
+    const classId = this.classBySize16[(size + 31) >>> 4];
+    return cache.counts[classId] === 0 ? 0 : this.reuseFast(cache, classId, size, origin);
+  }
+
+  /** A tagged pointer is looked at by the whole way. */
+  override movableSize(pointer: Address, newSize: ByteCount): number {
+    return this.isTagging ? -1 : super.movableSize(pointer, newSize);
   }
 
   override freeDirectly(pointer: Address, origin: number): boolean {

@@ -92,12 +92,13 @@ export class Mmu implements TableReader {
   /** The address of the last fault, without its tag. */
   faultAddress = 0;
 
-  /** The first bank of RAM, one hop away for what needs no check. */
+  /** The first bank of RAM, one hop away for what needs no check: by bytes, and for numbers at any place. */
   readonly bytes: Uint8Array;
-  /** The first bank once more, for numbers of several bytes at any place. */
   readonly view: DataView;
   /** The first bank by 32-bit words: what {@link granuleWord} answers is a place in it. */
   readonly words: Int32Array;
+  /** The first bank by doubles. */
+  readonly doubles: Float64Array;
   /** Which bits of an entry say that an access needs neither a fault nor a check; none on hosts of the other byte order. */
   protected readonly granuleMask: number = granuleMask(PTE_CHECKED);
 
@@ -140,7 +141,8 @@ export class Mmu implements TableReader {
     this.tags = ram.tags;
     this.bytes = ram.banks[0];
     this.view = ram.views[0];
-    this.words = new Int32Array(ram.banks[0].buffer, ram.banks[0].byteOffset, ram.banks[0].length / 4);
+    this.words = new Int32Array(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length / 4);
+    this.doubles = new Float64Array(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length / 8);
   }
 
   /** Takes the page table away from a thread or process that has ended: all accesses fault from now on. */

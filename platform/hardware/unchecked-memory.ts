@@ -180,8 +180,6 @@ export class UncheckedMemory extends Memory {
   private readonly blockShift = 31 - Math.clz32(this.ram.gzvaBlockBytes);
   /** An allocator's own accesses are never checked: frames of the first bank are all alike. */
   protected override readonly granuleMask = granuleMask(PTE_BANK_MASK);
-  /** The first bank by 64-bit words; only ever stores zeroes. */
-  private readonly doubles = new Float64Array(this.ram.banks[0].buffer);
 
   /** Zeroes one granule; `address` is a multiple of 16. */
   zeroGranule(address: Address): void {
