@@ -33,6 +33,18 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "other heaps of JavaScript, WebAssembly and native ones on the same sequences of calls",
     load: () => import("./malloc/malloc.ts"),
   },
+  beside: {
+    what: "this build and another one, operation by operation, in one process",
+    load: () => import("./beside/beside.ts"),
+  },
+  kinds: {
+    what: "a plain heap in a process where other kinds of heap run, too",
+    load: () => import("./kinds/kinds.ts"),
+  },
+  flame: {
+    what: "where the time of an operation goes, as a table and a flame graph",
+    load: () => import("./flame/flame.ts"),
+  },
   compare: {
     what: "two --json files of one benchmark: which rows got slower or faster",
     load: () => import("./compare/compare.ts"),

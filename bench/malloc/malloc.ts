@@ -12,8 +12,8 @@ import { type Measured, measure, type Rounds, Workshop } from "./runner.ts";
 import { listSubjects, type Subject, whyNot } from "./subjects.ts";
 import { makeWorkloads, type Workload } from "./workloads.ts";
 
-const FULL: Rounds = { rounds: 21, warmUpMilliseconds: 1000, calls: 40_000 };
-const QUICK: Rounds = { rounds: 5, warmUpMilliseconds: 250, calls: 8000 };
+const FULL: Rounds = { rounds: 21, warmUpMilliseconds: 500, calls: 40_000, budgetMilliseconds: 15_000 };
+const QUICK: Rounds = { rounds: 5, warmUpMilliseconds: 250, calls: 8000, budgetMilliseconds: 5000 };
 const WIDTH = 150;
 
 interface Left {
@@ -130,7 +130,7 @@ export async function run(argv: string[]): Promise<void> {
   const targets = listTargets(rows);
   const text = [
     "Allocators on the same sequences of calls: time a call that a tenth of the rounds stayed below, ± half of the mean's 95 % interval",
-    `${rounds.rounds} rounds, all allocators in random order within each. ${formatHost(describeHost())}`,
+    `At most ${rounds.rounds} rounds, all allocators in random order within each. ${formatHost(describeHost())}`,
     "",
     timeTable(rows, workloads, shown),
     "",

@@ -27,7 +27,12 @@ export interface Rounds {
   readonly warmUpMilliseconds: number;
   /** Calls in a round, about. */
   readonly calls: number;
+  /** No new round of a workload begins after this time, once there are {@link FEWEST_ROUNDS}. */
+  readonly budgetMilliseconds: number;
 }
+
+/** Below this a tenth of the rounds says nothing. */
+const FEWEST_ROUNDS = 5;
 
 const CHILD = fileURLToPath(new URL("child.js", import.meta.url));
 const DRIVER = fileURLToPath(new URL("../../../bench/malloc/driver.c", import.meta.url));
@@ -110,7 +115,7 @@ export async function measure(
   workshop: Workshop,
   workload: Workload,
   subjects: readonly Subject[],
-  { rounds, warmUpMilliseconds, calls }: Rounds,
+  { rounds, warmUpMilliseconds, calls, budgetMilliseconds }: Rounds,
 ): Promise<Measured[]> {
   workshop.write(workload);
   const repeats = Math.max(1, Math.round(calls / (workload.round.length / 2)));
@@ -126,7 +131,9 @@ export async function measure(
       while (left > 0) left -= (await runner.round()) * callsOfRound;
     }
     let state = 1;
+    const begin = performance.now();
     for (let round = 0; round < rounds; round++) {
+      if (round >= FEWEST_ROUNDS && performance.now() - begin > budgetMilliseconds) break;
       const order = [...runs];
       for (let left = order.length; left > 0; left--) {
         state = nextRandom(state);

@@ -16,6 +16,7 @@ import { keep, ratioOf, type Samples, sampleInTurn } from "../harness/sample.ts"
 import { type Column, formatBytes, formatNanoseconds, formatSpread, formatTable } from "../harness/table.ts";
 import { formatTargets, type Target } from "../harness/target.ts";
 import { arrayBlocks, arrayLoops, memoryBlocks, memoryLoops, viewLoops } from "./accesses.ts";
+import { measureWays } from "./ways.ts";
 
 const MIB = 2 ** 20;
 const workingSets = [1, 4, 16, 64, 256].map((mebibytes) => mebibytes * MIB);
@@ -171,11 +172,16 @@ function listTargets(accesses: readonly Line[], blocks: readonly Line[]): Target
 }
 
 export async function run(argv: string[]): Promise<void> {
-  const command = benchmarkCommand(
-    "mmu",
-    "Loads, stores, fills, copies and comparisons against a typed array and a DataView.",
+  const command = benchmarkCommand("mmu", "Loads, stores, fills, copies and comparisons against raw memory.").option(
+    "--ways",
+    "only: other ways to translate an address, beside the machine's",
   );
-  const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string }>();
+  const options = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string; ways?: boolean }>();
+  if (options.ways === true) {
+    const table = measureWays(options.quick ? 30 : 300);
+    process.stdout.write(`Fastest rounds, 4 MiB. ${formatHost(describeHost())}\n\n${table}\n`);
+    return;
+  }
   const rounds = options.quick ? 3 : 9;
   const operations = Object.keys(memoryLoops);
   const progress = startProgress(operations.length * workingSets.length + blockOperations.length * blockSizes.length);
