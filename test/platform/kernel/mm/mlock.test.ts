@@ -6,6 +6,7 @@ import {
   MAP_ANONYMOUS,
   MAP_PRIVATE,
   MCL_CURRENT,
+  MCL_FUTURE,
   PROT_READ,
   PROT_WRITE,
 } from "../../../../platform/kernel/abi/mman.ts";
@@ -58,6 +59,7 @@ test("mlockall of all that is mapped needs RLIMIT_MEMLOCK for it or CAP_IPC_LOCK
   const pages = process.addressSpace.totalPages;
   process.setrlimit(RLIMIT_MEMLOCK, (pages - 1) * PAGE_SIZE);
   expect(() => process.mlockall(MCL_CURRENT)).toThrow(/ENOMEM/);
+  expect(process.mlockall(MCL_FUTURE)).toBe(0);
   expect(process.addressSpace.lockedPages).toBe(0);
   process.setrlimit(RLIMIT_MEMLOCK, pages * PAGE_SIZE);
   process.mlockall(MCL_CURRENT);
