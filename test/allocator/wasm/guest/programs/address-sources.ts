@@ -16,6 +16,14 @@ const leak = source("leak");
 
 export const ADDRESS_SOURCES: readonly AddressSource[] = [
   read(
+    "memcpy of two bytes more than the block has, within its last word",
+    `int main(void) { char *a = fresh(10), *b = fresh(20); memset(a, 1, 10); memcpy(b, a, 12 + zero); sink = b[1]; free(a); free(b); return 0; }`,
+  ),
+  clean(
+    "memcpy and memmove of all lengths, up to the block's end",
+    `int main(void) { for (int n = 1; n < 40; n++) { char *a = fresh(n), *b = fresh(n); memset(a, n, n); memcpy(b, a, n + zero); memmove(a, b, n + zero); sink = a[n - 1]; free(a); free(b); } return 0; }`,
+  ),
+  read(
     "a list's node is read after it was freed",
     `struct node { struct node *next; int value; };
     int main(void) { struct node *head = 0; for (int i = 0; i < 9; i++) { struct node *n = fresh(sizeof *n); n->value = i; n->next = head; head = n; }

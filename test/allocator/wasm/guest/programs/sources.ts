@@ -13,6 +13,7 @@ export const PREAMBLE = `#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <unistd.h>
 #define NOINLINE static __attribute__((noinline))
 static volatile int zero, sink;
