@@ -41,10 +41,10 @@ function run(bytes: Uint8Array): { kinds: Set<string>; output: string } {
 
 const LONG = 240_000;
 
-test.each(["-O0", "-O1", "-O2"])(
+test.for(["-O0", "-O1", "-O2"])(
   "programs built with %s get Memcheck's verdict on their addresses",
   { timeout: LONG },
-  (level) => {
+  (level, { skip }) => {
     const wrong: string[] = [];
     let built = 0;
     for (const [name, verdict] of programs) {
@@ -58,7 +58,7 @@ test.each(["-O0", "-O1", "-O2"])(
       expect(output).not.toBe("");
     }
     expect(wrong).toEqual([]);
-    // All of them, or none where there is no compiler.
-    expect([0, programs.length]).toContain(built);
+    if (built === 0) skip("clang, wasm-ld, WASI's libraries or the programs are not there");
+    expect(built).toBe(programs.length);
   },
 );
