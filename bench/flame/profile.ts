@@ -59,7 +59,7 @@ function addUp(frame: Frame): number {
   return frame.total;
 }
 
-/** The functions by their own time, the longest first, whatever called them. */
+/** The functions by their own time, the longest first, with all callers together. */
 export function bySelfTime(root: Frame): { readonly name: string; readonly file: string; readonly self: number }[] {
   const rows = new Map<string, { name: string; file: string; self: number }>();
   const visit = ({ name, file, self, children }: Frame): void => {

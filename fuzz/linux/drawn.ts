@@ -1,5 +1,5 @@
 // Kernel programs as fast-check draws and shrinks them: steps whose numbers pick among what there is when their turn comes, so that a
-// program stays sensible when steps before are taken away. Which system calls they become is scripts.ts's business.
+// program stays sensible when steps before are taken away. Which system calls they become is decided in scripts.ts.
 import fc from "fast-check";
 
 /** One step; the numbers say which process, range, length and flags, each operation by its own reading. */

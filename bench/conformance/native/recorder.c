@@ -152,7 +152,7 @@ static void start(void)
 	tables_at_start = status_kib(0, "VmPTE:") / 4;
 }
 
-/* One script in a process of its own: whatever it does to the recorder's memory, the next one starts anew. */
+/* One script in a process of its own: the next one starts anew after anything it does to the recorder's memory. */
 static void run_script(char *lines)
 {
 	start();

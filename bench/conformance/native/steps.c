@@ -1,6 +1,6 @@
 /*
  * The steps of a script: each reads its words, has a process of the script take it, and prints the answer. How a process is made to do
- * something is recorder.c's business, what `observe` prints is observe.c's; files and pipes are file-steps.c's.
+ * something is decided in recorder.c, what `observe` prints is observe.c's; files and pipes are file-steps.c's.
  */
 #define _GNU_SOURCE
 #include "steps.h"

@@ -1,5 +1,5 @@
 /*
- * The words of a step, and the answer as JSON. Which steps there are is the business of steps.c and file-steps.c.
+ * The words of a step, and the answer as JSON. Which steps there are is decided in steps.c and file-steps.c.
  */
 #define _GNU_SOURCE
 #include "steps.h"

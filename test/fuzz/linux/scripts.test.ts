@@ -14,7 +14,7 @@ const worlds = [
 ];
 
 describe.each(worlds)("programs of $kind", ({ programs, scriptOf, dialect }) => {
-  test("become scripts that recorder and simulation take, whatever steps are left of them", () => {
+  test("become scripts that recorder and simulation take, with any steps left of them", () => {
     fc.assert(
       fc.property(programs, fc.nat(40), (program, cut) => {
         const script = scriptOf({ ...program, steps: program.steps.toSpliced(cut, 3) });

@@ -36,7 +36,7 @@ export const FIELD_SOURCES: readonly Source[] = [
       int sum = 0; double d = 0; for (int i = 0; i < n; i++) { if (t[i].kind != PUN) sum += t[i].len; if (t[i].kind == NUM) d += t[i].value; } if (sum > 9) puts("long"); printf("%g %d\\n", d, sum); free(t); return 0; }`,
   },
   {
-    name: "a table of checksums is indexed by bytes that nobody wrote",
+    name: "a table of checksums is indexed by unwritten bytes",
     verdict: "uninitialised",
     body: `static uint32_t T[256];
     NOINLINE uint32_t crc(const uint8_t *p, size_t n) { uint32_t c = ~0u; for (size_t i = 0; i < n; i++) c = T[(c ^ p[i]) & 255] ^ c >> 8; return ~c; }
