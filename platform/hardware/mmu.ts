@@ -92,8 +92,9 @@ export class Mmu implements TableReader {
   /** The address of the last fault, without its tag. */
   faultAddress = 0;
 
-  /** The first bank of RAM, one hop away for what needs no check: by bytes, and for numbers at any place. */
+  /** The first bank of RAM, one hop away for what needs no check: by bytes. */
   readonly bytes: Uint8Array;
+  /** The same bank, for numbers at any place. */
   readonly view: DataView;
   /** The first bank by 32-bit words: what {@link granuleWord} answers is a place in it. */
   readonly words: Int32Array;
