@@ -4,9 +4,11 @@
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { ACCESS_STORE, PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL, PTE_WRITE } from "../../platform/hardware/layout.ts";
 import type { Memory } from "../../platform/hardware/memory.ts";
+import { ENTRIES_PER_BLOCK } from "../../platform/hardware/page-table.ts";
 import { type ErrnoCode, SystemError } from "../../platform/kernel/abi/errors.ts";
 import {
   MADV_DONTNEED,
+  MADV_HUGEPAGE,
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_NORESERVE,
@@ -25,6 +27,9 @@ import { PLAIN_REPORTS, type ReportContext, reportMapError, reportProtectError, 
 
 /** What a mapping call answers that failed; {@link Program.errno} says why. */
 export const NO_MEMORY = -1;
+
+/** What one huge page holds, and what it begins on a multiple of. */
+export const HUGE_PAGE_SIZE = ENTRIES_PER_BLOCK * PAGE_SIZE;
 
 const ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS;
 const READ_WRITE = PROT_READ | PROT_WRITE;
@@ -58,6 +63,16 @@ export class Program {
   adviseHuge(advice: number, fromBytes: number): void {
     this.hugeAdvice = advice;
     this.advisedFrom = fromBytes;
+  }
+
+  /** What a mapping of `length` bytes had better begin on: 2 MiB if it was advised to be huge and can hold a huge page, else a page. */
+  hugeAlignment(length: ByteCount): ByteCount {
+    return this.mayBeHuge(length) && length >= HUGE_PAGE_SIZE ? HUGE_PAGE_SIZE : PAGE_SIZE;
+  }
+
+  /** Whether memory that is mapped `length` bytes a time was advised to be huge. */
+  mayBeHuge(length: ByteCount): boolean {
+    return this.hugeAdvice === MADV_HUGEPAGE && length >= this.advisedFrom;
   }
 
   /** Advice is not to fail: where it would pass the map count, the memory stays as it is. */

@@ -9,6 +9,7 @@ import { createKernel } from "../../refpage/kernel.ts";
 import { Checker } from "../checker/checker.ts";
 import { watchCleanPages } from "../checker/page-watch.ts";
 import type { CheckedHeap } from "../checker/requests.ts";
+import { HUGE_PAGE_SIZE } from "../common/program.ts";
 import { nextRandom } from "../common/random.ts";
 import { type ReportContext, reportDeadlock } from "../common/report.ts";
 import { StackTable } from "../common/stacks.ts";
@@ -35,7 +36,7 @@ import {
 const HUGE_ADVICE = {
   scudo: { advice: 0, fromBytes: 0 },
   never: { advice: MADV_NOHUGEPAGE, fromBytes: 0 },
-  madvise: { advice: MADV_HUGEPAGE, fromBytes: 2 ** 21 },
+  madvise: { advice: MADV_HUGEPAGE, fromBytes: HUGE_PAGE_SIZE },
   always: { advice: MADV_HUGEPAGE, fromBytes: 0 },
 } as const;
 

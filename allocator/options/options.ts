@@ -95,9 +95,10 @@ export interface HeapOptions {
   /** How a large chunk moves in realloc: its pages by mremap, or Scudo's copy to a fresh chunk. Default `"mremap"`. */
   largeRealloc?: "mremap" | "copy";
   /**
-   * Advice on huge pages. `"scudo"`: none, as Scudo gives none. `"never"`: MADV_NOHUGEPAGE for all memory. `"madvise"`: MADV_HUGEPAGE for
-   * large chunks that may hold a huge page. `"always"`: for small chunks' regions too, which grow in steps and so become huge only
-   * when khugepaged collapses them. Default `"scudo"`.
+   * Huge pages. `"scudo"`: no advice, as Scudo gives none. `"never"`: MADV_NOHUGEPAGE for all memory. `"madvise"`: MADV_HUGEPAGE for
+   * large chunks that may hold a huge page, whose mappings then begin on 2 MiB. `"always"`: for small chunks' regions too, which grow
+   * in steps and so become huge only when khugepaged collapses them; pages that may be part of a huge page are given back
+   * with all of it, or stay. Default `"scudo"`.
    */
   hugePages?: HugePageAdvice;
   /** Fill chunks again when they are freed, with the fill's bytes (zero for fill `"none"`). Default false. */

@@ -1,9 +1,11 @@
 // Giving pages of free blocks back to the kernel: is it worth it, which groups, which pages (S9).
 // Reads and marks the primary's tables; the counting of pages is in page-counters.ts.
 
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ClassId } from "../common/integers.ts";
+import { HUGE_PAGE_SIZE } from "../common/program.ts";
 import type { FreeLists } from "./free-list.ts";
 import { PageCounters } from "./page-counters.ts";
 import type { Primary } from "./primary.ts";
@@ -62,9 +64,9 @@ export class PrimaryRelease {
     this.markFreeBlocks(classId);
     const begin = regions.begin[classId] + counters.firstPage * PAGE_SIZE;
     while (counters.nextFreeRange()) {
-      const length = counters.rangePages * PAGE_SIZE;
+      const from = begin + counters.rangePage * PAGE_SIZE;
       ranges++;
-      if (program.releasePages(begin + counters.rangePage * PAGE_SIZE, length)) bytes += length;
+      bytes += this.releaseRange(classId, from, from + counters.rangePages * PAGE_SIZE);
     }
     if (ranges > 0) {
       regions.checkpoint[classId] = freeBytes;
@@ -73,6 +75,29 @@ export class PrimaryRelease {
     }
     regions.lastReleaseNanoseconds[classId] = program.now();
     return bytes;
+  }
+
+  /**
+   * Gives a free range back. In a heap that wants huge pages everywhere, what lies in one with blocks in use stays, for giving a
+   * part of it back would split it; Scudo never asks for huge pages and has no such rule.
+   * @returns bytes released
+   */
+  private releaseRange(classId: ClassId, begin: Address, end: Address): ByteCount {
+    const { program } = this.primary;
+    let from = begin;
+    let to = end;
+    if (program.mayBeHuge(0)) {
+      if (this.isInHugePage(classId, begin)) from = hugePageOf(begin) + HUGE_PAGE_SIZE;
+      if (this.isInHugePage(classId, end)) to = hugePageOf(end);
+    }
+    return to > from && program.releasePages(from, to - from) ? to - from : 0;
+  }
+
+  /** Whether a huge page of the region's mapped part may have this address inside, and not as its begin. */
+  private isInHugePage(classId: ClassId, address: Address): boolean {
+    const { begin, mapped } = this.primary.regions;
+    const page = hugePageOf(address);
+    return page < address && page >= begin[classId] && page + HUGE_PAGE_SIZE <= begin[classId] + mapped[classId];
   }
 
   /** S9.2: enough freed since the last time, and long enough ago. */
@@ -187,6 +212,11 @@ export class PrimaryRelease {
       totalPages,
     };
   }
+}
+
+/** Where the huge page begins that would hold an address. */
+function hugePageOf(address: Address): Address {
+  return address - (address % HUGE_PAGE_SIZE);
 }
 
 /** Offset of a group from the region's usable begin. */

@@ -15,6 +15,7 @@ import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "../primary/local-cache.
 import { LARGE_HEADER_SIZE, LargeBlockList } from "./large-block-list.ts";
 import type { ReferencePages } from "./large-fill.ts";
 import { LargeMapping } from "./large-mapping.ts";
+import { reserveLarge } from "./reserve-large.ts";
 import { SecondaryCache } from "./secondary-cache.ts";
 import { LruSecondaryCache } from "./secondary-cache-lru.ts";
 
@@ -190,22 +191,16 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
 
   /** Address space for a block of `size` bytes, and where in it the block will lie; null: none left. */
   private reserve(size: ByteCount, alignment: number): LargeMapping | null {
-    let reserved = roundUp(roundUp(size, alignment) + LARGE_HEADERS_SIZE, PAGE_SIZE);
-    if (alignment > PAGE_SIZE) reserved += alignment - PAGE_SIZE;
-    const mapSize = reserved + 2 * PAGE_SIZE;
-    const mapBase = this.program.reserve(mapSize);
-    if (mapBase === NO_MEMORY) {
+    const mapping = this.fresh;
+    const commitSize = roundUp(roundUp(size, alignment) + LARGE_HEADERS_SIZE, PAGE_SIZE);
+    if (!reserveLarge(this.program, commitSize, alignment, mapping)) {
       this.program.reportMapFailure();
       return null;
     }
-    let commitBase = mapBase + PAGE_SIZE;
-    // The chunk begins on the alignment, its headers in the page before.
-    if (alignment >= PAGE_SIZE) commitBase = roundUp(commitBase + 1, alignment) - PAGE_SIZE;
-    let commitEnd = mapBase + mapSize - PAGE_SIZE;
-    const user = roundDown(commitEnd - size, alignment);
+    const user = roundDown(mapping.commitEnd - size, alignment);
     // Scudo would truncate a longer tail (S11.7); here the pages behind the chunk stay reserved.
-    if (commitEnd - (user + size) >= this.tailLimit) commitEnd = roundUp(user + Math.max(size, 1), PAGE_SIZE);
-    const mapping = this.fresh.set(mapBase, mapSize, commitBase, commitEnd - commitBase);
+    if (mapping.commitEnd - (user + size) >= this.tailLimit)
+      mapping.commitSize = roundUp(user + Math.max(size, 1), PAGE_SIZE) - mapping.commitBase;
     mapping.block = user - CHUNK_HEADER_SIZE;
     return mapping;
   }
@@ -319,10 +314,9 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
   move(block: Address, user: Address, oldSize: ByteCount, newSize: ByteCount, slack: ByteCount): LargeMapping | null {
     const old = this.load(block, this.ending);
     const commitSize = roundUp(user - old.commitBase + newSize + slack, PAGE_SIZE);
-    const mapSize = commitSize + 2 * PAGE_SIZE;
-    const mapBase = this.program.reserve(mapSize);
-    if (mapBase === NO_MEMORY) return null;
-    const moved = this.fresh.set(mapBase, mapSize, mapBase + PAGE_SIZE, commitSize);
+    const moved = this.fresh;
+    if (!reserveLarge(this.program, commitSize, 1, moved)) return null;
+    const { mapBase, mapSize } = moved;
     moved.block = block - old.commitBase + moved.commitBase;
     moved.cleanId = old.cleanId;
     // Only what is kept is moved: the kernel would cut a longer range before it knows that it can move the rest.

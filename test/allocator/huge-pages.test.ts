@@ -1,6 +1,8 @@
 // The option hugePages: which advice a heap gives, and which memory becomes huge by it.
 import { expect, test } from "vitest";
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
+import { MADV_HUGEPAGE } from "../../platform/kernel/abi/mman.ts";
+import { RLIMIT_AS } from "../../platform/kernel/abi/rlimit.ts";
 import { Kernel, type KernelOptions } from "../../platform/kernel/kernel.ts";
 
 const MIB = 2 ** 20;
@@ -12,8 +14,17 @@ function hugeKib(options: HeapOptions, enabled: "always" | "madvise", bytes: num
   const heap = new Heap({ ...options, kernel: new Kernel({ memoryBytes: 128 * MIB, mte: false }, settings), seed: 1 });
   for (let at = 0; at < chunks; at++) heap.memory.fill(heap.malloc(bytes), 1, bytes);
   if (then === "collapse") heap.kernel.khugepaged(heap.process);
+  return hugeKibOf(heap);
+}
+
+function hugeKibOf(heap: Heap): number {
   const lines = [...heap.process.procfs("smaps").matchAll(/^AnonHugePages: +(\d+) kB$/gm)];
   return lines.reduce((sum, [, kib]) => sum + Number(kib), 0);
+}
+
+function hugeHeap(options: HeapOptions): Heap {
+  const kernel = new Kernel({ memoryBytes: 128 * MIB, mte: false }, { hugePages: { enabled: "madvise" } });
+  return new Heap({ ...options, kernel, seed: 1 });
 }
 
 test("by itself a heap gives no advice, as Scudo: huge pages come only where the kernel needs none", () => {
@@ -26,7 +37,7 @@ test("never keeps all of a heap's memory small, under every setting of the kerne
 });
 
 test("madvise makes large chunks huge, and nothing else", () => {
-  expect(hugeKib({ hugePages: "madvise" }, "madvise", LARGE)).toBeGreaterThanOrEqual(6 * 1024);
+  expect(hugeKib({ hugePages: "madvise" }, "madvise", LARGE)).toBe(8 * 1024);
   expect(hugeKib({ hugePages: "madvise" }, "madvise", 1000, 8000)).toBe(0);
 });
 
@@ -34,4 +45,78 @@ test("always advises the regions of small chunks as well: they grow in steps, so
   expect(hugeKib({ hugePages: "always" }, "madvise", 1000, 8000)).toBe(0);
   expect(hugeKib({ hugePages: "always" }, "madvise", 1000, 8000, "collapse")).toBeGreaterThan(0);
   expect(hugeKib({ hugePages: "madvise" }, "madvise", 1000, 8000, "collapse")).toBe(0);
+});
+
+test.each(["madvise", "always"] as const)(
+  "%s begins large mappings on a huge page, so that all of a chunk can be huge",
+  (hugePages) => {
+    for (const largeFill of ["refpage", "memset"] as const) {
+      const heap = hugeHeap({ hugePages, fill: "pattern", largeFill });
+      const p = heap.malloc(2 * MIB);
+      heap.memory.fill(p, 1, 2 * MIB);
+      expect(hugeKibOf(heap), largeFill).toBe(2048);
+      heap.checkInvariants();
+      heap.free(p);
+    }
+  },
+);
+
+/** Where the area with this address begins and ends. */
+function areaOf(heap: Heap, address: number): [number, number] {
+  for (const [, begin, end] of heap.process.procfs("maps").matchAll(/^([0-9a-f]+)-([0-9a-f]+) /gm)) {
+    const [from, to] = [Number.parseInt(begin, 16), Number.parseInt(end, 16)];
+    if (from <= address && address < to) return [from, to];
+  }
+  throw new Error(`no area at ${address}`);
+}
+
+test("a chunk that realloc moves is moved by whole huge pages, and what it gains can be huge", () => {
+  const heap = hugeHeap({ hugePages: "madvise" });
+  const p = heap.malloc(4 * MIB);
+  heap.memory.fill(p, 7, 4 * MIB);
+  const q = heap.realloc(p, 12 * MIB);
+  expect(q).not.toBe(p);
+  expect(hugeKibOf(heap)).toBe(4096);
+  heap.memory.fill(q + 4 * MIB, 8, 8 * MIB);
+  // The old mapping's last page, a small one, lies in the third huge page's place.
+  expect(hugeKibOf(heap)).toBe(10 * 1024);
+  expect([heap.memory.getUint8(q), heap.memory.getUint8(q + 4 * MIB - 1), heap.memory.getUint8(q + 4 * MIB)]).toEqual([
+    7, 7, 8,
+  ]);
+  heap.checkInvariants();
+});
+
+test("where address space is short a large mapping begins where it can", () => {
+  const heap = hugeHeap({ hugePages: "madvise" });
+  const { process } = heap;
+  heap.malloc(16);
+  const mapped = Number(/VmSize:\s+(\d+)/.exec(process.procfs("status"))?.[1]) * 1024;
+  process.setrlimit(RLIMIT_AS, mapped + 5 * MIB);
+  const p = heap.malloc(4 * MIB);
+  expect(p).not.toBe(0);
+  heap.memory.fill(p, 1, 4 * MIB);
+  heap.checkInvariants();
+});
+
+test("always gives back no part of a huge page that has blocks in use, and all of it when they are free", () => {
+  for (const hugePages of ["always", "madvise"] as const) {
+    const heap = hugeHeap({ hugePages });
+    const chunks = Array.from({ length: 4000 }, () => heap.malloc(8000));
+    for (const p of chunks) heap.memory.fill(p, 1, 8000);
+    const [first, end] = areaOf(heap, chunks[0]);
+    heap.process.madvise(first, end - first, MADV_HUGEPAGE);
+    heap.kernel.khugepaged(heap.process);
+    const before = hugeKibOf(heap);
+    expect(before).toBeGreaterThan(8 * 1024);
+    const kept = chunks.filter((_, index) => index % 8 === 0);
+    for (const p of chunks) if (!kept.includes(p)) heap.free(p);
+    heap.releaseToOS("force-all");
+    if (hugePages === "always") expect(hugeKibOf(heap)).toBe(before);
+    else expect(hugeKibOf(heap)).toBeLessThan(before);
+    for (const p of kept) expect(heap.memory.getUint8(p + 7999)).toBe(1);
+    for (const p of kept) heap.free(p);
+    heap.releaseToOS("force-all");
+    expect(hugeKibOf(heap)).toBe(0);
+    heap.checkInvariants();
+  }
 });
