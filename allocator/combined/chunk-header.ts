@@ -57,6 +57,8 @@ export const WAS_ZEROED = 1 << ORIGIN_SHIFT;
 export const CORRUPTED_HEADER = 3 << STATE_SHIFT;
 
 const PER_4_GIB = 1 / 2 ** 32;
+/** From here on {@link ChunkHeaders.granuleSum} would not see a pointer's upper bits. */
+const GRANULE_SUM_END = 2 ** 38;
 
 /** The low word of a header. `sizeOrUnused` is below 2^20; the result is a signed 32-bit number. */
 export function packLow(classId: ClassId, state: number, originOrWasZeroed: number, sizeOrUnused: number): number {
@@ -115,8 +117,8 @@ export class ChunkHeaders {
   /** Whether two words that were loaded from a header belong together; if so, `offset` is set as by {@link load}. */
   isWhole(pointer: Address, low: number, high: number): boolean {
     const offset = high & 0xffff;
-    // Offset 0 of a pointer that can be a chunk's: nearly always.
-    const isPlain = this.crc && offset === 0 && (pointer & 15) === 0;
+    // Offset 0 of a pointer that can be a chunk's: nearly always. One with a tag is not.
+    const isPlain = this.crc && offset === 0 && (pointer & 15) === 0 && pointer < GRANULE_SUM_END;
     const sum = isPlain ? this.granuleSum(pointer, low) : this.checksum(pointer, low, offset);
     if (sum !== high >>> 16) return false;
     this.offset = offset;

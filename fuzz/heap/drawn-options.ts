@@ -64,6 +64,7 @@ export const drawnOptions = fc.record(
       .chain((length) => fc.array(fc.nat(255), { minLength: length, maxLength: length })),
     largeFill: fc.constantFrom("refpage" as const, "memset" as const, "scudo" as const),
     largeRealloc: fc.constantFrom("mremap" as const, "copy" as const),
+    hugePages: fc.constantFrom("scudo" as const, "never" as const, "madvise" as const, "always" as const),
     fillOnFree: fc.boolean(),
     quarantine: fc.record({
       sizeKb: fc.nat(128),

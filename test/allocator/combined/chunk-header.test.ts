@@ -46,6 +46,18 @@ describe.each(["crc32c", "bsd"] as const)("with %s checksums", (form) => {
     expect(headers.isValid(memory, pointer + 32)).toBe(false);
   });
 
+  test("a header is whole for its own pointer only: any other one, with a tag or beyond all memory, has the whole sum", () => {
+    const from = fc.maxSafeNat().map((at) => at - (at % 16));
+    fc.assert(
+      fc.property(from, fc.integer({ min: 4, max: 52 }), (own, bit) => {
+        const sum = headers.checksum(own, low, 0);
+        expect(headers.isWhole(own, low, sum << 16)).toBe(true);
+        const other = own + 2 ** bit;
+        expect(headers.isWhole(other, low, sum << 16)).toBe(headers.checksum(other, low, 0) === sum);
+      }),
+    );
+  });
+
   test("a header changed in place is the one that a store would make", () => {
     const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
     fc.assert(

@@ -74,7 +74,7 @@ describe("a view", () => {
 
 describe("names that every object has", () => {
   test.each(["constructor", "toString", "__proto__"])("%s is no type", (type) => {
-    expect(() => placeLayout({ field: type as FieldType })).toThrow(/field 'field' has type .* none of/);
+    expect(() => placeLayout({ field: type as FieldType })).toThrow(/field 'field' has type .* not one of/);
   });
 
   test("are fields like others", () => {
