@@ -91,7 +91,6 @@ export class Mmu implements TableReader {
   faultTag = 0;
   /** The address of the last fault, without its tag. */
   faultAddress = 0;
-
   /** The first bank of RAM, one hop away for what needs no check: by bytes. */
   readonly bytes: Uint8Array;
   /** The same bank, for numbers at any place. */
