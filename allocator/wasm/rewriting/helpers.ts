@@ -33,6 +33,8 @@ const I32_GE_U = 0x4f;
 const I64_CONST = 0x42;
 const I64_EQ = 0x51;
 const MASK_7 = 7;
+/** So many bytes lie in at most two granules, wherever they begin. */
+const MOST_IN_TWO_GRANULES = 9;
 
 export const ADDRESS_AND_SIZE: FunctionType = { params: Uint8Array.of(I32, I32), results: new Uint8Array(0) };
 export const THREE_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32), results: new Uint8Array(0) };
@@ -224,18 +226,38 @@ export function bytesHelper(loadHelper: number): Uint8Array {
   return finish(code);
 }
 
-/** (to, from, count) of a copy: checks both ranges, unless they are empty. */
-export function rangesHelper(bytes: number, storeHelper: number): Uint8Array {
+/**
+ * (to, from, count) of a copy: checks both ranges, unless they are empty. Of a few bytes, which sorts and hash tables copy, the
+ * granules of both ends are all that there are.
+ */
+export function rangesHelper(bytes: number, storeHelper: number, shadowBase: number): Uint8Array {
+  const [to, from, count] = [0, 1, 2];
   const code = begin(0);
-  code.localGet(2);
+  code.localGet(count);
   code.open(OP_IF);
-  code.localGet(1);
-  code.localGet(2);
+  for (const address of [from, to]) {
+    for (const isLast of [false, true]) {
+      code.localGet(address);
+      if (isLast) lastByte(code, count);
+      code.constant(3);
+      code.byte(OP_I32_SHR_U);
+      code.memory(LOAD8_S, shadowBase);
+      if (address !== from || isLast) code.byte(OP_I32_AND);
+    }
+  }
+  code.constant(-1);
+  code.byte(OP_I32_NE);
+  code.localGet(count);
+  code.constant(MOST_IN_TWO_GRANULES);
+  code.plain(OP_I32_GT_U, OP_I32_OR);
+  code.open(OP_IF);
+  code.localGet(from);
+  code.localGet(count);
   code.call(bytes);
-  code.localGet(0);
-  code.localGet(2);
+  code.localGet(to);
+  code.localGet(count);
   code.call(storeHelper);
-  code.byte(OP_END);
+  code.plain(OP_END, OP_END);
   return finish(code);
 }
 

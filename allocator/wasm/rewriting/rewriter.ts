@@ -242,7 +242,7 @@ class Rewriter {
       loadHelper,
       storeHelper,
       copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(bytes, storeHelper)),
-      rangesHelper: this.addFunction(THREE_NUMBERS, rangesHelper(bytes, storeHelper)),
+      rangesHelper: this.addFunction(THREE_NUMBERS, rangesHelper(bytes, storeHelper, shadowBase)),
       copyFunctions: this.options.copyFunctions ?? NO_FUNCTIONS,
       fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(storeHelper)),
       growHelper,

@@ -94,3 +94,18 @@ test.each(["off", "byte"] as const)(
     }
   },
 );
+
+test("what C's memcpy is asked for is looked at from end to end: bytes between two blocks are found, and few bytes within one are not", () => {
+  const instance = instantiate(`(module (memory (export "memory") 1) ${ALLOCATOR}
+    (func $memcpy (export "copy") (param i32 i32 i32) (result i32) (local.get 0)))`);
+  const to = call(instance, "malloc", 64);
+  const blocks = Array.from({ length: 200 }, () => call(instance, "malloc", 16));
+  const first = blocks.find((block) => blocks.includes(block + 32)) ?? 0;
+  expect(first).not.toBe(0);
+  for (let count = 0; count <= 16; count++) {
+    for (let at = 0; at + count <= 16; at++) call(instance, "copy", to + at, first + at, count);
+  }
+  expect(kinds(instance)).toEqual([]);
+  call(instance, "copy", to, first + 15, 18);
+  expect(kinds(instance)).toEqual(["invalid-access load out-of-bounds"]);
+});
