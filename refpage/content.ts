@@ -2,7 +2,7 @@
 // Creating the page is create.ts, the file around it file.ts.
 
 import type { Counters } from "../platform/hardware/counters.ts";
-import type { FrameNumber, Tag } from "../platform/hardware/integers.ts";
+import type { ByteCount, FrameNumber, Tag } from "../platform/hardware/integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
 
@@ -52,7 +52,7 @@ export function deduceContent(ram: PhysicalMemory, frame: FrameNumber): Content 
 }
 
 /** v5: the kind follows from the size that the caller declares; nothing is scanned but a single granule. */
-export function declaredContent(ram: PhysicalMemory, frame: FrameNumber, size: number): Content {
+export function declaredContent(ram: PhysicalMemory, frame: FrameNumber, size: ByteCount): Content {
   const tag = uniformTag(ram, frame);
   if (size > WIDEST_PATTERN) return { kind: "user-set", period: PAGE_SIZE, tag };
   if (tag > 0 && isZero(ram, frame)) return { kind: "mte-tagged", period: 1, tag };

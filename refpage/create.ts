@@ -1,7 +1,7 @@
 // refpage_create itself: from a user's page or pattern to a file descriptor (R1, R2). On every failure nothing stays allocated.
 // What the content then means for faults is content.ts.
 
-import type { Address, FrameNumber } from "../platform/hardware/integers.ts";
+import type { Address, ByteCount, FrameNumber } from "../platform/hardware/integers.ts";
 import { ACCESS_LOAD, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { copyBits, findUndefined } from "../platform/hardware/validity.ts";
 import { untagged, word } from "../platform/kernel/abi/arguments.ts";
@@ -22,7 +22,7 @@ import type { ReferencePageStore } from "./store.ts";
  * @throws SystemError EINVAL: flags not 0. EFAULT: content not page-aligned or not readable. ENOMEM: no frame. EMFILE, ENFILE:
  * no descriptor, no file. @see R1
  */
-export function createFromPage(store: ReferencePageStore, thread: Thread, content: number, flags: number): number {
+export function createFromPage(store: ReferencePageStore, thread: Thread, content: Address, flags: number): number {
   const syscall = "refpage_create";
   if (word(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
   const address = untagged(word(content, "content", syscall));
@@ -52,8 +52,8 @@ export function createFromPage(store: ReferencePageStore, thread: Thread, conten
 export function createFromPattern(
   store: ReferencePageStore,
   thread: Thread,
-  content: number,
-  size: number,
+  content: Address,
+  size: ByteCount,
   flags: number,
 ): number {
   const syscall = "refpage_create2";
@@ -105,7 +105,7 @@ function replicateTags(
   source: FrameNumber,
   frame: FrameNumber,
   offset: number,
-  size: number,
+  size: ByteCount,
 ): void {
   if (size < GRANULE_SIZE || source === ZERO_FRAME) return;
   const { ram } = kernel.machine;
@@ -122,7 +122,7 @@ function replicateValidity(
   source: FrameNumber,
   frame: FrameNumber,
   offset: number,
-  size: number,
+  size: ByteCount,
 ): void {
   const { ram } = kernel.machine;
   if (findUndefined(ram, source * PAGE_SIZE + offset, size) < 0) return;

@@ -1,6 +1,7 @@
 // A kernel with reference pages in one call, and the system call as functions that read like C's syscall(2) wrappers.
 
 import { requireOptions } from "../platform/hardware/given-options.ts";
+import type { Address, ByteCount } from "../platform/hardware/integers.ts";
 import type { Machine, MachineOptions } from "../platform/hardware/machine.ts";
 import { KERNEL_OPTIONS, Kernel, type KernelOptions } from "../platform/kernel/kernel.ts";
 import type { Process } from "../platform/kernel/process.ts";
@@ -28,7 +29,7 @@ export function createKernel(
  * refpage_create(2), first form: a descriptor whose private mappings read as the page at `content`.
  * @throws SystemError EINVAL, EFAULT, ENOMEM, EMFILE, ENFILE, ENOSYS @see R1
  */
-export function refpage_create(process: Process, content: number, flags = 0): number {
+export function refpage_create(process: Process, content: Address, flags = 0): number {
   return process.syscall(SYS_refpage_create, content, flags);
 }
 
@@ -36,6 +37,6 @@ export function refpage_create(process: Process, content: number, flags = 0): nu
  * refpage_create(2), second form: a descriptor whose private mappings read as the `size` bytes at `content`, repeated.
  * @throws SystemError EINVAL, EFAULT, ENOMEM, EMFILE, ENFILE, ENOSYS @see R2
  */
-export function refpage_create2(process: Process, content: number, size: number, flags = 0): number {
+export function refpage_create2(process: Process, content: Address, size: ByteCount, flags = 0): number {
   return process.syscall(SYS_refpage_create2, content, size, flags);
 }

@@ -1,6 +1,7 @@
 // Findings as text. The stable form names blocks, never addresses or lines, so that it can be an inline snapshot.
 
 import { type OptionKinds, requireOptions } from "../../platform/hardware/given-options.ts";
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import type { Block, Finding, Operation } from "./finding.ts";
 import { type Frame, formatFrame, isProgramFrame } from "./frames.ts";
 
@@ -147,6 +148,6 @@ function formatStack(frames: readonly Frame[], stable: boolean): string[] {
   return frames.filter(isProgramFrame).map((frame) => `    ${formatFrame(frame, { stable })}`);
 }
 
-export function countBytes(bytes: number): string {
+export function countBytes(bytes: ByteCount): string {
   return `${bytes} byte${bytes === 1 ? "" : "s"}`;
 }

@@ -19,9 +19,9 @@ import type { Origins } from "./origins.ts";
 interface Event {
   readonly what: string;
   readonly operation: Operation;
-  readonly address: number;
-  readonly size: number;
-  readonly bad: number;
+  readonly address: Address;
+  readonly size: ByteCount;
+  readonly bad: Address;
 }
 
 /** What the last report from a place was; null: it was suppressed. */
@@ -129,7 +129,7 @@ export class Judge implements ValidityObserver {
     operation: Operation,
     address: Address,
     size: ByteCount,
-    bad: number,
+    bad: Address,
     originOf: (() => Origin | null) | null = null,
   ): void {
     const { findings, traces, blocks, origins } = this.sources;
@@ -213,8 +213,8 @@ export class Judge implements ValidityObserver {
    */
   reportRefusal(
     operation: "free" | "realloc",
-    pointer: number,
-    address: number,
+    pointer: Address,
+    address: Address,
     error: string,
     causeOf: () => Cause | null,
   ): void {
@@ -286,7 +286,7 @@ function isSame(one: Event, other: Event): boolean {
   );
 }
 
-function causeOf(bad: number, block: Block | null): Cause {
+function causeOf(bad: Address, block: Block | null): Cause {
   if (block?.state === "freed") return "use-after-free";
   const isOutside = block === null || bad < block.pointer || bad >= block.pointer + block.size;
   return isOutside ? "out-of-bounds" : "no-access";

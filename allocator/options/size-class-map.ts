@@ -87,7 +87,7 @@ export class SizeClassMap {
   }
 
   /** The smallest class whose blocks hold `size` bytes; `size` is at most `maxSize`. */
-  classOf(size: number): number {
+  classOf(size: ByteCount): number {
     if (size <= (this.classBySize16.length - 1) * 16) return this.classBySize16[Math.ceil(size / 16)];
     let low = 1;
     let high = this.largestClass;
@@ -100,7 +100,7 @@ export class SizeClassMap {
   }
 
   /** How many blocks of `size` bytes one refill takes: clamp(2^maxBytesCachedLog / size, 1, maxCachedHint) (S6.2). */
-  cachedHint(size: number): number {
+  cachedHint(size: ByteCount): number {
     return Math.max(1, Math.min(this.maxCachedHint, Math.floor(2 ** this.maxBytesCachedLog / size)));
   }
 }

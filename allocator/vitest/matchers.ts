@@ -1,6 +1,7 @@
 // The matchers: what a function does to a heap, or what a heap is like. Each takes a function that is run, or a heap.
 // Their types are types.ts; running and observing is ../testing/observe.ts.
 
+import type { ByteCount } from "../../platform/hardware/integers.ts";
 import type { Finding, Operation } from "../checker/finding.ts";
 import { countBytes, formatFindings } from "../checker/finding-text.ts";
 import type { Root } from "../checker/leaks.ts";
@@ -268,7 +269,7 @@ export function toCorruptHeap(this: MatcherContext, subject: Subject) {
 }
 
 /** Memory that becomes resident while the function runs, in bytes, and stays so. */
-export function toTouchAtMost(this: MatcherContext, subject: Subject, bytes: number) {
+export function toTouchAtMost(this: MatcherContext, subject: Subject, bytes: ByteCount) {
   return observeSubject(this, subject, (observed) => {
     throwOn(observed);
     const touched = observed.reduce((sum, { observation }) => sum + observation.rssBytes, 0);
@@ -284,7 +285,7 @@ export function toTouchAtMost(this: MatcherContext, subject: Subject, bytes: num
   });
 }
 
-function compareRss(subject: Heap, wanted: string, bytes: number, isMet: (rss: number) => boolean): MatcherResult {
+function compareRss(subject: Heap, wanted: string, bytes: ByteCount, isMet: (rss: number) => boolean): MatcherResult {
   const rss = subject.process.rssBytes;
   return {
     pass: isMet(rss),
@@ -295,14 +296,14 @@ function compareRss(subject: Heap, wanted: string, bytes: number, isMet: (rss: n
 }
 
 /** The heap's process has exactly this many resident bytes. */
-export function toHaveRss(subject: Heap, bytes: number) {
+export function toHaveRss(subject: Heap, bytes: ByteCount) {
   return compareRss(subject, "of", bytes, (rss) => rss === bytes);
 }
 
-export function toHaveRssAtMost(subject: Heap, bytes: number) {
+export function toHaveRssAtMost(subject: Heap, bytes: ByteCount) {
   return compareRss(subject, "of at most", bytes, (rss) => rss <= bytes);
 }
 
-export function toHaveRssAtLeast(subject: Heap, bytes: number) {
+export function toHaveRssAtLeast(subject: Heap, bytes: ByteCount) {
   return compareRss(subject, "of at least", bytes, (rss) => rss >= bytes);
 }

@@ -1,6 +1,6 @@
 // Single accesses of 1 to 16 bytes, as LDP, STP and the SIMD registers make them: either the whole access happens or none of it.
 // The usual sizes have faster ways in memory.ts; ranges that may be done in part are in bulk.ts.
-import type { Address } from "./integers.ts";
+import type { Address, ByteCount } from "./integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
 import type { Mmu } from "./mmu.ts";
 import { USE_LOAD, USE_STORE } from "./validity.ts";
@@ -40,7 +40,7 @@ export function storeBytes(memory: Mmu, address: Address, source: Uint8Array): v
 }
 
 /** With validity bits: undefined bytes of a load are reported, those of a store become defined. Both pages are there before. */
-function checkValidity(memory: Mmu, address: Address, head: number, size: number, access: number): void {
+function checkValidity(memory: Mmu, address: Address, head: number, size: ByteCount, access: number): void {
   if (memory.validityObserver !== null)
     memory.beginAccess(access === ACCESS_LOAD ? USE_LOAD : USE_STORE, address, size);
   if (!memory.hasShadow) return;
@@ -50,14 +50,14 @@ function checkValidity(memory: Mmu, address: Address, head: number, size: number
   if (head < size) validatePiece(memory, address + head, size - head, access);
 }
 
-function validatePiece(memory: Mmu, address: Address, size: number, access: number): void {
+function validatePiece(memory: Mmu, address: Address, size: ByteCount, access: number): void {
   memory.translate(address, size, access);
   if (access === ACCESS_LOAD) memory.useBytes(USE_LOAD, address, size);
   else memory.defineBytes(address, size);
 }
 
 /** How much of the access is on its first page. */
-function headBytes(operation: string, address: Address, size: number): number {
+function headBytes(operation: string, address: Address, size: ByteCount): number {
   if (size < 1 || size > LARGEST_ACCESS) {
     throw new RangeError(`${operation}: ${size} bytes are not one access (1 to ${LARGEST_ACCESS})`);
   }

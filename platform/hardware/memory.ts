@@ -350,7 +350,7 @@ export class Memory extends Mmu {
    * A view that holds the value at `address`, at `this.position`: RAM itself, or the stage if the access crosses a page
    * border. Both pages of such an access are made accessible before anything is stored.
    */
-  private locate(address: Address, size: number, access: number): DataView {
+  private locate(address: Address, size: ByteCount, access: number): DataView {
     // Still set if an earlier store over a border threw at a value of the wrong type.
     this.staged = false;
     const position = this.hasShadow
@@ -367,7 +367,7 @@ export class Memory extends Mmu {
    * The second tier of a machine with validity bits, for an access inside one page of an untagged area: its position in the
    * first bank once its bytes are defined, or −1 if anything is out of the ordinary. A store that makes bytes defined is not.
    */
-  private definedPosition(address: Address, size: number, access: number): number {
+  private definedPosition(address: Address, size: ByteCount, access: number): number {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
@@ -392,7 +392,7 @@ export class Memory extends Mmu {
     return position;
   }
 
-  private locateSlowly(address: Address, size: number, access: number): DataView {
+  private locateSlowly(address: Address, size: ByteCount, access: number): DataView {
     const room = PAGE_SIZE - (address & OFFSET_MASK);
     if (this.validityObserver !== null) this.beginAccess(access === ACCESS_LOAD ? USE_LOAD : USE_STORE, address, size);
     if (size <= room) {
@@ -418,14 +418,14 @@ export class Memory extends Mmu {
   }
 
   /** Reports or defines undefined bytes of the page just translated. @returns its position, which a report may have changed */
-  private validate(address: Address, size: number, access: number): number {
+  private validate(address: Address, size: ByteCount, access: number): number {
     if (access === ACCESS_LOAD) this.useBytes(USE_LOAD, address, size);
     else this.defineBytes(address, size);
     return this.translateUnchecked(address, access);
   }
 
   /** Puts a staged store into its two pages. */
-  private spill(address: Address, size: number): void {
+  private spill(address: Address, size: ByteCount): void {
     for (let i = 0; i < size; i++) this.setByteUnchecked(address + i, this.stage.getUint8(i));
   }
 

@@ -185,7 +185,7 @@ export class Mmu implements TableReader {
    * `frame` and `tagged`. The access must not leave the page. This is the slow path of every access: it strips the tag,
    * takes the faults and makes the checks, in the architecture's order (DDI 0487: permission before tag).
    */
-  translate(address: Address, size: number, access: number): number {
+  translate(address: Address, size: ByteCount, access: number): number {
     const position = this.translateUnchecked(address, access);
     if (this.tagged && this.checksTags) this.checkTags(address, size, access);
     return position;
@@ -196,7 +196,7 @@ export class Mmu implements TableReader {
    * bank, or −1 if anything is out of the ordinary. Comparing the address with the tag that memory has put back on checks
    * the pointer's tag and the address's range in one step.
    */
-  protected matchedPosition(address: Address, size: number, wanted: number): number {
+  protected matchedPosition(address: Address, size: ByteCount, wanted: number): number {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
@@ -251,7 +251,7 @@ export class Mmu implements TableReader {
    * How many of `size` bytes from `address`, all in the page of the last translation, may be accessed before a tag faults
    * immediately. Asynchronous mismatches only set the flag.
    */
-  checkedBytes(address: Address, size: number, access: number): number {
+  checkedBytes(address: Address, size: ByteCount, access: number): number {
     if (!this.tagged || !this.checksTags) return size;
     const offset = address & OFFSET_MASK;
     const mismatch = findTagMismatch(this.ram, this.frame, offset, size, (address * TAGS_PER_BYTE) | 0);
@@ -265,7 +265,7 @@ export class Mmu implements TableReader {
    * An access begins that may be looked at page by page: reports speak of all its bytes. `target`: where a copy stores, or
    * what a comparison compares with; else the same as `address`.
    */
-  beginAccess(kind: UseKind, address: Address, size: number, target = address): void {
+  beginAccess(kind: UseKind, address: Address, size: ByteCount, target = address): void {
     this.accessKind = kind;
     this.accessAddress = address;
     this.accessTarget = target;
@@ -275,7 +275,7 @@ export class Mmu implements TableReader {
   }
 
   /** The access turned out to be longer: a string. */
-  growAccess(size: number): void {
+  growAccess(size: ByteCount): void {
     this.accessSize = size;
   }
 
@@ -325,7 +325,7 @@ export class Mmu implements TableReader {
    * Before a use of `size` bytes at `address`, all in the page of the last translation: undefined ones are reported. A copy
    * (USE_COPY) is no use of their values; of it only memory that the program may not access is.
    */
-  useBytes(kind: UseKind, address: Address, size: number): void {
+  useBytes(kind: UseKind, address: Address, size: ByteCount): void {
     if (!this.hasShadow || this.ignoresValidity) return;
     const observer = this.validityObserver;
     if (observer === null) return;
@@ -341,7 +341,7 @@ export class Mmu implements TableReader {
   }
 
   /** As {@link useBytes}, of the second range of a comparison. */
-  useTarget(kind: UseKind, address: Address, size: number): void {
+  useTarget(kind: UseKind, address: Address, size: ByteCount): void {
     if (!this.hasShadow || this.ignoresValidity) return;
     const observer = this.validityObserver;
     if (observer === null || this.isStoreReported) return;
@@ -353,21 +353,21 @@ export class Mmu implements TableReader {
   }
 
   /** Before a store of `size` bytes to the page of the last translation: those that are the program's are defined from now on. */
-  defineBytes(address: Address, size: number): void {
+  defineBytes(address: Address, size: ByteCount): void {
     if (!this.hasShadow || this.ignoresValidity) return;
     if (this.mayStore(address, size)) markDefined(this.ram, this.frame * PAGE_SIZE + (address & OFFSET_MASK), size);
     else this.defineAddressable(address, this.frame, size);
   }
 
   /** After a store that is not, or not wholly, to the program's own bytes in `frame`: what is addressable was written. */
-  defineAddressable(address: Address, frame: FrameNumber, size: number): void {
+  defineAddressable(address: Address, frame: FrameNumber, size: ByteCount): void {
     this.forAddressable(address, size, (at, bytes) =>
       markDefined(this.ram, frame * PAGE_SIZE + (at & OFFSET_MASK), bytes),
     );
   }
 
   /** Calls back with each stretch of a range that the program may access. */
-  forAddressable(address: Address, size: number, visit: (address: Address, bytes: ByteCount) => void): void {
+  forAddressable(address: Address, size: ByteCount, visit: (address: Address, bytes: ByteCount) => void): void {
     const observer = this.validityObserver;
     if (observer === null) {
       visit(address, size);
@@ -383,7 +383,7 @@ export class Mmu implements TableReader {
   }
 
   /** What the kernel stores for the program in a frame of its: bytes that are not the program's stay undefined. */
-  defineByKernel(address: Address, frame: FrameNumber, size: number): void {
+  defineByKernel(address: Address, frame: FrameNumber, size: ByteCount): void {
     if (!this.hasShadow) return;
     const observer = this.validityObserver;
     const position = frame * PAGE_SIZE + (address & OFFSET_MASK);
@@ -393,7 +393,7 @@ export class Mmu implements TableReader {
   }
 
   /** Whether a store to the page of the last translation defines its bytes, or was reported as none of the program's. */
-  mayStore(address: Address, size: number): boolean {
+  mayStore(address: Address, size: ByteCount): boolean {
     if (!this.hasShadow || this.ignoresValidity) return true;
     const observer = this.validityObserver;
     if (observer === null) return true;
@@ -409,7 +409,7 @@ export class Mmu implements TableReader {
   }
 
   /** As bytes are copied inside one page each: the target's get the validity of the source's. */
-  copyValidity(to: Address, targetFrame: FrameNumber, from: Address, sourceFrame: FrameNumber, size: number): void {
+  copyValidity(to: Address, targetFrame: FrameNumber, from: Address, sourceFrame: FrameNumber, size: ByteCount): void {
     const source = sourceFrame * PAGE_SIZE + (from & OFFSET_MASK);
     const observer = this.ignoresValidity ? null : this.validityObserver;
     if (observer !== null && findUndefined(this.ram, source, size) >= 0)
@@ -417,7 +417,7 @@ export class Mmu implements TableReader {
     copyBits(this.ram, targetFrame * PAGE_SIZE + (to & OFFSET_MASK), source, size);
   }
 
-  private checkTags(address: Address, size: number, access: number): void {
+  private checkTags(address: Address, size: ByteCount, access: number): void {
     const bytes = this.checkedBytes(address, size, access);
     if (bytes === size) return;
     const tag = (address * TAGS_PER_BYTE) | 0;
@@ -441,7 +441,7 @@ export class Mmu implements TableReader {
 }
 
 /** Whether all of a range is known to be the program's. */
-function isInWindow(observer: ValidityObserver, address: Address, size: number): boolean {
+function isInWindow(observer: ValidityObserver, address: Address, size: ByteCount): boolean {
   return address >= observer.addressableFrom && address + size <= observer.addressableTo;
 }
 

@@ -2,7 +2,7 @@
 // Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
 
 import { type Extent, keepClass } from "../state/kept.ts";
-import type { FrameNumber, Tag } from "./integers.ts";
+import type { ByteCount, FrameNumber, Tag } from "./integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 
@@ -155,7 +155,7 @@ export class PhysicalMemory {
   }
 
   /** Repeats the first `size` bytes of a frame (a power of two below the page size) over all of it, by doubling. */
-  replicate(frame: FrameNumber, size: number): void {
+  replicate(frame: FrameNumber, size: ByteCount): void {
     const bank = this.bankOf(frame);
     const position = this.positionOf(frame);
     for (let filled = size; filled < PAGE_SIZE; filled *= 2) {

@@ -1,6 +1,6 @@
 // The tag check of MTE: compares a pointer's tag with the tags of the granules that an access touches.
 // The instructions that read and write tags live in mte.ts; the modes are set by the kernel's prctl.
-import type { FrameNumber, Tag } from "./integers.ts";
+import type { ByteCount, FrameNumber, Tag } from "./integers.ts";
 import { ACCESS_LOAD, GRANULE_SHIFT, OFFSET_MASK, PAGE_SIZE } from "./layout.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
@@ -20,7 +20,7 @@ export function findTagMismatch(
   ram: PhysicalMemory,
   frame: FrameNumber,
   offset: number,
-  size: number,
+  size: ByteCount,
   tag: Tag,
 ): number {
   const last = (offset + size - 1) >> GRANULE_SHIFT;

@@ -1,7 +1,7 @@
 // Loads and stores of a program on a machine with validity bits: an access to an ordinary page tests its bytes' bits in place.
 // Frames without undefined bytes cost one test more than memory.ts's fast paths; everything else falls through to memory.ts.
 import { keepClass } from "../state/kept.ts";
-import type { Address } from "./integers.ts";
+import type { Address, ByteCount } from "./integers.ts";
 import {
   OFFSET_MASK,
   PAGE_MASK,
@@ -26,7 +26,7 @@ export class ValidatedMemory extends Memory {
   private readonly mayBeUndefined = this.ram.mayBeUndefined;
 
   /** Position of an ordinary load all of whose bytes are defined, as 32 bits with a sign. */
-  private definedLoad(address: Address, size: number): number {
+  private definedLoad(address: Address, size: ByteCount): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
@@ -42,7 +42,7 @@ export class ValidatedMemory extends Memory {
   }
 
   /** Position of an ordinary store, whose bytes are defined from now on. */
-  private definedStore(address: Address, size: number): number {
+  private definedStore(address: Address, size: ByteCount): number {
     const pages = address * PAGES_PER_BYTE;
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;

@@ -27,12 +27,12 @@ export interface ValidityObserver {
   addressableFrom: number;
   addressableTo: number;
   /** The program uses `size` bytes at `address`; `firstUndefined` is the address of the first undefined one. */
-  undefinedUse(kind: UseKind, address: Address, size: number, firstUndefined: number): void;
+  undefinedUse(kind: UseKind, address: Address, size: ByteCount, firstUndefined: number): void;
   /**
    * A store or copy (USE_STORE, USE_COPY) of `size` bytes at `address` touches undefined bytes outside the addressable range.
    * @returns whether the program may access all of them; if not, it was reported
    */
-  mayAccess(kind: UseKind, address: Address, size: number): boolean;
+  mayAccess(kind: UseKind, address: Address, size: ByteCount): boolean;
   /**
    * Where the stretch of [address, end) that begins at `address` ends: bytes that the program may access, as a positive
    * number, or bytes that it may not, as a negative one. Never reports. Without it, nothing of a refused store is.
@@ -41,7 +41,7 @@ export interface ValidityObserver {
   /** Bytes that are not all defined were copied; both ranges lie inside a page. */
   copied?(to: Address, from: Address, size: ByteCount): void;
   /** The byte at `faultAddress` could not be accessed: the whole access of `size` bytes at `address` will fault. */
-  faulted?(kind: UseKind, address: Address, size: number, faultAddress: number): void;
+  faulted?(kind: UseKind, address: Address, size: ByteCount, faultAddress: Address): void;
 }
 
 /** Marks `length` bytes from a physical position defined. Frames that never had an undefined byte are not looked at. */

@@ -51,7 +51,7 @@ const MAX_RW_COUNT = 0x7fff_f000;
 const MAX_FILE_SIZE = 2 ** 63;
 
 export interface FileStatus {
-  readonly size: number;
+  readonly size: ByteCount;
   readonly inode: number;
   /** S_IFREG for files in RAM, S_IFIFO for pipes, 0 for anonymous inodes. */
   readonly mode: number;

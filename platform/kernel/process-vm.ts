@@ -14,7 +14,7 @@ import { copyFromUser, copyToUser, userAddress } from "./uaccess.ts";
 import { reportUndefinedInput } from "./user-validity.ts";
 
 /** A piece of memory: address and length in bytes. */
-export type IoVector = readonly [address: Address, length: number];
+export type IoVector = readonly [address: Address, length: ByteCount];
 
 /** Remote pages taken hold of together (PVM_MAX_KMALLOC_PAGES * PAGE_SIZE / 8). */
 const PAGES_AT_ONCE = 1024;

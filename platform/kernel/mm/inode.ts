@@ -1,7 +1,7 @@
 // An inode with a page cache in RAM (tmpfs, memfd, shared anonymous memory): its size, its pages, and who maps it.
 // Mapping and unmapping are in mmap.ts and zap.ts; reading and writing by descriptor are in memfd.ts.
 
-import type { FileOffset, FilePage } from "../../hardware/integers.ts";
+import type { ByteCount, FileOffset, FilePage } from "../../hardware/integers.ts";
 import { OFFSET_MASK, PAGE_SHIFT, PAGE_SIZE } from "../../hardware/layout.ts";
 import { keepClass } from "../../state/kept.ts";
 import { F_SEAL_SEAL } from "../abi/fcntl.ts";
@@ -13,7 +13,7 @@ import { type FrameAllocator, NO_FRAME, zeroPage } from "./frames.ts";
 export class Inode {
   readonly number: number;
   /** Length in bytes. */
-  size: number;
+  size: ByteCount;
   /** F_SEAL_… (memfd.ts). A file that was not made for sealing is sealed against seals. */
   seals = F_SEAL_SEAL;
   /** Permission to execute the file, which MFD_NOEXEC_SEAL takes away. */
@@ -29,7 +29,7 @@ export class Inode {
   onEvicted: (() => void) | null = null;
   readonly frames: FrameAllocator;
 
-  constructor(frames: FrameAllocator, number: number, size: number) {
+  constructor(frames: FrameAllocator, number: number, size: ByteCount) {
     this.frames = frames;
     this.number = number;
     this.size = size;
