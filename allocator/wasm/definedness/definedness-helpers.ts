@@ -11,10 +11,16 @@ import {
   OP_I32_ADD,
   OP_I32_AND,
   OP_I32_EQZ,
+  OP_I32_GE_U,
   OP_I32_GT_U,
+  OP_I32_LOAD8_U,
   OP_I32_LT_U,
   OP_I32_OR,
+  OP_I32_STORE,
   OP_I32_SUB,
+  OP_I64_CONST,
+  OP_I64_LOAD,
+  OP_I64_STORE,
   OP_IF,
   OP_LOOP,
   OP_RETURN,
@@ -42,13 +48,7 @@ export interface Shadows {
  */
 export const PATTERN = 0xb5;
 
-const I64_STORE = 0x37;
-const I32_STORE = 0x36;
-const I64_LOAD = 0x29;
-const LOAD8_U = 0x2d;
 const I64_NE = 0x52;
-const I64_CONST = 0x42;
-const I32_GE_U = 0x4f;
 /** A stack pointer that moves further than this changes to another stack, where what was written stays. */
 const LONGEST_FRAME = 2 ** 20;
 /** Frames up to this size are marked by single stores, longer ones by memory.fill. */
@@ -118,21 +118,21 @@ function markUndefined(
   code.open(OP_LOOP);
   code.localGet(from);
   code.localGet(to);
-  code.byte(I32_GE_U);
+  code.byte(OP_I32_GE_U);
   code.branch(OP_BR_IF, 1);
   code.localGet(from);
-  code.two(I64_CONST, 0x7f);
-  code.memory(I64_STORE, validityBase);
+  code.two(OP_I64_CONST, 0x7f);
+  code.memory(OP_I64_STORE, validityBase);
   if (isFresh) {
     code.localGet(from);
-    code.byte(I64_CONST);
+    code.byte(OP_I64_CONST);
     code.append(PATTERN_WORD, 0, PATTERN_WORD.length);
-    code.memory(I64_STORE, 0);
+    code.memory(OP_I64_STORE, 0);
   }
   for (let cell = 0; cell < 8 && originBase >= 0; cell += ORIGIN_CELL) {
     code.localGet(from);
     code.localGet(host.origin);
-    code.memory(I32_STORE, originBase + cell);
+    code.memory(OP_I32_STORE, originBase + cell);
   }
   code.localGet(from);
   code.constant(8);
@@ -198,7 +198,7 @@ export function stackHelper(shadows: Shadows, stackGlobal: number, setOrigin: nu
   code.globalGet(stackGlobal);
   code.localTee(old);
   code.localGet(value);
-  code.byte(I32_GE_U);
+  code.byte(OP_I32_GE_U);
   code.open(OP_IF);
   markUndefined(code, shadows, [value, old, length], true, host);
   code.byte(OP_ELSE);
@@ -233,7 +233,7 @@ export function fromHelper(from: number, host: number): Uint8Array {
   const code = begin(0);
   code.localGet(0);
   code.constant(from);
-  code.byte(I32_GE_U);
+  code.byte(OP_I32_GE_U);
   code.open(OP_IF);
   code.localGet(0);
   code.localGet(1);
@@ -273,8 +273,8 @@ export function copyShadowHelper(validityBase: number, copy: number, stored: num
     code.byte(OP_I32_LT_U);
     code.branch(OP_BR_IF, 1);
     code.localGet(at);
-    code.memory(step === 8 ? I64_LOAD : LOAD8_U, validityBase);
-    if (step === 8) code.plain(I64_CONST, 0, I64_NE);
+    code.memory(step === 8 ? OP_I64_LOAD : OP_I32_LOAD8_U, validityBase);
+    if (step === 8) code.plain(OP_I64_CONST, 0, I64_NE);
     code.open(OP_IF);
     if (origins >= 0) {
       for (const local of [to, from, count]) code.localGet(local);

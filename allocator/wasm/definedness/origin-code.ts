@@ -11,6 +11,10 @@ import {
   OP_I32_ADD,
   OP_I32_AND,
   OP_I32_EQZ,
+  OP_I32_GE_U,
+  OP_I32_LOAD,
+  OP_I32_LOAD8_U,
+  OP_I32_STORE,
   OP_IF,
   OP_LOOP,
   OP_RETURN,
@@ -25,10 +29,6 @@ export const TWO_TO_ONE: FunctionType = { params: Uint8Array.of(I32, I32), resul
 /** Bytes of memory that share one origin. */
 export const ORIGIN_CELL = 4;
 const CELL_MASK = -ORIGIN_CELL;
-const LOAD8_U = 0x2d;
-const I32_LOAD = 0x28;
-const I32_STORE = 0x36;
-const I32_GE_U = 0x4f;
 
 export class OriginLocals {
   private readonly code: Code;
@@ -100,12 +100,12 @@ export function loadOriginHelper(validityBase: number, originBase: number): Uint
   code.byte(OP_I32_EQZ);
   code.branch(OP_BR_IF, 1);
   code.localGet(address);
-  code.memory(LOAD8_U, validityBase);
+  code.memory(OP_I32_LOAD8_U, validityBase);
   code.open(OP_IF);
   code.localGet(address);
   code.constant(CELL_MASK);
   code.byte(OP_I32_AND);
-  code.memory(I32_LOAD, originBase);
+  code.memory(OP_I32_LOAD, originBase);
   code.plain(OP_RETURN, OP_END);
   for (const [local, step] of [
     [address, 1],
@@ -137,13 +137,13 @@ export function storeOriginHelper(originBase: number, stored: number): Uint8Arra
   code.open(OP_LOOP);
   code.localGet(at);
   code.localGet(origin);
-  code.memory(I32_STORE, originBase);
+  code.memory(OP_I32_STORE, originBase);
   code.localGet(at);
   code.constant(ORIGIN_CELL);
   code.byte(OP_I32_ADD);
   code.localTee(at);
   code.localGet(end);
-  code.plain(I32_GE_U, OP_I32_EQZ);
+  code.plain(OP_I32_GE_U, OP_I32_EQZ);
   code.branch(OP_BR_IF, 0);
   code.byte(OP_END);
   code.localGet(address);

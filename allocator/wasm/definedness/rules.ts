@@ -2,7 +2,7 @@
 // result's shadow on the stack. Rules are Memcheck's (memcheck/mc_translate.c) or MemorySanitizer's, the more exact of the two where it is
 // cheap. Vector instructions are simd-rules.ts; what reports, and which instructions have no rule, is definedness-pass.ts.
 
-import { DEPENDS, I32, OPCODE_COUNT, OPERANDS, POPS, PUSHES } from "../binary/instructions.ts";
+import { DEPENDS, I32, OP_ELSE, OP_END, OP_IF, OPCODE_COUNT, OPERANDS, POPS, PUSHES } from "../binary/instructions.ts";
 import type { Code } from "../rewriting/code.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { SIMD_RULES } from "./simd-rules.ts";
@@ -14,9 +14,6 @@ const ALL_VALUES = (): number => 7;
 /** The rule of each opcode that computes a value from values; null: its shadow does not follow from the operands'. */
 export const RULES: (Rule | null)[] = new Array<Rule | null>(OPCODE_COUNT).fill(null);
 
-const OP_IF = 0x04;
-const OP_ELSE = 0x05;
-const OP_END = 0x0b;
 const I32_WRAP = 0xa7;
 const I64_EXTEND_U = 0xad;
 

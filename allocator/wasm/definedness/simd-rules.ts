@@ -1,16 +1,19 @@
 // The rules of the vector instructions (rule.ts says what a rule is): a lane of the result is undefined as a whole if a lane that it
 // comes from has an undefined bit; moves and bitwise operations are exact.
 
-import { BASE_SIMD, PREFIX_SIMD, V128 } from "../binary/instructions.ts";
+import {
+  BASE_SIMD,
+  OP_ELSE,
+  OP_END,
+  OP_I32_AND,
+  OP_I32_CONST,
+  OP_I32_XOR,
+  OP_IF,
+  PREFIX_SIMD,
+  V128,
+} from "../binary/instructions.ts";
 import type { Code } from "../rewriting/code.ts";
 import type { Rule, RuleInput } from "./rule.ts";
-
-const OP_IF = 0x04;
-const OP_ELSE = 0x05;
-const OP_END = 0x0b;
-const I32_XOR = 0x73;
-const I32_AND = 0x71;
-const I32_CONST = 0x41;
 
 const SHUFFLE = 0x0d;
 const SWIZZLE = 0x0e;
@@ -172,7 +175,7 @@ const truth = (opcode: number): Rule =>
     code.localGet(shadows[0]);
     simd(code, ANDNOT);
     simd(code, opcode);
-    code.byte(I32_XOR);
+    code.byte(OP_I32_XOR);
   });
 
 /** The same shift of the shadow; all is undefined if the amount, of which `mask` counts, is. */
@@ -184,9 +187,9 @@ const shift = (opcode: number, mask: number): Rule =>
     simd(code, opcode);
     if (shadows[1] < 0) return;
     code.localGet(shadows[1]);
-    code.byte(I32_CONST);
+    code.byte(OP_I32_CONST);
     code.s32(mask);
-    code.byte(I32_AND);
+    code.byte(OP_I32_AND);
     spread(code);
     simd(code, OR);
   });

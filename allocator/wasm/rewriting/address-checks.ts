@@ -13,6 +13,8 @@ import {
   IS_STORE,
   OP_END,
   OP_I32_ADD,
+  OP_I32_LOAD8_S,
+  OP_I32_LOAD16_S,
   OP_I32_LT_U,
   OP_I32_NE,
   OP_I32_SHL,
@@ -21,17 +23,19 @@ import {
   OP_IF,
 } from "../binary/instructions.ts";
 import type { Code } from "./code.ts";
-
-const LOAD8_S = 0x2c;
-const LOAD16_S = 0x2e;
-const GRANULE_SHIFT = 3;
-const GRANULE_MASK = 7;
+import { GRANULE, GRANULE_SHIFT } from "./layout.ts";
 
 export interface CheckTargets {
   readonly shadowBase: number;
   /** Functions (address, size) that look closer, by their index. */
   readonly loadHelper: number;
   readonly storeHelper: number;
+}
+
+/** The address on the stack becomes the number of its granule: where its shadow byte lies. */
+export function writeGranule(code: Code): void {
+  code.constant(GRANULE_SHIFT);
+  code.byte(OP_I32_SHR_U);
 }
 
 /**
@@ -50,7 +54,7 @@ export function writeCheck(
 ): void {
   const size = ACCESS_BYTES[opcode];
   const isStore = IS_STORE[opcode] === 1;
-  const inGranule = offset & GRANULE_MASK;
+  const inGranule = offset & (GRANULE - 1);
   let base = local;
   code.localGet(local);
   if (inGranule !== 0) {
@@ -59,11 +63,10 @@ export function writeCheck(
     code.localTee(scratch);
     base = scratch;
   }
-  code.constant(GRANULE_SHIFT);
-  code.byte(OP_I32_SHR_U);
+  writeGranule(code);
   // Two granules together for what is as long, or says that it may lie across two.
   const isWide = size === 16 || (size > 1 && 2 ** alignment < size);
-  code.memory(isWide ? LOAD16_S : LOAD8_S, targets.shadowBase + (offset - inGranule) / 8);
+  code.memory(isWide ? OP_I32_LOAD16_S : OP_I32_LOAD8_S, targets.shadowBase + (offset - inGranule) / GRANULE);
   const aligned = isWide ? (size === 16 ? 8 : 1) : size;
   if (aligned > 1) {
     code.localGet(base);

@@ -16,6 +16,9 @@ import {
   OP_CALL,
   OP_CALL_INDIRECT,
   OP_END,
+  OP_I64_CONST,
+  OP_I64_LOAD,
+  OP_I64_STORE,
   OP_IF,
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
@@ -25,9 +28,6 @@ import { type Code, EMPTY } from "./code.ts";
 import { PATH_BYTES } from "./layout.ts";
 import type { ScratchLocals } from "./scratch-locals.ts";
 
-const LOAD64 = 0x29;
-const STORE64 = 0x37;
-const I64_CONST = 0x42;
 const I64_EQZ = 0x50;
 const I64_ADD = 0x7c;
 const I64_XOR = 0x85;
@@ -129,7 +129,7 @@ export class CallPaths {
     constant64(code, STEP);
     code.byte(I64_ADD);
     code.localTee(path);
-    code.memory(STORE64, this.base + PATH_BYTES);
+    code.memory(OP_I64_STORE, this.base + PATH_BYTES);
     code.byte(OP_END);
     code.byte(OP_BLOCK);
     const type = this.blockType(results);
@@ -148,7 +148,7 @@ export class CallPaths {
       code.byte(I64_SHL);
       constant64(code, hashOf(place));
       code.byte(I64_XOR);
-      code.memory(STORE64, this.base);
+      code.memory(OP_I64_STORE, this.base);
     }
   }
 
@@ -168,13 +168,13 @@ export class CallPaths {
 
   private load(code: Code, address: number): void {
     code.constant(0);
-    code.memory(LOAD64, address);
+    code.memory(OP_I64_LOAD, address);
   }
 
   private storeZero(code: Code): void {
     code.constant(0);
-    code.plain(I64_CONST, 0);
-    code.memory(STORE64, this.base);
+    code.plain(OP_I64_CONST, 0);
+    code.memory(OP_I64_STORE, this.base);
   }
 }
 
@@ -186,7 +186,7 @@ export function blockTypeOf(results: Uint8Array, addType: (type: FunctionType) =
 }
 
 function constant64(code: Code, value: bigint): void {
-  code.byte(I64_CONST);
+  code.byte(OP_I64_CONST);
   code.s64(value);
 }
 

@@ -12,26 +12,26 @@ import {
   OP_I32_AND,
   OP_I32_EQ,
   OP_I32_EQZ,
+  OP_I32_GE_U,
   OP_I32_GT_U,
+  OP_I32_LOAD8_S,
   OP_I32_LT_U,
   OP_I32_NE,
   OP_I32_OR,
   OP_I32_SHL,
-  OP_I32_SHR_U,
   OP_I32_SUB,
+  OP_I64_CONST,
+  OP_I64_EQ,
+  OP_I64_LOAD,
   OP_IF,
   OP_LOOP,
   OP_RETURN,
 } from "../binary/instructions.ts";
 import type { FunctionType } from "../binary/module.ts";
+import { writeGranule } from "./address-checks.ts";
 import { Code } from "./code.ts";
 import { SHADOW_ABSENT, SHADOW_CLEAN, SHADOW_COUNT } from "./layout.ts";
 
-const LOAD8_S = 0x2c;
-const LOAD64 = 0x29;
-const I32_GE_U = 0x4f;
-const I64_CONST = 0x42;
-const I64_EQ = 0x51;
 const MASK_7 = 7;
 /** So many bytes lie in at most two granules, wherever they begin. */
 const MOST_IN_TWO_GRANULES = 9;
@@ -77,10 +77,6 @@ export function finish(code: Code): Uint8Array {
 export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: boolean, host: HostSlot): Uint8Array {
   const [address, size, last, at, state] = [0, 1, 2, 3, 4];
   const code = begin(3);
-  const shift = () => {
-    code.constant(3);
-    code.byte(OP_I32_SHR_U);
-  };
   code.open(OP_BLOCK);
   // Nothing to access: it still must lie inside the guest's memory.
   code.localGet(size);
@@ -103,10 +99,10 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.byte(OP_I32_LT_U);
   code.branch(OP_BR_IF, 0);
   code.localGet(last);
-  shift();
+  writeGranule(code);
   code.localSet(last);
   code.localGet(address);
-  shift();
+  writeGranule(code);
   code.localSet(at);
   code.open(OP_LOOP);
   // Eight granules together, if the last one is not among them.
@@ -117,9 +113,9 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.byte(OP_I32_GT_U);
   code.open(OP_IF);
   code.localGet(at);
-  code.memory(LOAD64, shadowBase);
-  code.two(I64_CONST, 0x7f);
-  code.byte(I64_EQ);
+  code.memory(OP_I64_LOAD, shadowBase);
+  code.two(OP_I64_CONST, 0x7f);
+  code.byte(OP_I64_EQ);
   code.open(OP_IF);
   code.localGet(at);
   code.constant(8);
@@ -128,7 +124,7 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.branch(OP_BR, 2);
   code.plain(OP_END, OP_END);
   code.localGet(at);
-  code.memory(LOAD8_S, shadowBase);
+  code.memory(OP_I32_LOAD8_S, shadowBase);
   code.localTee(state);
   code.constant(isStore ? -1 : -2);
   code.byte(isStore ? OP_I32_NE : OP_I32_LT_U);
@@ -149,7 +145,7 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.byte(OP_I32_AND);
   code.localGet(state);
   code.constant(SHADOW_COUNT);
-  code.plain(OP_I32_AND, I32_GE_U);
+  code.plain(OP_I32_AND, OP_I32_GE_U);
   code.branch(OP_BR_IF, 2);
   code.byte(OP_RETURN);
   code.byte(OP_END);
@@ -239,9 +235,8 @@ export function rangesHelper(bytes: number, storeHelper: number, shadowBase: num
     for (const isLast of [false, true]) {
       code.localGet(address);
       if (isLast) lastByte(code, count);
-      code.constant(3);
-      code.byte(OP_I32_SHR_U);
-      code.memory(LOAD8_S, shadowBase);
+      writeGranule(code);
+      code.memory(OP_I32_LOAD8_S, shadowBase);
       if (address !== from || isLast) code.byte(OP_I32_AND);
     }
   }

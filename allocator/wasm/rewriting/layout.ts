@@ -16,6 +16,7 @@ import { ModuleError } from "../binary/module-error.ts";
 export const WASM_PAGE = 65536;
 /** Bytes of memory that a shadow byte stands for. */
 export const GRANULE = 8;
+export const GRANULE_SHIFT = 3;
 const KERNEL_BYTES = 2 ** 20;
 const SHADOW_BYTES = 2 ** 32 / GRANULE;
 /** Each of the two words of a call path. */

@@ -6,15 +6,21 @@
 //     aligned changes the top bits
 //   any other: as many granules from its first on as granules up to its last, which together are all
 
-import { OP_I32_ADD, OP_I32_AND, OP_I32_OR, OP_I32_SHL, OP_I32_SHR_U, OP_I32_XOR } from "../binary/instructions.ts";
+import {
+  OP_I32_ADD,
+  OP_I32_AND,
+  OP_I32_LOAD,
+  OP_I32_LOAD8_S,
+  OP_I32_LOAD16_S,
+  OP_I32_OR,
+  OP_I32_SHL,
+  OP_I32_XOR,
+} from "../binary/instructions.ts";
+import { writeGranule } from "./address-checks.ts";
 import type { Code } from "./code.ts";
+import { GRANULE } from "./layout.ts";
 import type { StraightValues } from "./straight-values.ts";
 
-const LOAD32 = 0x28;
-const LOAD8_S = 0x2c;
-const LOAD16_S = 0x2e;
-const GRANULE_SHIFT = 3;
-const GRANULE_BYTES = 8;
 /** Of shadow bytes, what differs between those that may be stored to and those that may be loaded. */
 const ONLY_STORES = 0x01010101;
 /** Two loads of four shadow bytes each, wherever in a granule the range begins. */
@@ -94,8 +100,7 @@ export class RangeChecks {
     for (const [i, range] of this.ranges.entries()) {
       values.write(code, range.base, range.from);
       code.localTee(scratch);
-      code.constant(GRANULE_SHIFT);
-      code.byte(OP_I32_SHR_U);
+      writeGranule(code);
       if (range.alignment > 1) writeAligned(code, range, shadowBase, scratch);
       else writeAnywhere(code, range, shadowBase, scratch);
       if (i > 0) code.byte(OP_I32_AND);
@@ -105,17 +110,16 @@ export class RangeChecks {
 
 /** The granule's number is on the stack. */
 function writeAligned(code: Code, { from, to, isStored, alignment }: Range, shadowBase: number, scratch: number): void {
-  const granules = Math.ceil((to - from) / GRANULE_BYTES);
-  code.memory(granules === 1 ? LOAD8_S : granules === 2 ? LOAD16_S : LOAD32, shadowBase);
+  const granules = Math.ceil((to - from) / GRANULE);
+  code.memory(granules === 1 ? OP_I32_LOAD8_S : granules === 2 ? OP_I32_LOAD16_S : OP_I32_LOAD, shadowBase);
   if (granules === 3) {
     code.constant(0xff000000 | (isStored ? 0 : ONLY_STORES));
     code.byte(OP_I32_OR);
   }
   if (granules > 4) {
     code.localGet(scratch);
-    code.constant(GRANULE_SHIFT);
-    code.byte(OP_I32_SHR_U);
-    code.memory(LOAD32, shadowBase + granules - 4);
+    writeGranule(code);
+    code.memory(OP_I32_LOAD, shadowBase + granules - 4);
     code.byte(OP_I32_AND);
   }
   if (!isStored && granules !== 3) {
@@ -131,14 +135,13 @@ function writeAligned(code: Code, { from, to, isStored, alignment }: Range, shad
 function writeAnywhere(code: Code, { from, to, isStored }: Range, shadowBase: number, scratch: number): void {
   const bytes = to - from;
   const granules = bytes <= 9 ? 1 : bytes <= 25 ? 2 : 4;
-  const opcode = granules === 1 ? LOAD8_S : granules === 2 ? LOAD16_S : LOAD32;
+  const opcode = granules === 1 ? OP_I32_LOAD8_S : granules === 2 ? OP_I32_LOAD16_S : OP_I32_LOAD;
   code.memory(opcode, shadowBase);
   if (bytes > 1) {
     code.localGet(scratch);
     code.constant(bytes - 1);
     code.byte(OP_I32_ADD);
-    code.constant(GRANULE_SHIFT);
-    code.byte(OP_I32_SHR_U);
+    writeGranule(code);
     code.memory(opcode, shadowBase - granules + 1);
     code.byte(OP_I32_AND);
   }

@@ -9,6 +9,7 @@ import {
   OP_I32_ADD,
   OP_I32_AND,
   OP_I32_CONST,
+  OP_I32_MUL,
   OP_I32_SHL,
   OP_I32_SHR_U,
   OP_I32_SUB,
@@ -22,7 +23,6 @@ export const NO_BASE = -2;
 /** Nodes of a run, and instructions of one value: beyond these, it is UNKNOWN. */
 const MOST_NODES = 96;
 const MOST_INSTRUCTIONS = 11;
-const OP_I32_MUL = 0x6c;
 
 export class StraightValues {
   private readonly kinds = new Uint16Array(MOST_NODES);
