@@ -44,12 +44,11 @@ export function fillShort(memory: Memory, word: number, length: ByteCount, byte:
 }
 
 /**
- * As {@link fillShort} for blocks of any length that begin at `address`, if the frames of their pages are neighbours.
- * @param word the place of `address` in `memory.words`, or −1
+ * As {@link fillShort}, by one call of the host's fill, blocks of any length that begin at `address`, if their pages' frames are neighbours.
+ * @param word the place of `address` in `memory.words`
  */
 export function fillDirectly(memory: Memory, word: number, address: Address, length: ByteCount, byte: number): boolean {
-  if (byte === MANY_BYTES || word < 0 || (length & 15) !== 0) return false;
-  if (fillShort(memory, word, length, byte)) return true;
+  if (byte === MANY_BYTES || (length & 15) !== 0) return false;
   for (let at = PAGE_SIZE - (address & OFFSET_MASK); at < length; at += PAGE_SIZE)
     if (memory.granuleWord(address + at) !== word + (at >> 2)) return false;
   const position = (word << 2) >>> 0;
@@ -69,7 +68,9 @@ export function fillMemory(
   mode: number,
   pattern: Uint8Array,
 ): void {
-  if (fillDirectly(memory, memory.granuleWord(address), address, length, fillByteOf(mode, pattern))) return;
+  const word = memory.granuleWord(address);
+  const byte = fillByteOf(mode, pattern);
+  if (word >= 0 && (fillShort(memory, word, length, byte) || fillDirectly(memory, word, address, length, byte))) return;
   if (mode === FILL_ZERO) memory.fill(address, 0, length);
   else if (pattern.length === 1) memory.fill(address, pattern[0], length);
   else memory.fillPattern(address, length, pattern);

@@ -6,6 +6,7 @@ import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ClassId } from "../common/integers.ts";
 import { HUGE_PAGE_SIZE } from "../common/program.ts";
+import { roundDown, roundUp } from "../common/rounding.ts";
 import type { FreeLists } from "./free-list.ts";
 import { PageCounters } from "./page-counters.ts";
 import type { Primary } from "./primary.ts";
@@ -87,8 +88,8 @@ export class PrimaryRelease {
     let from = begin;
     let to = end;
     if (program.mayBeHuge(0)) {
-      if (this.isInHugePage(classId, begin)) from = hugePageOf(begin) + HUGE_PAGE_SIZE;
-      if (this.isInHugePage(classId, end)) to = hugePageOf(end);
+      if (this.isInHugePage(classId, begin)) from = roundUp(begin, HUGE_PAGE_SIZE);
+      if (this.isInHugePage(classId, end)) to = roundDown(end, HUGE_PAGE_SIZE);
     }
     return to > from && program.releasePages(from, to - from) ? to - from : 0;
   }
@@ -96,7 +97,7 @@ export class PrimaryRelease {
   /** Whether a huge page of the region's mapped part may have this address inside, and not as its begin. */
   private isInHugePage(classId: ClassId, address: Address): boolean {
     const { begin, mapped } = this.primary.regions;
-    const page = hugePageOf(address);
+    const page = roundDown(address, HUGE_PAGE_SIZE);
     return page < address && page >= begin[classId] && page + HUGE_PAGE_SIZE <= begin[classId] + mapped[classId];
   }
 
@@ -212,11 +213,6 @@ export class PrimaryRelease {
       totalPages,
     };
   }
-}
-
-/** Where the huge page begins that would hold an address. */
-function hugePageOf(address: Address): Address {
-  return address - (address % HUGE_PAGE_SIZE);
 }
 
 /** Offset of a group from the region's usable begin. */

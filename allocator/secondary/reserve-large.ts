@@ -4,6 +4,7 @@
 import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
+import { roundUp } from "../common/rounding.ts";
 import type { LargeMapping } from "./large-mapping.ts";
 
 /**
@@ -38,8 +39,4 @@ function reserveAligned(program: Program, commitSize: ByteCount, alignment: numb
   const commitBase = roundUp(mapBase + PAGE_SIZE + 1, alignment) - PAGE_SIZE;
   row.set(mapBase, mapSize, commitBase, mapBase + mapSize - PAGE_SIZE - commitBase);
   return true;
-}
-
-function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }

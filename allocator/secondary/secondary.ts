@@ -9,6 +9,7 @@ import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.t
 import { HeapError } from "../common/heap-error.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
 import { type ReportContext, reportMapError, reportUnmapError } from "../common/report.ts";
+import { roundDown, roundUp } from "../common/rounding.ts";
 import type { SecondaryCacheConfig } from "../options/config.ts";
 import type { LargeFill } from "../options/options.ts";
 import { STAT_ALLOCATED, STAT_COUNT, STAT_MAPPED } from "../primary/local-cache.ts";
@@ -409,14 +410,6 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
     this.referencePages.copyFrom(other.referencePages);
     if (this.cache !== null && other.cache !== null) this.cache.copyFrom(other.cache);
   }
-}
-
-function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
-}
-
-function roundDown(value: number, unit: number): number {
-  return Math.floor(value / unit) * unit;
 }
 
 function isPageAddress(address: Address): boolean {

@@ -1,16 +1,18 @@
 // Other ways to translate an address than memory.ts's, each a small class with the same two loops over it: what a load could cost.
 // `npm run bench -- mmu --ways` times them; the machine's own loads are mmu.ts's.
+import {
+  FAST_LOAD,
+  OFFSET_MASK,
+  PAGE_MASK,
+  PAGE_SIZE,
+  PAGES_PER_BYTE,
+  PTE_FRAME_MASK,
+  PTE_FRAME_SHIFT,
+  PTE_READ,
+} from "../../platform/hardware/layout.ts";
 import { keep, sampleInTurn } from "../harness/sample.ts";
 import { type Column, formatNanoseconds, formatTable } from "../harness/table.ts";
 
-const PAGE_SIZE = 4096;
-const PAGES_PER_BYTE = 1 / PAGE_SIZE;
-const PAGE_MASK = 0x3ffffff;
-const OFFSET_MASK = 4095;
-const FRAME_MASK = -1024;
-/** Readable, and nothing to check, as in a page-table entry. */
-const READABLE = 1;
-const READABLE_OR_CHECKED = 33;
 const LAST_WORD = PAGE_SIZE - 4;
 
 const RAM_BYTES = 2 ** 26;
@@ -28,7 +30,7 @@ abstract class Way {
 
   constructor() {
     for (let page = 0; page < (WORDS * 4) / PAGE_SIZE; page++)
-      this.entries[BASE / PAGE_SIZE + page] = ((page + FIRST_FRAME) << 10) | READABLE;
+      this.entries[BASE / PAGE_SIZE + page] = ((page + FIRST_FRAME) << PTE_FRAME_SHIFT) | PTE_READ;
   }
 
   abstract load(address: number): number;
@@ -45,9 +47,9 @@ class Fraction extends Way {
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & READABLE_OR_CHECKED) !== READABLE || offset > LAST_WORD || pages - page !== offset * PAGES_PER_BYTE)
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > LAST_WORD || pages - page !== offset * PAGES_PER_BYTE)
       return this.refuse(address);
-    return this.view.getUint32((((entry & FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 }
 
@@ -57,9 +59,9 @@ class Sum extends Way {
     const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & READABLE_OR_CHECKED) !== READABLE || offset > LAST_WORD || page * PAGE_SIZE + offset !== address)
+    if ((entry & FAST_LOAD) !== PTE_READ || offset > LAST_WORD || page * PAGE_SIZE + offset !== address)
       return this.refuse(address);
-    return this.view.getUint32((((entry & FRAME_MASK) << 2) | offset) >>> 0, true);
+    return this.view.getUint32((((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0, true);
   }
 }
 
@@ -70,9 +72,9 @@ class Aligned extends Way {
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if ((entry & READABLE_OR_CHECKED) !== READABLE || (offset & 3) !== 0 || pages - page !== offset * PAGES_PER_BYTE)
+    if ((entry & FAST_LOAD) !== PTE_READ || (offset & 3) !== 0 || pages - page !== offset * PAGES_PER_BYTE)
       return this.refuse(address);
-    return this.words[((entry & FRAME_MASK) >>> 0) | (offset >> 2)];
+    return this.words[((entry & PTE_FRAME_MASK) >>> 0) | (offset >> 2)];
   }
 }
 
@@ -91,9 +93,9 @@ class LastPage extends Way {
   private loadElsewhere(address: number): number {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[(address * PAGES_PER_BYTE) & PAGE_MASK];
-    if ((entry & READABLE_OR_CHECKED) !== READABLE) return this.refuse(address);
+    if ((entry & FAST_LOAD) !== PTE_READ) return this.refuse(address);
     this.base = address - offset;
-    this.position = ((entry & FRAME_MASK) << 2) >>> 0;
+    this.position = ((entry & PTE_FRAME_MASK) << 2) >>> 0;
     return this.view.getUint32(this.position + offset, true);
   }
 }

@@ -28,7 +28,7 @@ function isPlain(address: Address): boolean {
 }
 
 /** Bytes from `offset` of `page`, at most `length`, whose pages all have the bits `wanted` of `mask` and neighbouring frames. */
-function stretch(
+export function plainStretch(
   entries: Int32Array,
   page: PageNumber,
   offset: number,
@@ -68,8 +68,8 @@ export function copyDirectly(memory: Mmu, to: Address, from: Address, length: By
   let fromOffset = from & OFFSET_MASK;
   let left = length;
   while (left > 0) {
-    let bytes = stretch(entries, fromPage, fromOffset, Math.min(left, LONGEST), FAST_LOAD, PTE_READ);
-    bytes = stretch(entries, toPage, toOffset, bytes, FAST_STORE, PTE_WRITE);
+    let bytes = plainStretch(entries, fromPage, fromOffset, Math.min(left, LONGEST), FAST_LOAD, PTE_READ);
+    bytes = plainStretch(entries, toPage, toOffset, bytes, FAST_STORE, PTE_WRITE);
     if (bytes === 0) break;
     const source = positionIn(entries[fromPage], fromOffset);
     const target = positionIn(entries[toPage], toOffset);
@@ -103,8 +103,8 @@ export function moveDirectly(memory: Mmu, to: Address, from: Address, length: By
   const fromPage = (from * PAGES_PER_BYTE) & PAGE_MASK;
   const toOffset = to & OFFSET_MASK;
   const fromOffset = from & OFFSET_MASK;
-  if (stretch(entries, fromPage, fromOffset, length, FAST_LOAD, PTE_READ) !== length) return false;
-  if (stretch(entries, toPage, toOffset, length, FAST_STORE, PTE_WRITE) !== length) return false;
+  if (plainStretch(entries, fromPage, fromOffset, length, FAST_LOAD, PTE_READ) !== length) return false;
+  if (plainStretch(entries, toPage, toOffset, length, FAST_STORE, PTE_WRITE) !== length) return false;
   const source = positionIn(entries[fromPage], fromOffset);
   memory.bytes.copyWithin(positionIn(entries[toPage], toOffset), source, source + length);
   return true;
@@ -123,8 +123,8 @@ export function sameDirectly(memory: Mmu, a: Address, b: Address, length: ByteCo
   let bOffset = b & OFFSET_MASK;
   let left = length;
   while (left > 0) {
-    let bytes = stretch(entries, aPage, aOffset, Math.min(left, LONGEST), FAST_LOAD, PTE_READ);
-    bytes = stretch(entries, bPage, bOffset, bytes, FAST_LOAD, PTE_READ);
+    let bytes = plainStretch(entries, aPage, aOffset, Math.min(left, LONGEST), FAST_LOAD, PTE_READ);
+    bytes = plainStretch(entries, bPage, bOffset, bytes, FAST_LOAD, PTE_READ);
     if (bytes === 0) break;
     const same = sameBytes(memory, positionIn(entries[aPage], aOffset), positionIn(entries[bPage], bOffset), bytes);
     left -= same;

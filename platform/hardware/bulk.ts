@@ -1,7 +1,7 @@
 // Bulk memory operations by virtual address: fill, copy, compare, transfers from and to host arrays, C strings.
 // They go page by page upwards, joining pages whose frames are neighbours; the scalar accesses are in memory.ts, copies and
 // comparisons that need neither a fault nor a check in bulk-direct.ts.
-import { copyDirectly, moveDirectly, sameDirectly } from "./bulk-direct.ts";
+import { copyDirectly, moveDirectly, plainStretch, sameDirectly } from "./bulk-direct.ts";
 import type { Address, ByteCount } from "./integers.ts";
 import {
   ACCESS_LOAD,
@@ -36,21 +36,16 @@ export function checkRange(operation: string, length: ByteCount): void {
  * fault nor check. The first byte is in it if translate() has checked that.
  */
 function stretch(memory: Mmu, address: Address, length: ByteCount, access: number): number {
-  let found = PAGE_SIZE - (address & OFFSET_MASK);
+  const found = PAGE_SIZE - (address & OFFSET_MASK);
   if (memory.tagged) return memory.checkedBytes(address, Math.min(found, length), access);
   if (found >= length) return length;
   const entries = memory.pageTable.entries;
   const mask = access === ACCESS_LOAD ? FAST_LOAD : FAST_STORE;
   const wanted = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
-  let page = (address * PAGES_PER_BYTE) & PAGE_MASK;
-  let frame = memory.frame;
-  while (found < length) {
-    // Beyond the last page there is no entry: a range never goes on at address 0.
-    const entry = entries[++page];
-    if ((entry & mask) !== wanted || entry >>> PTE_FRAME_SHIFT !== ++frame) break;
-    found += PAGE_SIZE;
-  }
-  return Math.min(found, length);
+  // Beyond the last page there is no entry: a range never goes on at address 0.
+  const next = ((address * PAGES_PER_BYTE) & PAGE_MASK) + 1;
+  if (entries[next] >>> PTE_FRAME_SHIFT !== memory.frame + 1) return found;
+  return found + plainStretch(entries, next, 0, length - found, mask, wanted);
 }
 
 const TAGS_PER_BYTE = 1 / TAG_UNIT;

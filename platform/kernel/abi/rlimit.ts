@@ -37,15 +37,17 @@ const defaults: ReadonlyMap<number, Limit> = new Map([
   [RLIMIT_AS, { soft: Number.POSITIVE_INFINITY, hard: Number.POSITIVE_INFINITY }],
 ]);
 
-/** The limits of a process (getrlimit(2)). */
+/** The limits of a process (getrlimit(2)), by number: each mmap asks for two. */
 export class ResourceLimits {
-  private readonly limits: Map<number, Limit>;
-  /** The soft limits once more, by number: each mmap asks for two. */
   private readonly softLimits = new Float64Array(NUMBERS).fill(Number.POSITIVE_INFINITY);
+  private readonly hardLimits = new Float64Array(NUMBERS).fill(Number.POSITIVE_INFINITY);
 
   constructor(parent?: ResourceLimits) {
-    this.limits = new Map(parent === undefined ? defaults : parent.limits);
-    for (const [resource, { soft }] of this.limits) this.softLimits[resource] = soft;
+    if (parent === undefined) for (const [resource, limit] of defaults) this.put(resource, limit);
+    else {
+      this.softLimits.set(parent.softLimits);
+      this.hardLimits.set(parent.hardLimits);
+    }
   }
 
   /** What counts. */
@@ -55,9 +57,8 @@ export class ResourceLimits {
 
   /** @throws SystemError EINVAL: a resource that is not simulated. */
   get(resource: number, syscall: string): Limit {
-    const limit = this.limits.get(resource);
-    if (limit === undefined) throw new SystemError("EINVAL", syscall, `resource ${named(resource)}`);
-    return limit;
+    if (!defaults.has(resource)) throw new SystemError("EINVAL", syscall, `resource ${named(resource)}`);
+    return { soft: this.softLimits[resource], hard: this.hardLimits[resource] };
   }
 
   /** @throws SystemError EINVAL: unknown resource, soft above hard, or not a whole number from 0. */
@@ -70,8 +71,12 @@ export class ResourceLimits {
     }
     if (limit.soft > limit.hard)
       throw new SystemError("EINVAL", syscall, `soft ${limit.soft} above hard ${limit.hard}`);
-    this.limits.set(resource, { soft: limit.soft, hard: limit.hard });
-    this.softLimits[resource] = limit.soft;
+    this.put(resource, limit);
+  }
+
+  private put(resource: number, { soft, hard }: Limit): void {
+    this.softLimits[resource] = soft;
+    this.hardLimits[resource] = hard;
   }
 }
 
