@@ -3,7 +3,8 @@
 
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
-import { longer, RecentRows } from "../common/recent-rows.ts";
+import { longer } from "../common/longer.ts";
+import { RecentRows } from "../common/recent-rows.ts";
 import type { Block } from "./finding.ts";
 
 export interface FreedBlock {

@@ -1,8 +1,9 @@
 // Rows of tables about the addresses that came last: a row each, the oldest one's for a new one when all are taken. What is in a row
 // is the owner's. A Map in order of insertion would do the same, but finding its oldest key costs all keys deleted before it.
 
-import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
+import type { Address } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
+import { longer } from "./longer.ts";
 
 const NONE = -1;
 const FIRST_ROWS = 64;
@@ -115,17 +116,6 @@ export class RecentRows {
       this.buckets[bucket] = row;
     }
   }
-}
-
-/** An array of `length` that begins with another's elements. */
-export function longer<Numbers extends Float64Array | Int32Array | Uint8Array>(
-  type: new (length: ByteCount) => Numbers,
-  old: Numbers,
-  length: ByteCount,
-): Numbers {
-  const grown = new type(length);
-  grown.set(old);
-  return grown;
 }
 
 keepClass("RecentRows", RecentRows);

@@ -1,9 +1,9 @@
 // The primary's free lists: for each class a list of groups by address, each with a list of transfer batches (S8.6–S8.9).
 // Group and batch nodes stand for blocks of class 0, so that class 0 is used up exactly as in Scudo. No mapping here.
 
-import type { ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ClassId, CompactPointer } from "../common/integers.ts";
+import { longer } from "../common/longer.ts";
 import type { LocalCache } from "./local-cache.ts";
 
 /** Where group and batch nodes come from: blocks of class 0, through the thread's cache. */
@@ -63,12 +63,12 @@ export class FreeLists {
   growNodes(count: number): void {
     if (count <= this.next.length) return;
     const length = Math.max(count, 2 * this.next.length, 64);
-    this.next = grown(this.next, length);
-    this.count = grown(this.count, length);
-    this.entries = grown(this.entries, length * this.capacity);
-    this.groupId = grown(this.groupId, length);
-    this.firstBatch = grown(this.firstBatch, length);
-    this.batchCount = grown(this.batchCount, length);
+    this.next = longer(Int32Array, this.next, length);
+    this.count = longer(Int32Array, this.count, length);
+    this.entries = longer(Int32Array, this.entries, length * this.capacity);
+    this.groupId = longer(Int32Array, this.groupId, length);
+    this.firstBatch = longer(Int32Array, this.firstBatch, length);
+    this.batchCount = longer(Int32Array, this.batchCount, length);
     const checkpoints = new Float64Array(length);
     checkpoints.set(this.bytesAtCheckpoint);
     this.bytesAtCheckpoint = checkpoints;
@@ -276,12 +276,6 @@ export class FreeLists {
     this.batchCount = other.batchCount.slice();
     this.bytesAtCheckpoint = other.bytesAtCheckpoint.slice();
   }
-}
-
-function grown(array: Int32Array<ArrayBuffer>, length: ByteCount): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(length);
-  larger.set(array);
-  return larger;
 }
 
 keepClass("FreeLists", FreeLists);

@@ -1,6 +1,8 @@
 // From the addresses that name blocks in a trace to dense block ids: an open-addressing hash of 64-bit names.
 // An id is used again once its block is freed, so memory follows the blocks alive together, never the trace's length.
 
+import { longer } from "../common/longer.ts";
+
 const NO_SLOT = -1;
 const FIRST_CAPACITY = 1024;
 
@@ -54,7 +56,8 @@ export class BlockNames {
 
   /** Makes a detached id free to be used again. */
   release(id: number): void {
-    if (this.freeIdCount === this.freeIds.length) this.freeIds = grown(this.freeIds);
+    if (this.freeIdCount === this.freeIds.length)
+      this.freeIds = longer(Uint32Array, this.freeIds, this.freeIds.length * 2);
     this.freeIds[this.freeIdCount++] = id;
   }
 
@@ -107,12 +110,6 @@ export class BlockNames {
       if (idPlusOne[row] !== 0) this.place(low[row], high[row], idPlusOne[row]);
     }
   }
-}
-
-function grown(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(array.length * 2);
-  larger.set(array);
-  return larger;
 }
 
 /** Addresses differ in the middle bits: multiply by odd constants, fold the high half down. */

@@ -1,6 +1,7 @@
 // The blocks that are alive: by their start, by any address in them, and which of their pages were touched how.
 // Rows of typed arrays, for a program makes millions; recorder.ts says what becomes of a touch.
 import type { Address, ByteCount, PageNumber } from "../../platform/hardware/integers.ts";
+import { longer } from "../common/longer.ts";
 import { BlockNames } from "./block-names.ts";
 
 const PAGE_BYTES = 4096;
@@ -139,7 +140,7 @@ export class LiveBlocks {
     let row = this.pages.find(page >>> 0, highWord(page));
     if (row < 0) {
       row = this.pages.add(page >>> 0, highWord(page));
-      if (row >= this.first.length) this.first = longer(this.first, new Int32Array(this.first.length * 2));
+      if (row >= this.first.length) this.first = longer(Int32Array, this.first, this.first.length * 2);
       this.first[row] = NONE;
     }
     const node = this.takeNode();
@@ -172,8 +173,8 @@ export class LiveBlocks {
     }
     if (this.nodeCount === this.nodeBlock.length) {
       const length = this.nodeCount * 2;
-      this.nodeBlock = longer(this.nodeBlock, new Int32Array(length));
-      this.nodeNext = longer(this.nodeNext, new Int32Array(length));
+      this.nodeBlock = longer(Int32Array, this.nodeBlock, length);
+      this.nodeNext = longer(Int32Array, this.nodeNext, length);
     }
     return this.nodeCount++;
   }
@@ -207,9 +208,9 @@ export class LiveBlocks {
 
   private growBlocks(): void {
     const length = this.start.length * 2;
-    this.start = longer(this.start, new Float64Array(length));
-    this.size = longer(this.size, new Float64Array(length));
-    this.touched = longer(this.touched, new Uint32Array(length));
+    this.start = longer(Float64Array, this.start, length);
+    this.size = longer(Float64Array, this.size, length);
+    this.touched = longer(Uint32Array, this.touched, length);
   }
 }
 
@@ -220,9 +221,4 @@ function pagesOf(start: Address, size: ByteCount): number {
 
 function highWord(value: number): number {
   return Math.floor(value / 2 ** 32);
-}
-
-function longer<Column extends Float64Array | Int32Array | Uint32Array>(column: Column, longerColumn: Column): Column {
-  longerColumn.set(column);
-  return longerColumn;
 }

@@ -1,5 +1,6 @@
 // Drawn programs as scripts in the format of the kernel recordings, without answers. It keeps in mind, roughly, which ranges are
 // mapped, which processes live and which files are open, so that most steps mean something; not all do, and they are to be refused.
+import { roundDown } from "../../allocator/common/rounding.ts";
 import type { Script, Step } from "../../bench/conformance/script.ts";
 import type { DrawnProgram, DrawnStep } from "./drawn.ts";
 
@@ -47,10 +48,6 @@ interface Range {
 
 /** Bytes that a processor may load before it stores what it has loaded. */
 const LEAST_DISTANCE = 64;
-
-function roundDown(value: number, unit: number): number {
-  return value - (value % unit);
-}
 
 function oneOf<T>(values: readonly T[], number: number): T {
   return values[number % values.length];
