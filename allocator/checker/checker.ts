@@ -19,7 +19,7 @@ import { firstUndefined } from "../tracking/undefined-bytes.ts";
 import { Addressable } from "./addressable.ts";
 import { Arenas } from "./arenas.ts";
 import { Blocks } from "./blocks.ts";
-import type { Block, Finding, LeakKind } from "./finding.ts";
+import { type Block, type Finding, type LeakKind, makeFinding } from "./finding.ts";
 import { formatFindings, type TextOptions } from "./finding-text.ts";
 import { Findings } from "./findings.ts";
 import { type Frame, formatFrame, framesOf, isProgramFrame, parseFrames } from "./frames.ts";
@@ -268,23 +268,18 @@ export class Checker extends Requests implements ChunkObserver {
   private leakFinding(leakKind: LeakKind, chunks: readonly { pointer: Address; size: ByteCount }[]): Finding {
     const [{ pointer, size }] = chunks;
     const block = this.blocks.arenaChunkAt(pointer) ?? this.blocks.describe(pointer, size, true, null);
-    return {
+    return makeFinding({
       kind: "leak",
       operation: null,
-      cause: null,
       leakKind,
       address: pointer,
       size,
-      firstUndefined: null,
       offset: 0,
       block,
-      origin: null,
-      originFrame: null,
       stack: block.allocation,
-      count: 1,
       blocks: chunks.length,
       bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0),
-    };
+    });
   }
 
   /** The user's live chunks, with an arena's in place of the one that they are dealt from. The quarantine's own batches are left out. */

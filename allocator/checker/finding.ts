@@ -110,3 +110,32 @@ export interface Finding {
   /** Bytes of the access; of a leak, of all its blocks. */
   readonly bytes: ByteCount;
 }
+
+/** A finding that happened once; what is not given is not known of it. */
+export function makeFinding({
+  kind,
+  operation,
+  address,
+  size,
+  stack,
+  ...others
+}: Pick<Finding, "kind" | "operation" | "address" | "size" | "stack"> & Partial<Finding>): Finding {
+  return {
+    kind,
+    operation,
+    cause: null,
+    leakKind: null,
+    address,
+    size,
+    firstUndefined: null,
+    offset: null,
+    block: null,
+    origin: null,
+    originFrame: null,
+    stack,
+    count: 1,
+    blocks: 0,
+    bytes: 0,
+    ...others,
+  };
+}

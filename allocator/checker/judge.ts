@@ -10,7 +10,7 @@ import type { Trace, Traces } from "../common/traces.ts";
 import type { NoAccess } from "../tracking/no-access.ts";
 import type { Addressable } from "./addressable.ts";
 import type { Blocks } from "./blocks.ts";
-import type { Block, Cause, Finding, Operation, Origin } from "./finding.ts";
+import { type Block, type Cause, type Finding, makeFinding, type Operation, type Origin } from "./finding.ts";
 import type { Findings } from "./findings.ts";
 import { framesOf } from "./frames.ts";
 import type { Origins } from "./origins.ts";
@@ -144,23 +144,21 @@ export class Judge implements ValidityObserver {
       const from = originOf?.() ?? null;
       const source = from?.block?.name === block?.name ? null : (from?.block ?? null);
       const seen = this.note(trace, event);
-      seen.finding = findings.add({
-        kind,
-        operation,
-        cause: isUninitialised ? null : causeOf(bad, block),
-        leakKind: null,
-        address,
-        size,
-        firstUndefined: isUninitialised ? bad : null,
-        offset: block === null ? null : address - block.pointer,
-        block,
-        origin: source ?? (isUninitialised ? origins.of(bad, block) : null),
-        originFrame: from?.frame ?? null,
-        stack: framesOf(trace),
-        count: 1,
-        blocks: 0,
-        bytes: 0,
-      });
+      seen.finding = findings.add(
+        makeFinding({
+          kind,
+          operation,
+          cause: isUninitialised ? null : causeOf(bad, block),
+          address,
+          size,
+          firstUndefined: isUninitialised ? bad : null,
+          offset: block === null ? null : address - block.pointer,
+          block,
+          origin: source ?? (isUninitialised ? origins.of(bad, block) : null),
+          originFrame: from?.frame ?? null,
+          stack: framesOf(trace),
+        }),
+      );
     } finally {
       this.isBusy = false;
     }
@@ -184,23 +182,17 @@ export class Judge implements ValidityObserver {
       }
       const origin = originOf?.() ?? null;
       const seen = this.note(trace, event);
-      seen.finding = findings.add({
-        kind: "uninitialised",
-        operation,
-        cause: null,
-        leakKind: null,
-        address: 0,
-        size: 0,
-        firstUndefined: null,
-        offset: null,
-        block: null,
-        origin: origin?.block ?? null,
-        originFrame: origin?.frame ?? null,
-        stack: framesOf(trace),
-        count: 1,
-        blocks: 0,
-        bytes: 0,
-      });
+      seen.finding = findings.add(
+        makeFinding({
+          kind: "uninitialised",
+          operation,
+          address: NOWHERE,
+          size: 0,
+          origin: origin?.block ?? null,
+          originFrame: origin?.frame ?? null,
+          stack: framesOf(trace),
+        }),
+      );
       return seen.finding;
     } finally {
       this.isBusy = false;
@@ -227,23 +219,18 @@ export class Judge implements ValidityObserver {
     if (cause === null) return;
     const block = blocks.at(address);
     const seen = this.note(trace, event);
-    seen.finding = findings.add({
-      kind: "invalid-free",
-      operation,
-      cause,
-      leakKind: null,
-      address,
-      size: 0,
-      firstUndefined: null,
-      offset: block === null ? null : address - block.pointer,
-      block,
-      origin: null,
-      originFrame: null,
-      stack: framesOf(trace),
-      count: 1,
-      blocks: 0,
-      bytes: 0,
-    });
+    seen.finding = findings.add(
+      makeFinding({
+        kind: "invalid-free",
+        operation,
+        cause,
+        address,
+        size: 0,
+        offset: block === null ? null : address - block.pointer,
+        block,
+        stack: framesOf(trace),
+      }),
+    );
   }
 
   /** A finding has happened again, as is known without its stack. @returns whether it was counted */
