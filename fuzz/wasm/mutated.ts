@@ -68,7 +68,9 @@ function runModule({ seed, edits, uninitialised }: Program, journal: Journal): n
   const bytes = edits.reduce(edited, Buffer.from(seedModules[seed]));
   journal.note('import { Instance, Module } from "refheap/wasm";');
   journal.note(`const bytes = Buffer.from("${bytes.toString("base64")}", "base64");`);
-  journal.note(`new Instance(new Module(bytes, { memoryBytes: 2 ** 24, uninitialised: "${uninitialised}" }));`);
+  journal.note(
+    `new Instance(new Module(bytes, { memoryBytes: 2 ** 24, uninitialised: "${uninitialised}", heap: { seed: 1 } }));`,
+  );
   let plain: EngineModule | undefined;
   try {
     plain = new engine.Module(bytes);
@@ -77,7 +79,7 @@ function runModule({ seed, edits, uninitialised }: Program, journal: Journal): n
   }
   let guest: Module;
   try {
-    guest = new Module(bytes, { memoryBytes: 2 ** 24, uninitialised });
+    guest = new Module(bytes, { memoryBytes: 2 ** 24, uninitialised, heap: { seed: 1 } });
   } catch (error) {
     if (error instanceof ModuleError) return 1;
     if ((error as Error).name === "CompileError" && plain === undefined) return 1;
