@@ -14,14 +14,15 @@ import { hugeScript, linuxScript } from "./scripts.ts";
 /** So often a script that differs is recorded again: what the real kernel does only now and then is not compared. */
 const MOST_RECORDINGS = 4;
 
-let made: Recorder | string | undefined;
+let made: Promise<Recorder | string> | undefined;
 const told = new Set<string>();
 
 /** The recorder if it can record scripts of this kind; prints once why not. */
-function recorderFor(kind: RecordedKind): Recorder | undefined {
+async function recorderFor(kind: RecordedKind): Promise<Recorder | undefined> {
   made ??= makeRecorder();
-  const reason = typeof made === "string" ? made : reasonAgainst(made, kind);
-  if (typeof made !== "string" && reason === undefined) return made;
+  const recorder = await made;
+  const reason = typeof recorder === "string" ? recorder : reasonAgainst(recorder, kind);
+  if (typeof recorder !== "string" && reason === undefined) return recorder;
   if (!told.has(kind)) console.log(`${kind}: not compared: ${reason}`);
   told.add(kind);
   return undefined;
@@ -63,7 +64,7 @@ function fuzzer(
     program,
     run: async (drawn, journal) => {
       const script = scriptOf(drawn);
-      const recorder = recorderFor(kind);
+      const recorder = await recorderFor(kind);
       if (recorder === undefined) runScript(dialect, script);
       else await compare(recorder, kind, dialect, script, journal);
       return script.steps.length;

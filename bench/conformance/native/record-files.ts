@@ -24,7 +24,7 @@ export async function recordFiles(
   files: readonly string[],
   { only, print = console.log }: RecordOptions = {},
 ): Promise<string | undefined> {
-  const recorder = makeRecorder();
+  const recorder = await makeRecorder();
   if (typeof recorder === "string") return recorder;
   const reason = recorder.reasonAgainst(kind);
   if (reason !== undefined) return reason;

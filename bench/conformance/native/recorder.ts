@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { findCompiler } from "../../harness/c-compiler.ts";
+import { linux } from "../linux/linux.ts";
+import { runScript } from "../runner.ts";
 import type { Answer, Script } from "../script.ts";
 import { HostSettings } from "./host-settings.ts";
 import { wordsOf } from "./words.ts";
@@ -41,6 +43,11 @@ export class Recorder {
     for (const stream of [this.child.stdin, this.child.stdout, this.child.stderr]) (stream as Socket).unref();
   }
 
+  /** Ends the program that runs the scripts. */
+  end(): void {
+    this.child.kill();
+  }
+
   /** Why scripts of a kind cannot be recorded here; undefined if they can. */
   reasonAgainst(kind: RecordedKind): string | undefined {
     return kind === "thp" ? this.settings.reasonAgainst() : undefined;
@@ -70,8 +77,21 @@ export class Recorder {
   }
 }
 
+/** What nearly every script does: a page is read before it is written, another written, and what there is is looked at. */
+const COMMON_STEPS: Script = {
+  name: "common steps",
+  steps: [
+    { op: "mmap", addr: 0, len: 8 * 4096, prot: 3, flags: 0x32, fd: -1, off: 0, want: {} },
+    { op: "load", addr: 0, want: {} },
+    { op: "store", addr: 4096, value: 7, want: {} },
+    { op: "observe", want: {} },
+    { op: "store", addr: 0, value: 1, want: {} },
+    { op: "observe", want: {} },
+  ],
+};
+
 /** The recorder, or the reason why there is none. */
-export function makeRecorder(): Recorder | string {
+export async function makeRecorder(): Promise<Recorder | string> {
   const reason = reasonAgainst();
   if (reason !== undefined) return reason;
   const compiler = findCompiler();
@@ -82,7 +102,14 @@ export function makeRecorder(): Recorder | string {
   const program = join(folder, "recorder");
   const sources = SOURCES.map((name) => join(folderOfSources, name));
   const { status, stderr } = spawnSync(compiler, ["-O1", "-static", "-o", program, ...sources], { encoding: "utf8" });
-  return status === 0 ? new Recorder(program) : `${compiler} could not compile the recorder:\n${stderr}`;
+  if (status !== 0) return `${compiler} could not compile the recorder:\n${stderr}`;
+  const recorder = new Recorder(program);
+  // A release says nothing of patches: there are kernels that give a page of its own where this one maps the zero page.
+  const failure = runScript(linux, await recorder.record(COMMON_STEPS, "linux"));
+  if (failure === undefined) return recorder;
+  recorder.end();
+  const { field, expected, got } = failure.difference;
+  return `this kernel is another Linux ${SIMULATED_RELEASE} than the one that is simulated: step ${failure.stepNumber} of the common steps, ${field}: ${JSON.stringify(expected)}, simulated ${JSON.stringify(got)}`;
 }
 
 function reasonAgainst(): string | undefined {

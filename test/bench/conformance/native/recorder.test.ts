@@ -8,7 +8,7 @@ import { compareAnswers, ObjectNames } from "../../../../bench/conformance/compa
 import { makeRecorder, type Recorder } from "../../../../bench/conformance/native/recorder.ts";
 import { parseScript, type Script } from "../../../../bench/conformance/script.ts";
 
-const made = makeRecorder();
+const made = await makeRecorder();
 const reason = typeof made === "string" ? made : undefined;
 const recorder = made as Recorder;
 
