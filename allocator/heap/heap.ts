@@ -19,6 +19,7 @@ import { type Mallinfo, mallinfo2Of, mallinfoOf } from "../inspection/mallinfo.t
 import type { HeapStatistics } from "../inspection/statistics.ts";
 import type { Fill, HeapOptions, ResolvedHeapOptions, Tagging } from "../options/options.ts";
 import type { ReleaseKind } from "../primary/primary-release.ts";
+import { announceHeaps } from "../record/announce.ts";
 import type { Recording, RecordOptions } from "../record/recording.ts";
 import type { RecordSink } from "../record/trace-writer.ts";
 import type { LargeTagCounts } from "../tagging/tagged-secondary.ts";
@@ -60,6 +61,7 @@ export class Heap {
   static {
     partsOf = (heap) => heap.#parts;
     heapOver = (parts) => Heap.#over(parts);
+    announceHeaps(Heap);
     outline(Heap, ({ process, options: { fill, tagging, uninitialised } }) => ({
       pid: process.pid,
       fill,

@@ -1,35 +1,61 @@
 // Loaded into the recorded program before its own code: taps every heap of its `refheap`, and writes a trace for each.
 // Started by `refheap record` through --import; without REFHEAP_RECORD in the environment it does nothing.
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { RECORDER_KEY } from "../../../allocator/record/announce.ts";
 import { type RecordedHeap, tapHeap } from "../../../allocator/record/heap-tap.ts";
 import { Recorder } from "../../../allocator/record/recorder.ts";
 import { TraceWriter } from "../../../allocator/record/trace-writer.ts";
 import { RecordingFile } from "../replay/recording-file.ts";
 
 const MAX_FILES = 1_000_000;
+/** As it was before a program's tests put clocks of their own in its place. */
+const afterThisTurn = setImmediate;
 
-async function start(file: string): Promise<void> {
-  const module = refheapOf();
-  // A tool that does not use the package, npx for one, runs as it would without this.
-  if (module === null) return;
-  const { Heap } = (await import(module)) as { Heap: typeof import("../../../allocator/index.ts").Heap };
+/** What every heap has, whichever copy of the library it is of. */
+interface DisposableHeap extends RecordedHeap {
+  [Symbol.dispose](): void;
+}
+
+/** Taps every class of heaps that the process will load. A tool that loads none, npx for one, runs as it would without this. */
+function start(file: string): void {
   const recordings = new WeakMap<RecordedHeap, HeapRecording>();
-  const open: HeapRecording[] = [];
-  tapHeap(Heap.prototype, (heap) => {
+  const open = new Set<HeapRecording>();
+  const recordingOf = (heap: RecordedHeap): HeapRecording => {
     let recording = recordings.get(heap);
     if (recording === undefined) {
       recording = new HeapRecording(firstFree(file));
       recordings.set(heap, recording);
-      open.push(recording);
+      open.add(recording);
     }
-    recording.willChange();
-    return recording.recorder;
-  });
+    return recording;
+  };
+  const tapClass = ({ prototype }: { readonly prototype: DisposableHeap }): void => {
+    tapHeap(prototype, (heap) => {
+      const recording = recordingOf(heap);
+      recording.willChange();
+      return recording.recorder;
+    });
+    closeWithHeap(prototype, (heap) => {
+      const recording = recordings.get(heap);
+      recording?.close();
+      if (recording !== undefined) open.delete(recording);
+    });
+  };
+  (process as unknown as Record<symbol, unknown>)[RECORDER_KEY] = tapClass;
   process.on("exit", () => {
     for (const recording of open) recording.close();
   });
+}
+
+/** A run of tests has thousands of heaps, one after another: a disposed one's file is not kept open. */
+function closeWithHeap(prototype: DisposableHeap, close: (heap: DisposableHeap) => void): void {
+  const dispose = prototype[Symbol.dispose];
+  prototype[Symbol.dispose] = function (this: DisposableHeap): void {
+    try {
+      dispose.call(this);
+    } finally {
+      close(this);
+    }
+  };
 }
 
 /** The trace of one heap. What happened is on disk after each turn of the event loop, for a process that is killed. */
@@ -48,7 +74,7 @@ class HeapRecording {
   willChange(): void {
     if (this.isFlushComing) return;
     this.isFlushComing = true;
-    setImmediate(() => {
+    afterThisTurn(() => {
       this.isFlushComing = false;
       this.recorder.flush();
     }).unref();
@@ -59,18 +85,6 @@ class HeapRecording {
     this.writer.end();
     this.file.close(this.writer);
   }
-}
-
-/** The program's own `refheap`, as its main script or a file in its folder would import it; null if it has none. */
-function refheapOf(): string | null {
-  for (const from of [process.argv[1], join(process.cwd(), "x")]) {
-    try {
-      if (from !== undefined) return pathToFileURL(createRequire(from).resolve("refheap")).href;
-    } catch {
-      // Not there: the next place.
-    }
-  }
-  return null;
 }
 
 let nextNumber = 1;
@@ -88,4 +102,4 @@ function firstFree(file: string): RecordingFile {
 }
 
 const file = process.env.REFHEAP_RECORD;
-if (file !== undefined && file !== "") await start(file);
+if (file !== undefined && file !== "") start(file);

@@ -41,7 +41,7 @@ async function recordHeaps(command: string, arguments_: string[], file: string):
   for (const one of written) completeRecording(one);
   if (written.length === 0) {
     process.stderr.write(`refheap: nothing was recorded: ${command} made no heap\n`);
-    return code || 1;
+    return code;
   }
   const names = written.length === 1 ? basename(file) : `${basename(file)} to ${basename(written[written.length - 1])}`;
   process.stderr.write(`${names} written\n`);

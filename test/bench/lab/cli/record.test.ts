@@ -1,6 +1,7 @@
 // `refheap record` for Node programs as they are: every heap of every process and worker, whole however they end.
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Workplace } from "./refheap.ts";
 
@@ -71,10 +72,51 @@ await new Promise((done) => fork("fork.mjs").on("exit", done));`,
   });
 });
 
-test("a tool without the package runs undisturbed", () => {
-  const { stdout, stderr } = place.shell(
-    'cd / && "$NODE" "$MAIN" record -o /tmp/refheap-none.rht -- node -e "console.log(1 + 1)"',
+test("a library is recorded wherever it is loaded from, and each copy of it", () => {
+  program("app.mjs", 1000, "");
+  const copy = pathToFileURL(resolve("dist/cli/refheap.js")).href;
+  place.write("copy.mjs", `import { Heap } from "${copy}"; new Heap().malloc(2000);`);
+  const loads = ["app.mjs", "copy.mjs"].map((name) => `await import("${place.path(name)}");`).join(" ");
+  const { status, stderr } = place.shell(
+    `cd / && "$NODE" "$MAIN" record -o ${place.path("w.rht")} -- "$NODE" --input-type=module -e '${loads}'`,
   );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "w.rht to w.rht.2 written\n" });
+  expect(["w.rht", "w.rht.2"].map(text)).toEqual([trace(1000), "refheap-trace 1\n0 malloc 0 2000\n"]);
+});
+
+test("a program's own clock does not hold a recording back", () => {
+  program(
+    "clock.mjs",
+    1000,
+    "globalThis.setImmediate = () => {}; await setTimeout(50); heap.free(heap.malloc(10)); await setTimeout(100); process.kill(process.pid, 'SIGKILL');",
+  );
+  place.refheap(["record", "-o", "c.rht", "--", "node", "clock.mjs"]);
+  expect(text("c.rht")).toBe(`${trace(1000)}0 malloc 1 10\n0 free 1\n`);
+});
+
+test("a heap's file is closed with the heap", () => {
+  place.write(
+    "many.mjs",
+    `import { Heap } from "refheap";
+import { readdirSync } from "node:fs";
+const openFiles = () => readdirSync("/proc/self/fd").length;
+const before = openFiles();
+for (let i = 0; i < 20; i++) {
+  const heap = new Heap();
+  heap.malloc(10);
+  heap[Symbol.dispose]();
+}
+console.log(openFiles() - before);`,
+  );
+  const { stdout, stderr } = place.refheap(["record", "-o", "h.rht", "--", "node", "many.mjs"]);
+  expect({ stdout, stderr }).toEqual({ stdout: "0\n", stderr: "h.rht to h.rht.20 written\n" });
+});
+
+test.each([0, 7])("a tool without the package runs undisturbed, and ends with its own code, %i", (code) => {
+  const { status, stdout, stderr } = place.shell(
+    `cd / && "$NODE" "$MAIN" record -o /tmp/refheap-none.rht -- node -e "console.log(1 + 1); process.exit(${code})"`,
+  );
+  expect(status).toBe(code);
   expect(stdout).toBe("2\n");
   expect(stderr).toBe("refheap: nothing was recorded: node made no heap\n");
 });

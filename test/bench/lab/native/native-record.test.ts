@@ -120,7 +120,7 @@ describe.runIf(compiler !== null)("a native program", () => {
     }
   });
 
-  test("that cannot be seen is said to have made no allocation", () => {
+  test("that cannot be seen is said to have made no allocation, and ends as it would", () => {
     execFileSync(compiler!, [
       "-static",
       "-o",
@@ -131,7 +131,7 @@ describe.runIf(compiler !== null)("a native program", () => {
     ]);
     const { status, stderr } = record("./static", "touches");
     expect({ status, stderr }).toEqual({
-      status: 1,
+      status: 0,
       stderr:
         "refheap: nothing was recorded: ./static made no allocation that a preloaded library sees (is it static?)\n",
     });
