@@ -60,6 +60,10 @@ export const fuzzers: Readonly<Record<string, Entry>> = {
     "loads and stores whose checks are joined, against a list of live blocks",
     async () => (await import("./wasm/straight-runs.ts")).straightRuns,
   ),
+  "wasm-heap": entry(
+    "what WebAssembly modules allocate and free by themselves, against a heap that is asked each time",
+    async () => (await import("./wasm/direct-ways.ts")).directWays,
+  ),
   "wasm-definedness": entry(
     "WebAssembly programs' undefined bits against an interpreter",
     async () => (await import("./wasm/definedness.ts")).definednessPrograms,

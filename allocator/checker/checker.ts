@@ -81,8 +81,8 @@ export class Checker extends Requests implements ChunkObserver {
   readonly results: Findings;
   private readonly heap: CheckedHeap;
   private readonly allocator: Allocator;
-  private readonly arenas: Arenas;
-  private readonly blocks: Blocks;
+  readonly arenas: Arenas;
+  readonly blocks: Blocks;
   private readonly origins: Origins;
   private readonly traces = new Traces(FRAMES);
   readonly judge: Judge;

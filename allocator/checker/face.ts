@@ -3,7 +3,16 @@
 
 import type { Checker as WholeChecker } from "./checker.ts";
 
-type Inner = "results" | "judge" | "watch" | "chunkAllocated" | "chunkFreed" | "chunkResized" | "freeRefused";
+type Inner =
+  | "results"
+  | "judge"
+  | "arenas"
+  | "blocks"
+  | "watch"
+  | "chunkAllocated"
+  | "chunkFreed"
+  | "chunkResized"
+  | "freeRefused";
 
 /** Finds misuse of a heap's memory; made by the heap. */
 export interface Checker extends Omit<WholeChecker, Inner> {}

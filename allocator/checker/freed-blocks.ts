@@ -20,6 +20,8 @@ const LARGE_REMEMBERED = 256;
 const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 
 export class FreedBlocks {
+  /** What made chunks that are not remembered, if it is always the same. */
+  otherOrigin: Block["origin"] | null = null;
   private readonly rows = new RecentRows(REMEMBERED);
   /** By row. */
   private sizes = new Float64Array(0);

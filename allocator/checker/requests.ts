@@ -184,6 +184,7 @@ export abstract class Requests {
     if (this.sources.arenas.get(pool) !== undefined)
       throw new RangeError(`createMempool: 0x${hex(pool)} is one already`);
     this.sources.arenas.create(pool, { name, redzoneBytes, isZeroed });
+    this.sources.allocator.gate.close();
   }
 
   /**

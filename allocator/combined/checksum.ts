@@ -63,13 +63,14 @@ export function crcChecksum(
  *          │ POINTER_TOP │ POINTER_MIDDLE │ POINTER_LOW │             │ SIZE_HIGH   │ SIZE_LOW  │ low 12 bits │
  * ```
  */
-const POINTER_LOW = 0;
-const POINTER_MIDDLE = POINTER_LOW + 2 ** 12;
-const POINTER_TOP = POINTER_MIDDLE + 2 ** 12;
-const WORD_LOW = POINTER_TOP + 2 ** 10;
-const SIZE_LOW = WORD_LOW + 2 ** 12;
-const SIZE_HIGH = SIZE_LOW + 2 ** 10;
-const SUMS = new Uint16Array(SIZE_HIGH + 2 ** 10);
+export const POINTER_LOW = 0;
+export const POINTER_MIDDLE = POINTER_LOW + 2 ** 12;
+export const POINTER_TOP = POINTER_MIDDLE + 2 ** 12;
+export const WORD_LOW = POINTER_TOP + 2 ** 10;
+export const SIZE_LOW = WORD_LOW + 2 ** 12;
+export const SIZE_HIGH = SIZE_LOW + 2 ** 10;
+export const SUM_COUNT = SIZE_HIGH + 2 ** 10;
+const SUMS = new Uint16Array(SUM_COUNT);
 for (let bit = 0; bit < 12; bit++) {
   SUMS[POINTER_LOW + (1 << bit)] = crcChecksum(0, 1 << (bit + 4), 0, 0, 0);
   SUMS[POINTER_MIDDLE + (1 << bit)] = crcChecksum(0, 1 << (bit + 16), 0, 0, 0);
@@ -116,6 +117,11 @@ export function granuleChecksum(cookie: number, pointer: Address, headerLow: num
     SUMS[SIZE_LOW + ((headerLow >>> 12) & 0x3ff)] ^
     SUMS[SIZE_HIGH + (headerLow >>> 22)]
   );
+}
+
+/** Copies the tables of {@link granuleChecksum}, {@link SUM_COUNT} entries, for code that has a memory of its own. */
+export function copySums(target: Uint16Array): void {
+  target.set(SUMS);
 }
 
 /** By which bits a sum changes when bits 11:0 of the low word change: class, state and origin. */

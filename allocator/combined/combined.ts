@@ -79,6 +79,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
       now: clockOf(program),
       drain: drainInto(this),
       reportDeadlock: deadlockOf(this),
+      gate: this.gate,
     });
     if (inherited !== undefined) this.inherit(inherited);
   }

@@ -11,10 +11,12 @@ import { lowBitsDifference } from "./checksum.ts";
 import { HEADER_SIZE, KEPT_WHEN_FREED, packLow, STATE_ALLOCATED } from "./chunk-header.ts";
 import { Chunks } from "./chunks.ts";
 import { type AllocatorParts, type QuarantineLimits, quarantineLimits } from "./combined-parts.ts";
+import { DirectGate } from "./direct-gate.ts";
 import type { TsdRegistry } from "./tsd.ts";
 
 export abstract class DirectPaths<P extends Program, S extends Secondary<P>> extends Chunks<P, S> {
   abstract readonly registry: TsdRegistry;
+  readonly gate = new DirectGate();
   abstract readonly pattern: Uint8Array;
   /** What fresh memory reads; can change at run time (S15.4). */
   abstract fillMode: number;
@@ -51,6 +53,11 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     this.maxCounts = primary.shape.maxCounts;
     this.begins = primary.regions.begin;
     this.blockSizes = primary.blockSizes;
+  }
+
+  /** Whether malloc and free may go the direct ways at all, as far as the heap's options decide that. */
+  get hasDirectWays(): boolean {
+    return this.directLimit >= 0 && this.hasDirectFree;
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Thread } from "../../platform/kernel/thread.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { TsdConfig } from "../options/config.ts";
 import { type CacheShape, LocalCache } from "../primary/local-cache.ts";
+import type { DirectGate } from "./direct-gate.ts";
 import { QuarantineCache } from "./quarantine-cache.ts";
 
 /** A cache and a quarantine, with the lock that a shared one needs. */
@@ -45,6 +46,8 @@ export interface RegistryOptions {
   readonly drain: (tsd: Tsd) => void;
   /** Reports a call between disable and enable. */
   readonly reportDeadlock: () => never;
+  /** Closed when another cache is the running thread's, or none. */
+  readonly gate: DirectGate;
 }
 
 /** A slow path visits this many TSDs (S30.4). */
@@ -120,6 +123,7 @@ export class TsdRegistry {
     const tsd = this.state.tsd;
     this.current = tsd === null || tsd.isHeld || this.isDisabled ? null : tsd;
     this.currentCache = this.current === null ? null : this.current.cache;
+    this.options.gate.close();
   }
 
   /** The TSD for a call that initialises the thread: everything but free. */

@@ -5,7 +5,7 @@ import type { Address } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "./heap-error.ts";
 import { RecentRows } from "./recent-rows.ts";
-import { type KnownPaths, type Trace, Traces } from "./traces.ts";
+import { type Trace, Traces } from "./traces.ts";
 
 /** Freed chunks whose traces are remembered beyond the ring, at least as many times its capacity. */
 const FREED_RINGS = 16;
@@ -15,6 +15,22 @@ const MOST_LIVE = 2 ** 30;
 /** A chunk that never came to the ring. */
 const NEVER = 0;
 
+/** Where chunks were allocated and freed, as a heap's reports ask for it. */
+export interface ChunkTraces {
+  /** While it is false, calls are ignored and what is known stays known. */
+  isRecording: boolean;
+  /** Remembers where the chunk at `address` was allocated, and forgets what was known of an earlier chunk there. */
+  recordAllocation(address: Address): void;
+  /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is known. */
+  recordFree(address: Address): void;
+  /** Where the live chunk at `address` was allocated, or null. */
+  allocationOf(address: Address): Trace | null;
+  /** What an error of the heap tells of the chunk at `address`, or null. */
+  stacksOf(address: Address): ChunkStacks | null;
+  /** All that is known of the chunk at `address`, which may have been freed, or null. */
+  allStacksOf(address: Address): ChunkStacks | null;
+}
+
 /**
  * The stacks of every live chunk, and of those freed last. What a heap's error tells is of the ring only: the last `capacity` chunks
  * that came into it, each by its first allocation or free since it was last there. A trace is kept once for all chunks that it
@@ -22,9 +38,8 @@ const NEVER = 0;
  *
  * Invariants: a chunk has one row, of the live or of the freed; it is in the ring while fewer than `capacity` have come since it did.
  */
-export class StackTable {
+export class StackTable implements ChunkTraces {
   readonly capacity: number;
-  /** While it is false, calls are ignored and what is known stays known. */
   isRecording: boolean;
   private readonly traces: Traces;
   private readonly live = new RecentRows(MOST_LIVE);
@@ -46,12 +61,6 @@ export class StackTable {
     this.isRecording = options.isRecording ?? true;
   }
 
-  /** From now on the program's own knowledge of its paths serves, where it has any. */
-  usePaths(paths: KnownPaths): void {
-    this.traces.paths = paths;
-  }
-
-  /** Remembers where the chunk at `address` was allocated, and forgets what was known of an earlier chunk there. */
   recordAllocation(address: Address): void {
     if (!this.isRecording) return;
     const freedRow = this.freed.remove(address);
@@ -68,7 +77,6 @@ export class StackTable {
     this.liveCame[row] = this.isInRing(came) ? came : ++this.cameAll;
   }
 
-  /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is known. */
   recordFree(address: Address): void {
     if (!this.isRecording) return;
     const freedBefore = this.freed.find(address);
@@ -86,13 +94,11 @@ export class StackTable {
     this.freedCame[row] = this.isInRing(came) ? came : ++this.cameAll;
   }
 
-  /** Where the live chunk at `address` was allocated, or null. */
   allocationOf(address: Address): Trace | null {
     const row = this.live.find(address);
     return row < 0 ? null : this.liveAllocations[row];
   }
 
-  /** What the ring knows of the chunk at `address`, or null. */
   stacksOf(address: Address): ChunkStacks | null {
     const live = this.live.find(address);
     const freed = live < 0 ? this.freed.find(address) : -1;

@@ -74,6 +74,7 @@ function refuseAll(parts: HeapParts, reason: string): void {
   parts.ended = reason;
   if (parts.face !== null) parts.process.kernel.machine.residents.delete(parts.face);
   parts.program.detach();
+  parts.allocator.gate.close();
   parts.program = refusing(reason);
   parts.allocator = refusing(reason);
 }

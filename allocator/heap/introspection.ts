@@ -4,6 +4,7 @@
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { checkPointer, checkSize, format } from "../combined/arguments.ts";
 import { iterateChunks } from "../combined/chunk-walk.ts";
+import type { Allocator } from "../combined/combined.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO } from "../common/fill.ts";
 import type { Memory } from "../common/memory.ts";
 import { reportCheckFailed } from "../common/report.ts";
@@ -113,15 +114,20 @@ export function fillOf({ allocator }: HeapParts): Fill {
 
 /** @throws OptionError: no fill */
 export function setFill({ allocator }: HeapParts, fill: Fill): void {
-  allocator.fillMode = FILLS.indexOf(oneOf("fill", fill, FILLS));
+  setFillMode(allocator, FILLS.indexOf(oneOf("fill", fill, FILLS)));
 }
 
 export function setZeroContents({ allocator }: HeapParts, on: CBoolean): void {
-  allocator.fillMode = isOn("malloc_set_zero_contents", on) ? FILL_ZERO : FILL_NONE;
+  setFillMode(allocator, isOn("malloc_set_zero_contents", on) ? FILL_ZERO : FILL_NONE);
 }
 
 export function setPatternFillContents({ allocator }: HeapParts, on: CBoolean): void {
-  allocator.fillMode = isOn("malloc_set_pattern_fill_contents", on) ? FILL_PATTERN : FILL_NONE;
+  setFillMode(allocator, isOn("malloc_set_pattern_fill_contents", on) ? FILL_PATTERN : FILL_NONE);
+}
+
+function setFillMode(allocator: Allocator, mode: number): void {
+  allocator.fillMode = mode;
+  allocator.gate.close();
 }
 
 export function setAddLargeAllocationSlack({ allocator }: HeapParts, on: CBoolean): void {
@@ -139,6 +145,7 @@ export function setTrackAllocationStacks(parts: HeapParts, on: CBoolean): void {
   const isRecording = isOn("malloc_set_track_allocation_stacks", on);
   if (parts.stackTable === null) return;
   parts.stackTable.isRecording = isRecording;
+  parts.allocator.gate.close();
   parts.isObserved = isRecording || Object.keys(parts.hooks).length > 0;
 }
 
@@ -159,6 +166,7 @@ export function releaseToOS({ allocator }: HeapParts, kind: ReleaseKind): number
 export function record(parts: HeapParts, heap: RecordedHeap, sink: RecordSink, options: RecordOptions): Recording {
   requireAlive(parts);
   if (parts.recording?.isRecording) throw new Error("record: the heap is being recorded already");
+  parts.allocator.gate.close();
   parts.recording = new Recording(heap, sink, options);
   return parts.recording;
 }

@@ -11,7 +11,7 @@ import type { CheckedHeap } from "../checker/requests.ts";
 import type { Allocator } from "../combined/combined.ts";
 import { type ChunkStacks, HeapError } from "../common/heap-error.ts";
 import type { Program } from "../common/program.ts";
-import type { StackTable } from "../common/stacks.ts";
+import type { ChunkTraces } from "../common/stacks.ts";
 import { type Explanation, explain } from "../inspection/explain.ts";
 import type { HeapHooks } from "../options/hooks.ts";
 import type { ResolvedHeapOptions } from "../options/options.ts";
@@ -34,7 +34,8 @@ export interface HeapParts {
   /** Whether the process was made for this heap, and ends with it. */
   readonly ownsProcess: boolean;
   readonly hooks: HeapHooks;
-  readonly stackTable: StackTable | null;
+  /** A program of another kind than JavaScript has a table of its own. */
+  stackTable: ChunkTraces | null;
   /** C's errno. */
   errno: number;
   /** Whether there are hooks to call or stacks to keep at each allocation and free. */

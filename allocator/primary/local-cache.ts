@@ -46,13 +46,23 @@ export function cacheShape(map: SizeClassMap, batchBlockSize: number): CacheShap
  * Invariants: `0 ≤ counts[c] ≤ maxCounts[c]`; the entries below `counts[c]` are blocks of class `c` that are nowhere else.
  */
 export class LocalCache {
-  readonly counts: Int32Array;
-  readonly blocks: Int32Array;
-  readonly stats = new Float64Array(STAT_COUNT);
+  counts: Int32Array;
+  blocks: Int32Array;
+  stats: Float64Array = new Float64Array(STAT_COUNT);
 
   constructor(shape: CacheShape) {
     this.counts = new Int32Array(shape.classCount);
     this.blocks = new Int32Array(shape.classCount * shape.stride);
+  }
+
+  /** Keeps its state in these arrays from now on, where others than the heap see it; they are as long as its own. */
+  moveTo(counts: Int32Array, blocks: Int32Array, stats: Float64Array): void {
+    counts.set(this.counts);
+    blocks.set(this.blocks);
+    stats.set(this.stats);
+    this.counts = counts;
+    this.blocks = blocks;
+    this.stats = stats;
   }
 
   /** Takes another cache's state over, for the copy of the heap that a forked process has. */

@@ -22,6 +22,8 @@ export class RegionTable {
   /** Begin of each slice; 0 while it is not reserved (only without contiguous regions). */
   readonly base: Float64Array;
   readonly begin: Float64Array;
+  /** Regions that were reserved since the table was made: only without contiguous regions. */
+  reservedLate = 0;
   readonly mapped: Float64Array;
   readonly carved: Float64Array;
   readonly popped: Float64Array;
@@ -60,6 +62,7 @@ export class RegionTable {
   copy(): RegionTable {
     const table = new RegionTable(this.classCount, this.regionSize);
     for (const name of COLUMNS) table[name].set(this[name]);
+    table.reservedLate = this.reservedLate;
     return table;
   }
 }
@@ -146,6 +149,7 @@ export function reserveOneRegion(program: Program, table: RegionTable, classId: 
   if (address === NO_MEMORY) return false;
   table.base[classId] = address;
   table.begin[classId] = address;
+  table.reservedLate++;
   return true;
 }
 

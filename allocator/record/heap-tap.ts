@@ -53,6 +53,14 @@ function noteRealloc(recorder: Recorder, pointer: Address, size: ByteCount, resu
   else if (size === 0) recorder.freed(pointer);
 }
 
+/** On heaps, or their prototype, while they are tapped: the tap may be another copy of the library's. */
+const TAPPED = Symbol.for("refheap.tapped");
+
+/** Whether somebody listens to what is called on a heap, by a tap of its own or of all heaps. */
+export function isTapped(heap: object): boolean {
+  return TAPPED in heap;
+}
+
 /**
  * Taps a heap or Heap.prototype. `recorderOf` is asked at each call for the recorder of the heap it is made on.
  * @returns a function that takes the tap away
@@ -115,7 +123,9 @@ export function tapHeap<Tapped extends RecordedHeap>(
       return tap;
     },
   });
+  Object.defineProperty(target, TAPPED, { configurable: true, value: true });
   return () => {
+    Reflect.deleteProperty(target, TAPPED);
     for (const [name, descriptor] of before) {
       if (descriptor === undefined) delete (target as unknown as Record<string, unknown>)[name];
       else Object.defineProperty(target, name, descriptor);

@@ -7,7 +7,7 @@ import type { Process } from "../../platform/kernel/process.ts";
 import type { SignalInfo } from "../../platform/kernel/signals.ts";
 import { keepClass, keepMaker } from "../../platform/state/kept.ts";
 import type { ChunkStacks } from "../common/heap-error.ts";
-import type { StackTable } from "../common/stacks.ts";
+import type { ChunkTraces } from "../common/stacks.ts";
 import type { ResolvedHeapOptions, Tagging } from "../options/options.ts";
 import { type FaultReporter, ProcessTags } from "./process-tags.ts";
 import { TagWatch } from "./tag-watch.ts";
@@ -18,7 +18,7 @@ export interface TagControlSources {
   readonly process: Process;
   readonly allocator: TaggedAllocator;
   readonly options: ResolvedHeapOptions;
-  readonly stackTable: StackTable | null;
+  readonly stackTable: ChunkTraces | null;
   /** One sentence about an address of the heap. */
   placeOf(address: Address): string;
 }
@@ -83,7 +83,7 @@ export class TagControl implements FaultReporter {
 }
 
 /** The stacks of the chunk at a plain address, of any tag: of the live one first. */
-export function stacksOfAnyTag(table: StackTable, allocator: TaggedAllocator, plain: Address): ChunkStacks | null {
+export function stacksOfAnyTag(table: ChunkTraces, allocator: TaggedAllocator, plain: Address): ChunkStacks | null {
   const live = table.stacksOf(allocator.userPointer(plain));
   if (live !== null) return live;
   for (let tag = 0; tag < 16; tag++) {
@@ -97,7 +97,7 @@ keepClass("TagControl", TagControl);
 
 const stacksIn = keepMaker(
   "tags.stacksIn",
-  (table: StackTable | null) =>
+  (table: ChunkTraces | null) =>
     (pointer: Address): ChunkStacks | null =>
       table?.stacksOf(pointer) ?? null,
 );

@@ -66,8 +66,6 @@ export class Counters {
   bytesCopied = 0;
   /** DC GZVA blocks that zeroed and tagged memory, the kernel's and the programs'. */
   gzvaBlocks = 0;
-  /** Bytes that programs wrote by Memory.fill and fillPattern. */
-  userBytesFilled = 0;
 
   /** Page-table entries that were set. */
   ptesSet = 0;
@@ -79,12 +77,31 @@ export class Counters {
   segmentationFaults = 0;
 
   private systemCallCounts = new Float64Array(FIRST_CAPACITY);
+  /** A count that a program's own code may take part in. */
+  private filled: Float64Array = new Float64Array(1);
+
+  /** Bytes that programs wrote by Memory.fill and fillPattern. */
+  get userBytesFilled(): number {
+    return this.filled[0];
+  }
+
+  /** Sets the count. */
+  set userBytesFilled(bytes: number) {
+    this.filled[0] = bytes;
+  }
+
+  /** Keeps {@link userBytesFilled} in this element from now on, where a program that fills memory by itself counts, too. */
+  countFillsIn(filled: Float64Array): void {
+    filled[0] = this.filled[0];
+    this.filled = filled;
+  }
 
   /** Everything is 0 again. */
   reset(): void {
     const numbers = this as unknown as Record<string, unknown>;
     for (const [name, value] of Object.entries(this)) if (typeof value === "number") numbers[name] = 0;
     this.systemCallCounts.fill(0);
+    this.userBytesFilled = 0;
   }
 
   /** Counts a system call; `id` comes from systemCallId, once for each name. */
@@ -110,6 +127,7 @@ export class Counters {
   snapshot(): CounterSnapshot {
     const numbers: Record<string, number> = {};
     for (const [name, value] of Object.entries(this)) if (typeof value === "number") numbers[name] = value;
+    numbers.userBytesFilled = this.userBytesFilled;
     return { ...(numbers as unknown as CounterNumbers), systemCalls: Object.fromEntries(this.systemCalls) };
   }
 

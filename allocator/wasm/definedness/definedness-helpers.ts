@@ -28,6 +28,7 @@ import {
 import type { FunctionType } from "../binary/module.ts";
 import type { Code } from "../rewriting/code.ts";
 import { begin, finish } from "../rewriting/helpers.ts";
+import { PATTERN } from "../rewriting/layout.ts";
 import { ORIGIN_CELL } from "./origin-code.ts";
 
 export const FOUR_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32, I32), results: new Uint8Array(0) };
@@ -41,12 +42,6 @@ export interface Shadows {
   readonly validityBase: number;
   readonly originBase: number;
 }
-
-/**
- * What fresh memory holds, so that bytes which the host wrote there can be told (guest/validity.ts): no byte of ASCII, of UTF-8's
- * first bytes for most scripts, nor of small numbers.
- */
-export const PATTERN = 0xb5;
 
 const I64_NE = 0x52;
 /** A stack pointer that moves further than this changes to another stack, where what was written stays. */

@@ -6,9 +6,8 @@
 // says of a page's presence may lag behind the page table on the safe side: it may say less than is there.
 
 import type { Address, ByteCount, PageNumber } from "../../../platform/hardware/integers.ts";
-import { PAGE_SIZE, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
+import { PAGE_SIZE, PTE_CHECKED, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
-import { RecentRows } from "../../common/recent-rows.ts";
 import {
   GRANULE,
   type Layout,
@@ -23,15 +22,13 @@ import {
 const LARGE = 32768;
 const GRANULES_PER_PAGE = PAGE_SIZE / GRANULE;
 const NOTHING = 0;
-const MOST_CHUNKS = 2 ** 30;
 
 export class Addressable {
   private readonly bytes: Uint8Array;
   private readonly shadow: number;
   private readonly pageTable: PageTable;
-  /** Live chunks, and their sizes by row. */
-  private readonly chunks = new RecentRows(MOST_CHUNKS);
-  private readonly sizes: number[] = [];
+  /** 1 for each page of which it is known that it can be loaded and stored with no fault: the module itself may write headers there. */
+  private readonly ready: Uint8Array;
   /** The large chunk that covers all of a page, by page; 0: none. */
   private readonly largeOfPage: Uint32Array;
   /** The image is [imageStart, imageEnd): below it are null pointers. */
@@ -46,6 +43,7 @@ export class Addressable {
   ) {
     this.bytes = memory;
     this.shadow = layout.shadowBase;
+    this.ready = memory.subarray(layout.readyBase, layout.readyBase + layout.limitBytes / PAGE_SIZE);
     this.pageTable = pageTable;
     this.largeOfPage = new Uint32Array(layout.limitBytes / PAGE_SIZE);
     this.imageStart = image.start;
@@ -53,9 +51,6 @@ export class Addressable {
   }
 
   chunkAllocated(pointer: Address, size: ByteCount): void {
-    let row = this.chunks.find(pointer);
-    if (row < 0) row = this.chunks.add(pointer);
-    this.sizes[row] = size;
     const end = pointer + size;
     if (size <= LARGE) {
       this.paint(pointer, end);
@@ -70,24 +65,16 @@ export class Addressable {
     for (let page = pageTable.next(first, last); page < last; page = pageTable.next(page + 1, last)) this.repaint(page);
   }
 
-  /** The size of the live chunk that begins at `pointer`, or −1. */
-  sizeOf(pointer: Address): number {
-    const row = this.chunks.find(pointer);
-    return row < 0 ? -1 : this.sizes[row];
-  }
-
-  /** @returns the size of the chunk that began there, or −1 */
-  chunkFreed(pointer: Address): number {
-    const row = this.chunks.remove(pointer);
-    if (row < 0) return -1;
-    const size = this.sizes[row];
-    const end = pointer + size;
-    if (size <= LARGE) {
-      this.erase(pointer, end);
-      return size;
-    }
+  /** A chunk ends whose block had `room` bytes for it: how many of them were the program's does not matter. */
+  chunkFreed(pointer: Address, room: ByteCount): void {
+    const end = pointer + room;
     const first = Math.ceil(pointer / PAGE_SIZE);
     const last = Math.floor(end / PAGE_SIZE);
+    if (room <= 2 * LARGE) {
+      this.erase(pointer, end);
+      if (room > LARGE) this.largeOfPage.fill(0, first, last);
+      return;
+    }
     this.erase(pointer, first * PAGE_SIZE);
     this.erase(last * PAGE_SIZE, end);
     this.largeOfPage.fill(0, first, last);
@@ -95,7 +82,11 @@ export class Addressable {
     for (let page = pageTable.next(first, last); page < last; page = pageTable.next(page + 1, last)) {
       this.erase(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
     }
-    return size;
+  }
+
+  /** A page may be there, and have taken a store. */
+  noteReady(page: PageNumber): void {
+    this.ready[page] = readiness(this.pageTable.entries[page]);
   }
 
   /** The first of `size` bytes at `address` that is not the program's, or −1. */
@@ -133,6 +124,7 @@ export class Addressable {
 
   private repaintAs(page: PageNumber, entry: number): void {
     const { bytes } = this;
+    this.ready[page] = readiness(entry);
     const from = this.shadow + page * GRANULES_PER_PAGE;
     const to = from + GRANULES_PER_PAGE;
     const whole = wholeState(entry);
@@ -176,16 +168,21 @@ export class Addressable {
     else this.bytes.fill(NOTHING, first, last);
   }
 
-  /** @throws Error naming the broken invariant: a chunk that is not all the program's, or a shadow that says too much */
-  checkInvariants(): void {
-    for (const row of this.chunks.all()) {
-      const pointer = this.chunks.addressOf(row);
-      const size = this.sizes[row];
+  /**
+   * @param chunks the live ones
+   * @throws Error naming the broken invariant: a chunk that is not all the program's, or a shadow that says too much
+   */
+  checkInvariants(chunks: Iterable<{ readonly pointer: Address; readonly size: ByteCount }>): void {
+    for (const { pointer, size } of chunks) {
       const foreign = this.firstForeign(pointer, size);
       if (foreign >= 0) throw new Error(`chunk ${pointer} of ${size} bytes is not the program's at ${foreign}`);
       this.checkPresence(pointer, pointer + size);
     }
     this.checkPresence(this.imageStart, this.imageEnd);
+    for (let page = this.ready.indexOf(1); page !== -1; page = this.ready.indexOf(1, page + 1)) {
+      const entry = this.pageTable.entries[page];
+      if (readiness(entry) === 0) throw new Error(`page ${page} is said to be ready, its entry is ${entry}`);
+    }
   }
 
   /** One granule of each page of [from, to). */
@@ -200,6 +197,10 @@ export class Addressable {
         throw new Error(`shadow ${state} of page ${page} says more than its entry ${entry}`);
     }
   }
+}
+
+function readiness(entry: number): number {
+  return (entry & (PTE_READ | PTE_WRITE | PTE_CHECKED)) === (PTE_READ | PTE_WRITE) ? 1 : 0;
 }
 
 function countOf(state: number): number {

@@ -14,8 +14,10 @@ import type { Instrument } from "../rewriting/instrumentation.ts";
 import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
 import { type Rewritten, rewrite } from "../rewriting/rewriter.ts";
 import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./choose-functions.ts";
+import { directWayOf } from "./direct-roles.ts";
 import { type Bytes, type EngineModule, engine } from "./engine.ts";
 import { debugInfoOf } from "./frames.ts";
+import type { HeapRole } from "./heap-functions.ts";
 import { compileHostTable } from "./host-table.ts";
 import { type KnownNames, knownNames } from "./known-names.ts";
 import { framesOf } from "./origins.ts";
@@ -119,6 +121,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     layout,
     checksAccesses: (options.checks ?? "addresses") === "addresses",
     heapFunctions: functions,
+    directWayOf: (role, params) => directWayOf(role as HeapRole, params),
     copyFunctions: findCopies(module, names),
     keepsPaths: (options.heap?.stacks ?? true) !== false,
     stack,

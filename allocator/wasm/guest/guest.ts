@@ -9,17 +9,20 @@ import type { InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import type { Operation } from "../../checker/finding.ts";
-import { ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
+import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
 import { Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
+import type { HeapParts } from "../../heap/parts.ts";
 import type { CustomConfig } from "../../options/config.ts";
 import type { HeapHooks } from "../../options/hooks.ts";
 import type { HeapOptions } from "../../options/options.ts";
-import { defaultSizeClassMap } from "../../options/size-class-map.ts";
+import { defaultSizeClassMap, SizeClassMap } from "../../options/size-class-map.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { type Layout, WASM_PAGE } from "../rewriting/layout.ts";
 import { Addressable } from "./addressable.ts";
+import { BlockTraces } from "./block-traces.ts";
 import { BlockValidity } from "./block-validity.ts";
+import { DirectHeap } from "./direct-heap.ts";
 import { type EngineMemory, engine } from "./engine.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import { Homes } from "./homes.ts";
@@ -71,6 +74,8 @@ export class Guest {
   readonly origins: Origins | null;
   /** Stacks by the paths of calls that the module keeps. */
   readonly paths: PathTraces;
+  /** What the module allocates and frees by itself. */
+  readonly direct: DirectHeap;
   private readonly options: GuestOptions;
   /** The module's memory now, in pages of 64 KiB. */
   pages: number;
@@ -88,6 +93,10 @@ export class Guest {
   private isHeapUsed = false;
   /** Called when a page is loaded from or stored to for the first time, or again after the kernel took it. */
   onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
+  /** Whether a call of the heap has begun and not ended in order, … */
+  private isInCall = false;
+  /** … and whether that is so of an earlier one: an error of the host's, whose stack is full, may end it anywhere. */
+  private wasInterrupted = false;
   private isDisposed = false;
 
   /** @param memory the engine's memory, all zeroes, of the layout's size */
@@ -120,9 +129,21 @@ export class Guest {
     }
     this.heap = this.makeHeap();
     this.origins = layout.originBase < 0 ? null : new Origins(this.heap);
-    this.blockValidity = this.validity && new BlockValidity(this.validity, this.addressable, this.origins);
+    const blocks = { sizeOf: (pointer: Address) => this.sizeOf(pointer) };
+    this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
     this.paths = new PathTraces(memory.buffer, layout);
-    partsOf(this.heap).stackTable?.usePaths(this.paths);
+    this.keepTraces(partsOf(this.heap));
+    const isHeard = Object.keys(options.heap.hooks ?? {}).length > 0;
+    this.direct = new DirectHeap(this.heap, this.addressable, memory.buffer, layout, !isHeard);
+    wholeCheckerOf(this.heap).blocks.freed.otherOrigin = "malloc";
+  }
+
+  private keepTraces(parts: HeapParts): void {
+    const { stackTable } = parts;
+    if (stackTable === null) return;
+    const frames = parts.options.stacks?.frames ?? STACKS.frames;
+    const { isRecording } = stackTable;
+    parts.stackTable = new BlockTraces(this.memory.buffer, this.layout, this.paths, { frames, isRecording });
   }
 
   private makeHeap(): Heap {
@@ -161,15 +182,33 @@ export class Guest {
     };
   }
 
+  /** The size of the live chunk that begins at `pointer`, by its header, or −1. */
+  private sizeOf(pointer: Address): number {
+    const { allocator } = partsOf(this.heap);
+    if (pointer <= 0 || !allocator.isAllocated(pointer)) return -1;
+    const low = allocator.headers.load(allocator.memory, pointer);
+    if (classIdOf(low) === 0 && !allocator.secondary.isSound(pointer - HEADER_SIZE)) return -1;
+    return allocator.sizeOf(pointer, low);
+  }
+
+  /** Bytes from a live chunk's begin to the end of its block. */
+  private roomOf(pointer: Address): ByteCount {
+    const { headers, memory } = partsOf(this.heap).allocator;
+    const low = headers.load(memory, pointer);
+    return partsOf(this.heap).allocator.blockEnd(pointer, low, headers.offset) - pointer;
+  }
+
   private noteAllocation(pointer: Address, size: ByteCount): void {
     this.addressable.chunkAllocated(pointer, size);
+    this.direct.noteAllocation(pointer, size);
     wholeCheckerOf(this.heap).chunkAllocated(pointer, size);
     this.blockValidity?.noteAllocation(pointer, size);
   }
 
   private noteFree(pointer: Address): void {
-    const size = this.addressable.chunkFreed(pointer);
+    const size = this.sizeOf(pointer);
     if (size < 0) return;
+    this.addressable.chunkFreed(pointer, this.roomOf(pointer));
     this.blockValidity?.noteFree(pointer, size);
     wholeCheckerOf(this.heap).chunkFreed(pointer, size, ORIGIN_MALLOC);
   }
@@ -203,6 +242,7 @@ export class Guest {
   }
 
   private report(operation: Operation, address: Address, size: ByteCount, foreign: number): void {
+    this.direct.takeChanges();
     wholeCheckerOf(this.heap).judge.report("invalid-access", operation, address, size, foreign);
   }
 
@@ -242,26 +282,35 @@ export class Guest {
   heapFunction(role: HeapRole): (...values: number[]) => number {
     const { call } = HEAP_FUNCTIONS[role];
     const context = { heap: this.heap, store: (address: Address, value: number) => this.store32(address, value) };
-    const { blockValidity, paths } = this;
+    const { blockValidity, paths, direct } = this;
     return (first, second, third, fourth) => {
       if (!this.isHeapUsed) {
         this.isHeapUsed = true;
         this.showPages();
       }
+      direct.takeChanges();
       paths.begin();
+      if (this.isInCall) this.wasInterrupted = true;
+      this.isInCall = true;
       try {
-        if (blockValidity === null) return call(context, first, second, third, fourth);
-        return blockValidity.around(role, first, () => call(context, first, second, third, fourth));
+        const result =
+          blockValidity === null
+            ? call(context, first, second, third, fourth)
+            : blockValidity.around(role, first, () => call(context, first, second, third, fourth));
+        this.isInCall = false;
+        return result;
       } catch (error) {
         return this.heapFailed(error);
       } finally {
         paths.end();
+        direct.settle();
       }
     };
   }
 
   /** @throws what is given, unless it says that a pointer is no block's and that is only to be reported */
   private heapFailed(error: unknown): number {
+    if (error instanceof HeapError) this.isInCall = false;
     if (error instanceof HeapError && error.address !== null && FREE_ERRORS.has(error.kind)) {
       wholeCheckerOf(this.heap).freeRefused(error.address, "free", error);
       if (this.options.invalidFree === "report") return 0;
@@ -274,7 +323,15 @@ export class Guest {
   checkInvariants(): void {
     this.kernel.checkInvariants();
     this.heap.checkInvariants();
-    this.addressable.checkInvariants();
+    this.addressable.checkInvariants(this.liveChunks());
+  }
+
+  private liveChunks(): { readonly pointer: Address; readonly size: ByteCount }[] {
+    const pointers = [...this.heap.checker.liveBlocks()];
+    const chunks = pointers.map((pointer) => ({ pointer, size: this.sizeOf(pointer) })).filter(({ size }) => size >= 0);
+    // The shadow does not know what a call allocated that was interrupted.
+    const isWhole = !this.isInCall && !this.wasInterrupted;
+    return isWhole ? chunks : chunks.filter(({ pointer }) => this.addressable.firstForeign(pointer, 1) < 0);
   }
 
   /** Ends the heap, its process and what was found. */
@@ -305,13 +362,25 @@ const FREE_ERRORS: ReadonlySet<string> = new Set([
   "size-mismatch",
 ]);
 
+/**
+ * The default sizes, with caches eight times as large: a module empties and fills its cache by itself, and asks the host only beyond.
+ * What was carved in eight batches comes in one instead.
+ */
+const guestSizeClassMap = new SizeClassMap({
+  name: "wasm32",
+  sizes: [...defaultSizeClassMap.sizes.subarray(1)],
+  maxCachedHint: 8 * defaultSizeClassMap.maxCachedHint,
+  maxBytesCachedLog: 3 + defaultSizeClassMap.maxBytesCachedLog,
+});
+
 /** Scudo for a small address space: a region a class, each reserved when it is needed. */
 function guestConfig(limitBytes: number): CustomConfig {
   const regionSizeLog = Math.max(20, Math.floor(Math.log2(limitBytes)) - REGION_SHARE_LOG);
   return {
     name: "wasm32",
     primary: {
-      sizeClassMap: defaultSizeClassMap,
+      sizeClassMap: guestSizeClassMap,
+      maxBatches: 1,
       regionSizeLog,
       groupSizeLog: Math.min(20, regionSizeLog),
       contiguousRegions: false,

@@ -2,6 +2,7 @@
 // which costs it some instructions a call, where a stack of the host costs some microseconds.
 
 import type { KnownPaths, Trace } from "../../common/traces.ts";
+import { PATH_ROW_BYTES, PATH_ROWS, PATH_TRACE, PATHS, pathRow } from "../rewriting/heap-tables.ts";
 import type { Layout } from "../rewriting/layout.ts";
 
 /** Slots, a power of two; half of them are used at most. A program that recurses by several ways has thousands of paths. */
@@ -11,6 +12,8 @@ const FIRST_CAPACITY = 2 ** 8;
 export class PathTraces implements KnownPaths {
   /** The module's word, low half first. */
   private readonly word: Int32Array;
+  /** Paths and numbers of their traces, for the module itself (rewriting/heap-tables.ts). */
+  private readonly shown: Int32Array;
   /** The path of the heap's call that runs now; both 0: none that is known. */
   private low = 0;
   private high = 0;
@@ -21,6 +24,22 @@ export class PathTraces implements KnownPaths {
 
   constructor(buffer: ArrayBuffer, layout: Layout) {
     this.word = new Int32Array(buffer, layout.pathBase, 2);
+    this.shown = new Int32Array(buffer, layout.pathBase + PATHS, (PATH_ROWS * PATH_ROW_BYTES) / 4);
+  }
+
+  /** Has the module know that this path's trace is the one with the number. */
+  show(number: number): void {
+    const { low, high, shown } = this;
+    if ((low | high) === 0) return;
+    const row = pathRow(low, high) / 4;
+    shown[row] = low;
+    shown[row + 1] = high;
+    shown[row + PATH_TRACE / 4] = number;
+  }
+
+  /** The numbers mean nothing any more. */
+  hideAll(): void {
+    this.shown.fill(0);
   }
 
   /** A call of the heap by the guest begins. */

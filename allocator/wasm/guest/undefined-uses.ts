@@ -49,7 +49,8 @@ export class UndefinedUses {
 
   /** Guest code at byte `offset` of the module is about to do something that undefined bits of an origin decide. */
   use(use: number, offset: number, origin: number): void {
-    const { heap, origins } = this.guest;
+    const { heap, origins, direct } = this.guest;
+    direct.takeChanges();
     const { judge } = wholeCheckerOf(heap);
     const stackPointer = this.stackPointer();
     let site = this.sites.get(offset);
@@ -71,7 +72,8 @@ export class UndefinedUses {
 
   /** The host is about to read bytes for the guest. @returns whether all of them are defined; they are from now on */
   giveToHost(address: Address, size: ByteCount): boolean {
-    const { heap, validity, origins, layout } = this.guest;
+    const { heap, validity, origins, layout, direct } = this.guest;
+    direct.takeChanges();
     const end = Math.min(address + size, layout.limitBytes);
     if (address >= end) return true;
     const first = validity!.firstUndefined(address, end - address);

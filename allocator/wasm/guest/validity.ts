@@ -8,9 +8,8 @@
 import type { Address, ByteCount, PageNumber } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_PRESENT } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
-import { PATTERN } from "../definedness/definedness-helpers.ts";
 import { ORIGIN_CELL } from "../definedness/origin-code.ts";
-import type { Layout } from "../rewriting/layout.ts";
+import { type Layout, PATTERN } from "../rewriting/layout.ts";
 
 /** Of blocks above this, pages that are not there yet become undefined when they are touched. */
 const LARGE = 32768;
@@ -45,7 +44,7 @@ export class Validity {
     this.bytes = memory;
     this.shadow = memory.subarray(layout.validityBase, layout.validityBase + layout.limitBytes);
     this.entries = pageTable.entries;
-    this.stored = new Uint8Array(layout.limitBytes / 8);
+    this.stored = memory.subarray(layout.storedBase, layout.storedBase + layout.limitBytes / 8);
     this.pending = new Uint8Array(layout.limitBytes / PAGE_SIZE);
     const { originBase, limitBytes } = layout;
     const offset = memory.byteOffset + originBase;

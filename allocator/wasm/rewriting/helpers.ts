@@ -285,7 +285,12 @@ export function fillHelper(storeHelper: number): Uint8Array {
 export function hostFunction(params: number, host: HostSlot, head: Uint8Array = new Uint8Array(0)): Uint8Array {
   const code = begin(0);
   code.append(head, 0, head.length);
+  passOn(code, params, host);
+  return finish(code);
+}
+
+/** Calls the host with a function's own parameters. */
+export function passOn(code: Code, params: number, host: HostSlot): void {
   for (let param = 0; param < params; param++) code.localGet(param);
   callHost(code, host);
-  return finish(code);
 }

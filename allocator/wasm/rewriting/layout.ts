@@ -5,7 +5,11 @@
 //   limitBytes … ramBytes   frames that the kernel has for itself: reference pages, page cache
 //   validityBase … + limitBytes   one bit for each bit of the guest's memory, 1 = undefined (level "byte" only)
 //   originBase … + limitBytes   four bytes for each four: where undefined bits are from (only where that is followed)
-//   pathBase … + 16   the path of calls that leads to the heap, and how many have begun (call-paths.ts); a WebAssembly page
+//   tracesBase … + limitBytes / 4   for each 16 bytes, which traces led to the chunk that begins there (guest/block-traces.ts)
+//   storedBase … + limitBytes / 8   a bit for each byte that the guest stored undefined bits to (level "byte" only)
+//   readyBase … + limitBytes / 4096   a byte for each page: 1 where the module may store to a chunk's header by itself
+//   pathBase … + 16   the path of calls that leads to the heap, and how many have begun (call-paths.ts)
+//   pathBase + 16 … + 2^17   what the direct ways of malloc and free go by (heap-tables.ts)
 //   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow; and a
 //   page more, for the last look that takes several bytes
 //
@@ -19,8 +23,20 @@ export const GRANULE = 8;
 export const GRANULE_SHIFT = 3;
 const KERNEL_BYTES = 2 ** 20;
 const SHADOW_BYTES = 2 ** 32 / GRANULE;
+/** The two words of the call path, and the tables of the direct ways. */
+const TABLES_BYTES = 2 ** 17;
+/** What a byte of the guest's memory takes beside itself at each of the bases that follow from its limit. */
+const TRACES_SHARE = 1 / 4;
+const STORED_SHARE = 1 / 8;
+const READY_SHARE = 1 / 4096;
 /** Each of the two words of a call path. */
 export const PATH_BYTES = 8;
+
+/**
+ * What fresh memory holds where its definedness is followed, so that bytes which the host wrote there can be told
+ * (guest/validity.ts): no byte of ASCII, of UTF-8's first bytes for most scripts, nor of small numbers.
+ */
+export const PATTERN = 0xb5;
 
 /** All 8 bytes may be loaded and stored. Read by inlined code as −1. */
 export const SHADOW_WRITABLE = 0xff;
@@ -41,6 +57,10 @@ export interface Layout {
   readonly validityBase: number;
   /** −1: there are no origins. */
   readonly originBase: number;
+  readonly tracesBase: number;
+  /** −1: there is no validity shadow. */
+  readonly storedBase: number;
+  readonly readyBase: number;
   readonly pathBase: number;
   readonly shadowBase: number;
   /** Pages of 64 KiB of the whole. */
@@ -52,7 +72,7 @@ const SMALLEST_LIMIT = 2 ** 24;
 
 /** The largest limit whose shadows fit 4 GiB. */
 function largestLimit(parts: number): number {
-  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - 2 * WASM_PAGE;
+  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - TABLES_BYTES - 4 * WASM_PAGE;
   return Math.floor(room / parts / WASM_PAGE) * WASM_PAGE;
 }
 
@@ -68,7 +88,8 @@ export function makeLayout(
     initialPages,
   }: { readonly validity: boolean; readonly origins: boolean; readonly initialPages: number },
 ): Layout {
-  const largest = largestLimit(1 + Number(validity) + Number(validity && origins));
+  const shadows = validity ? 1 + STORED_SHARE + Number(origins) : 0;
+  const largest = largestLimit(1 + shadows + TRACES_SHARE + READY_SHARE);
   if (!Number.isInteger(limitBytes / WASM_PAGE) || limitBytes < SMALLEST_LIMIT || limitBytes > largest) {
     throw new RangeError(
       `memoryBytes: ${limitBytes} is not a multiple of ${WASM_PAGE} from ${SMALLEST_LIMIT} to ${largest}`,
@@ -82,13 +103,19 @@ export function makeLayout(
   }
   const ramBytes = limitBytes + KERNEL_BYTES;
   const originBase = ramBytes + (validity ? limitBytes : 0);
-  const pathBase = originBase + (validity && origins ? limitBytes : 0);
-  const shadowBase = pathBase + WASM_PAGE;
+  const tracesBase = originBase + (validity && origins ? limitBytes : 0);
+  const storedBase = tracesBase + limitBytes * TRACES_SHARE;
+  const readyBase = storedBase + (validity ? limitBytes * STORED_SHARE : 0);
+  const pathBase = Math.ceil((readyBase + limitBytes * READY_SHARE) / WASM_PAGE) * WASM_PAGE;
+  const shadowBase = pathBase + TABLES_BYTES;
   return {
     limitBytes,
     ramBytes,
     validityBase: validity ? ramBytes : -1,
     originBase: validity && origins ? originBase : -1,
+    tracesBase,
+    storedBase: validity ? storedBase : -1,
+    readyBase,
     pathBase,
     shadowBase,
     totalPages: (shadowBase + SHADOW_BYTES) / WASM_PAGE + 1,

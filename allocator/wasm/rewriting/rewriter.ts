@@ -28,6 +28,8 @@ import { type AddedFunction, type AddedGlobal, writeModule } from "../binary/wri
 import { AddressPass, type PassTargets } from "./address-pass.ts";
 import { blockTypeOf, CallPaths, findPathFunctions } from "./call-paths.ts";
 import { Code } from "./code.ts";
+import type { DirectWay } from "./direct-code.ts";
+import { directBody } from "./direct-ways.ts";
 import {
   ADDRESS_AND_SIZE,
   bytesHelper,
@@ -66,6 +68,8 @@ export interface RewriteOptions {
   readonly checksAccesses: boolean;
   /** Functions that become the heap's: by index, what they do. */
   readonly heapFunctions: ReadonlyMap<number, string>;
+  /** The direct way of a heap function with so many parameters, or null: each call of it asks the host. */
+  readonly directWayOf?: (role: string, params: number) => DirectWay | null;
   /** Functions that are C's memcpy or like it, by index: what they copy is checked as a whole, too. */
   readonly copyFunctions?: ReadonlySet<number>;
   /** Whether the module keeps the paths of calls that lead to the heap, for stacks. */
@@ -269,9 +273,15 @@ class Rewriter {
   /** The body of a function that the heap takes over. */
   private writeHeapFunction(body: number, role: string, code: Code, instrumentation: Instrumentation | null): void {
     const type = typeOfFunction(this.module, this.module.importedFunctions + body);
+    const params = type.params.length;
     const head = new Code(64);
     instrumentation?.writeOutsideFunction(head, type, this.module.bodyStart[body]);
-    const written = hostFunction(type.params.length, this.addSlot(type, `heap ${role}`), head.written);
+    const slot = this.addSlot(type, `heap ${role}`);
+    const { layout, directWayOf } = this.options;
+    // Which allocation undefined bits are from, only the host numbers.
+    const way = layout.originBase < 0 ? (directWayOf?.(role, params) ?? null) : null;
+    const written =
+      way === null ? hostFunction(params, slot, head.written) : directBody(params, slot, way, layout, head.written);
     code.u32(written.length);
     code.append(written, 0, written.length);
   }

@@ -1,0 +1,33 @@
+// Whether a program may do the direct ways of malloc and free by itself, on the running thread's cache, without a call of the heap.
+// What those ways are is direct-paths.ts; the program that does so is a WebAssembly module (wasm/rewriting/direct-ways.ts).
+
+import { keepClass } from "../../platform/state/kept.ts";
+
+/**
+ * A word that is not 0 while the program must ask. Each change of what the direct ways go by closes the gate; the program's library
+ * opens it at the next call that comes to it, when it has seen that all is as it was.
+ */
+export class DirectGate {
+  /** One word. It may lie where the program's own code sees it. */
+  private word: Int32Array = Int32Array.of(1);
+
+  get isOpen(): boolean {
+    return this.word[0] === 0;
+  }
+
+  /** Keeps the word there from now on. */
+  moveTo(word: Int32Array): void {
+    word[0] = this.word[0];
+    this.word = word;
+  }
+
+  close(): void {
+    this.word[0] = 1;
+  }
+
+  open(): void {
+    this.word[0] = 0;
+  }
+}
+
+keepClass("DirectGate", DirectGate);

@@ -1,0 +1,268 @@
+// What the direct ways do to a chunk's bytes and shadows: as guest/addressable.ts and guest/block-validity.ts do when the host is asked.
+
+import {
+  OP_ELSE,
+  OP_END,
+  OP_F64_ADD,
+  OP_I32_ADD,
+  OP_I32_AND,
+  OP_I32_GE_U,
+  OP_I32_GT_U,
+  OP_I32_LOAD,
+  OP_I32_STORE,
+  OP_I32_STORE8,
+  OP_I32_STORE16,
+  OP_I32_SUB,
+  OP_I32_WRAP_I64,
+  OP_I64_EXTEND_I32_U,
+  OP_I64_OR,
+  OP_I64_SHL,
+  OP_I64_SHR_U,
+  OP_I64_STORE,
+  OP_I64_SUB,
+  OP_IF,
+} from "../binary/instructions.ts";
+import type { DirectCode } from "./direct-code.ts";
+import * as tables from "./heap-tables.ts";
+import { GRANULE, GRANULE_SHIFT, PATTERN } from "./layout.ts";
+
+/** Up to so many bytes are set by single stores: the engine's memory.fill is a call out of the compiled code. */
+const SHORT = 256;
+
+/** As Addressable.chunkAllocated: whole granules, and of the last one its bytes. The room of a block is an even number of granules. */
+export function markAddressable(code: DirectCode): void {
+  const { at, left, size, word } = code;
+  code.pushPointer();
+  code.shiftRight(GRANULE_SHIFT);
+  code.localSet(at);
+  code.localGet(size);
+  code.localSet(left);
+  code.whileAtLeast(left, 8 * GRANULE, () => {
+    code.localGet(at);
+    code.constant64(-1n);
+    shadow(code, OP_I64_STORE);
+    code.advance(at, 8);
+  });
+  // What is left, as the bytes of a word: 0xff for each granule, then the count of the last one's.
+  code.constant64(1n);
+  code.localGet(left);
+  code.shiftRight(GRANULE_SHIFT);
+  code.shiftLeft(3);
+  code.byte(OP_I64_EXTEND_I32_U);
+  code.byte(OP_I64_SHL);
+  code.constant64(1n);
+  code.byte(OP_I64_SUB);
+  code.localGet(size);
+  code.constant(GRANULE - 1);
+  code.byte(OP_I32_AND);
+  code.byte(OP_I64_EXTEND_I32_U);
+  code.localGet(left);
+  code.shiftRight(GRANULE_SHIFT);
+  code.shiftLeft(3);
+  code.byte(OP_I64_EXTEND_I32_U);
+  code.plain(OP_I64_SHL, OP_I64_OR);
+  code.localSet(word);
+  rest(code, 32, OP_I32_STORE, () => {
+    code.localGet(word);
+    code.byte(OP_I32_WRAP_I64);
+  });
+  rest(code, 16, OP_I32_STORE16, () => {
+    code.localGet(word);
+    code.byte(OP_I32_WRAP_I64);
+  });
+  code.localGet(left);
+  code.open(OP_IF);
+  code.localGet(at);
+  code.localGet(word);
+  code.byte(OP_I32_WRAP_I64);
+  shadow(code, OP_I32_STORE16);
+  code.byte(OP_END);
+}
+
+/** As Addressable.chunkFreed. */
+export function erase(code: DirectCode): void {
+  const { at, left, size } = code;
+  code.pushPointer();
+  code.shiftRight(GRANULE_SHIFT);
+  code.localSet(at);
+  code.localGet(size);
+  code.localSet(left);
+  code.whileAtLeast(left, 8 * GRANULE, () => {
+    code.localGet(at);
+    code.constant64(0n);
+    shadow(code, OP_I64_STORE);
+    code.advance(at, 8);
+  });
+  rest(code, 32, OP_I32_STORE, () => code.constant(0));
+  rest(code, 16, OP_I32_STORE16, () => code.constant(0));
+  code.localGet(left);
+  code.open(OP_IF);
+  code.localGet(at);
+  code.constant(0);
+  shadow(code, OP_I32_STORE16);
+  code.byte(OP_END);
+}
+
+function shadow(code: DirectCode, opcode: number): void {
+  code.memory(opcode, code.layout.shadowBase);
+}
+
+/** If `bytes` are left, the shadow of so many, and the word for the others moves down. */
+function rest(code: DirectCode, bytes: number, opcode: number, value: () => void): void {
+  const { at, left, word } = code;
+  code.localGet(left);
+  code.constant(bytes);
+  code.byte(OP_I32_GE_U);
+  code.open(OP_IF);
+  code.localGet(at);
+  value();
+  shadow(code, opcode);
+  code.advance(at, bytes / GRANULE);
+  if (code.way.kind === "allocate") {
+    code.localGet(word);
+    code.constant64(BigInt(bytes));
+    code.byte(OP_I64_SHR_U);
+    code.localSet(word);
+  }
+  code.localGet(left);
+  code.constant(bytes);
+  code.byte(OP_I32_SUB);
+  code.localSet(left);
+  code.byte(OP_END);
+}
+
+/** calloc's block is zeroed as a whole, and counted. */
+export function zeroBlock(code: DirectCode): void {
+  const { block, row, at, left } = code;
+  code.localGet(block);
+  code.localSet(at);
+  code.localGet(row);
+  code.table(OP_I32_LOAD, tables.BLOCK_SIZES);
+  code.localTee(left);
+  code.constant(SHORT);
+  code.byte(OP_I32_GT_U);
+  code.open(OP_IF);
+  code.localGet(block);
+  code.constant(0);
+  code.localGet(left);
+  code.plain(0xfc, 11, 0);
+  code.byte(OP_ELSE);
+  code.whileAtLeast(left, 16, () => {
+    for (const offset of [0, 8]) {
+      code.localGet(at);
+      code.constant64(0n);
+      code.memory(OP_I64_STORE, offset);
+    }
+    code.advance(at, 16);
+  });
+  code.byte(OP_END);
+  code.countBytes(tables.FILLED, OP_F64_ADD);
+}
+
+/** As BlockValidity: a chunk that is not zeroed is undefined and holds the pattern, and so are the bytes behind its end. */
+export function markFresh(code: DirectCode): void {
+  const { layout, size, at, left, way } = code;
+  if (!way.isZeroed) {
+    fillRange(code, layout.validityBase, -1);
+    // The pattern, but for the bytes behind the end.
+    code.pushPointer();
+    code.localSet(at);
+    code.localGet(size);
+    code.localTee(left);
+    code.constant(SHORT);
+    code.byte(OP_I32_GT_U);
+    code.open(OP_IF);
+    code.localGet(at);
+    code.constant(PATTERN);
+    code.localGet(left);
+    code.plain(0xfc, 11, 0);
+    code.byte(OP_ELSE);
+    const pattern = BigInt.asIntN(64, BigInt(PATTERN) * 0x0101_0101_0101_0101n);
+    code.whileAtLeast(left, 8, () => {
+      code.localGet(at);
+      code.constant64(pattern);
+      code.memory(OP_I64_STORE, 0);
+      code.advance(at, 8);
+    });
+    code.whileAtLeast(left, 1, () => {
+      code.localGet(at);
+      code.constant(PATTERN);
+      code.memory(OP_I32_STORE8, 0);
+      code.advance(at, 1);
+    });
+    code.byte(OP_END);
+    clearStored(code);
+    return;
+  }
+  // calloc's last granule: what is behind the end is undefined.
+  code.localGet(size);
+  code.constant(GRANULE - 1);
+  code.byte(OP_I32_AND);
+  code.localTee(left);
+  code.open(OP_IF);
+  code.pushPointer();
+  code.localGet(size);
+  code.constant(-GRANULE);
+  code.plain(OP_I32_AND, OP_I32_ADD);
+  code.constant64(-1n);
+  code.localGet(left);
+  code.shiftLeft(3);
+  code.plain(OP_I64_EXTEND_I32_U, OP_I64_SHL);
+  code.memory(OP_I64_STORE, layout.validityBase);
+  code.byte(OP_END);
+}
+
+/** Sets the granules of a range's shadow of bytes: all of those that the chunk has a part of. */
+export function fillRange(code: DirectCode, base: number, value: -1 | 0): void {
+  const { size, at, left } = code;
+  code.pushPointer();
+  code.localSet(at);
+  code.localGet(size);
+  code.constant(GRANULE - 1);
+  code.byte(OP_I32_ADD);
+  code.constant(-GRANULE);
+  code.byte(OP_I32_AND);
+  code.localTee(left);
+  code.constant(SHORT);
+  code.byte(OP_I32_GT_U);
+  code.open(OP_IF);
+  code.localGet(at);
+  code.constant(base);
+  code.byte(OP_I32_ADD);
+  code.constant(value & 0xff);
+  code.localGet(left);
+  code.plain(0xfc, 11, 0);
+  code.byte(OP_ELSE);
+  code.whileAtLeast(left, GRANULE, () => {
+    code.localGet(at);
+    code.constant64(BigInt(value));
+    code.memory(OP_I64_STORE, base);
+    code.advance(at, GRANULE);
+  });
+  code.byte(OP_END);
+}
+
+/** A bit for each byte: none of the chunk's was stored by the module. */
+function clearStored(code: DirectCode): void {
+  const { size, at, left, layout } = code;
+  code.pushPointer();
+  code.shiftRight(3);
+  code.localSet(at);
+  code.localGet(size);
+  code.constant(GRANULE - 1);
+  code.byte(OP_I32_ADD);
+  code.shiftRight(3);
+  code.localSet(left);
+  code.whileAtLeast(left, 8, () => {
+    code.localGet(at);
+    code.constant64(0n);
+    code.memory(OP_I64_STORE, layout.storedBase);
+    code.advance(at, 8);
+  });
+  code.whileAtLeast(left, 1, () => {
+    code.localGet(at);
+    code.constant(0);
+    code.memory(OP_I32_STORE8, layout.storedBase);
+    code.advance(at, 1);
+  });
+}

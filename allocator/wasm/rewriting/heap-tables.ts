@@ -1,0 +1,57 @@
+// What the direct ways of malloc and free go by, as tables above the guest's limit, where the module and the host both see them: the
+// main thread's cache itself, and copies of what does not change. Who fills them is guest/direct-heap.ts, who reads them is
+// direct-ways.ts. Places are counted from the layout's pathBase; rows are of 32 bits, one a size class, unless a line says otherwise.
+
+import { SUM_COUNT } from "../../combined/checksum.ts";
+
+/** 0: the ways are open (combined/direct-gate.ts). */
+export const GATE = 16;
+/** 1: the module has allocated or freed since the host looked. */
+export const CHANGED = 20;
+/** 1: traces are kept. */
+export const KEEPS_TRACES = 24;
+/** The largest size of a chunk that goes the direct ways. */
+export const LARGEST = 28;
+/** What the heap's cookie adds to each checksum. */
+export const COOKIE_SUM = 32;
+/** The cache's statistics, three doubles. */
+export const STATISTICS = 40;
+/** Bytes that were filled, a double of the machine's counters. */
+export const FILLED = 64;
+
+const CLASSES = 256;
+/** Free blocks in the cache, … */
+export const COUNTS = 128;
+/** … how many there may be, … */
+export const MOST_COUNTS = COUNTS + 4 * CLASSES;
+/** … bytes of each, … */
+export const BLOCK_SIZES = MOST_COUNTS + 4 * CLASSES;
+/** … where their region begins, 0 while there is none, … */
+export const BEGINS = BLOCK_SIZES + 4 * CLASSES;
+/** … and the address of their stack in the memory. */
+export const STACKS = BEGINS + 4 * CLASSES;
+/** Bytes: the class of a chunk by (its size + 31) / 16. */
+export const CLASS_OF_SIZE = STACKS + 4 * CLASSES;
+/** Chunks of the direct ways lie in at most two pages. */
+export const LARGEST_BLOCK = 4096;
+export const CLASS_OF_SIZE_BYTES = LARGEST_BLOCK / 16 + 2;
+
+/** Rows of 16 bytes: a path, and the number of its trace, which is not 0. */
+export const PATHS = 8192;
+export const PATH_ROWS = 1024;
+export const PATH_ROW_BYTES = 16;
+export const PATH_TRACE = 8;
+
+/** 16 bits each. */
+export const SUMS = PATHS + PATH_ROWS * PATH_ROW_BYTES;
+/** The cache's stacks, one after the other. */
+export const BLOCKS = 2 ** 16;
+export const BLOCKS_BYTES = 2 ** 16;
+
+if (SUMS + SUM_COUNT * 2 > BLOCKS || CLASS_OF_SIZE + CLASS_OF_SIZE_BYTES > PATHS)
+  throw new Error("the tables of the direct ways overlap");
+
+/** Of a path's bits, the byte at which its row begins: the lowest ones are the last call's alone. */
+export function pathRow(low: number, high: number): number {
+  return ((low ^ high) & (PATH_ROWS - 1)) * PATH_ROW_BYTES;
+}

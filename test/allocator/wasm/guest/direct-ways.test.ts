@@ -1,0 +1,89 @@
+// The direct ways of malloc and free that a module goes by itself: as if the heap were asked each time, and only while no hook,
+// recording or mempool hears of each call. What they do in every detail is compared by fuzz/wasm/direct-ways.ts, of which some programs run here.
+import fc from "fast-check";
+import { afterEach, describe, expect, test } from "vitest";
+import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
+import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
+import { silent } from "../../../../fuzz/harness/journal.ts";
+import { directWays, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
+import { wat } from "../../../../fuzz/wasm/wat.ts";
+
+const PAIRS = `(module (memory (export "memory") 1)
+  (func $malloc (export "malloc") (param i32) (result i32) unreachable)
+  (func $free (export "free") (param i32) unreachable)
+  (func (export "pairs") (param $n i32) (result i32) (local $p i32)
+    (loop $again
+      (local.set $p (call $malloc (i32.const 40)))
+      (i32.store (local.get $p) (local.get $n))
+      (call $free (local.get $p))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $p))
+  (func (export "twice") (param $n i32) (local $p i32)
+    (loop $again
+      (local.set $p (call $malloc (i32.const 40)))
+      (call $free (local.get $p))
+      (call $free (local.get $p))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))`;
+
+const made: Instance[] = [];
+
+afterEach(() => {
+  for (const { guest } of made) guest.checkInvariants();
+  for (const instance of made.splice(0)) instance[Symbol.dispose]();
+});
+
+function instantiate(options: ModuleOptions = {}): Instance {
+  const instance = new Instance(new Module(wat(PAIRS), { memoryBytes: 2 ** 24, ...options }));
+  made.push(instance);
+  return instance;
+}
+
+const call = (instance: Instance, name: string, n: number): number =>
+  (instance.exports[name] as (n: number) => number)(n);
+
+describe("a module goes the direct ways", () => {
+  test.each<ModuleOptions>([{}, { checks: "none" }, { heap: { stacks: false } }, { uninitialised: "byte" }])(
+    "with the options %j",
+    (options) => {
+      const instance = instantiate(options);
+      call(instance, "pairs", 100);
+      expect(wentDirectly(instance)).toBe(true);
+      expect(instance.checker.findings).toEqual([]);
+    },
+  );
+
+  test("and does all that the host is asked to do: programs of every heap function agree in all that can be seen", async () => {
+    await fc.assert(
+      fc.asyncProperty(directWays.program, async (program) => {
+        await directWays.run(program, silent);
+      }),
+      { numRuns: directWays.inTests },
+    );
+  });
+
+  test("after a free that was refused, which has its finding each time", () => {
+    const instance = instantiate({ invalidFree: "report" });
+    call(instance, "twice", 20);
+    expect(instance.checker.countErrors()).toBe(20);
+    expect(instance.checker.findings.map(({ kind, cause }) => `${kind}: ${cause}`)).toEqual([
+      "invalid-free: double-free",
+    ]);
+  });
+});
+
+describe("a module asks the heap for each block", () => {
+  const ways: readonly (readonly [what: string, options: ModuleOptions, prepare: (instance: Instance) => void])[] = [
+    ["where a hook is given", { heap: { hooks: { deallocate: () => {} } } }, () => {}],
+    ["while fresh memory is filled", {}, ({ heap }) => heap.malloc_set_pattern_fill_contents(1)],
+    ["while it is recorded", {}, ({ heap }) => void heap.record({ write: () => {} })],
+    ["while there is a mempool", {}, ({ checker }) => checker.createMempool(4096)],
+  ];
+  test.each(ways)("%s", (_what, options, prepare) => {
+    const instance = instantiate(options);
+    call(instance, "pairs", 10);
+    prepare(instance);
+    instance.guest.direct.takeChanges();
+    call(instance, "pairs", 100);
+    expect(wentDirectly(instance)).toBe(false);
+  });
+});
