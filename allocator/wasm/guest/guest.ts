@@ -131,17 +131,17 @@ export class Guest {
     this.origins = layout.originBase < 0 ? null : new Origins(this.heap);
     const blocks = { sizeOf: (pointer: Address) => this.sizeOf(pointer) };
     this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
-    this.paths = new PathTraces(memory.buffer, layout);
-    this.keepTraces(partsOf(this.heap));
+    const frames = partsOf(this.heap).options.stacks?.frames ?? STACKS.frames;
+    this.paths = new PathTraces(memory.buffer, layout, frames);
+    this.keepTraces(partsOf(this.heap), frames);
     const isHeard = Object.keys(options.heap.hooks ?? {}).length > 0;
     this.direct = new DirectHeap(this.heap, this.addressable, memory.buffer, layout, !isHeard);
     wholeCheckerOf(this.heap).blocks.freed.otherOrigin = "malloc";
   }
 
-  private keepTraces(parts: HeapParts): void {
+  private keepTraces(parts: HeapParts, frames: number): void {
     const { stackTable } = parts;
     if (stackTable === null) return;
-    const frames = parts.options.stacks?.frames ?? STACKS.frames;
     const { isRecording } = stackTable;
     parts.stackTable = new BlockTraces(this.memory.buffer, this.layout, this.paths, { frames, isRecording });
   }

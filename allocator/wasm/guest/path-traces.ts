@@ -1,6 +1,8 @@
 // The stack of each path of calls by which a guest comes to its heap, taken once: the module keeps a hash of the path (call-paths.ts),
-// which costs it some instructions a call, where a stack of the host costs some microseconds.
+// which costs it some instructions a call, where a stack of the host costs some microseconds. The host's own part of a path, behind the
+// guest's frames, is looked at one time for each call of the guest by the host.
 
+import { capturePlaces, type Places } from "../../../platform/host/stack.ts";
 import type { KnownPaths, Trace } from "../../common/traces.ts";
 import { PATH_ROW_BYTES, PATH_ROWS, PATH_TRACE, PATHS, pathRow } from "../rewriting/heap-tables.ts";
 import type { Layout } from "../rewriting/layout.ts";
@@ -8,22 +10,37 @@ import type { Layout } from "../rewriting/layout.ts";
 /** Slots, a power of two; half of them are used at most. A program that recurses by several ways has thousands of paths. */
 const CAPACITY = 2 ** 17;
 const FIRST_CAPACITY = 2 ** 8;
+/** The guest's own frames that are looked through at first, and at most, for those of the host behind them. */
+const GUEST_FRAMES = [32, 2048];
+/** Host's parts of paths that are told apart; then they begin anew, by other numbers. */
+const MOST_ENTRIES = 2 ** 14;
+/** Odd, so that different numbers stay different. */
+const SPREAD_LOW = 0x9e3779b1;
+const SPREAD_HIGH = 0x85ebca6b;
 
 export class PathTraces implements KnownPaths {
-  /** The module's word, low half first. */
+  /** The module's word, low half first, and behind it what stands for the host's part. */
   private readonly word: Int32Array;
+  /** Frames that a trace has at most. */
+  private readonly frames: number;
   /** Paths and numbers of their traces, for the module itself (rewriting/heap-tables.ts). */
   private readonly shown: Int32Array;
   /** The path of the heap's call that runs now; both 0: none that is known. */
   private low = 0;
   private high = 0;
+  /** Whether that is so because the host's part is still to be looked at. */
+  private isEntryUnknown = false;
+  private readonly entries = new Map<string, number>();
+  private entryCount = 0;
   /** An open hash table: a slot's path is at twice its number. */
   private paths = new Int32Array(FIRST_CAPACITY * 2);
   private traces: (Trace | undefined)[] = new Array(FIRST_CAPACITY);
   private count = 0;
 
-  constructor(buffer: ArrayBuffer, layout: Layout) {
-    this.word = new Int32Array(buffer, layout.pathBase, 2);
+  /** @param frames frames that a trace has at most */
+  constructor(buffer: ArrayBuffer, layout: Layout, frames: number) {
+    this.frames = frames;
+    this.word = new Int32Array(buffer, layout.pathBase, 4);
     this.shown = new Int32Array(buffer, layout.pathBase + PATHS, (PATH_ROWS * PATH_ROW_BYTES) / 4);
   }
 
@@ -44,8 +61,16 @@ export class PathTraces implements KnownPaths {
 
   /** A call of the heap by the guest begins. */
   begin(): void {
-    this.low = this.word[0];
-    this.high = this.word[1];
+    const { word } = this;
+    this.isEntryUnknown = (word[0] | word[1]) !== 0 && (word[2] | word[3]) === 0;
+    if ((word[0] | word[1]) === 0 || this.isEntryUnknown) this.end();
+    else this.takePath();
+  }
+
+  private takePath(): void {
+    const { word } = this;
+    this.low = word[0] ^ word[2];
+    this.high = word[1] ^ word[3];
   }
 
   /** It has ended. */
@@ -56,11 +81,11 @@ export class PathTraces implements KnownPaths {
 
   /** The guest's frames are gone by an error of the host's. */
   abandon(): void {
-    this.word[0] = 0;
-    this.word[1] = 0;
+    this.word.fill(0);
   }
 
   find(): Trace | null {
+    if (this.isEntryUnknown) this.lookAtEntry();
     if ((this.low | this.high) === 0) return null;
     return this.traces[this.slot()] ?? null;
   }
@@ -73,6 +98,35 @@ export class PathTraces implements KnownPaths {
     this.traces[slot] = trace;
     this.paths[slot * 2] = this.low;
     this.paths[slot * 2 + 1] = this.high;
+  }
+
+  /** Tells the module, and this call, which host's part the path has. */
+  private lookAtEntry(): void {
+    this.isEntryUnknown = false;
+    const key = this.hostPart();
+    if (key === null) return;
+    let entry = this.entries.get(key);
+    if (entry === undefined) {
+      if (this.entries.size >= MOST_ENTRIES) this.entries.clear();
+      entry = ++this.entryCount;
+      this.entries.set(key, entry);
+    }
+    this.word[2] = Math.imul(entry, SPREAD_LOW);
+    this.word[3] = Math.imul(entry, SPREAD_HIGH);
+    this.takePath();
+  }
+
+  /** The frames behind the guest's, as many as a trace can show, as text; null: they are too far away. */
+  private hostPart(): string | null {
+    for (const guestFrames of GUEST_FRAMES) {
+      const places = capturePlaces(guestFrames + this.frames);
+      const { files, positions } = places;
+      const begin = hostBegin(places);
+      const isAll = files.length < guestFrames + this.frames;
+      if (begin >= 0 && (isAll || begin + this.frames <= files.length))
+        return `${files.slice(begin, begin + this.frames).join("\n")}\n${positions.slice(begin, begin + this.frames).join()}`;
+    }
+    return null;
   }
 
   /** Where the path is, or may be put. */
@@ -104,4 +158,12 @@ export class PathTraces implements KnownPaths {
     this.low = low;
     this.high = high;
   }
+}
+
+/** The first frame behind those of the guest, which come behind the library's; −1: there are none of the guest. */
+function hostBegin({ files }: Places): number {
+  const isGuest = (file: string) => file.startsWith("wasm://");
+  let begin = files.findIndex(isGuest);
+  while (begin >= 0 && begin < files.length && isGuest(files[begin])) begin++;
+  return begin;
 }

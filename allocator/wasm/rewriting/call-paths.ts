@@ -2,10 +2,11 @@
 // not seen. What the host does with it is guest/path-traces.ts.
 //
 // One 64-bit word of memory above the guest's limit (layout.ts) is the path of the function that is being called; 0: the host calls.
-//  · A function that may come to the heap (it calls such a one, or by a table) takes the word at its begin. If that is 0, it begins
-//    a path that was never there, by a second word that counts.
+// A second one stands for the host's own frames behind the guest's: 0, until the host has looked at them.
+//  · A function that may come to the heap (it calls such a one, or by a table) takes the word at its begin. If that is 0, a path
+//    begins, always by the same number, and the second word becomes 0.
 //  · Before a call of such a function it stores  path << 4 ^ hash(call's place), so that the last 16 calls decide.
-//  · Before a call of an import, and at its end, it stores 0.
+//  · Before a call of an import, and at its end, it stores 0. Where a path ends that it began, the second word becomes 0, too.
 // A module with tail calls has no end to do so at, and keeps no paths.
 
 import { BodyReader } from "../binary/body-reader.ts";
@@ -17,8 +18,12 @@ import {
   OP_CALL_INDIRECT,
   OP_END,
   OP_I64_CONST,
+  OP_I64_EQ,
+  OP_I64_EQZ,
   OP_I64_LOAD,
+  OP_I64_SHL,
   OP_I64_STORE,
+  OP_I64_XOR,
   OP_IF,
   OP_RETURN_CALL,
   OP_RETURN_CALL_INDIRECT,
@@ -28,14 +33,10 @@ import { type Code, EMPTY } from "./code.ts";
 import { PATH_BYTES } from "./layout.ts";
 import type { ScratchLocals } from "./scratch-locals.ts";
 
-const I64_EQZ = 0x50;
-const I64_ADD = 0x7c;
-const I64_XOR = 0x85;
-const I64_SHL = 0x86;
 /** A path takes its callers' bits this far up at each call. */
 const SHIFT = 4;
-/** Odd, so that no path that begins is met again: 2^64 divided by the golden ratio. */
-const STEP = 0x9e3779b97f4a7c15n;
+/** Where each path begins: a number that no call's hash leads to. 2^64 divided by the golden ratio. */
+const FIRST = 0x9e3779b97f4a7c15n;
 
 /** Which functions may come to the heap, by their index among the module's own; null: the module keeps no paths. */
 export type PathFunctions = Uint8Array | null;
@@ -122,14 +123,11 @@ export class CallPaths {
     this.local = path;
     this.load(code, this.base);
     code.localTee(path);
-    code.byte(I64_EQZ);
+    code.byte(OP_I64_EQZ);
     code.open(OP_IF);
-    code.constant(0);
-    this.load(code, this.base + PATH_BYTES);
-    constant64(code, STEP);
-    code.byte(I64_ADD);
-    code.localTee(path);
-    code.memory(OP_I64_STORE, this.base + PATH_BYTES);
+    constant64(code, FIRST);
+    code.localSet(path);
+    this.storeZero(code, this.base + PATH_BYTES);
     code.byte(OP_END);
     code.byte(OP_BLOCK);
     const type = this.blockType(results);
@@ -140,14 +138,14 @@ export class CallPaths {
   /** In front of a call's operands' end: just before the instruction. `place` is its byte in the module. */
   call(opcode: number, callee: number, place: number, code: Code): void {
     const { importedFunctions } = this.module;
-    if (opcode === OP_CALL && callee < importedFunctions) this.storeZero(code);
+    if (opcode === OP_CALL && callee < importedFunctions) this.storeZero(code, this.base);
     else if (opcode === OP_CALL_INDIRECT || this.functions[callee - importedFunctions] === 1) {
       code.constant(0);
       code.localGet(this.local);
       constant64(code, BigInt(SHIFT));
-      code.byte(I64_SHL);
+      code.byte(OP_I64_SHL);
       constant64(code, hashOf(place));
-      code.byte(I64_XOR);
+      code.byte(OP_I64_XOR);
       code.memory(OP_I64_STORE, this.base);
     }
   }
@@ -163,7 +161,13 @@ export class CallPaths {
   end(code: Code): void {
     if (this.local < 0) return;
     code.byte(OP_END);
-    this.storeZero(code);
+    this.storeZero(code, this.base);
+    code.localGet(this.local);
+    constant64(code, FIRST);
+    code.byte(OP_I64_EQ);
+    code.open(OP_IF);
+    this.storeZero(code, this.base + PATH_BYTES);
+    code.byte(OP_END);
   }
 
   private load(code: Code, address: number): void {
@@ -171,10 +175,10 @@ export class CallPaths {
     code.memory(OP_I64_LOAD, address);
   }
 
-  private storeZero(code: Code): void {
+  private storeZero(code: Code, address: number): void {
     code.constant(0);
     code.plain(OP_I64_CONST, 0);
-    code.memory(OP_I64_STORE, this.base);
+    code.memory(OP_I64_STORE, address);
   }
 }
 

@@ -26,6 +26,7 @@ import {
   OP_I32_WRAP_I64,
   OP_I32_XOR,
   OP_I64_CONST,
+  OP_I64_EQZ,
   OP_I64_EXTEND_I32_U,
   OP_I64_LOAD,
   OP_I64_NE,
@@ -38,7 +39,7 @@ import {
 } from "../binary/instructions.ts";
 import { Code } from "./code.ts";
 import * as tables from "./heap-tables.ts";
-import type { Layout } from "./layout.ts";
+import { type Layout, PATH_BYTES } from "./layout.ts";
 
 /** What a direct way is of. */
 export interface DirectWay {
@@ -188,8 +189,18 @@ export class DirectCode extends Code {
     this.loadWord(tables.KEEPS_TRACES);
     this.localTee(trace);
     this.open(OP_IF);
+    // The path in the guest, and what stands for the host's frames; the host looks at them if either is 0.
+    for (const part of [0, PATH_BYTES]) {
+      this.constant(0);
+      this.table(OP_I64_LOAD, part);
+      this.localTee(word);
+      this.byte(OP_I64_EQZ);
+      this.branch(OP_BR_IF, 1);
+    }
+    this.localGet(word);
     this.constant(0);
     this.table(OP_I64_LOAD, 0);
+    this.byte(OP_I64_XOR);
     this.localTee(word);
     this.localGet(word);
     this.constant64(32n);

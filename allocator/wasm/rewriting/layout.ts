@@ -8,7 +8,7 @@
 //   tracesBase … + limitBytes / 4   for each 16 bytes, which traces led to the chunk that begins there (guest/block-traces.ts)
 //   storedBase … + limitBytes / 8   a bit for each byte that the guest stored undefined bits to (level "byte" only)
 //   readyBase … + limitBytes / 4096   a byte for each page: 1 where the module may store to a chunk's header by itself
-//   pathBase … + 16   the path of calls that leads to the heap, and how many have begun (call-paths.ts)
+//   pathBase … + 16   the path of calls that leads to the heap, and what stands for the host's part of it (call-paths.ts)
 //   pathBase + 16 … + 2^17   what the direct ways of malloc and free go by (heap-tables.ts)
 //   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow; and a
 //   page more, for the last look that takes several bytes

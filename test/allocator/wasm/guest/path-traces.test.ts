@@ -107,6 +107,32 @@ describe("stacks of allocations", () => {
     expect(during.map((stack) => /at (right|left)[\s\S]*at through/.exec(stack)?.[1])).toEqual(["right", "left"]);
   });
 
+  test("have the frames of the host that called, also after the host has called from elsewhere in between", () => {
+    const instance: Instance = instantiate(TREE, () => void call(instance, "left"));
+    const inner = () => lines(instance, call(instance, "right"));
+    const through = () => lines(instance, call(instance, "through"));
+    function one(work: () => string): string {
+      return work();
+    }
+    function other(work: () => string): string {
+      return work();
+    }
+    for (let round = 0; round < 3; round++) {
+      expect(one(inner)).toContain("at one (");
+      expect(one(through)).toMatch(/at through [\s\S]*at one \(/);
+      expect(other(through)).toMatch(/at through [\s\S]*at other \(/);
+      expect(other(inner)).toContain("at other (");
+      expect(other(inner)).not.toContain("at one (");
+    }
+  });
+
+  test("have none of the host's frames where the guest's own are more than a stack shows", () => {
+    const instance = instantiate();
+    const deep = () => lines(instance, call(instance, "deep", 40));
+    expect(deep()).toBe(deep());
+    expect(functions(instance, call(instance, "left"))).toEqual(["inner", "left"]);
+  });
+
   test("a module with tail calls has the host's stacks, since a function may end elsewhere", () => {
     const text = `(module (memory 1) ${ALLOCATOR}
       (func $inner (result i32) (call $malloc (i32.const 8)))
