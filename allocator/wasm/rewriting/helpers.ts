@@ -31,6 +31,7 @@ import type { FunctionType } from "../binary/module.ts";
 import { writeGranule } from "./address-checks.ts";
 import { Code } from "./code.ts";
 import { SHADOW_ABSENT, SHADOW_CLEAN, SHADOW_COUNT } from "./layout.ts";
+import { ROOM_LEVELS } from "./stack-room.ts";
 
 const MASK_7 = 7;
 /** So many bytes lie in at most two granules, wherever they begin. */
@@ -46,9 +47,15 @@ export interface HostSlot {
   readonly table: number;
   readonly slot: number;
   readonly type: number;
+  /** The function that looks for room on the stack; −1: the module has no memory, and the host nothing to do. */
+  readonly room: number;
 }
 
-function callHost(code: Code, { table, slot, type }: HostSlot): void {
+function callHost(code: Code, { table, slot, type, room }: HostSlot): void {
+  if (room >= 0) {
+    code.constant(ROOM_LEVELS);
+    code.call(room);
+  }
   code.constant(slot);
   code.callIndirect(type, table);
 }

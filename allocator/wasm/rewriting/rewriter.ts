@@ -35,6 +35,7 @@ import {
   bytesHelper,
   copyHelper,
   fillHelper,
+  type HostSlot,
   hostFunction,
   ONE_NUMBER,
   ONE_TO_ONE,
@@ -45,6 +46,7 @@ import {
 import type { Instrument, Instrumentation } from "./instrumentation.ts";
 import type { Layout } from "./layout.ts";
 import type { OffsetObserver } from "./rewritten-body.ts";
+import { stackRoom } from "./stack-room.ts";
 
 /** Names of what is added begin so; a module that has such names itself is refused. */
 export const PRIVATE = "__refheap_";
@@ -110,6 +112,8 @@ class Rewriter {
   private readonly globals: AddedGlobal[] = [];
   private readonly exports: { name: string; kind: number; index: number }[] = [];
   private readonly slots: Slot[] = [];
+  /** The function that looks for room on the stack. */
+  private room = -1;
 
   constructor(module: Module, options: RewriteOptions) {
     this.module = module;
@@ -158,9 +162,10 @@ class Rewriter {
     return this.addFunction(type, hostFunction(type.params.length, this.addSlot(type, purpose)));
   }
 
-  private addSlot(type: FunctionType, purpose: Purpose): { table: number; slot: number; type: number } {
+  private addSlot(type: FunctionType, purpose: Purpose): HostSlot {
     this.slots.push({ type, purpose });
-    return { table: this.module.tables.length, slot: this.slots.length - 1, type: this.addType(type) };
+    const { room } = this;
+    return { table: this.module.tables.length, slot: this.slots.length - 1, type: this.addType(type), room };
   }
 
   run(): Rewritten {
@@ -214,6 +219,10 @@ class Rewriter {
     const { layout, checksAccesses, stack } = this.options;
     const { shadowBase } = layout;
     const pagesGlobal = this.addGlobal(PAGES_NAME, this.module.memory?.minimum ?? 0);
+    if (this.module.memory !== null) {
+      const self = this.module.functionTypes.length + this.functions.length;
+      this.room = this.addFunction(ONE_NUMBER, stackRoom(self, pagesGlobal));
+    }
     const host = (type: FunctionType, purpose: Purpose) =>
       this.addFunction(type, hostFunction(type.params.length, this.addSlot(type, purpose)));
     this.exports.push({ name: PROBE_NAME, kind: EXTERNAL_FUNCTION, index: host(ONE_TO_ONE, "probe") });
