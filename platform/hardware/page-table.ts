@@ -2,6 +2,7 @@
 // Bitmaps over blocks of 512 entries let munmap, fork and smaps skip what was never touched. Who maps what is up to the kernel.
 
 import { keepClass } from "../state/kept.ts";
+import { makeSparse } from "../state/sparse.ts";
 import type { EntryBlock, PageNumber, PageTableEntry } from "./integers.ts";
 import { PAGE_COUNT, PTE_FRAME_SHIFT } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
@@ -39,7 +40,7 @@ export interface TableReader {
  * bit b of `blockBits` is set exactly if it has either; bit w of `wordBits` is set exactly if word w of `blockBits` is not 0.
  */
 export class PageTable {
-  readonly entries = new Int32Array(PAGE_COUNT);
+  readonly entries = new Int32Array(makeSparse(PAGE_COUNT * 4));
   readonly populated = new Uint16Array(BLOCK_COUNT);
   readonly huge = new Uint8Array(BLOCK_COUNT);
   /** By block: the huge entry, as that of the block's first page. Only where `huge` says so. */

@@ -6,6 +6,7 @@ import { SnapshotError } from "./error.ts";
 import { hashBytes } from "./hash.ts";
 import { type KeptClass, kept } from "./kept.ts";
 import { HASH_BYTES, MAGIC, NODE, VALUE, VERSION, VIEWS } from "./nodes.ts";
+import { isSparse, makeSparse } from "./sparse.ts";
 
 type AnyFunction = (...given: never[]) => unknown;
 
@@ -64,9 +65,9 @@ class Decoder {
     const count = this.reader.length();
     const roots = Array.from({ length: count }, () => this.value());
     while (this.nodes.length < this.objectCount) this.nodes.push(this.node());
-    for (const [id, { kind }] of this.nodes.entries()) if (kind === NODE.buffer) this.objectOf(id);
+    for (const [id, { kind }] of this.nodes.entries()) if (isBuffer(kind)) this.objectOf(id);
     for (const [id, { kind, figures }] of this.nodes.entries())
-      if (kind === NODE.buffer) this.contents(this.objects[id] as ArrayBuffer, figures[0]);
+      if (isBuffer(kind)) this.contents(this.objects[id] as ArrayBufferLike, figures[0]);
     if (!this.reader.isAtEnd) throw damaged("there is more than it says");
     for (const id of this.nodes.keys()) this.objectOf(id);
     for (const id of this.nodes.keys()) this.fill(id);
@@ -80,7 +81,7 @@ class Decoder {
     if (kind <= NODE.bare) return this.fieldsNode(kind, record);
     if (kind === NODE.array || kind === NODE.set) return { ...record, values: this.values(reader.length()) };
     if (kind === NODE.map) return { ...record, values: this.values(reader.length() * 2) };
-    if (kind === NODE.buffer) return { ...record, figures: [reader.count()] };
+    if (isBuffer(kind)) return { ...record, figures: [reader.count()] };
     if (kind === NODE.view) {
       const type = reader.count();
       const values = this.values(1);
@@ -177,7 +178,7 @@ class Decoder {
     return this.texts[index];
   }
 
-  private contents(buffer: ArrayBuffer, bytes: number): void {
+  private contents(buffer: ArrayBufferLike, bytes: number): void {
     const whole = Math.floor(bytes / 4) * 4;
     this.reader.words(new Uint8Array(buffer, 0, whole));
     new Uint8Array(buffer, whole).set(this.reader.raw(bytes - whole));
@@ -212,6 +213,8 @@ class Decoder {
         return new Set();
       case NODE.buffer:
         return hostRefusal(() => new ArrayBuffer(figures[0]));
+      case NODE.sparse:
+        return hostRefusal(() => makeSparse(figures[0]));
       case NODE.view:
         return this.makeView(values[0], figures);
       case NODE.value:
@@ -244,7 +247,7 @@ class Decoder {
   private makeView(value: unknown, [type, offset, length]: readonly number[]): object {
     const buffer = this.resolved(value);
     const View = VIEWS[type];
-    if (View === undefined || !(buffer instanceof ArrayBuffer)) throw damaged("a view of nothing");
+    if (View === undefined || !(buffer instanceof ArrayBuffer || isSparse(buffer))) throw damaged("a view of nothing");
     return hostRefusal(() => new View(buffer, offset, length));
   }
 
@@ -286,6 +289,10 @@ function lost(name: string): AnyFunction {
   return () => {
     throw new SnapshotError(`${name} was left out of the snapshot`);
   };
+}
+
+function isBuffer(kind: number): boolean {
+  return kind === NODE.buffer || kind === NODE.sparse;
 }
 
 function hostRefusal<Value>(make: () => Value): Value {

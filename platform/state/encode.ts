@@ -6,6 +6,7 @@ import { SnapshotError } from "./error.ts";
 import { hashBytes } from "./hash.ts";
 import { type KeptClass, kept } from "./kept.ts";
 import { HASH_BYTES, MAGIC, NODE, VALUE, VERSION, VIEWS } from "./nodes.ts";
+import { isSparse } from "./sparse.ts";
 
 export interface EncodeOptions {
   /** What cannot be kept, a stranger's function or object, is left out instead of being refused; using it later fails. Default false. */
@@ -25,7 +26,7 @@ class Encoder {
   private readonly names: string[] = [];
   private readonly texts = new Map<string, number>();
   private readonly shapes = new Map<string, number>();
-  private readonly buffers: ArrayBuffer[] = [];
+  private readonly buffers: ArrayBufferLike[] = [];
   private readonly extents = new Map<ArrayBufferLike, [from: number, to: number][]>();
   private current = -1;
 
@@ -72,7 +73,8 @@ class Encoder {
     } else if (typeof object === "function") this.functionNode(object as () => unknown);
     else if (Array.isArray(object)) this.arrayNode(object);
     else if (ArrayBuffer.isView(object)) this.viewNode(object);
-    else if (object instanceof ArrayBuffer) this.bufferNode(object);
+    else if (isSparse(object)) this.bufferNode(object, NODE.sparse);
+    else if (object instanceof ArrayBuffer) this.bufferNode(object, NODE.buffer);
     else if (object instanceof Map) {
       writer.count(NODE.map);
       writer.count(object.size);
@@ -117,7 +119,7 @@ class Encoder {
 
   private viewNode(view: ArrayBufferView): void {
     const type = VIEWS.findIndex(({ prototype }) => prototype === Object.getPrototypeOf(view));
-    if (type < 0 || !(view.buffer instanceof ArrayBuffer)) {
+    if (type < 0 || !(view.buffer instanceof ArrayBuffer || isSparse(view.buffer))) {
       this.lose("a view of this kind");
       return;
     }
@@ -128,8 +130,8 @@ class Encoder {
     this.writer.count(view.byteLength / (VIEWS[type].BYTES_PER_ELEMENT ?? 1));
   }
 
-  private bufferNode(buffer: ArrayBuffer): void {
-    this.writer.count(NODE.buffer);
+  private bufferNode(buffer: ArrayBufferLike, kind: number): void {
+    this.writer.count(kind);
     this.writer.count(buffer.byteLength);
     this.buffers.push(buffer);
   }
@@ -249,7 +251,7 @@ class Encoder {
     return id;
   }
 
-  private contents(buffer: ArrayBuffer): void {
+  private contents(buffer: ArrayBufferLike): void {
     const whole = Math.floor(buffer.byteLength / 4);
     const words = new Int32Array(buffer, 0, whole);
     let zeroes = 0;
@@ -265,7 +267,7 @@ class Encoder {
     this.writer.raw(new Uint8Array(buffer, whole * 4));
   }
 
-  private rangesOf(buffer: ArrayBuffer): [from: number, to: number][] {
+  private rangesOf(buffer: ArrayBufferLike): [from: number, to: number][] {
     const ranges = this.extents.get(buffer);
     return ranges === undefined ? [[0, buffer.byteLength]] : ranges.sort(([a], [b]) => a - b);
   }

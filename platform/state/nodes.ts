@@ -2,7 +2,7 @@
 
 export const MAGIC = "refheap\n";
 /** Counts changes of the format, and of what the library's classes keep. A file of another version is refused. */
-export const VERSION = 1;
+export const VERSION = 2;
 /** Behind all else: the hash of what comes before it, in hexadecimal digits. */
 export const HASH_BYTES = 16;
 
@@ -21,6 +21,7 @@ export const NODE = {
   given: 10,
   lost: 11,
   ofHost: 12,
+  sparse: 13,
 } as const;
 
 /** Kinds of values: where they are fields, elements, keys. */
@@ -41,7 +42,7 @@ export const VALUE = {
 export type ViewType = {
   readonly prototype: ArrayBufferView;
   readonly BYTES_PER_ELEMENT?: number;
-  new (buffer: ArrayBuffer, byteOffset: number, length: number): ArrayBufferView;
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): ArrayBufferView;
 };
 
 /** Views by number. */

@@ -1,0 +1,19 @@
+// Host memory that is reserved whole and touched here and there, such as the table of a whole address space. The collector is not told
+// of its length: memory that the host never commits would bring a collection for each table. What lies in it is up to others.
+
+const made = new WeakSet<ArrayBufferLike>();
+
+/**
+ * Memory of zeroes, `bytes` long. An engine counts an ArrayBuffer's whole length as garbage to come, but not that of one that could be
+ * shared with workers; nobody shares it. Pages without cross-origin isolation have no such buffers: there it is counted.
+ */
+export function makeSparse(bytes: number): ArrayBufferLike {
+  const buffer = typeof SharedArrayBuffer === "undefined" ? new ArrayBuffer(bytes) : new SharedArrayBuffer(bytes);
+  made.add(buffer);
+  return buffer;
+}
+
+/** Whether the buffer was made here, whatever kind the host has for it. */
+export function isSparse(buffer: unknown): buffer is ArrayBufferLike {
+  return made.has(buffer as ArrayBufferLike);
+}
