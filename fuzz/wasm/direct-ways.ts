@@ -6,6 +6,7 @@ import { partsOf } from "../../allocator/heap/heap.ts";
 import type { ModuleOptions } from "../../allocator/wasm/guest/compile.ts";
 import { Instance, Module } from "../../allocator/wasm/guest/functions.ts";
 import { CHANGED } from "../../allocator/wasm/rewriting/heap-tables.ts";
+import { ALLOCATION_BYTES, KEPT_ALLOCATIONS } from "../../allocator/wasm/rewriting/layout.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
 import { wat } from "./wat.ts";
@@ -100,6 +101,7 @@ const program = fc.record({
   steps: fc.array(step, { minLength: 1, maxLength: 40 }),
   between: fc.array(fc.nat(HOST.length - 1), { maxLength: 4 }),
   uninitialised: fc.constantFrom("off" as const, "byte" as const),
+  trackOrigins: fc.boolean(),
   checks: fc.constantFrom("addresses" as const, "none" as const),
 });
 
@@ -121,10 +123,11 @@ export function runDirectWays(given: DirectProgram, journal: Journal): number {
   const text = textOf(given);
   journal.note(text);
   const bytes = wat(text);
-  const { uninitialised, checks } = given;
-  const instances = [{}, { hooks: { allocate: () => {} } }].map((more) => {
-    const heap = { seed: 1, stacks: true, config: undefined, ...more } as const;
-    const options = { memoryBytes: LIMIT, nullBytes: 64, uninitialised, checks, invalidFree: "report", heap } as const;
+  const { uninitialised, checks, trackOrigins } = given;
+  const instances = [{}, { hooks: { allocate: () => {} } }].map((hooks) => {
+    const heap = { seed: 1, stacks: true, ...hooks } as const;
+    const more = { uninitialised, checks, trackOrigins, invalidFree: "report" } as const;
+    const options = { memoryBytes: LIMIT, nullBytes: 64, ...more, heap } as const;
     return new Instance(new Module(bytes, options satisfies ModuleOptions));
   });
   try {
@@ -165,6 +168,8 @@ function stateOf(instance: Instance) {
     shadow: hash(layout.shadowBase, LIMIT / 8),
     validity: hash(layout.validityBase, LIMIT),
     stored: hash(layout.storedBase, LIMIT / 8),
+    origins: hash(layout.originBase, LIMIT),
+    allocations: hash(layout.allocationsBase, KEPT_ALLOCATIONS * ALLOCATION_BYTES),
     traces: hash(layout.tracesBase, LIMIT / 4),
     statistics: heap.stats(),
     counters: heap.kernel.counters.snapshot(),

@@ -23,6 +23,8 @@ export class BlockTraces implements ChunkTraces {
   private readonly rows: Int32Array;
   private readonly numbers = new Map<Trace, number>();
   private readonly byNumber: (Trace | null)[] = [null];
+  /** Called when numbers that were given mean nothing any more. */
+  whenForgotten: () => void = () => {};
 
   /** @param frames frames kept of each trace */
   constructor(
@@ -51,6 +53,15 @@ export class BlockTraces implements ChunkTraces {
   allocationOf(address: Address): Trace | null {
     const row = this.rowOf(address);
     return row >>> FREE_SHIFT === 0 ? this.byNumber[row] : null;
+  }
+
+  /** The number of the trace by which the live chunk at `address` was allocated; 0: none is known. */
+  allocationNumber(address: Address): number {
+    return this.rowOf(address) & NUMBER;
+  }
+
+  traceOf(number: number): Trace | null {
+    return this.byNumber[number] ?? null;
   }
 
   stacksOf(address: Address): ChunkStacks | null {
@@ -89,6 +100,7 @@ export class BlockTraces implements ChunkTraces {
     this.numbers.clear();
     this.byNumber.length = 1;
     this.paths.hideAll();
+    this.whenForgotten();
     const { rows } = this;
     for (let i = 0; i < rows.length; i++) if (rows[i] !== 0) rows[i] = 0;
   }

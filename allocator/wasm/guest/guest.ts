@@ -128,22 +128,24 @@ export class Guest {
       this.process.mmap(0, imageEnd, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
     }
     this.heap = this.makeHeap();
-    this.origins = layout.originBase < 0 ? null : new Origins(this.heap);
-    const blocks = { sizeOf: (pointer: Address) => this.sizeOf(pointer) };
-    this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
     const frames = partsOf(this.heap).options.stacks?.frames ?? STACKS.frames;
     this.paths = new PathTraces(memory.buffer, layout, frames);
-    this.keepTraces(partsOf(this.heap), frames);
+    const traces = this.keepTraces(partsOf(this.heap), frames);
+    this.origins = layout.originBase < 0 ? null : new Origins(this.heap, memory.buffer, layout, traces);
+    const blocks = { sizeOf: (pointer: Address) => this.sizeOf(pointer) };
+    this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
     const isHeard = Object.keys(options.heap.hooks ?? {}).length > 0;
     this.direct = new DirectHeap(this.heap, this.addressable, memory.buffer, layout, !isHeard);
     wholeCheckerOf(this.heap).blocks.freed.otherOrigin = "malloc";
   }
 
-  private keepTraces(parts: HeapParts, frames: number): void {
+  private keepTraces(parts: HeapParts, frames: number): BlockTraces | null {
     const { stackTable } = parts;
-    if (stackTable === null) return;
+    if (stackTable === null) return null;
     const { isRecording } = stackTable;
-    parts.stackTable = new BlockTraces(this.memory.buffer, this.layout, this.paths, { frames, isRecording });
+    const traces = new BlockTraces(this.memory.buffer, this.layout, this.paths, { frames, isRecording });
+    parts.stackTable = traces;
+    return traces;
   }
 
   private makeHeap(): Heap {

@@ -4,23 +4,18 @@
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import type { Origin } from "../../checker/finding.ts";
 import type { Frame } from "../../checker/frames.ts";
-import type { Trace } from "../../common/traces.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { wholeCheckerOf } from "../../heap/heap.ts";
 import type { Module } from "../binary/module.ts";
 import type { Names } from "../binary/names.ts";
 import type { DebugInfo } from "../debug/debug-info.ts";
+import { LAST_ORIGIN } from "../rewriting/heap-tables.ts";
+import { ALLOCATION_BYTES, KEPT_ALLOCATIONS, type Layout } from "../rewriting/layout.ts";
+import type { BlockTraces } from "./block-traces.ts";
 
 /** Origins from here on are places in a module; below, allocations, counted from 1. */
 export const FIRST_FRAME = 2 ** 31;
-/** Allocations that are remembered: bits may stay undefined long after their block is gone. */
-const KEPT = 2 ** 20;
-
-interface Allocation {
-  readonly pointer: Address;
-  readonly size: ByteCount;
-  readonly trace: Trace | null;
-}
+const WORDS_PER_ROW = ALLOCATION_BYTES / 4;
 
 /** What is known of a module whose places are origins; part of Compiled. */
 interface Places {
@@ -34,13 +29,27 @@ interface Places {
 
 export class Origins {
   private readonly heap: Heap;
-  /** By number, modulo KEPT. */
-  private readonly allocations: Allocation[] = [];
-  private last = 0;
+  private readonly traces: BlockTraces | null;
+  /**
+   * By number, modulo KEPT_ALLOCATIONS, since bits may stay undefined long after their block is gone: pointer, size, and the number of
+   * the trace. The module notes its own allocations there, too.
+   */
+  private readonly allocations: Int32Array;
+  /** One word: the last number. */
+  private readonly last: Int32Array;
   private readonly modules: Places[] = [];
 
-  constructor(heap: Heap) {
+  constructor(heap: Heap, buffer: ArrayBuffer, layout: Layout, traces: BlockTraces | null) {
     this.heap = heap;
+    this.traces = traces;
+    this.allocations = new Int32Array(buffer, layout.allocationsBase, KEPT_ALLOCATIONS * WORDS_PER_ROW);
+    this.last = new Int32Array(buffer, layout.pathBase + LAST_ORIGIN, 1);
+    if (traces !== null) traces.whenForgotten = () => this.forgetTraces();
+  }
+
+  private forgetTraces(): void {
+    const { allocations } = this;
+    for (let i = 2; i < allocations.length; i += WORDS_PER_ROW) if (allocations[i] !== 0) allocations[i] = 0;
   }
 
   addModule(compiled: Places): void {
@@ -49,18 +58,23 @@ export class Origins {
 
   /** The origin of what an allocation just now left undefined in a block. */
   allocated(pointer: Address, size: ByteCount): number {
-    this.last++;
-    const trace = wholeCheckerOf(this.heap).allocationTrace(pointer);
-    this.allocations[this.last % KEPT] = { pointer, size, trace };
-    return this.last;
+    const number = ++this.last[0];
+    const row = (number % KEPT_ALLOCATIONS) * WORDS_PER_ROW;
+    this.allocations[row] = pointer;
+    this.allocations[row + 1] = size;
+    this.allocations[row + 2] = this.traces?.allocationNumber(pointer) ?? 0;
+    return number;
   }
 
   /** What a finding says of an origin; null: it is not known, or not any more. */
   describe(origin: number): Origin | null {
     const number = origin >>> 0;
     if (number >= FIRST_FRAME) return { block: null, frame: this.frameAt(number) };
-    if (number === 0 || number > this.last || number <= this.last - KEPT) return null;
-    const { pointer, size, trace } = this.allocations[number % KEPT];
+    const last = this.last[0];
+    if (number === 0 || number > last || number <= last - KEPT_ALLOCATIONS) return null;
+    const row = (number % KEPT_ALLOCATIONS) * WORDS_PER_ROW;
+    const [pointer, size] = [this.allocations[row] >>> 0, this.allocations[row + 1] >>> 0];
+    const trace = this.traces?.traceOf(this.allocations[row + 2]) ?? null;
     return { block: wholeCheckerOf(this.heap).describeEarlier(pointer, size, trace), frame: null };
   }
 

@@ -57,7 +57,7 @@ export interface DirectWay {
 }
 
 /** Locals of type i32 behind the parameters; one of type i64 comes after them. */
-export const LOCALS = 8;
+export const LOCALS = 9;
 
 /** Labels are counted from the block that is left to ask the host, in which everything is. */
 export class DirectCode extends Code {
@@ -72,13 +72,14 @@ export class DirectCode extends Code {
   readonly size: number;
   readonly at: number;
   readonly left: number;
+  readonly origin: number;
   readonly word: number;
 
   constructor(params: number, way: DirectWay, layout: Layout) {
     super(1024);
     this.way = way;
     this.layout = layout;
-    [this.row, this.count, this.block, this.low, this.trace, this.size, this.at, this.left] = Array.from(
+    [this.row, this.count, this.block, this.low, this.trace, this.size, this.at, this.left, this.origin] = Array.from(
       { length: LOCALS },
       (_, index) => params + index,
     );

@@ -9,6 +9,7 @@ import {
   OP_I32_GE_U,
   OP_I32_GT_U,
   OP_I32_LOAD,
+  OP_I32_MUL,
   OP_I32_STORE,
   OP_I32_STORE8,
   OP_I32_STORE16,
@@ -24,10 +25,12 @@ import {
 } from "../binary/instructions.ts";
 import type { DirectCode } from "./direct-code.ts";
 import * as tables from "./heap-tables.ts";
-import { GRANULE, GRANULE_SHIFT, PATTERN } from "./layout.ts";
+import { ALLOCATION_BYTES, GRANULE, GRANULE_SHIFT, KEPT_ALLOCATIONS, PATTERN } from "./layout.ts";
 
 /** Up to so many bytes are set by single stores: the engine's memory.fill is a call out of the compiled code. */
 const SHORT = 256;
+/** Bytes that have an origin together. */
+const WORD = 4;
 
 /** As Addressable.chunkAllocated: whole granules, and of the last one its bytes. The room of a block is an even number of granules. */
 export function markAddressable(code: DirectCode): void {
@@ -159,9 +162,83 @@ export function zeroBlock(code: DirectCode): void {
   code.countBytes(tables.FILLED, OP_F64_ADD);
 }
 
+/** As Origins.allocated: the allocation gets a number, and a row. */
+function numberAllocation(code: DirectCode): void {
+  const { layout, size, trace, origin, at } = code;
+  code.constant(0);
+  code.loadWord(tables.LAST_ORIGIN);
+  code.constant(1);
+  code.byte(OP_I32_ADD);
+  code.localTee(origin);
+  code.table(OP_I32_STORE, tables.LAST_ORIGIN);
+  code.localGet(origin);
+  code.constant(KEPT_ALLOCATIONS - 1);
+  code.byte(OP_I32_AND);
+  code.constant(ALLOCATION_BYTES);
+  code.byte(OP_I32_MUL);
+  code.localTee(at);
+  code.pushPointer();
+  code.memory(OP_I32_STORE, layout.allocationsBase);
+  code.localGet(at);
+  code.localGet(size);
+  code.memory(OP_I32_STORE, layout.allocationsBase + 4);
+  code.localGet(at);
+  code.localGet(trace);
+  code.memory(OP_I32_STORE, layout.allocationsBase + 8);
+}
+
+/** As Validity.setOrigin and blockEnds: the origins of all granules that an undefined chunk has a part of. */
+function setOrigins(code: DirectCode): void {
+  const { layout, size, at, left, origin, word } = code;
+  code.localGet(origin);
+  code.byte(OP_I64_EXTEND_I32_U);
+  code.localTee(word);
+  code.localGet(word);
+  code.constant64(32n);
+  code.plain(OP_I64_SHL, OP_I64_OR);
+  code.localSet(word);
+  code.pushPointer();
+  code.localSet(at);
+  code.localGet(size);
+  code.constant(GRANULE - 1);
+  code.byte(OP_I32_ADD);
+  code.localSet(left);
+  code.whileAtLeast(left, GRANULE, () => {
+    code.localGet(at);
+    code.localGet(word);
+    code.memory(OP_I64_STORE, layout.originBase);
+    code.advance(at, GRANULE);
+  });
+}
+
+/** As Validity.blockEnds, of a chunk that is zeroed: the origin of a word of four bytes between its end and the granule's. */
+function setOriginBehind(code: DirectCode): void {
+  const { layout, size, at, origin } = code;
+  code.localGet(size);
+  code.constant(WORD - 1);
+  code.byte(OP_I32_ADD);
+  code.constant(-WORD);
+  code.byte(OP_I32_AND);
+  code.localTee(at);
+  code.constant(WORD);
+  code.byte(OP_I32_AND);
+  code.open(OP_IF);
+  code.pushPointer();
+  code.localGet(at);
+  code.byte(OP_I32_ADD);
+  code.localGet(origin);
+  code.memory(OP_I32_STORE, layout.originBase);
+  code.byte(OP_END);
+}
+
 /** As BlockValidity: a chunk that is not zeroed is undefined and holds the pattern, and so are the bytes behind its end. */
 export function markFresh(code: DirectCode): void {
   const { layout, size, at, left, way } = code;
+  if (layout.originBase >= 0) {
+    numberAllocation(code);
+    if (way.isZeroed) setOriginBehind(code);
+    else setOrigins(code);
+  }
   if (!way.isZeroed) {
     fillRange(code, layout.validityBase, -1);
     // The pattern, but for the bytes behind the end.

@@ -19,6 +19,9 @@ export const STATISTICS = 40;
 /** Bytes that were filled, a double of the machine's counters. */
 export const FILLED = 64;
 
+/** The number of the last allocation, for origins. */
+export const LAST_ORIGIN = 72;
+
 const CLASSES = 256;
 /** Free blocks in the cache, … */
 export const COUNTS = 128;

@@ -7,6 +7,7 @@
 //   originBase … + limitBytes   four bytes for each four: where undefined bits are from (only where that is followed)
 //   tracesBase … + limitBytes / 4   for each 16 bytes, which traces led to the chunk that begins there (guest/block-traces.ts)
 //   storedBase … + limitBytes / 8   a bit for each byte that the guest stored undefined bits to (level "byte" only)
+//   allocationsBase … + 2^24   what the last 2^20 origins were allocated as (guest/origins.ts; only where origins are followed)
 //   readyBase … + limitBytes / 4096   a byte for each page: 1 where the module may store to a chunk's header by itself
 //   pathBase … + 16   the path of calls that leads to the heap, and what stands for the host's part of it (call-paths.ts)
 //   pathBase + 16 … + 2^17   what the direct ways of malloc and free go by (heap-tables.ts)
@@ -25,6 +26,10 @@ const KERNEL_BYTES = 2 ** 20;
 const SHADOW_BYTES = 2 ** 32 / GRANULE;
 /** The two words of the call path, and the tables of the direct ways. */
 const TABLES_BYTES = 2 ** 17;
+/** Allocations that are remembered by their origins' numbers, and bytes of each one's row. */
+export const KEPT_ALLOCATIONS = 2 ** 20;
+export const ALLOCATION_BYTES = 16;
+const ALLOCATIONS_BYTES = KEPT_ALLOCATIONS * ALLOCATION_BYTES;
 /** What a byte of the guest's memory takes beside itself at each of the bases that follow from its limit. */
 const TRACES_SHARE = 1 / 4;
 const STORED_SHARE = 1 / 8;
@@ -60,6 +65,8 @@ export interface Layout {
   readonly tracesBase: number;
   /** −1: there is no validity shadow. */
   readonly storedBase: number;
+  /** −1: there are no origins. */
+  readonly allocationsBase: number;
   readonly readyBase: number;
   readonly pathBase: number;
   readonly shadowBase: number;
@@ -72,7 +79,7 @@ const SMALLEST_LIMIT = 2 ** 24;
 
 /** The largest limit whose shadows fit 4 GiB. */
 function largestLimit(parts: number): number {
-  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - TABLES_BYTES - 4 * WASM_PAGE;
+  const room = 2 ** 32 - SHADOW_BYTES - KERNEL_BYTES - TABLES_BYTES - ALLOCATIONS_BYTES - 4 * WASM_PAGE;
   return Math.floor(room / parts / WASM_PAGE) * WASM_PAGE;
 }
 
@@ -105,7 +112,8 @@ export function makeLayout(
   const originBase = ramBytes + (validity ? limitBytes : 0);
   const tracesBase = originBase + (validity && origins ? limitBytes : 0);
   const storedBase = tracesBase + limitBytes * TRACES_SHARE;
-  const readyBase = storedBase + (validity ? limitBytes * STORED_SHARE : 0);
+  const allocationsBase = storedBase + (validity ? limitBytes * STORED_SHARE : 0);
+  const readyBase = allocationsBase + (validity && origins ? ALLOCATIONS_BYTES : 0);
   const pathBase = Math.ceil((readyBase + limitBytes * READY_SHARE) / WASM_PAGE) * WASM_PAGE;
   const shadowBase = pathBase + TABLES_BYTES;
   return {
@@ -115,6 +123,7 @@ export function makeLayout(
     originBase: validity && origins ? originBase : -1,
     tracesBase,
     storedBase: validity ? storedBase : -1,
+    allocationsBase: validity && origins ? allocationsBase : -1,
     readyBase,
     pathBase,
     shadowBase,

@@ -287,8 +287,7 @@ class Rewriter {
     instrumentation?.writeOutsideFunction(head, type, this.module.bodyStart[body]);
     const slot = this.addSlot(type, `heap ${role}`);
     const { layout, directWayOf } = this.options;
-    // Which allocation undefined bits are from, only the host numbers.
-    const way = layout.originBase < 0 ? (directWayOf?.(role, params) ?? null) : null;
+    const way = directWayOf?.(role, params) ?? null;
     const written =
       way === null ? hostFunction(params, slot, head.written) : directBody(params, slot, way, layout, head.written);
     code.u32(written.length);

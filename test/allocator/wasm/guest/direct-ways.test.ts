@@ -42,15 +42,18 @@ const call = (instance: Instance, name: string, n: number): number =>
   (instance.exports[name] as (n: number) => number)(n);
 
 describe("a module goes the direct ways", () => {
-  test.each<ModuleOptions>([{}, { checks: "none" }, { heap: { stacks: false } }, { uninitialised: "byte" }])(
-    "with the options %j",
-    (options) => {
-      const instance = instantiate(options);
-      call(instance, "pairs", 100);
-      expect(wentDirectly(instance)).toBe(true);
-      expect(instance.checker.findings).toEqual([]);
-    },
-  );
+  test.each<ModuleOptions>([
+    {},
+    { checks: "none" },
+    { heap: { stacks: false } },
+    { uninitialised: "byte" },
+    { uninitialised: "byte", trackOrigins: true },
+  ])("with the options %j", (options) => {
+    const instance = instantiate(options);
+    call(instance, "pairs", 100);
+    expect(wentDirectly(instance)).toBe(true);
+    expect(instance.checker.findings).toEqual([]);
+  });
 
   test("and does all that the host is asked to do: programs of every heap function agree in all that can be seen", async () => {
     await fc.assert(
