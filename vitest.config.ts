@@ -19,6 +19,8 @@ export default defineConfig({
       },
       { extends: true, test: { name: "programs", include: programs, globalSetup: ["test/build.ts"] } },
     ],
+    // Vitest would leave a core to itself: on a machine with two, half of them.
+    maxWorkers: "100%",
     setupFiles: ["test/seed.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
