@@ -94,6 +94,7 @@ export class AddressPass {
     code.length = 0;
     scratch.begin(walker.localCount);
     this.checked.begin();
+    this.run.beginBody();
     this.targets.paths?.begin(body, walker.type, code, scratch);
     writeCopyCheck(code, this.targets, walker.functionIndex);
     const sum = () => scratch.of(I32, PURPOSE_SUM);

@@ -100,6 +100,14 @@ export class StraightRun {
     this.shadowBase = shadowBase;
   }
 
+  /** In front of a function's first instruction: places of an earlier function's code mean nothing here. */
+  beginBody(): void {
+    this.isOpen = false;
+    this.isInBlock = false;
+    this.loopStart = -1;
+    this.loopBody = -1;
+  }
+
   /** In front of the walker's instruction: it belongs to the run, or ends it. */
   next(observer: OffsetObserver | null, scratch: () => number): void {
     const { walker, code } = this;

@@ -43,6 +43,22 @@ test("a loop that is a straight run has an inner loop without calls; what is not
   expect(count(rewritten(`(loop $l (block ${load}) ${step})`), OP_LOOP)).toBe(1);
 });
 
+test("a block in which a function begins is no loop, though a loop began there in the function before", () => {
+  const text = (opener: string) => `(${opener} $l (i64.store (i32.const 2048) (i64.const 1)) (br_if $l (local.get 0)))`;
+  const bytes = wat(`(module (memory 1) (global (mut i32) (i32.const 2))
+    (func (param i32) (loop $l (i64.store (i32.const 2048) (i64.const 1)) (br_if $l (i32.const 0))))
+    (func (export "run") (param i32) ${text("block")}))`);
+  const instance = new Instance(new Module(bytes, { memoryBytes: 2 ** 24 }));
+  const compiled = readModule(new Module(bytes, { memoryBytes: 2 ** 24 }).compiled.rewritten.bytes);
+  const walker = new BodyWalker(compiled);
+  walker.begin(1);
+  const opcodes: number[] = [];
+  while (walker.next()) opcodes.push(walker.opcode);
+  expect(count(opcodes, OP_LOOP)).toBe(0);
+  (instance.exports.run as (flag: number) => void)(1);
+  instance[Symbol.dispose]();
+});
+
 test("one access outside a loop is written once, several of one range twice", () => {
   const load = (offset: number) => `(drop (f64.load offset=${offset} (local.get $p)))`;
   expect(count(rewritten(load(0)), F64_LOAD)).toBe(1);
