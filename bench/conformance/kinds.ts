@@ -9,4 +9,5 @@ export const kinds: Readonly<Record<string, () => Promise<RunKind>>> = {
   refpage: async () => (await import("./linux/refpage.ts")).runRefpage,
   scudo: async () => (await import("./scudo/scudo.ts")).runScudo,
   thp: async () => (await import("./thp/thp.ts")).runThp,
+  wasm: async () => (await import("./wasm/wasm.ts")).runWasm,
 };

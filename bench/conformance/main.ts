@@ -57,7 +57,7 @@ async function run(kind: string, files: readonly string[], options: Options): Pr
 const program = new Command("conformance")
   .description("Replays recorded behaviour on the simulated system and reports the first difference of each script.")
   .argument("<kind>", `what was recorded: ${known}`, checkKind)
-  .argument("<file...>", "recordings, .jsonl or .jsonl.gz")
+  .argument("<file...>", "recordings, .jsonl or .jsonl.gz; for wasm scripts, .wast, or folders of them")
   .option("--verbose", "name every script, and show every step of those that fail")
   .option("--only <name>", "run only the scripts of this name")
   .option(
