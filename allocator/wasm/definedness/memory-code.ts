@@ -25,6 +25,7 @@ import { USE_ADDRESS, USE_LENGTH } from "./targets.ts";
 import { ValueCode } from "./value-code.ts";
 import { shadowType } from "./widths.ts";
 
+const LARGEST_OFFSET = 2 ** 32 - 1;
 const F32_LOAD = 0x2a;
 const F64_LOAD = 0x2b;
 const F32_STORE = 0x38;
@@ -147,7 +148,8 @@ export abstract class MemoryCode extends ValueCode {
   /** The same access of the memory's shadow, which has integers where there are floats. */
   private shadowAccess(opcode: number): void {
     const { code, walker, targets, module } = this;
-    const offset = walker.second + targets.validityBase;
+    // Of an access so far out, the check ends the guest's code before.
+    const offset = Math.min(walker.second + targets.validityBase, LARGEST_OFFSET);
     const integer = INTEGER_ACCESSES.get(opcode) ?? opcode;
     if (integer < 0x200) code.byte(integer);
     else {

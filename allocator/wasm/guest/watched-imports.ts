@@ -3,7 +3,7 @@
 // writes to the heap are recognised when they are loaded (validity.ts).
 
 import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
-import type { Imports } from "./engine.ts";
+import { engine, type Imports } from "./engine.ts";
 import type { Guest } from "./guest.ts";
 import type { StackRegion } from "./stack-region.ts";
 import type { UndefinedUses } from "./undefined-uses.ts";
@@ -39,7 +39,7 @@ export class WatchedImports {
       const given: unknown = object[name];
       wrapped[from] ??= {};
       wrapped[from][name] =
-        kind === EXTERNAL_FUNCTION && typeof given === "function"
+        kind === EXTERNAL_FUNCTION && typeof given === "function" && !isExported(given)
           ? this.watch(from, name, given as AnyFunction)
           : given;
     }
@@ -89,4 +89,21 @@ export class WatchedImports {
     });
     return result;
   }
+}
+
+/** Where only functions of WebAssembly can stand. */
+const probe = new engine.Table({ element: "anyfunc", initial: 1 });
+
+/**
+ * Whether a function is one of WebAssembly's, of another instance. Its type is compared when it is imported, and vectors and the bits
+ * of NaN go through it, neither of which a function around it could do; and it is no code of the host's that would have to be watched.
+ */
+function isExported(given: unknown): boolean {
+  try {
+    probe.set(0, given);
+  } catch {
+    return false;
+  }
+  probe.set(0, null);
+  return true;
 }
