@@ -2,6 +2,7 @@
 // Modules without a memory have nothing to check, and pass through as they are.
 
 import { EXTERNAL_MEMORY } from "../binary/module.ts";
+import { ModuleError } from "../binary/module-error.ts";
 import { readModule } from "../binary/read-module.ts";
 import { DEFAULT_LIMIT, WASM_PAGE } from "../rewriting/layout.ts";
 import { IMPORT_MODULE, PRIVATE } from "../rewriting/rewriter.ts";
@@ -19,6 +20,7 @@ import {
 } from "./engine.ts";
 import { type GuestInstance, instantiateCompiled } from "./instance.ts";
 import { createMemory } from "./memory-object.ts";
+import { bytesOfResponse } from "./streamed.ts";
 
 /** What is in force between {@link intercept} and its disposal. */
 export interface Interception {
@@ -30,13 +32,15 @@ export interface Interception {
   [Symbol.dispose](): void;
 }
 
-interface ResponseLike {
-  arrayBuffer(): Promise<ArrayBuffer>;
-}
+/** Those in force, the last one last, and what they stand in for. */
+const inForce: Interceptor[] = [];
+const originals: Record<string, unknown> = {};
+/** Modules that were rewritten, whichever interception was in force. */
+const compiledOf = new WeakMap<object, Compiled>();
 
 /**
  * From now on `WebAssembly.instantiate`, `compile`, their streaming forms, `Module`, `Instance` and `Memory` put modules on the heap.
- * Calls nest: the last one that is in force decides.
+ * Calls nest: the last one that is in force decides; they may end in any order.
  * @param options for every module; `functions` only fits where all modules have the same
  * @throws RangeError, TypeError: an option that does not exist, or cannot be; nothing has changed
  */
@@ -47,24 +51,22 @@ export function intercept(options: ModuleOptions = {}): Interception {
 class Interceptor implements Interception {
   readonly instances: GuestInstance[] = [];
   private readonly options: ModuleOptions;
-  private readonly before: Record<string, unknown> = {};
-  private readonly compiledOf = new WeakMap<object, Compiled>();
-  private isInForce = true;
-
+  private readonly standIns: Record<string, unknown>;
   constructor(options: ModuleOptions) {
     checkOptions(options);
     this.options = options;
+    this.standIns = this.functions();
     const global = globalWebAssembly();
-    for (const [name, value] of Object.entries(this.functions())) {
-      this.before[name] = global[name];
-      global[name] = value;
-    }
+    if (inForce.length === 0) for (const name of Object.keys(this.standIns)) originals[name] = global[name];
+    inForce.push(this);
+    Object.assign(global, this.standIns);
   }
 
   restore(): void {
-    if (!this.isInForce) return;
-    this.isInForce = false;
-    Object.assign(globalWebAssembly(), this.before);
+    const place = inForce.indexOf(this);
+    if (place < 0) return;
+    inForce.splice(place, 1);
+    if (place === inForce.length) Object.assign(globalWebAssembly(), inForce.at(-1)?.standIns ?? originals);
   }
 
   [Symbol.dispose](): void {
@@ -75,13 +77,12 @@ class Interceptor implements Interception {
   private functions(): Record<string, unknown> {
     const compile = (bytes: Bytes) => this.compile(bytes);
     const instantiate = (given: Bytes | EngineModule, imports?: Imports) => this.instantiate(given, imports);
-    const bytesOf = async (response: ResponseLike | Promise<ResponseLike>) => (await response).arrayBuffer();
     return {
       compile,
       instantiate,
-      compileStreaming: async (response: Promise<ResponseLike>) => compile(await bytesOf(response)),
-      instantiateStreaming: async (response: Promise<ResponseLike>, imports?: Imports) =>
-        instantiate(await bytesOf(response), imports),
+      compileStreaming: async (response: unknown) => compile(await bytesOfResponse(response)),
+      instantiateStreaming: async (response: unknown, imports?: Imports) =>
+        instantiate(await bytesOfResponse(response), imports),
       Module: this.moduleClass(),
       Instance: standIn(engine.Instance, (module, imports) =>
         this.makeInstance(module as EngineModule, imports as Imports),
@@ -94,7 +95,7 @@ class Interceptor implements Interception {
     const statics = {
       imports: (module: EngineModule): ImportDescriptor[] =>
         engine.Module.imports(module).flatMap((entry) =>
-          entry.module === IMPORT_MODULE ? this.memoryImport(module) : entry,
+          entry.module === IMPORT_MODULE ? memoryImport(module) : entry,
         ),
       exports: (module: EngineModule): ExportDescriptor[] =>
         engine.Module.exports(module).filter(({ name }) => !name.startsWith(PRIVATE)),
@@ -102,25 +103,14 @@ class Interceptor implements Interception {
     return standIn(engine.Module, (bytes) => this.compileSync(bytes as Bytes), statics);
   }
 
-  /** The import of memory that the module had itself, if it had one. */
-  private memoryImport(module: EngineModule): ImportDescriptor[] {
-    const entry = this.compiledOf.get(module)?.module.imports.find(({ kind }) => kind === EXTERNAL_MEMORY);
-    return entry === undefined ? [] : [{ module: entry.module, name: entry.name, kind: "memory" }];
-  }
-
   private compileSync(bytes: Bytes): EngineModule {
     if (!hasMemory(bytes)) return new engine.Module(bytes);
-    return this.remember(compileSync(bytes, this.options));
+    return remember(compileSync(bytes, this.options));
   }
 
   private async compile(bytes: Bytes): Promise<EngineModule> {
     if (!hasMemory(bytes)) return engine.compile(bytes);
-    return this.remember(await compileAsync(bytes, this.options));
-  }
-
-  private remember(compiled: Compiled): EngineModule {
-    this.compiledOf.set(compiled.engineModule, compiled);
-    return compiled.engineModule;
+    return remember(await compileAsync(bytes, this.options));
   }
 
   private async instantiate(given: Bytes | EngineModule, imports?: Imports): Promise<unknown> {
@@ -130,8 +120,8 @@ class Interceptor implements Interception {
   }
 
   private makeInstance(module: EngineModule, imports?: Imports): EngineInstance {
-    const compiled = this.compiledOf.get(module);
-    if (compiled === undefined) return new engine.Instance(module, imports);
+    const compiled = compiledOf.get(module);
+    if (compiled === undefined) return instantiateUnknown(module, imports);
     const made = instantiateCompiled(compiled, imports);
     this.instances.push(made);
     return made.instance;
@@ -144,6 +134,27 @@ class Interceptor implements Interception {
       return new engine.Memory(descriptor);
     return createMemory(descriptor, this.options);
   }
+}
+
+function remember(compiled: Compiled): EngineModule {
+  compiledOf.set(compiled.engineModule, compiled);
+  return compiled.engineModule;
+}
+
+/** The import of memory that the module had itself, if it had one. */
+function memoryImport(module: EngineModule): ImportDescriptor[] {
+  const entry = compiledOf.get(module)?.module.imports.find(({ kind }) => kind === EXTERNAL_MEMORY);
+  return entry === undefined ? [] : [{ module: entry.module, name: entry.name, kind: "memory" }];
+}
+
+/** Of a module that was compiled before, or elsewhere: it runs as it is. @throws ModuleError: it is a copy of a rewritten one */
+function instantiateUnknown(module: EngineModule, imports?: Imports): EngineInstance {
+  if (module instanceof engine.Module && engine.Module.exports(module).some(({ name }) => name.startsWith(PRIVATE)))
+    throw new ModuleError(
+      "unsupported",
+      "a copy of a module (structuredClone, postMessage) that was rewritten; compile it from its bytes where it is used",
+    );
+  return new engine.Instance(module, imports);
 }
 
 /** A constructor that gives what `make` makes, and that instances of the engine's class are instances of. */

@@ -1,7 +1,7 @@
 // intercept(): packages that instantiate their modules by themselves get guests, and the engine's own functions come back.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Engine, EngineModule } from "../../../../allocator/wasm/guest/engine.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
@@ -13,6 +13,8 @@ const host = (
 const TEXT = `(module (import "env" "memory" (memory 1))
   (func (export "malloc") (param i32) (result i32) unreachable) (func (export "free") (param i32) unreachable)
   (func (export "read") (param i32) (result i32) (i32.load (local.get 0))))`;
+
+const OWN_MEMORY = `(module (memory 1) (func (export "read") (param i32) (result i32) (i32.load (local.get 0))))`;
 
 test("until it is disposed of, modules, instances and memories are guests' and look like the engine's", async () => {
   const before = { ...host, Memory: host.Memory, Module: host.Module, Instance: host.Instance };
@@ -66,4 +68,71 @@ test("an Emscripten package works on it: vscode-oniguruma finds the same matches
   } finally {
     interception[Symbol.dispose]();
   }
+});
+
+describe("interceptions inside each other", () => {
+  const limits = [2 ** 24, 2 ** 25] as const;
+  /** Where addresses end for a module that is made now; 0: it is the engine's. */
+  const limitNow = (): number => {
+    const memory = new host.Memory({ initial: 1 });
+    return memory.buffer.byteLength === 65536 ? 0 : memory.buffer.byteLength;
+  };
+
+  test.each(["inner", "outer"])("end in any order: the %s one first", (first) => {
+    const before = [host.Memory, host.Module, host.compile];
+    const outer = intercept({ memoryBytes: limits[0] });
+    const ofOuter = limitNow();
+    const inner = intercept({ memoryBytes: limits[1] });
+    const ofInner = limitNow();
+    expect(ofInner - ofOuter).toBe(limits[1] - limits[0]);
+    const [one, other] = first === "inner" ? [inner, outer] : [outer, inner];
+    one.restore();
+    expect(limitNow()).toBe(first === "inner" ? ofOuter : ofInner);
+    one.restore();
+    other[Symbol.dispose]();
+    expect([host.Memory, host.Module, host.compile]).toEqual(before);
+    one[Symbol.dispose]();
+    expect([host.Memory, host.Module, host.compile]).toEqual(before);
+  });
+
+  test("a module that one of them compiled is a guest under the other, and a module may have many instances", () => {
+    using outer = intercept({ memoryBytes: limits[0] });
+    const inner = intercept({ memoryBytes: limits[0] });
+    const module = new host.Module(wat(OWN_MEMORY));
+    inner[Symbol.dispose]();
+    const reads = [0, 1].map(() => new host.Instance(module).exports.read as (address: number) => number);
+    expect(reads.map((read) => read(2000))).toEqual([0, 0]);
+    expect(() => reads[0](70000)).toThrow(/SEGV_MAPERR/);
+    expect(outer.instances.map(({ checker }) => checker.findings.length)).toEqual([1, 0]);
+  });
+});
+
+test("a copy of a rewritten module is refused by name, since nothing knows what it was", async () => {
+  using _ = intercept({ memoryBytes: 2 ** 24 });
+  const copy = structuredClone(new host.Module(wat(OWN_MEMORY)));
+  const refused = expect.objectContaining({ name: "ModuleError", code: "unsupported" });
+  expect(() => new host.Instance(copy)).toThrow(refused);
+  await expect(host.instantiate(copy)).rejects.toEqual(refused);
+});
+
+test("streaming takes the responses that the engine takes", async () => {
+  const interception = intercept({ memoryBytes: 2 ** 24 });
+  const { instantiateStreaming } = host as unknown as Record<string, (response: unknown) => Promise<unknown>>;
+  const response = (type: string | null, status = 200) =>
+    new Response(wat(OWN_MEMORY), { status, headers: type === null ? {} : { "Content-Type": type } });
+  await instantiateStreaming(Promise.resolve(response("application/wasm")));
+  expect(interception.instances).toHaveLength(1);
+  for (const [given, message] of [
+    [response("text/html"), /MIME type 'text\/html'/],
+    [response(null), /MIME type ''/],
+    [response("application/wasm", 404), /status code 404/],
+    [{}, /a Response is needed/],
+  ] as const)
+    await expect(instantiateStreaming(given)).rejects.toThrow(
+      expect.objectContaining({ name: "TypeError", message: expect.stringMatching(message) }),
+    );
+  const read = response("application/wasm");
+  await read.arrayBuffer();
+  await expect(instantiateStreaming(read)).rejects.toThrow(/already been used/);
+  interception[Symbol.dispose]();
 });
