@@ -31,6 +31,11 @@ export class Addressable {
   private readonly ready: Uint8Array;
   /** The large chunk that covers all of a page, by page; 0: none. */
   private readonly largeOfPage: Uint32Array;
+  /**
+   * Each block's pages look absent until the guest itself comes to them, so that its first load and store of each are seen,
+   * whoever had the page before. The image is as ever.
+   */
+  watchesTouches = false;
   /** The image is [imageStart, imageEnd): below it are null pointers. */
   readonly imageStart: number;
   imageEnd: number;
@@ -114,7 +119,37 @@ export class Addressable {
 
   /** Brings the shadow of a page in line with its page-table entry. Cost: 512 bytes. */
   repaint(page: PageNumber): void {
-    this.repaintAs(page, this.pageTable.entries[page]);
+    this.repaintAs(page, this.shownEntry(page));
+  }
+
+  /** What the shadow of a page says that its entry is. */
+  private shownEntry(page: PageNumber): number {
+    return this.watchesTouches && page * PAGE_SIZE >= this.imageEnd ? 0 : this.pageTable.entries[page];
+  }
+
+  /** The guest comes to a page that is there: of the block at `address` it is shown, to loads only if this is one. */
+  reveal(page: PageNumber, address: Address, isStore: boolean): void {
+    if (!this.watchesTouches || page * PAGE_SIZE < this.imageEnd) {
+      this.repaint(page);
+      return;
+    }
+    const { bytes } = this;
+    const entry = this.pageTable.entries[page] & (isStore ? -1 : ~PTE_WRITE);
+    const first = this.shadow + page * GRANULES_PER_PAGE;
+    const end = first + GRANULES_PER_PAGE;
+    const whole = wholeState(entry);
+    if (this.largeOfPage[page] !== 0) {
+      bytes.fill(whole, first, end);
+      return;
+    }
+    // Between blocks lie headers, which are not the program's.
+    const at = this.shadow + Math.floor(address / GRANULE);
+    let from = at;
+    let to = at;
+    while (from > first && countOf(bytes[from - 1]) === GRANULE) from--;
+    while (to < end && countOf(bytes[to]) === GRANULE) to++;
+    bytes.fill(whole, from, to);
+    if (to < end && countOf(bytes[to]) !== 0) bytes[to] = partState(entry) | countOf(bytes[to]);
   }
 
   /** The page's entry is about to go. */
@@ -149,7 +184,7 @@ export class Addressable {
     for (let at = from; at < to; ) {
       const page = Math.floor(at / PAGE_SIZE);
       const stop = Math.min(to, (page + 1) * PAGE_SIZE);
-      const entry = this.pageTable.entries[page];
+      const entry = this.shownEntry(page);
       const first = shadow + at / GRANULE;
       const last = shadow + Math.floor(stop / GRANULE);
       const whole = wholeState(entry);

@@ -1,14 +1,17 @@
 // Finds the functions of a module that the heap takes over: by the names that toolchains give them, or by the user's own map.
 // What they do is heap-functions.ts. Without malloc's pair nothing is taken over: the module's own allocator runs on.
 
-import { EXTERNAL_FUNCTION, type FunctionType, type Module, typeOfFunction } from "../binary/module.ts";
+import { EXTERNAL_FUNCTION, type Export, type FunctionType, type Module, typeOfFunction } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { isWholeAllocator } from "./allocator-state.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import type { KnownNames } from "./known-names.ts";
 
-/** Names to function indices, or `"own"`: the module's allocator is left alone. Absent: by the module's names. */
-export type GivenFunctions = Readonly<Record<string, number>> | "own";
+/**
+ * What is malloc and so on: an index among the module's functions, imported ones counted, or the name of an export. `"own"`: the
+ * module's allocator is left alone. Absent: by the module's names.
+ */
+export type GivenFunctions = Readonly<Record<string, number | string>> | "own";
 
 /** A function's index and what it does from now on. */
 export type ChosenFunctions = ReadonlyMap<number, HeapRole>;
@@ -86,22 +89,43 @@ function chooseByName(module: Module, names: KnownNames): ChosenFunctions {
   return isWholeAllocator(module, new Set(chosen.keys()), names.functions) ? chosen : new Map();
 }
 
-function chooseGiven(module: Module, given: Readonly<Record<string, number>>): ChosenFunctions {
+function chooseGiven(module: Module, given: Readonly<Record<string, number | string>>): ChosenFunctions {
   const chosen = new Map<number, HeapRole>();
-  for (const [name, index] of Object.entries(given)) {
+  for (const [name, place] of Object.entries(given)) {
     const role = Object.hasOwn(HEAP_FUNCTIONS, name) ? (name as HeapRole) : roleOfName(name);
-    if (role === null) throw new ModuleError("allocator", `functions: "${name}" is no function of a heap`);
-    if (!Number.isInteger(index) || index < module.importedFunctions || index >= module.functionTypes.length) {
-      const last = module.functionTypes.length - 1;
-      throw new ModuleError(
-        "allocator",
-        `functions: "${name}" is function ${index}; the module's own are ${module.importedFunctions} to ${last}`,
-      );
+    if (role === null) {
+      const known = Object.keys(HEAP_FUNCTIONS).join(", ");
+      throw new ModuleError("allocator", `functions: "${name}" is no function of a heap; those are ${known}`);
     }
+    const index = indexOf(module, name, place);
     checkSignature(module, index, role, name);
+    if (chosen.has(index))
+      throw new ModuleError("allocator", `functions: function ${index} is ${chosen.get(index)} and "${name}"`);
     chosen.set(index, role);
   }
+  const roles = new Set(chosen.values());
+  for (const [allocate, release] of PAIRS) {
+    if (roles.has(release) && !roles.has(allocate))
+      throw new ModuleError(
+        "allocator",
+        `functions: ${release} without ${allocate} would be called with the module's own blocks`,
+      );
+  }
   return chosen;
+}
+
+/** @throws ModuleError allocator: the module has no such function of its own */
+function indexOf({ exports, importedFunctions, functionTypes }: Module, name: string, place: number | string): number {
+  const isNamed = (one: Export): boolean => one.kind === EXTERNAL_FUNCTION && one.name === place;
+  const index = typeof place === "number" ? place : exports.find(isNamed)?.index;
+  if (index === undefined)
+    throw new ModuleError("allocator", `functions: "${name}" is "${place}", but no function is exported by that name`);
+  if (!Number.isInteger(index) || index < importedFunctions || index >= functionTypes.length)
+    throw new ModuleError(
+      "allocator",
+      `functions: "${name}" is function ${index}; the module's own are ${importedFunctions} to ${functionTypes.length - 1}`,
+    );
+  return index;
 }
 
 function checkSignature(module: Module, index: number, role: HeapRole, name: string): void {

@@ -91,12 +91,11 @@ export class Guest {
    * below the limit is memory, since programs look whether a pointer lies below it (wasi-libc's preopens do).
    */
   private isHeapUsed = false;
-  /** Called when a page is loaded from or stored to for the first time, or again after the kernel took it. */
-  onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
   /** Whether a call of the heap has begun and not ended in order, … */
   private isInCall = false;
   /** … and whether that is so of an earlier one: an error of the host's, whose stack is full, may end it anywhere. */
   private wasInterrupted = false;
+  private onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
   private isDisposed = false;
 
   /** @param memory the engine's memory, all zeroes, of the layout's size */
@@ -232,15 +231,24 @@ export class Guest {
     const needed = access === ACCESS_STORE ? PTE_WRITE : PTE_READ;
     const last = Math.floor((address + Math.max(1, size) - 1) / PAGE_SIZE);
     for (let page = Math.floor(address / PAGE_SIZE); page <= last; page++) {
+      const from = Math.max(address, page * PAGE_SIZE);
       if ((entries[page] & needed) === 0) {
-        const from = Math.max(address, page * PAGE_SIZE);
         this.process.mainThread.handleFault(from, access);
         this.validity?.touched(page);
-        const to = Math.min(address + size, (page + 1) * PAGE_SIZE);
-        this.onTouch?.(access === ACCESS_STORE ? "store" : "load", from, to - from);
       }
-      this.addressable.repaint(page);
+      const to = Math.min(address + size, (page + 1) * PAGE_SIZE);
+      this.onTouch?.(access === ACCESS_STORE ? "store" : "load", from, to - from);
+      this.addressable.reveal(page, from, access === ACCESS_STORE);
     }
+  }
+
+  /**
+   * From now on `onTouch` is called when the guest loads from, and when it stores to, a page of a block for the first time, or again
+   * after the kernel took it: also where other blocks or the heap's own fill had the page before. It may be called more often.
+   */
+  watchTouches(onTouch: (operation: "load" | "store", address: Address, size: ByteCount) => void): void {
+    this.onTouch = onTouch;
+    this.addressable.watchesTouches = true;
   }
 
   private report(operation: Operation, address: Address, size: ByteCount, foreign: number): void {

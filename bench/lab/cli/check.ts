@@ -5,13 +5,12 @@ import { Command, Option } from "commander";
 import { parseSuppressions } from "../../../allocator/checker/suppressions.ts";
 import { type Checker, guestStack, type LeakSummary } from "../../../allocator/wasm/index.ts";
 import { runWasi, type WasiRun } from "../wasm/wasi-program.ts";
-import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
+import { functionsOf, NO_MALLOC, type ProgramOptions, programOf, withProgram } from "./program-options.ts";
 import { checkOutput, readText } from "./result-files.ts";
 import { plural } from "./tally-text.ts";
 import { wholeNumber } from "./values.ts";
 
-interface CheckOptions extends Omit<ProgramOptions, "functions"> {
-  readonly functions: "own" | "heap";
+interface CheckOptions extends ProgramOptions {
   readonly errorExitcode: number;
   readonly leakCheck: "no" | "summary" | "full";
   readonly undefinedValueErrors: "yes" | "no";
@@ -76,10 +75,10 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
   if (options.sarif !== undefined) checkOutput(options.sarif);
   const suppressions = (await Promise.all((options.suppressions ?? []).map(readText))).flatMap(parseSuppressions);
   const run = await runWasi(
-    programOf(file, args, { ...options, functions: undefined }),
+    programOf(file, args, options),
     {
       memoryBytes: options.memory,
-      functions: options.functions === "own" ? "own" : undefined,
+      functions: functionsOf(options),
       invalidFree: "report",
       uninitialised: options.undefinedValueErrors === "yes" ? "byte" : "off",
       trackOrigins: options.trackOrigins === "yes",
@@ -95,8 +94,7 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
   report(run, checker, options);
   if (options.sarif !== undefined) writeFileSync(options.sarif, `${JSON.stringify(checker.toSarif(), null, 2)}\n`);
   if (!options.quiet && !options.json) {
-    if (run.instance.functions.size === 0)
-      note("no malloc was found in the module: its own allocator ran, and only its memory was checked");
+    if (run.instance.functions.size === 0) note(NO_MALLOC);
     if (leaks !== null) {
       const lost = (["definitely", "indirectly", "possibly", "reachable"] as const)
         .map((kind) => `${kind} ${leaks[kind].bytes} bytes in ${plural(leaks[kind].blocks, "block")}`)

@@ -1,6 +1,7 @@
 // Options of the commands that run a WebAssembly program: its folders, environment and memory.
 import { statSync } from "node:fs";
 import { type Command, Option } from "commander";
+import type { GivenFunctions } from "../../../allocator/wasm/index.ts";
 import type { WasiProgram } from "../wasm/wasi-program.ts";
 import { optionValue } from "./exit.ts";
 import { bytesIn } from "./values.ts";
@@ -9,7 +10,7 @@ export interface ProgramOptions {
   readonly dir?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
   readonly memory?: number;
-  readonly functions?: "own";
+  readonly functions?: GivenFunctions | "heap";
 }
 
 const WASM_PAGE = 65536;
@@ -39,6 +40,27 @@ function addVariable(text: string, before: Readonly<Record<string, string>> = {}
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }
 
+/** `own`, `heap`, or what is malloc and so on: `malloc=12,free=my_free`, by index or by export. */
+const functionMap = optionValue((text: string): GivenFunctions | "heap" => {
+  if (text === "own" || text === "heap") return text;
+  const entries = text.split(",").map((part) => {
+    const [, name, place] = /^([^=]+)=(.+)$/.exec(part) ?? [];
+    if (place === undefined)
+      throw new RangeError(`"${part}" is not own, heap or NAME=INDEX, such as malloc=12,free=13.`);
+    return [name, /^\d+$/.test(place) ? Number(place) : place] as const;
+  });
+  return Object.fromEntries(entries);
+});
+
+/** As the option of a module: absent where its own names say what is malloc. */
+export function functionsOf({ functions }: ProgramOptions): GivenFunctions | undefined {
+  return functions === "heap" ? undefined : functions;
+}
+
+/** What is said of a program whose memory is checked without a heap. */
+export const NO_MALLOC =
+  "no malloc was found in the module: its own allocator ran, and only its memory was checked; --functions malloc=INDEX,free=INDEX says which they are";
+
 /** Adds the options and arguments of a program to a command; what stands behind the program is the program's. */
 export function withProgram(command: Command): Command {
   return command
@@ -55,8 +77,12 @@ export function withProgram(command: Command): Command {
     )
     .addOption(new Option("--memory <size>", "where its addresses end").argParser(memorySize).default(2 ** 30, "1G"))
     .addOption(
-      new Option("--functions <which>", "which malloc: the heap's in place of the module's, or the module's own")
-        .choices(["own", "heap"])
+      new Option(
+        "--functions <which>",
+        "which malloc: heap, in place of the module's by their names; own, the module's; or a list such as malloc=12,free=13, by " +
+          "index or export",
+      )
+        .argParser(functionMap)
         .default("heap"),
     );
 }

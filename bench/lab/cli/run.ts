@@ -9,12 +9,11 @@ import { compareResults } from "../report/comparison.ts";
 import { comparisonCsv } from "../report/comparison-text.ts";
 import { checkPolicy, type MeasuredRun, measureRun } from "../wasm/measured-run.ts";
 import { printComparison } from "./print-comparison.ts";
-import { type ProgramOptions, programOf, withProgram } from "./program-options.ts";
+import { functionsOf, NO_MALLOC, type ProgramOptions, programOf, withProgram } from "./program-options.ts";
 import { checkOutput } from "./result-files.ts";
 import { jsonOption, machineOption, policyOption, wholeNumber } from "./values.ts";
 
-interface RunOptions extends Omit<ProgramOptions, "functions"> {
-  readonly functions: "own" | "heap";
+interface RunOptions extends ProgramOptions {
   readonly memory: number;
   readonly policy?: readonly Policy[];
   readonly machine: string;
@@ -64,11 +63,11 @@ async function run(file: string, args: string[], options: RunOptions): Promise<v
     const input = keepInput(folder, policies.length);
     for (const [index, policy] of policies.entries()) {
       const stdin = input === null ? 0 : openSync(input, "r");
-      const program = programOf(file, args, { ...options, functions: undefined });
+      const program = programOf(file, args, options);
       results.push(
         await measureRun({ ...program, stdin, ...(index === 0 ? {} : { stdout: quiet, stderr: quiet }) }, policy, {
           memoryBytes: options.memory,
-          functions: options.functions === "own" ? "own" : undefined,
+          functions: functionsOf(options),
           seed: options.seed,
           record: index === 0 ? options.record : undefined,
         }),
@@ -85,6 +84,7 @@ async function run(file: string, args: string[], options: RunOptions): Promise<v
   else printComparison(compared, machine.name, process.stderr);
   for (const { policy, failure } of results)
     if (failure !== "") process.stderr.write(`refheap: the program was stopped under ${policy.name}: ${failure}\n`);
+  if (!options.json && !options.csv && !results[0].hasHeap) process.stderr.write(`refheap: ${NO_MALLOC}\n`);
   process.exitCode = results[0].exitCode;
 }
 

@@ -1,6 +1,7 @@
 // A program run under one policy, and what memory cost it: real touches, counted by the simulated kernel as the program makes them.
 // The result has the figures of a replay's, so that one comparison serves both.
 import type { Heap, HeapHooks } from "../../../allocator/index.ts";
+import type { GivenFunctions } from "../../../allocator/wasm/index.ts";
 import { heapOptions } from "../replay/heap-subject.ts";
 import type { Policy } from "../replay/policy.ts";
 import { RecordingFile } from "../replay/recording-file.ts";
@@ -10,11 +11,13 @@ import { runWasi, type WasiProgram, type WasiRun } from "./wasi-program.ts";
 export interface MeasuredRun extends ComparableResult {
   readonly exitCode: number;
   readonly failure: string;
+  /** Whether the module's malloc is the heap's; if not, no policy of a heap makes a difference. */
+  readonly hasHeap: boolean;
 }
 
 export interface MeasureOptions {
   readonly memoryBytes: number;
-  readonly functions?: "own";
+  readonly functions?: GivenFunctions;
   readonly seed: number;
   /** A trace is written there. */
   readonly record?: string;
@@ -70,7 +73,7 @@ export async function measureRun(program: WasiProgram, policy: Policy, options: 
       heap = instance.heap;
       if (recording === null) return;
       const recorded = instance.heap.record(recording);
-      instance.guest.onTouch = (operation, address, size) => recorded.accessed(operation, address, size);
+      instance.guest.watchTouches((operation, address, size) => recorded.accessed(operation, address, size));
       return () => recording.close(recorded.stop());
     },
   );
@@ -102,5 +105,6 @@ function resultOf(
     meanRssBytes: mean.bytes(heap),
     exitCode,
     failure: failure?.message ?? "",
+    hasHeap: instance.functions.size > 0,
   };
 }

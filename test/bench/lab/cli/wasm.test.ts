@@ -129,6 +129,47 @@ describe("refheap run", () => {
   });
 });
 
+describe("a module whose functions have no names", () => {
+  const NAMELESS = `(module (memory (export "memory") 1)
+    (func (param i32) (result i32) (i32.const 2048))
+    (func (export "drop") (param i32))
+    (func (export "_start") (local i32) (local.set 0 (call 0 (i32.const 8)))
+      (i32.store offset=8 (local.get 0) (i32.const 1)) (call 1 (local.get 0))))`;
+  const withFunctions = (...given: string[]) => {
+    writeFileSync(place.path("nameless.wasm"), wat(NAMELESS));
+    return check(...given, "nameless.wasm");
+  };
+
+  test("has its own allocator, and that is said", () => {
+    const { status, stderr } = withFunctions();
+    expect({ status, stderr }).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining("no malloc was found in the module"),
+    });
+    expect(stderr).toContain("refheap: 0 findings");
+    const { stderr: figures } = place.refheap(["run", "-p", "none", "nameless.wasm"]);
+    expect(figures).toContain("no malloc was found in the module");
+  });
+
+  test.each(["malloc=0,free=1", "malloc=0,free=drop"])("has the heap's by the map %s", (map) => {
+    const { stderr } = withFunctions("--functions", map);
+    expect(stderr).toContain("Access out of bounds: store of 4 bytes right behind block A of 8 bytes");
+    expect(stderr).not.toContain("no malloc");
+  });
+
+  test.each([
+    ["malloc=9", 1, 'functions: "malloc" is function 9; the module\'s own are 0 to 2'],
+    ["malloc=nothing", 1, 'functions: "malloc" is "nothing", but no function is exported by that name'],
+    ["malloc=2", 1, 'function 2 ("malloc") has the signature >, where i>i is needed'],
+    ["free=1", 1, "functions: free without malloc"],
+    ["maloc=0", 1, '"maloc" is no function of a heap; those are malloc, free'],
+    ["malloc", 2, '"malloc" is not own, heap or NAME=INDEX'],
+  ])("and no other by %s", (map, code, message) => {
+    const { status, stderr } = withFunctions("--functions", map);
+    expect({ status, stderr }).toMatchObject({ status: code, stderr: expect.stringContaining(message) });
+  });
+});
+
 describe("what is no program", () => {
   test.each([
     ["a file that is not there", "nothing.wasm", /nothing\.wasm: no such file/],
