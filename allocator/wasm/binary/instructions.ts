@@ -63,6 +63,7 @@ export const OP_I32_NE = 0x47;
 export const OP_I32_LT_S = 0x48;
 export const OP_I32_LT_U = 0x49;
 export const OP_I32_GT_U = 0x4b;
+export const OP_I32_LE_U = 0x4d;
 export const OP_I32_GE_U = 0x4f;
 export const OP_I64_EQZ = 0x50;
 export const OP_I64_EQ = 0x51;

@@ -63,10 +63,13 @@ export interface GlobalType {
   readonly constant: number | null;
 }
 
-/** An active data segment at a constant offset has it, every other null. */
 export interface DataSegment {
+  /** Where an active segment goes, if that is a plain constant; else null. */
   readonly offset: number | null;
   readonly isPassive: boolean;
+  /** The expression that says where an active segment goes, its end included; of a passive one, nothing. */
+  readonly expressionStart: number;
+  readonly expressionEnd: number;
   /** Its bytes in the file. */
   readonly start: number;
   readonly end: number;

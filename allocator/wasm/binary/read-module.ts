@@ -228,11 +228,20 @@ function readDataSegment(part: ByteReader, draft: Draft): void {
   const flags = part.u32();
   if (flags > 2) part.malformed(`a data segment with flags ${flags}`);
   if (flags === 2 && part.u32() !== 0) throw new ModuleError("unsupported", "several memories", part.position);
+  const expressionStart = part.position;
   const offset = flags === 1 ? null : readConstant(part);
+  const expressionEnd = part.position;
   const length = part.u32();
   const start = part.position;
   part.skip(length);
-  draft.data.push({ offset: offset === null ? null : offset >>> 0, isPassive: flags === 1, start, end: part.position });
+  draft.data.push({
+    offset: offset === null ? null : offset >>> 0,
+    isPassive: flags === 1,
+    expressionStart,
+    expressionEnd,
+    start,
+    end: part.position,
+  });
 }
 
 function readCode(part: ByteReader, draft: Draft): void {

@@ -52,6 +52,8 @@ export interface Changes {
   } | null;
   /** Drops the start section: who instantiates calls the function. */
   readonly dropsStart: boolean;
+  /** Active data segments become passive ones: who instantiates has them stored. */
+  readonly makesDataPassive: boolean;
   /** The bodies of the module's own functions as they are now, with their lengths; null: as they were. */
   readonly code: ByteWriter | null;
   /** Custom sections that are left out. */
@@ -66,6 +68,7 @@ export const NO_CHANGES: Changes = {
   exports: [],
   memory: null,
   dropsStart: false,
+  makesDataPassive: false,
   code: null,
   dropsCustom: () => false,
 };
@@ -128,6 +131,10 @@ function copySection(module: Module, section: Section, out: ByteWriter): void {
 function writeSection(module: Module, changes: Changes, section: Section, out: ByteWriter): number {
   if (section.id === SECTION_START && changes.dropsStart) return -1;
   if (section.id === SECTION_MEMORY && changes.memory !== null) return -1;
+  if (section.id === SECTION_DATA && changes.makesDataPassive) {
+    writePassiveData(module, out);
+    return -1;
+  }
   const added = addedEntries(module, changes, section.id);
   const replaced = section.id === SECTION_CODE ? changes.code : null;
   const removesMemory = section.id === SECTION_IMPORT && changes.memory !== null;
@@ -155,8 +162,28 @@ function writeSection(module: Module, changes: Changes, section: Section, out: B
   return out.length - body.length + entriesStart;
 }
 
+function writePassiveData({ bytes, data }: Module, out: ByteWriter): void {
+  const body = new ByteWriter(bytes.length);
+  body.u32(data.length);
+  for (const { start, end } of data) {
+    body.byte(1);
+    body.u32(end - start);
+    body.append(bytes, start, end);
+  }
+  out.byte(SECTION_DATA);
+  out.sized(body);
+}
+
 /** A section that the module does not have, if something is to be added to it. */
 function writeMissing(module: Module, changes: Changes, id: number, out: ByteWriter): void {
+  if (id === SECTION_DATA_COUNT && changes.makesDataPassive && module.data.length > 0) {
+    // Code that names segments needs their number first.
+    const count = new ByteWriter(8);
+    count.u32(module.data.length);
+    out.byte(id);
+    out.sized(count);
+    return;
+  }
   const added = addedEntries(module, changes, id);
   if (added.count === 0) return;
   const body = new ByteWriter(added.entries.length + 8);

@@ -27,7 +27,7 @@ import {
 } from "../binary/instructions.ts";
 import type { FunctionType } from "../binary/module.ts";
 import type { Code } from "../rewriting/code.ts";
-import { begin, finish } from "../rewriting/helpers.ts";
+import { begin, finish, LONGEST_FRAME } from "../rewriting/helpers.ts";
 import { PATTERN } from "../rewriting/layout.ts";
 import { ORIGIN_CELL } from "./origin-code.ts";
 
@@ -44,8 +44,6 @@ export interface Shadows {
 }
 
 const I64_NE = 0x52;
-/** A stack pointer that moves further than this changes to another stack, where what was written stays. */
-const LONGEST_FRAME = 2 ** 20;
 /** Frames up to this size are marked by single stores, longer ones by memory.fill. */
 const SHORT_FRAME = 128;
 const MASK_7 = 7;

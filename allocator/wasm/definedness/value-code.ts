@@ -5,7 +5,6 @@ import {
   OP_END,
   OP_GLOBAL_GET,
   OP_I32_EQ,
-  OP_I32_LT_U,
   OP_I32_SUB,
   OP_IF,
   OP_LOCAL_TEE,
@@ -14,6 +13,7 @@ import {
   PUSHES,
 } from "../binary/instructions.ts";
 import type { Module } from "../binary/module.ts";
+import { writeStackCheck } from "../rewriting/address-pass.ts";
 import { DefinednessBody, PURPOSE_ADDRESS, PURPOSE_RULES, PURPOSE_VALUES } from "./definedness-body.ts";
 import type { RuleInput } from "./rule.ts";
 import { RULES } from "./rules.ts";
@@ -243,15 +243,7 @@ export abstract class ValueCode extends DefinednessBody {
     this.checkSlot(slot, I32, USE_ADDRESS);
     const value = scratch.of(I32, PURPOSE_ADDRESS);
     code.localSet(value);
-    if (targets.stack !== null && targets.checksAccesses) {
-      code.localGet(value);
-      code.constant(targets.stack.lowest);
-      code.byte(OP_I32_LT_U);
-      code.open(OP_IF);
-      code.localGet(value);
-      code.call(targets.stack.helper);
-      code.byte(OP_END);
-    }
+    writeStackCheck(code, targets, value);
     const isFrame = slot === this.frameSlot || (this.frameLocal >= 0 && slots.source(slot) === this.frameLocal);
     if (!isFrame) {
       code.localGet(value);

@@ -1,18 +1,20 @@
 // Makes an instance of a compiled guest: its memory and heap, the host's functions in their slots, and an object that looks like the
 // engine's Instance. Two modules that import one memory are one guest, with one heap.
 
-import type { Address } from "../../../platform/hardware/integers.ts";
+import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import type { Checker } from "../../checker/face.ts";
 import type { Root } from "../../checker/leaks.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { EXTERNAL_MEMORY } from "../binary/module.ts";
 import { WASM_PAGE } from "../rewriting/layout.ts";
 import {
+  DEEPEST_NAME,
   IMPORT_MODULE,
   MEMORY_NAME,
   PAGES_NAME,
   PRIVATE,
   PROBE_NAME,
+  SEGMENTS_NAME,
   type Slot,
   START_NAME,
   TABLE_NAME,
@@ -26,13 +28,13 @@ import {
   engine,
   type Imports,
 } from "./engine.ts";
-import { firstWasmUrl, translateFrames } from "./frames.ts";
+import { callersUrl, translateFrames } from "./frames.ts";
 import { ACCESS_LOAD, ACCESS_STORE, Guest, makeMemory } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { fillHostTable, type HostFunction } from "./host-table.ts";
 import { LIBRARY_FAULTS } from "./library-faults.ts";
-import { guestOfMemory, presentMemory } from "./memory-object.ts";
-import { endOfStatics } from "./stack-region.ts";
+import { guestOfMemory, presentOwnMemory } from "./memory-object.ts";
+import { deadFrames } from "./stack-region.ts";
 import { UndefinedUses } from "./undefined-uses.ts";
 import { WatchedImports } from "./watched-imports.ts";
 
@@ -63,13 +65,8 @@ export interface GuestInstance {
  * was not made for a guest
  */
 export function instantiateCompiled(compiled: Compiled, imports: Imports = {}): GuestInstance {
-  const guest = guestFor(compiled, imports);
-  try {
-    return new Instantiation(compiled, imports, guest).run();
-  } catch (error) {
-    if (compiled.module.memory?.isImported !== true) guest[Symbol.dispose]();
-    throw error;
-  }
+  // One that fails may have left functions in tables, which are called later: its heap goes with the last of them.
+  return new Instantiation(compiled, imports, guestFor(compiled, imports)).run();
 }
 
 /** The guest of an imported memory, or a new one. */
@@ -78,6 +75,8 @@ function guestFor(compiled: Compiled, imports: Imports): Guest {
   const { memory } = module;
   if (memory?.isImported === true) {
     const entry = module.imports.find(({ kind }) => kind === EXTERNAL_MEMORY)!;
+    if (imports[entry.module] === undefined)
+      throw new TypeError(`WebAssembly.Instance(): Import "${entry.module}": module is not an object or function`);
     return guestOfMemory(imports[entry.module]?.[entry.name], compiled, `${entry.module}.${entry.name}`);
   }
   const guest = new Guest(
@@ -92,7 +91,7 @@ function guestFor(compiled: Compiled, imports: Imports): Guest {
     },
     makeMemory(layout),
   );
-  presentMemory(guest);
+  if (memory !== null) presentOwnMemory(guest, memory);
   return guest;
 }
 
@@ -103,6 +102,8 @@ class Instantiation {
   private readonly uses: UndefinedUses | null;
   private readonly watched: WatchedImports | null;
   private url = "";
+  /** Data segments that were stored. */
+  private readonly loaded: { readonly address: Address; readonly size: ByteCount }[] = [];
 
   constructor(compiled: Compiled, imports: Imports, guest: Guest) {
     this.compiled = compiled;
@@ -116,7 +117,6 @@ class Instantiation {
   run(): GuestInstance {
     const { compiled, imports, guest } = this;
     const { rewritten, module, functions } = compiled;
-    this.checkSegments();
     guest.origins?.addModule(compiled);
     const { watched } = this;
     const real = new engine.Instance(compiled.engineModule, {
@@ -135,8 +135,8 @@ class Instantiation {
     guest.growHandlers.push((count) => {
       pages.value = count;
     });
-    this.loadSegments();
-    const endFrames = this.nameFrames(real);
+    this.loadSegments(real);
+    this.nameFrames(real);
     this.setLeakRoots(real);
     guest.heap.checker.addSuppressions(...LIBRARY_FAULTS);
     this.watchStack(real);
@@ -151,27 +151,36 @@ class Instantiation {
       guest,
       functions,
       [Symbol.dispose]() {
-        endFrames();
         guest[Symbol.dispose]();
       },
     };
   }
 
-  /** What the engine checks at instantiation against the memory's size, which here is larger. */
-  private checkSegments(): void {
-    const end = this.guest.pages * WASM_PAGE;
-    for (const [index, { offset, start, end: dataEnd }] of this.compiled.module.data.entries()) {
-      if (offset !== null && offset + (dataEnd - start) > end)
-        throw new engine.RuntimeError(`WebAssembly.Instance(): data segment ${index} is out of bounds`);
+  /** Stores the active data segments, as the engine does of a module as it is. @throws RuntimeError at the first that does not fit */
+  private loadSegments(real: EngineInstance): void {
+    const load = real.exports[SEGMENTS_NAME] as (() => void) | undefined;
+    if (load === undefined) return;
+    try {
+      load();
+    } finally {
+      for (const { address, size } of this.loaded) {
+        this.guest.validity?.define(address, size);
+        if ((this.compiled.options.checks ?? "addresses") !== "none" && size > 0)
+          this.guest.makePresent(address, size, ACCESS_STORE);
+      }
     }
   }
 
-  /** The loader has stored the segments: their pages are there. */
-  private loadSegments(): void {
-    if ((this.compiled.options.checks ?? "addresses") === "none") return;
-    for (const { offset, start, end } of this.compiled.module.data) {
-      if (offset !== null && end > start) this.guest.makePresent(offset, end - start, ACCESS_STORE);
-    }
+  /** A segment is about to be stored. The engine's memory is longer than the guest's, which it must fit. */
+  private segment(address: Address, index: number): void {
+    const { start, end } = this.compiled.module.data[index];
+    const memoryBytes = this.guest.pages * WASM_PAGE;
+    const size = end - start;
+    if (address + size > memoryBytes)
+      throw new engine.RuntimeError(
+        `WebAssembly.Instance(): data segment ${index} is out of bounds (offset ${address} + size ${size} > memory_size ${memoryBytes} bytes)`,
+      );
+    this.loaded.push({ address, size });
   }
 
   private hostOf({ purpose }: Slot): HostFunction {
@@ -181,6 +190,8 @@ class Instantiation {
         return this.ending((address, size) => guest.access(address >>> 0, size >>> 0, ACCESS_LOAD));
       case "store":
         return this.ending((address, size) => guest.access(address >>> 0, size >>> 0, ACCESS_STORE));
+      case "segment":
+        return this.ending((address, index) => this.segment(address >>> 0, index));
       case "grow":
         return (delta) => guest.grow(delta >>> 0);
       case "stack":
@@ -199,7 +210,7 @@ class Instantiation {
         return this.ending((to, from, size) => guest.validity?.copyOrigins(to >>> 0, from >>> 0, size >>> 0));
       case "probe":
         return () => {
-          this.url = firstWasmUrl(new Error("where").stack ?? "");
+          this.url = callersUrl();
           return 0;
         };
       default:
@@ -231,26 +242,21 @@ class Instantiation {
   }
 
   /** Learns the engine's name for this module, by which its frames are known. */
-  private nameFrames(real: EngineInstance): () => void {
-    const { rewritten, names, options, debugInfo } = this.compiled;
+  private nameFrames(real: EngineInstance): void {
+    const { frames } = this.compiled;
     (real.exports[PROBE_NAME] as (value: number) => number)(0);
-    if (this.url === "") return () => {};
-    const fileName = options.fileName ?? (names.module === "" ? "module.wasm" : names.module);
-    return translateFrames(this.url, { rewritten, debugInfo, fileName });
+    if (this.url === "") return;
+    translateFrames(this.url, frames);
+    this.guest.kept.push(frames);
   }
 
   /** The guest's globals, its live stack and its static data. */
   private setLeakRoots(real: EngineInstance): void {
-    const { stack, rewritten, module } = this.compiled;
+    const { stack, rewritten } = this.compiled;
     const { guest } = this;
     const globals = rewritten.pointerGlobals.map((name) => real.exports[name] as EngineGlobal);
     const pointer = stack === null ? null : (real.exports[`${PRIVATE}global_${stack.global}`] as EngineGlobal);
-    // Looked for when it is first asked for, since few programs ask.
-    let statics = -1;
-    const staticsEnd = () => {
-      if (statics < 0) statics = stack === null ? 0 : endOfStatics(module, stack);
-      return statics;
-    };
+    const deepest = real.exports[DEEPEST_NAME] as EngineGlobal | undefined;
     const earlier = guest.heap.checker.leakDefaults;
     guest.heap.checker.leakDefaults = {
       pointers: "integer32",
@@ -258,18 +264,24 @@ class Instantiation {
       roots: (): readonly Root[] => [
         ...(earlier?.roots() ?? []),
         ...globals.map((global) => Number(global.value) >>> 0),
-        ...imageRanges(guest, stack, pointer === null ? 0 : Number(pointer.value) >>> 0, staticsEnd()),
+        ...imageRanges(guest, stack, unsigned(pointer), unsigned(deepest)),
       ],
     };
   }
 }
 
-/** All of the image but the unused part of the stack. */
-function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: Address, staticsEnd: number): Root[] {
+function unsigned(global: EngineGlobal | null | undefined): number {
+  return Number(global?.value ?? 0) >>> 0;
+}
+
+/** All of the image but frames of functions that returned, unless the program is on another stack, or how deep it went is not known. */
+function imageRanges(guest: Guest, stack: Compiled["stack"], pointer: Address, deepest: Address): Root[] {
   const { imageStart, imageEnd } = guest.addressable;
   const range = (from: Address, to: Address) => ({ address: from, length: Math.max(0, to - from) });
-  if (stack === null || pointer < stack.lowest || pointer > stack.highest) return [range(imageStart, imageEnd)];
-  return [range(imageStart, Math.min(staticsEnd, pointer)), range(pointer, imageEnd)];
+  if (stack === null || deepest === 0 || pointer < deepest || pointer > stack.highest)
+    return [range(imageStart, imageEnd)];
+  const { from, to } = deadFrames(stack, deepest, pointer);
+  return [range(imageStart, from), range(to, imageEnd)];
 }
 
 /** An object that is the instance as far as anybody can see: the module's own exports, without what was added. */

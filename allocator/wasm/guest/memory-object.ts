@@ -1,24 +1,32 @@
 // How a guest's memory looks from JavaScript. It is the engine's own object, as node:wasi and glue need it, but longer than the guest
 // knows: its `buffer` also has what lies above the guest's limit, never changes and is never detached, and `grow` asks the guest.
 
+import type { Limits } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
 import type { Compiled, ModuleOptions } from "./compile.ts";
 import { type EngineMemory, engine, type MemoryDescriptor } from "./engine.ts";
 import { Guest, makeMemory } from "./guest.ts";
 
-/** A memory that was made for a guest, before a module that imports it is there. */
+/** A memory that was made for a guest, which modules may import. */
 interface Prepared {
   readonly layout: Layout;
-  /** `initial` grows with the memory until the guest is there. */
+  /** `initial` grows with the memory until the guest is there, which knows from then on. */
   readonly descriptor: MemoryDescriptor;
   guest: Guest | null;
 }
 
 const prepared = new WeakMap<object, Prepared>();
 
+/** The memory of a module that has its own: others may import it when it is exported. */
+export function presentOwnMemory(guest: Guest, { minimum, maximum }: Limits): void {
+  const descriptor = maximum === null ? { initial: minimum } : { initial: minimum, maximum };
+  prepared.set(guest.memory, { layout: guest.layout, descriptor, guest });
+  presentMemory(guest);
+}
+
 /** Makes `grow` of the guest's memory object the guest's. */
-export function presentMemory(guest: Guest): void {
+function presentMemory(guest: Guest): void {
   Object.defineProperty(guest.memory, "grow", {
     configurable: true,
     value: (delta: number) => growFromHost(guest, Number(delta)),
@@ -92,7 +100,7 @@ export function guestOfMemory(memory: unknown, compiled: Compiled, name: string)
     );
   }
   const { layout, descriptor } = found;
-  checkLimits(descriptor, compiled, name);
+  checkLimits({ ...descriptor, initial: found.guest?.pages ?? descriptor.initial }, compiled, name);
   if (layout.shadowBase !== compiled.layout.shadowBase)
     throw new ModuleError(
       "memory",

@@ -1,11 +1,9 @@
 // Where a guest's stack lies: what linkers tell of it by names and exports, and by where the data are. Nothing is guessed from code.
 
-import { BodyWalker } from "../binary/body-walker.ts";
-import { ACCESS_BYTES, I32, OP_I32_CONST } from "../binary/instructions.ts";
+import type { Address } from "../../../platform/hardware/integers.ts";
+import { I32 } from "../binary/instructions.ts";
 import { EXTERNAL_GLOBAL, type Module } from "../binary/module.ts";
 import type { Names } from "../binary/names.ts";
-
-const WORD = 4;
 
 /** The stack is [lowest, highest) and grows down; `global` is its pointer. */
 export interface StackRegion {
@@ -34,26 +32,17 @@ function lowestOf(module: Module, names: Names, highest: number): number {
   return lowest;
 }
 
-/** What wasm-ld gives a stack unless an option says otherwise. */
-const USUAL_STACK_BYTES = 65536;
+/** Below the stack pointer, functions that call no other keep so much without setting it (LLVM's red zone). */
+const RED_ZONE = 128;
 
-/**
- * Where static data may end of which no segment tells, since they are zero: they lie between the segments and the stack, and linkers
- * do not say how long the stack is. It is at least where a stack of the usual size begins, and behind every address in between that
- * the code has as a number. Rather too much: words of dead frames may be among them. Cost: a reading of the code.
- */
-export function endOfStatics(module: Module, { lowest, highest }: StackRegion): number {
-  let end = Math.max(lowest, highest - USUAL_STACK_BYTES);
-  const walker = new BodyWalker(module);
-  for (let body = 0; body < module.bodyStart.length; body++) {
-    walker.begin(body);
-    while (walker.next()) {
-      const { opcode } = walker;
-      const value = opcode === OP_I32_CONST ? walker.first : ACCESS_BYTES[opcode] !== 0 ? walker.second : 0;
-      if (value >= end && value < highest - WORD) end = value + WORD;
-    }
-  }
-  return end;
+/** Where frames of functions that returned may have left something, of a stack whose pointer was never lower than `deepest`. */
+export function deadFrames(
+  { lowest }: StackRegion,
+  deepest: Address,
+  pointer: Address,
+): { from: Address; to: Address } {
+  const from = Math.max(lowest, deepest - RED_ZONE);
+  return { from, to: Math.max(from, pointer) };
 }
 
 function globalNamed(module: Module, names: Names, wanted: string): number {

@@ -58,8 +58,20 @@ export interface PassTargets extends CheckTargets {
   readonly pagesGlobal: number;
   /** Whether loads and stores are checked; if not, only memory.size and memory.grow are replaced. */
   readonly checksAccesses: boolean;
-  /** The guest's stack pointer, the least value that it may have, and the function that is called with a lesser one; or null. */
-  readonly stack: { readonly global: number; readonly lowest: number; readonly helper: number } | null;
+  /** The guest's stack pointer, the global with the least value that it had, and the function that is called with a lesser one; or null. */
+  readonly stack: { readonly global: number; readonly deepest: number; readonly helper: number } | null;
+}
+
+/** Of a new stack pointer, in a local: whether it is deeper than any before. */
+export function writeStackCheck(code: Code, { stack, checksAccesses }: PassTargets, value: number): void {
+  if (stack === null || !checksAccesses) return;
+  code.localGet(value);
+  code.globalGet(stack.deepest);
+  code.byte(OP_I32_LT_U);
+  code.open(OP_IF);
+  code.localGet(value);
+  code.call(stack.helper);
+  code.byte(OP_END);
 }
 
 /** Of a function that copies, the check of what it copies. */
@@ -207,16 +219,10 @@ export class AddressPass {
 
   private globalSet(): void {
     const { walker, targets, code } = this;
-    const { stack } = targets;
-    if (stack !== null && targets.checksAccesses && walker.first === stack.global && !walker.isDead) {
+    if (walker.first === targets.stack?.global && !walker.isDead) {
       const value = this.scratch.of(I32, PURPOSE_ADDRESS);
-      code.localTee(value);
-      code.constant(stack.lowest);
-      code.byte(OP_I32_LT_U);
-      code.open(OP_IF);
-      code.localGet(value);
-      code.call(stack.helper);
-      code.byte(OP_END);
+      code.localSet(value);
+      writeStackCheck(code, targets, value);
       code.localGet(value);
     }
     this.copy();

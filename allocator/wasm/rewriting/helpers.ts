@@ -14,6 +14,7 @@ import {
   OP_I32_EQZ,
   OP_I32_GE_U,
   OP_I32_GT_U,
+  OP_I32_LE_U,
   OP_I32_LOAD8_S,
   OP_I32_LT_U,
   OP_I32_NE,
@@ -27,19 +28,22 @@ import {
   OP_LOOP,
   OP_RETURN,
 } from "../binary/instructions.ts";
-import type { FunctionType } from "../binary/module.ts";
+import type { FunctionType, Module } from "../binary/module.ts";
 import { writeGranule } from "./address-checks.ts";
 import { Code } from "./code.ts";
 import { SHADOW_ABSENT, SHADOW_CLEAN, SHADOW_COUNT } from "./layout.ts";
 import { ROOM_LEVELS } from "./stack-room.ts";
 
 const MASK_7 = 7;
+/** A stack pointer that moves further than this changes to another stack. */
+export const LONGEST_FRAME = 2 ** 20;
 /** So many bytes lie in at most two granules, wherever they begin. */
 const MOST_IN_TWO_GRANULES = 9;
 
 export const ADDRESS_AND_SIZE: FunctionType = { params: Uint8Array.of(I32, I32), results: new Uint8Array(0) };
 export const THREE_NUMBERS: FunctionType = { params: Uint8Array.of(I32, I32, I32), results: new Uint8Array(0) };
 export const ONE_TO_ONE: FunctionType = { params: Uint8Array.of(I32), results: Uint8Array.of(I32) };
+export const NOTHING_TO_NOTHING: FunctionType = { params: new Uint8Array(0), results: new Uint8Array(0) };
 export const ONE_NUMBER: FunctionType = { params: Uint8Array.of(I32), results: new Uint8Array(0) };
 
 /** Where a helper finds the host: a slot of the added table, called with a type. */
@@ -285,6 +289,63 @@ export function fillHelper(storeHelper: number): Uint8Array {
   code.call(storeHelper);
   for (const local of [0, 1, 2]) code.localGet(local);
   code.plain(0xfc, 11, 0);
+  return finish(code);
+}
+
+/**
+ * Stores each active data segment where its expression says. The host is called before, with the address and the segment's number,
+ * and throws if the guest's memory ends too early: the engine's memory is longer.
+ */
+export function segmentsHelper({ bytes, data }: Module, host: HostSlot): Uint8Array {
+  const code = begin(0);
+  for (const [index, { isPassive, expressionStart, expressionEnd, start, end }] of data.entries()) {
+    if (isPassive) continue;
+    const address = () => code.append(bytes, expressionStart, expressionEnd - 1);
+    address();
+    code.constant(index);
+    callHost(code, host);
+    address();
+    code.constant(0);
+    code.constant(end - start);
+    code.plain(0xfc, 8);
+    code.u32(index);
+    code.byte(0);
+    code.plain(0xfc, 9);
+    code.u32(index);
+  }
+  return finish(code);
+}
+
+/**
+ * (new stack pointer) that is lower than any before: asks the host if it is too low, else notes it, so that what lies between is
+ * known for the stack's. A pointer that moves far changes to another stack, of a program that has several.
+ */
+export function deepestHelper(
+  stack: { readonly global: number; readonly lowest: number },
+  deepest: number,
+  host: HostSlot,
+): Uint8Array {
+  const value = 0;
+  const code = begin(0);
+  code.localGet(value);
+  code.constant(stack.lowest);
+  code.byte(OP_I32_LT_U);
+  code.open(OP_IF);
+  code.localGet(value);
+  callHost(code, host);
+  code.byte(OP_ELSE);
+  code.globalGet(stack.global);
+  code.globalGet(deepest);
+  code.byte(OP_I32_GE_U);
+  code.globalGet(stack.global);
+  code.localGet(value);
+  code.byte(OP_I32_SUB);
+  code.constant(LONGEST_FRAME);
+  code.plain(OP_I32_LE_U, OP_I32_AND);
+  code.open(OP_IF);
+  code.localGet(value);
+  code.globalSet(deepest);
+  code.plain(OP_END, OP_END);
   return finish(code);
 }
 

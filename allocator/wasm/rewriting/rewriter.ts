@@ -34,13 +34,16 @@ import {
   ADDRESS_AND_SIZE,
   bytesHelper,
   copyHelper,
+  deepestHelper,
   fillHelper,
   type HostSlot,
   hostFunction,
+  NOTHING_TO_NOTHING,
   ONE_NUMBER,
   ONE_TO_ONE,
   rangeHelper,
   rangesHelper,
+  segmentsHelper,
   THREE_NUMBERS,
 } from "./helpers.ts";
 import type { Instrument, Instrumentation } from "./instrumentation.ts";
@@ -56,9 +59,19 @@ export const PAGES_NAME = `${PRIVATE}pages`;
 export const TABLE_NAME = `${PRIVATE}table`;
 export const START_NAME = `${PRIVATE}start`;
 export const PROBE_NAME = `${PRIVATE}probe`;
+export const SEGMENTS_NAME = `${PRIVATE}segments`;
+export const DEEPEST_NAME = `${PRIVATE}deepest`;
 
 /** What the host does when a slot is called. */
-export type Purpose = "load" | "store" | "grow" | "stack" | "probe" | `heap ${string}` | `definedness ${string}`;
+export type Purpose =
+  | "load"
+  | "store"
+  | "segment"
+  | "grow"
+  | "stack"
+  | "probe"
+  | `heap ${string}`
+  | `definedness ${string}`;
 
 export interface Slot {
   readonly type: FunctionType;
@@ -76,8 +89,8 @@ export interface RewriteOptions {
   readonly copyFunctions?: ReadonlySet<number>;
   /** Whether the module keeps the paths of calls that lead to the heap, for stacks. */
   readonly keepsPaths: boolean;
-  /** The stack pointer's global and the least value that it may have. */
-  readonly stack: { readonly global: number; readonly lowest: number } | null;
+  /** The stack pointer's global, the least value that it may have, and the one that it begins with. */
+  readonly stack: { readonly global: number; readonly lowest: number; readonly highest: number } | null;
   /** Makes another pass than AddressPass, which must check addresses as that does; absent: AddressPass. */
   readonly instrument?: Instrument | null;
 }
@@ -185,6 +198,7 @@ class Rewriter {
       bodyStart[body] = before + lebLength(code.bytes, before);
     }
     const pointerGlobals = this.exportGlobals();
+    const hasSegments = this.addSegments();
     this.addExports();
     const written = writeModule(module, {
       types: this.types,
@@ -194,6 +208,7 @@ class Rewriter {
       exports: this.exports,
       memory: this.guestMemory(),
       dropsStart: true,
+      makesDataPassive: hasSegments,
       code: count === 0 ? null : code,
       dropsCustom: dropsSection,
     });
@@ -260,8 +275,14 @@ class Rewriter {
       fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(storeHelper)),
       growHelper,
       paths,
-      stack: stack === null ? null : { ...stack, helper: host(ONE_NUMBER, "stack") },
+      stack: stack === null ? null : this.stackTargets(stack),
     };
+  }
+
+  private stackTargets(stack: { readonly global: number; readonly lowest: number; readonly highest: number }) {
+    const deepest = this.addGlobal(DEEPEST_NAME, stack.highest);
+    const slot = this.addSlot(ONE_NUMBER, "stack");
+    return { global: stack.global, deepest, helper: this.addFunction(ONE_NUMBER, deepestHelper(stack, deepest, slot)) };
   }
 
   private makePaths(): CallPaths | null {
@@ -304,6 +325,16 @@ class Rewriter {
       names.push(name);
     }
     return names;
+  }
+
+  /** A function that stores the active data segments, as the engine would, where the guest's own memory is asked first. */
+  private addSegments(): boolean {
+    const { module } = this;
+    if (module.memory === null || module.data.every(({ isPassive }) => isPassive)) return false;
+    const body = segmentsHelper(module, this.addSlot(ADDRESS_AND_SIZE, "segment"));
+    const index = this.addFunction(NOTHING_TO_NOTHING, body);
+    this.exports.push({ name: SEGMENTS_NAME, kind: EXTERNAL_FUNCTION, index });
+    return true;
   }
 
   private addExports(): void {

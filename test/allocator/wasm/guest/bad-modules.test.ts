@@ -147,3 +147,94 @@ describe("files", () => {
     );
   });
 });
+
+describe("modules with a memory of another", () => {
+  const OWNER = `(module (memory (export "memory") 1 3) (func (export "f") (param i32) (result i32) (i32.load (local.get 0))))`;
+  const user = (limits: string) => `(module (import "o" "memory" (memory ${limits}))
+    (func (export "f") (param i32) (result i32) (i32.store (local.get 0) (i32.const 7)) (memory.grow (i32.const 1))))`;
+
+  test("are one guest: stores, growth and findings are of both", () => {
+    const owner = instantiate(OWNER);
+    const other = instantiate(user("1 3"), {}, { o: owner.exports });
+    expect(other.guest).toBe(owner.guest);
+    expect(run(other, 2000)).toBe(1);
+    expect(run(owner, 2000)).toBe(7);
+    expect(run(owner, 65540)).toBe(0);
+    expect(() => run(owner, 3 * 65536)).toThrow(/SEGV_MAPERR/);
+    expect(other.checker.findings).toHaveLength(1);
+  });
+
+  test.each(["2 3", "1 2"])("are held against the limits %s, as the memory is now", (limits) => {
+    const owner = instantiate(OWNER);
+    expect(() => instantiate(user(limits), {}, { o: owner.exports })).toThrow(engine.LinkError);
+    (owner.exports.memory as { grow(pages: number): number }).grow(1);
+    if (limits === "2 3") expect(run(instantiate(user(limits), {}, { o: owner.exports }), 2000)).toBe(2);
+  });
+
+  test("must have the same options where those say how memory is laid out", () => {
+    const owner = instantiate(OWNER);
+    expect(() => instantiate(user("1 3"), { uninitialised: "byte" }, { o: owner.exports })).toThrow(
+      expect.objectContaining({ name: "ModuleError", code: "memory" }),
+    );
+  });
+});
+
+describe("data segments", () => {
+  const side = (offset: string) => `(module (import "o" "memory" (memory 1)) (import "o" "base" (global $base i32))
+    (data (i32.const 3000) "ab") (data ${offset} "cd"))`;
+  const byte = (instance: Instance, at: number) => new Uint8Array(instance.guest.memory.buffer)[at];
+
+  test("at an address that a global has are stored, and lie where the guest may load them", () => {
+    const owner = instantiate(`(module (memory (export "memory") 1) (global (export "base") i32 (i32.const 2000))
+      (func (export "f") (param i32) (result i32) (i32.load16_u (local.get 0))))`);
+    instantiate(side("(global.get $base)"), {}, { o: owner.exports });
+    expect(run(owner, 2000)).toBe(0x6463);
+    owner.guest.checkInvariants();
+  });
+
+  test.each(["(global.get $base)", "(i32.const 65535)"])(
+    "at %s, beyond the guest's memory, are the engine's RuntimeError; those before were stored, and no byte behind",
+    (offset) => {
+      const owner = instantiate(`(module (memory (export "memory") 1) (global (export "base") i32 (i32.const 65535)))`);
+      expect(() => instantiate(side(offset), {}, { o: owner.exports })).toThrow(
+        expect.objectContaining({
+          name: "RuntimeError",
+          message: expect.stringContaining("data segment 1 is out of bounds"),
+        }),
+      );
+      expect([3000, 65535, 65536].map((at) => byte(owner, at))).toEqual([0x61, 0, 0]);
+      owner.guest.checkInvariants();
+    },
+  );
+
+  test("that many are stored in the time of one pass over them", () => {
+    const text = `(module (memory (export "memory") 2) ${Array.from({ length: 20_000 }, (_, i) => `(data (i32.const ${2048 + 4 * i}) "x")`).join("")})`;
+    const instance = instantiate(text);
+    expect([2048, 2052, 2048 + 4 * 19_999].map((at) => byte(instance, at))).toEqual([0x78, 0x78, 0x78]);
+  });
+});
+
+test.each(["off", "byte"] as const)(
+  "an offset that no memory has is an access out of bounds (undefined bits: %s)",
+  (uninitialised) => {
+    const text = `(module (memory 1) (func (export "f") (param i32) (result i32)
+    (i64.store offset=0xfffffffe (local.get 0) (i64.const 1)) (i32.load offset=0xffffffff (local.get 0))))`;
+    const instance = instantiate(text, { uninitialised });
+    for (const address of [0, 8, -1]) expect(() => run(instance, address)).toThrow(/SEGV_MAPERR|out of bounds/);
+    instance.guest.checkInvariants();
+  },
+);
+
+test("functions of another module keep their types and the bits that go through them when undefined bits are followed", () => {
+  const other = new engine.Instance(
+    new engine.Module(wat('(module (func (export "f") (param v128) (result v128) (local.get 0)))')),
+  );
+  const importing = (type: string, call: string) =>
+    `(module (import "o" "f" (func $f ${type})) (memory 1) (func (export "f") (result i32) ${call}))`;
+  const call = `(i32x4.extract_lane 2 (call $f (v128.const i32x4 1 2 3 4)))`;
+  const options = { uninitialised: "byte" } as const;
+  expect(run(instantiate(importing("(param v128) (result v128)", call), options, { o: other.exports }))).toBe(3);
+  expect(() => instantiate(importing("(param i32)", "(i32.const 1)"), options, { o: other.exports })).toThrow(
+    engine.LinkError,
+  );
+});

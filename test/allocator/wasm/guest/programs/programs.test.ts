@@ -116,9 +116,6 @@ describe.each(LEVELS)("at %s", (level) => {
     "$verdict: $name",
     (source, ctx) => {
       if (reason !== "") return ctx.skip(reason);
-      // Alone it is found. Among the others, numbers in their code look like addresses of static data in the stack's range.
-      if (level === "-O0" && source.name === "a tree whose root is lost")
-        return ctx.skip("dead frames are taken for static data in a module of this many programs");
       const { kinds, text } = check(level, source.index, true);
       if (source.verdict === "clean") expect(kinds, text).toEqual([]);
       else expect(kinds, text).toContain(source.verdict);
