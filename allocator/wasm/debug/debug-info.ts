@@ -25,6 +25,11 @@ export interface DebugInfoOptions {
    * map that knows nothing of a function is not taken to speak of it when it ends in an earlier one. Default: none.
    */
   readonly bodyOffsets?: ArrayLike<number>;
+  /**
+   * Where each function's body ends, likewise. With both, DWARF whose function there begins or ends elsewhere is known to be of other
+   * code, which a tool has changed since, and says nothing of this function. Default: none.
+   */
+  readonly bodyEnds?: ArrayLike<number>;
 }
 
 /** Answers that are kept, so that a report of the same place costs a look-up; then the memory starts anew. */
@@ -111,7 +116,7 @@ export class DebugInfo {
 
   private find(functionIndex: number, moduleOffset: number): GuestFrame[] {
     const own = { functionIndex, moduleOffset, isApproximate: false };
-    const chain = this.dwarf()?.framesAt(moduleOffset - this.codeSectionOffset) ?? [];
+    const chain = this.isStale(functionIndex) ? [] : this.compiledFrames(moduleOffset);
     const mapped = chain.some(({ file }) => file !== null) ? null : this.mappedPlace(functionIndex, moduleOffset);
     if (mapped !== null) {
       const { file, line, column } = mapped;
@@ -123,6 +128,20 @@ export class DebugInfo {
       return [{ ...own, functionName, file: null, line: null, column: null, isInlined: false }];
     }
     return chain.map((frame) => ({ ...own, ...frame, functionName: this.nameOfFrame(frame, functionIndex) }));
+  }
+
+  private compiledFrames(moduleOffset: number): readonly DwarfFrame[] {
+    return this.dwarf()?.framesAt(moduleOffset - this.codeSectionOffset) ?? [];
+  }
+
+  /** Whether DWARF speaks of other code than the function's. */
+  private isStale(functionIndex: number): boolean {
+    const { bodyOffsets, bodyEnds } = this.options;
+    const start = bodyOffsets?.[functionIndex] ?? 0;
+    const end = bodyEnds?.[functionIndex] ?? 0;
+    if (start === 0 || end === 0) return false;
+    const { codeSectionOffset } = this;
+    return this.dwarf()?.isOfOtherCode(start - codeSectionOffset, end - codeSectionOffset) ?? false;
   }
 
   private nameOfFrame({ functionName, isInlined }: DwarfFrame, functionIndex: number): string {

@@ -9,6 +9,7 @@ import { ModuleError } from "../binary/module-error.ts";
 import type { Names } from "../binary/names.ts";
 import { readModule } from "../binary/read-module.ts";
 import type { DebugInfo } from "../debug/debug-info.ts";
+import type { SourceMapObject } from "../debug/source-map/source-map.ts";
 import { instrumentDefinedness } from "../definedness/additions.ts";
 import type { Instrument } from "../rewriting/instrumentation.ts";
 import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
@@ -16,7 +17,7 @@ import { type Rewritten, rewrite } from "../rewriting/rewriter.ts";
 import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./choose-functions.ts";
 import { directWayOf } from "./direct-roles.ts";
 import { type Bytes, type EngineModule, engine } from "./engine.ts";
-import { debugInfoOf } from "./frames.ts";
+import { debugInfoOf, type FrameSources } from "./frames.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { compileHostTable } from "./host-table.ts";
 import { type KnownNames, knownNames } from "./known-names.ts";
@@ -33,7 +34,7 @@ export interface ModuleOptions {
   readonly checks?: "addresses" | "none";
   /**
    * Which functions are malloc and its like: found by their names if absent; a map from the function's name (`malloc`, `free`, …,
-   * see HeapRole) to its index; `"own"`: the module's own allocator runs on.
+   * see HeapRole) to its index, or to the name of its export; `"own"`: the module's own allocator runs on.
    */
   readonly functions?: GivenFunctions;
   /** Accesses below this address are null pointers' (0: none), unless the module has data there. Default 1024. */
@@ -42,6 +43,11 @@ export interface ModuleOptions {
   readonly invalidFree?: "throw" | "report";
   /** What stands for the module's file in stacks. Default: its name, or "module.wasm". */
   readonly fileName?: string;
+  /**
+   * What says of the module's source beside the module itself: `dwarf`, the bytes of the file that its `external_debug_info` names;
+   * `sourceMap`, the one that its `sourceMappingURL` names, as an object or text. Neither is fetched by itself.
+   */
+  readonly debug?: { readonly dwarf?: Uint8Array; readonly sourceMap?: SourceMapObject | string };
   /** How the simulated kernel initialises a page's frame (R8): `"plumbed"`, `"double"` or `"nozero"`. Default `"plumbed"`. */
   readonly initialisation?: InitialisationPolicy;
   /**
@@ -73,6 +79,7 @@ const MODULE_OPTIONS: OptionKinds = {
   invalidFree: "any",
   fileName: "string",
   initialisation: "any",
+  debug: "object",
   uninitialised: "any",
   exactArithmetic: "any",
   callArguments: "any",
@@ -95,6 +102,8 @@ export interface Compiled {
   readonly hostTable: EngineModule;
   readonly options: ModuleOptions;
   readonly debugInfo: DebugInfo;
+  /** What frames of the module become in stacks. */
+  readonly frames: FrameSources;
 }
 
 /**
@@ -107,7 +116,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
   // The engine's own error says best what is invalid.
   if (!engine.validate(copy)) throwCompileError(copy);
   const module = readModule(copy);
-  const debugInfo = debugInfoOf(module);
+  const debugInfo = debugInfoOf(module, { externalDwarf: options.debug?.dwarf, sourceMap: options.debug?.sourceMap });
   const names = knownNames(module, debugInfo);
   const layout = makeLayout(options.memoryBytes ?? DEFAULT_LIMIT, {
     validity: options.uninitialised === "byte",
@@ -141,6 +150,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     hostTable,
     options,
     debugInfo,
+    frames: { rewritten, debugInfo, fileName: options.fileName ?? (names.module || "module.wasm") },
   };
 }
 
@@ -221,6 +231,9 @@ export function checkOptions(options: ModuleOptions): void {
   requireOptions("a module's options", options, MODULE_OPTIONS);
   const { checks = "addresses", invalidFree = "throw", nullBytes = 0, initialisation = "plumbed", heap = {} } = options;
   checkDefinedness(options);
+  const { dwarf } = options.debug ?? {};
+  if (dwarf !== undefined && !(dwarf instanceof Uint8Array))
+    throw new TypeError("debug.dwarf: the bytes of a file are needed");
   if (checks !== "addresses" && checks !== "none")
     throw new RangeError(`checks: "${checks}" is neither "addresses" nor "none"`);
   if (invalidFree !== "throw" && invalidFree !== "report")

@@ -8,7 +8,7 @@ import {
   traceText,
 } from "../../../platform/host/stack.ts";
 import { findSection, type Module, SECTION_CODE, SECTION_CUSTOM } from "../binary/module.ts";
-import { DebugInfo } from "../debug/debug-info.ts";
+import { DebugInfo, type DebugInfoOptions } from "../debug/debug-info.ts";
 import type { CustomSection } from "../debug/sections/custom-sections.ts";
 import type { Rewritten } from "../rewriting/rewriter.ts";
 import { originalOffset } from "./original-offset.ts";
@@ -22,8 +22,11 @@ export interface FrameSources {
   readonly fileName: string;
 }
 
-/** What the module says of its source. */
-export function debugInfoOf(module: Module): DebugInfo {
+/** Files beside the module that tell of its source. */
+export type DebugFiles = Pick<DebugInfoOptions, "externalDwarf" | "sourceMap">;
+
+/** What the module, and files beside it, say of its source. */
+export function debugInfoOf(module: Module, given: DebugFiles = {}): DebugInfo {
   const custom: CustomSection[] = [];
   for (const { id, name, start, end } of module.sections) {
     if (id !== SECTION_CUSTOM) continue;
@@ -34,31 +37,57 @@ export function debugInfoOf(module: Module): DebugInfo {
   }
   const functionNames = new Map<number, string>();
   for (const { name, kind, index } of module.exports) if (kind === 0) functionNames.set(index, name);
-  return DebugInfo.of(custom, findSection(module, SECTION_CODE)?.start ?? 0, { functionNames });
+  return DebugInfo.of(custom, findSection(module, SECTION_CODE)?.start ?? 0, {
+    ...given,
+    functionNames,
+    bodyOffsets: byFunction(module, module.bodyStart),
+    bodyEnds: byFunction(module, module.bodyEnd),
+  });
 }
 
-/** The engine's name for the module whose frame is first in a trace, or "". */
-export function firstWasmUrl(trace: string): string {
-  for (const line of trace.split("\n")) {
-    const match = WASM_FRAME.exec(line);
-    if (match !== null) return match[2];
+/** Of imported functions, 0. */
+function byFunction({ functionTypes, importedFunctions }: Module, ofBodies: Uint32Array): Uint32Array {
+  const values = new Uint32Array(functionTypes.length);
+  values.set(ofBodies, importedFunctions);
+  return values;
+}
+
+/** Frames between a function of the host's and the guest's that called it. */
+const PROBE_FRAMES = 16;
+
+/** The engine's name for the module whose frame is next on the stack, or "". Programs may have changed how traces look. */
+export function callersUrl(): string {
+  const { prepareStackTrace, stackTraceLimit } = Error;
+  Object.assign(Error, { prepareStackTrace: undefined, stackTraceLimit: PROBE_FRAMES });
+  try {
+    const lines = (new Error("where").stack ?? "").split("\n");
+    return lines.map((line) => WASM_FRAME.exec(line)?.[2] ?? "").find((url) => url !== "") ?? "";
+  } finally {
+    Object.assign(Error, { prepareStackTrace, stackTraceLimit });
   }
-  return "";
 }
 
-/** Translates frames of the module at `url` from now on. @returns what ends it */
-export function translateFrames(url: string, sources: FrameSources): () => void {
+const ends = new FinalizationRegistry<() => void>((end) => end());
+
+/**
+ * Translates frames of the module at `url` from now on, as long as `sources` are there: an error may be shown when its instance was
+ * disposed of.
+ */
+export function translateFrames(url: string, sources: FrameSources): void {
   const known = new Map<string, string[]>();
+  const held = new WeakRef(sources);
   const translator: FrameTranslator = (line) => {
     let lines = known.get(line);
     if (lines === undefined) {
-      lines = translateLine(line, sources);
+      const living = held.deref();
+      if (living === undefined) return [line];
+      lines = translateLine(line, living);
       known.set(line, lines);
     }
     return lines;
   };
   setFrameTranslator(url, translator);
-  return () => removeFrameTranslator(url, translator);
+  ends.register(sources, () => removeFrameTranslator(url, translator));
 }
 
 /** Frames of a trap's stack that are shown. */
@@ -67,7 +96,7 @@ const TRAP_FRAMES = 50;
 /**
  * The stack of an error that came out of a guest, such as a trap's `WebAssembly.RuntimeError`: its name and message, and a line a
  * frame, those of the guest by the module's own names, files and lines, where the error's `stack` has bytes of rewritten code.
- * The instance must not have been disposed of.
+ * The instance may have been disposed of, but must still be there, or its module.
  */
 export function guestStack(error: Error): string {
   return [`${error.name}: ${error.message}`, traceText(error, TRAP_FRAMES)].filter((part) => part !== "").join("\n");

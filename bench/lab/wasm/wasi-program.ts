@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { compile, type Imports, Instance, type ModuleOptions } from "../../../allocator/wasm/index.ts";
+import { debugFilesOf } from "./debug-files.ts";
 
 /** What a program is given. */
 export interface WasiProgram {
@@ -39,11 +40,11 @@ export async function runWasi(
   options: ModuleOptions,
   ready: (instance: Instance) => (() => void) | undefined = () => undefined,
 ): Promise<WasiRun> {
-  const module = await compile(readModule(program.file), { fileName: basename(program.file), ...options }).catch(
-    (error: Error) => {
-      throw Object.assign(error, { message: `${program.file}: ${error.message}` });
-    },
-  );
+  const bytes = readModule(program.file);
+  const debug = debugFilesOf(program.file, bytes);
+  const module = await compile(bytes, { fileName: basename(program.file), debug, ...options }).catch((error: Error) => {
+    throw Object.assign(error, { message: `${program.file}: ${error.message}` });
+  });
   const { module: read } = module.compiled;
   const foreign = read.imports.find((one) => !Object.hasOwn(WASI_VERSIONS, one.module));
   if (foreign !== undefined) {

@@ -76,14 +76,24 @@ export class Dwarf {
 
   /** The name of the function whose code is `[start, end)`, no byte more or less; null where there is none, or it has none. */
   functionOf(start: number, end: number): string | null {
-    const { firstRange, ranges, unitIndex, units, entryOffset } = this.scopes;
+    const { unitIndex, units, entryOffset } = this.scopes;
     const row = this.scopes.functionAt(start);
-    if (row < 0) return null;
-    for (let range = firstRange.values[row]; range < firstRange.values[row + 1]; range++) {
-      if (ranges.starts.values[range] === start && ranges.ends.values[range] === end)
-        return this.nameOf(units[unitIndex.values[row]], entryOffset.values[row]);
-    }
-    return null;
+    if (row < 0 || !this.hasRange(row, start, end)) return null;
+    return this.nameOf(units[unitIndex.values[row]], entryOffset.values[row]);
+  }
+
+  /** Whether what is known of the code of a function at `[start, end)` is of a function that begins or ends elsewhere. */
+  isOfOtherCode(start: number, end: number): boolean {
+    const row = this.scopes.functionAt(start);
+    if (row < 0) return this.scopes.functionAt(end - 1) >= 0;
+    return !this.hasRange(row, start, end);
+  }
+
+  private hasRange(row: number, start: number, end: number): boolean {
+    const { firstRange, ranges } = this.scopes;
+    for (let range = firstRange.values[row]; range < firstRange.values[row + 1]; range++)
+      if (ranges.starts.values[range] === start && ranges.ends.values[range] === end) return true;
+    return false;
   }
 
   /** Rows of the scopes at `address`, innermost first; the last one is the function itself. */

@@ -1,6 +1,7 @@
 // The face of debug information: which source answers, and what is said where none does.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { readModule } from "../../../../allocator/wasm/binary/read-module.ts";
 import { DebugInfo } from "../../../../allocator/wasm/debug/debug-info.ts";
 import type { CustomSection } from "../../../../allocator/wasm/debug/sections/custom-sections.ts";
 import { mappingsOf, nameMap, section, text } from "./bytes.ts";
@@ -65,6 +66,34 @@ describe("DWARF", () => {
       .map(({ functionName }) => functionName);
     expect(names).toContain("geometry::(anonymous namespace)::counted(int)");
     expect(names).toContain("geometry::Box<int>::operator<(geometry::Box<int> const&) const");
+  });
+
+  test("of other code than the function's says nothing of it", () => {
+    const module = readModule(readFixture("program-O2-dwarf5"));
+    const body = RUN - module.importedFunctions;
+    const offset = codeSectionOffset + INLINED_ADDRESS;
+    const within = (startsLater: number, endsLater: number) => {
+      const at = (value: number) => Array.from({ length: RUN + 1 }, (_, index) => (index === RUN ? value : 0));
+      return DebugInfo.of(customSections, codeSectionOffset, {
+        bodyOffsets: at(module.bodyStart[body] + startsLater),
+        bodyEnds: at(module.bodyEnd[body] + endsLater),
+      }).lookup(RUN, offset);
+    };
+    expect(within(0, 0)).toEqual(info.lookup(RUN, offset));
+    for (const [start, end] of [
+      [0, 1],
+      [1, 0],
+      [-40, 0],
+      [2, 2],
+    ]) {
+      expect(within(start, end)).toEqual([
+        expect.objectContaining({
+          functionName: expect.stringMatching(/^(?:run|wasm-function\[1\])$/),
+          file: null,
+          line: null,
+        }),
+      ]);
+    }
   });
 
   test("the same question again gives the same answer", () => {
