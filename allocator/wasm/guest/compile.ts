@@ -204,12 +204,30 @@ function instrumentOf(
 
 export function compileSync(bytes: Bytes, options: ModuleOptions): Compiled {
   const prepared = prepare(bytes, options);
-  return { ...prepared, engineModule: new engine.Module(prepared.rewritten.bytes) };
+  try {
+    return { ...prepared, engineModule: new engine.Module(prepared.rewritten.bytes) };
+  } catch (error) {
+    throw beyondLimits(error);
+  }
 }
 
 export async function compileAsync(bytes: Bytes, options: ModuleOptions): Promise<Compiled> {
   const prepared = prepare(bytes, options);
-  return { ...prepared, engineModule: await engine.compile(prepared.rewritten.bytes) };
+  try {
+    return { ...prepared, engineModule: await engine.compile(prepared.rewritten.bytes) };
+  } catch (error) {
+    throw beyondLimits(error);
+  }
+}
+
+/** The module as given is valid: its rewritten code is more than the engine takes of one function, such as locals or bytes. */
+function beyondLimits(error: unknown): unknown {
+  if (!(error instanceof engine.CompileError)) return error;
+  const reason = error.message.replace(/^WebAssembly\.\w+\(\): /, "");
+  return new ModuleError(
+    "unsupported",
+    `with its checks, the module is beyond the engine's limits: ${reason}; with fewer checks (uninitialised, trackOrigins) it may not be`,
+  );
 }
 
 /** A copy, since what is given may change while the engine works. @throws TypeError: no bytes */

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { engine } from "../../../../allocator/wasm/guest/engine.ts";
-import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
+import { compile, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const made: Instance[] = [];
@@ -237,4 +237,35 @@ test("functions of another module keep their types and the bits that go through 
   expect(() => instantiate(importing("(param i32)", "(i32.const 1)"), options, { o: other.exports })).toThrow(
     engine.LinkError,
   );
+});
+
+describe("functions near the engine's limits", () => {
+  const options = { uninitialised: "byte", trackOrigins: true } as const;
+  const withLocals = (count: number) => `(module (memory 1) (func (export "f") (param i32) (result i32)
+    (local ${"i32 ".repeat(count)}) (local.set ${count} (i32.load (local.get 0))) (i32.add (local.get ${count}) (local.get 5))))`;
+
+  test("10,000 locals, and 1,000 parameters and results, run as ever", () => {
+    expect(run(instantiate(withLocals(10_000), options), 2000)).toBe(0);
+    const many = "i32 ".repeat(999);
+    const gets = Array.from({ length: 999 }, (_, index) => `(local.get ${index})`).join(" ");
+    const text = `(module (memory 1) (func $g (param ${many}) (result ${many}) ${gets})
+      (func (export "f") (param i32) (result i32) (call $g ${"(i32.load (local.get 0)) ".repeat(999)}) ${"(i32.add) ".repeat(998)}))`;
+    const instance = instantiate(text, options);
+    new DataView(instance.guest.memory.buffer).setUint32(2000, 3, true);
+    expect(run(instance, 2000)).toBe(2997);
+  });
+
+  test("what has no room for its checks is refused by name", async () => {
+    const loads = Array.from({ length: 26_000 }, (_, i) => `(local.set ${i + 1} (i32.load (local.get 0)))`).join("");
+    const uses = Array.from({ length: 26_000 }, (_, i) => `(i32.store (local.get 0) (local.get ${i + 1}))`).join("");
+    const bytes = wat(`(module (memory 1) (func (param i32) (local ${"i32 ".repeat(26_000)}) ${loads} ${uses}))`);
+    expect(engine.validate(bytes)).toBe(true);
+    const refused = expect.objectContaining({
+      name: "ModuleError",
+      code: "unsupported",
+      message: expect.stringContaining("beyond the engine's limits"),
+    });
+    expect(() => new Module(bytes, { memoryBytes: 2 ** 24, ...options })).toThrow(refused);
+    await expect(compile(bytes, { memoryBytes: 2 ** 24, ...options })).rejects.toEqual(refused);
+  });
 });
