@@ -2,7 +2,7 @@
 // Made once a module; globals of arguments and results as functions come that have so many.
 
 import { I32, I64, OP_END, OP_I32_EQZ, OP_I32_OR, OP_IF, OP_SELECT, V128 } from "../binary/instructions.ts";
-import type { FunctionType, Module } from "../binary/module.ts";
+import { EXTERNAL_GLOBAL, type FunctionType, type Module } from "../binary/module.ts";
 import type { PassTargets } from "../rewriting/address-pass.ts";
 import type { Code } from "../rewriting/code.ts";
 import { ADDRESS_AND_SIZE, ONE_NUMBER, THREE_NUMBERS } from "../rewriting/helpers.ts";
@@ -89,10 +89,14 @@ function addDefinedness(
   };
   const globalShadows = Int32Array.from(module.globals, ({ type, mutable }, global) => {
     if (!mutable || global === stackGlobal || shadowType(type) === 0) return -1;
-    // A global that others can set, too, would have a shadow that is not its own.
-    if (global < module.importedGlobals) return -1;
     return additions.addShadowGlobal(shadowType(type));
   });
+  const isShared = (global: number): boolean =>
+    global < module.importedGlobals ||
+    module.exports.some(({ kind, index }) => kind === EXTERNAL_GLOBAL && index === global);
+  const globalCopies = globalShadows.map((shadow, global) =>
+    shadow < 0 || !isShared(global) ? -1 : additions.addShadowGlobal(module.globals[global].type),
+  );
   const hasStack = stackGlobal !== NO_STACK;
   return {
     ...base,
@@ -133,6 +137,7 @@ function addDefinedness(
       : -1,
     frameOrigins: options.frameOrigins,
     globalShadows,
+    globalCopies,
     stackGlobal,
     isOutside: options.isOutside,
     exactArithmetic: options.exactArithmetic,

@@ -2,12 +2,13 @@
 // the report of a use. The parts stand on each other: values, memory, calls, control flow (definedness-pass.ts).
 
 import { BodyWalker } from "../binary/body-walker.ts";
-import { I32, OP_END, OP_I32_AND, OP_I32_EQZ, OP_I32_XOR, OP_IF, V128 } from "../binary/instructions.ts";
+import { F32, F64, I32, OP_END, OP_I32_AND, OP_I32_EQZ, OP_I32_XOR, OP_IF, V128 } from "../binary/instructions.ts";
 import type { Module } from "../binary/module.ts";
 import { CheckedAddresses } from "../rewriting/checked-addresses.ts";
 import { Code } from "../rewriting/code.ts";
 import { ScratchLocals } from "../rewriting/scratch-locals.ts";
 import { KnownLocals } from "./known-locals.ts";
+import { NumberFacts } from "./number-facts.ts";
 import { OriginLocals } from "./origin-code.ts";
 import { DEFINED, pushZero, Slots } from "./slots.ts";
 import { type DefinednessTargets, USE_CONDITION, type Use } from "./targets.ts";
@@ -23,6 +24,9 @@ export const PURPOSE_CONDITION = 19;
 /** From here on: what a br_table takes along. */
 export const PURPOSE_BRANCH = 2 ** 20;
 const ANY_TRUE = 0x53;
+const SIMD_XOR = 0x51;
+const I32_REINTERPRET = 0xbc;
+const I64_REINTERPRET = 0xbd;
 
 export abstract class DefinednessBody {
   protected readonly module: Module;
@@ -32,6 +36,7 @@ export abstract class DefinednessBody {
   protected readonly scratch = new ScratchLocals();
   protected readonly checked = new CheckedAddresses();
   protected readonly known = new KnownLocals();
+  protected readonly facts: NumberFacts;
   protected readonly slots: Slots;
   protected readonly origins: OriginLocals;
   /** Shadows of the guest's locals; −1: none was needed so far. */
@@ -42,12 +47,14 @@ export abstract class DefinednessBody {
     this.targets = targets;
     this.walker = new BodyWalker(module);
     this.origins = new OriginLocals(this.code, this.scratch, targets.tracksOrigins);
-    this.slots = new Slots(this.scratch, this.code, this.origins);
+    this.facts = new NumberFacts(module.bytes);
+    this.slots = new Slots(this.scratch, this.code, this.origins, this.facts);
   }
 
   protected beginLocals(): void {
     const { localCount } = this.walker;
     this.origins.begin();
+    this.facts.begin();
     if (localCount > this.localShadows.length) this.localShadows = new Int32Array(localCount * 2);
     this.localShadows.fill(-1, 0, localCount);
     this.known.begin(this.walker.type.params.length, localCount);
@@ -104,6 +111,21 @@ export abstract class DefinednessBody {
     }
   }
 
+  /** Makes a float on the stack the integer of its bits. */
+  protected reinterpret(type: number): void {
+    if (type === F32) this.code.byte(I32_REINTERPRET);
+    if (type === F64) this.code.byte(I64_REINTERPRET);
+  }
+
+  /** Makes of two values on the stack, integers or vectors, whether a bit of them differs. */
+  protected differs(type: number): void {
+    const { code } = this;
+    if (shadowType(type) === V128) {
+      code.two(0xfd, SIMD_XOR);
+      code.two(0xfd, ANY_TRUE);
+    } else code.byte(widthOf(type).ne);
+  }
+
   private report(use: Use, shadow: number): void {
     const { code, targets, walker, origins } = this;
     code.constant(use);
@@ -125,9 +147,11 @@ export abstract class DefinednessBody {
     code.byte(OP_END);
     const sharer = slots.sharer(slot);
     const source = slots.source(slot);
+    const facts = this.facts.of(slot);
     if (sharer >= 0) this.known.add(sharer);
     slots.setDefined(slot);
     slots.setSource(slot, source);
+    this.facts.set(slot, facts);
   }
 
   /** Reports a branch on the value on top, in `slot`, unless a defined bit that is 1 decides it: then the rest stays undefined. */

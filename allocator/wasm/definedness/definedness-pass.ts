@@ -5,8 +5,6 @@
 import {
   ACCESS_BYTES,
   DEPENDS,
-  F32,
-  F64,
   I32,
   OP_BLOCK,
   OP_BR,
@@ -59,8 +57,6 @@ import { DEFINED, pushZero } from "./slots.ts";
 import { USE_CONDITION, USE_TABLE_INDEX } from "./targets.ts";
 import { shadowType, widthOf } from "./widths.ts";
 
-const I32_REINTERPRET = 0xbc;
-const I64_REINTERPRET = 0xbd;
 const SIMD_OR = 0x50;
 const SIMD_XOR = 0x51;
 
@@ -121,8 +117,11 @@ export class DefinednessPass extends CallCode {
   }
 
   private constant(opcode: number): void {
+    const { walker } = this;
     this.copy();
-    if (PUSHES[opcode] !== 0) this.slots.setDefined(this.walker.height);
+    if (PUSHES[opcode] === 0) return;
+    this.slots.setDefined(walker.height);
+    this.facts.constant(walker.height, opcode, walker.start);
   }
 
   private dependent(opcode: number): void {
@@ -201,6 +200,7 @@ export class DefinednessPass extends CallCode {
       }
     }
     this.copy();
+    if (isLoop) this.facts.join();
     checked.open(isLoop);
     known.open(isLoop);
   }
@@ -217,6 +217,7 @@ export class DefinednessPass extends CallCode {
     const { walker, slots } = this;
     this.resultsHome();
     this.copy();
+    this.facts.join();
     this.checked.alternate();
     this.known.alternate();
     for (const [i, type] of walker.blockParams.entries()) slots.setHome(walker.floor + i, type);
@@ -232,6 +233,7 @@ export class DefinednessPass extends CallCode {
     }
     this.resultsHome();
     this.copy();
+    this.facts.join();
     this.checked.close();
     this.known.close();
     for (const [i, type] of walker.blockResults.entries()) slots.setHome(walker.floor + i, type);
@@ -420,8 +422,7 @@ export class DefinednessPass extends CallCode {
     code.two(OP_IF, shadow);
     for (const value of values) {
       code.localGet(value);
-      if (type === F32) code.byte(I32_REINTERPRET);
-      if (type === F64) code.byte(I64_REINTERPRET);
+      this.reinterpret(type);
     }
     if (shadow === V128) code.two(0xfd, SIMD_XOR);
     else code.byte(widthOf(type).xor);

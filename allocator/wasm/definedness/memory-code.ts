@@ -13,6 +13,10 @@ import {
   OP_MEMORY_INIT,
   OP_MEMORY_SIZE,
   OP_SELECT,
+  OP_TABLE_COPY,
+  OP_TABLE_GROW,
+  OP_TABLE_INIT,
+  OP_TABLE_SET,
   OPERANDS,
   POPS,
   PUSHES,
@@ -21,7 +25,7 @@ import {
 import { writeCheck } from "../rewriting/address-checks.ts";
 import { PURPOSE_ADDRESS, PURPOSE_COUNT, PURPOSE_SUM, PURPOSE_VALUES } from "./definedness-body.ts";
 import { DEFINED, pushZero } from "./slots.ts";
-import { USE_ADDRESS, USE_LENGTH } from "./targets.ts";
+import { USE_ADDRESS, USE_LENGTH, USE_TABLE_INDEX, type Use } from "./targets.ts";
 import { ValueCode } from "./value-code.ts";
 import { shadowType } from "./widths.ts";
 
@@ -176,7 +180,7 @@ export abstract class MemoryCode extends ValueCode {
     for (let i = 0; i < POPS[opcode]; i++) {
       const type = OPERANDS[opcode * 3 + i];
       if (shadowType(type) === 0 || (opcode === OP_MEMORY_FILL && i === 1)) continue;
-      this.checkSlot(base + i, type, i === 0 && opcode !== OP_MEMORY_GROW ? USE_ADDRESS : USE_LENGTH);
+      this.checkSlot(base + i, type, useOf(opcode, i));
     }
     switch (opcode) {
       case OP_MEMORY_SIZE:
@@ -231,6 +235,15 @@ export abstract class MemoryCode extends ValueCode {
     code.localGet(count);
     code.plain(0xfc, 11, 0);
   }
+}
+
+/** What an undefined operand of an instruction on memory or a table is used as. */
+function useOf(opcode: number, operand: number): Use {
+  const isTable = opcode >= OP_TABLE_INIT || opcode === OP_TABLE_SET;
+  const isPlace = operand === 0 && opcode !== OP_MEMORY_GROW && opcode !== OP_TABLE_GROW;
+  const isSource = operand === 1 && (opcode === OP_MEMORY_COPY || opcode === OP_TABLE_COPY);
+  if (!isPlace && !isSource) return USE_LENGTH;
+  return isTable ? USE_TABLE_INDEX : USE_ADDRESS;
 }
 
 /** Loads and stores of floats, and those of integers as wide. */

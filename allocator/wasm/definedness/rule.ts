@@ -16,8 +16,10 @@ export interface RuleInput {
   readonly shadows: Int32Array;
   /** A scratch local of a type, by number; rules use 0 to 5. */
   temporary(type: number, number: number): number;
-  /** Whether add and sub are exact (as Memcheck's --expensive-definedness-checks=yes), or undefined from the lowest undefined bit up. */
+  /** Whether this sum or difference is exact, or undefined from the lowest undefined bit that carries up. */
   readonly exactArithmetic: boolean;
+  /** Of a sum or difference: undefined bits below this one stay where they are, since nothing is added there. */
+  readonly carriesFrom: number;
 }
 
 export interface Rule {

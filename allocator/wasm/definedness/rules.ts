@@ -63,13 +63,23 @@ export function pessimise(input: RuleInput, from: Width, to: Width): void {
   spread(code, to, input.temporary(to.type, 5));
 }
 
-/** On the stack a shadow: leaves it with all bits above its lowest set one set. Memcheck's Left. */
-function upwards(input: RuleInput, width: Width): void {
+/**
+ * On the stack a shadow: leaves it with all bits above its lowest set one set, of those from bit `lowest` on. Memcheck's Left.
+ */
+function upwards(input: RuleInput, width: Width, lowest = 0): void {
   const { code } = input;
   const union = input.temporary(width.type, 0);
   code.localTee(union);
+  if (lowest >= width.bits) return;
   pushConstant(code, width, 0);
   code.localGet(union);
+  if (lowest > 0) {
+    // −(union and the bits from `lowest` on), by shifts: a mask of 64 bits would be a longer constant.
+    pushConstant(code, width, lowest);
+    code.byte(width.shrU);
+    pushConstant(code, width, lowest);
+    code.byte(width.shl);
+  }
   code.plain(width.sub, width.or);
 }
 
@@ -125,7 +135,7 @@ function addSub(width: Width, isSub: boolean): Rule {
       if (input.exactArithmetic) exactAddSub(input, width, isSub);
       else {
         pushUnion(input, width);
-        upwards(input, width);
+        upwards(input, width, input.carriesFrom);
       }
     },
   };

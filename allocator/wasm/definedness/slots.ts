@@ -3,6 +3,7 @@
 
 import type { Code } from "../rewriting/code.ts";
 import type { ScratchLocals } from "../rewriting/scratch-locals.ts";
+import type { NumberFacts } from "./number-facts.ts";
 import type { OriginLocals } from "./origin-code.ts";
 import { shadowType } from "./widths.ts";
 
@@ -16,6 +17,7 @@ export class Slots {
   private readonly scratch: ScratchLocals;
   private readonly code: Code;
   private readonly origins: OriginLocals;
+  private readonly facts: NumberFacts;
   /** Local with the shadow, or DEFINED. */
   private shadows = new Int32Array(256);
   /** The local of the guest's whose shadow is shared, or NOT_SHARED. */
@@ -24,9 +26,10 @@ export class Slots {
   /** The local of the guest's that still has the slot's value, or NOT_SHARED. */
   private sources = new Int32Array(256);
 
-  constructor(scratch: ScratchLocals, code: Code, origins: OriginLocals) {
+  constructor(scratch: ScratchLocals, code: Code, origins: OriginLocals, facts: NumberFacts) {
     this.scratch = scratch;
     this.origins = origins;
+    this.facts = facts;
     this.code = code;
   }
 
@@ -44,6 +47,7 @@ export class Slots {
     const types = new Uint8Array(size);
     types.set(this.types);
     this.types = types;
+    this.facts.reserve(size);
   }
 
   shadow(slot: number): number {
@@ -74,6 +78,7 @@ export class Slots {
     this.shadows[slot] = DEFINED;
     this.sharedWith[slot] = NOT_SHARED;
     this.sources[slot] = NOT_SHARED;
+    this.facts.forget(slot);
   }
 
   share(slot: number, type: number, local: number, shadow: number): void {
@@ -82,6 +87,7 @@ export class Slots {
     this.sharedWith[slot] = local;
     this.sources[slot] = local;
     this.types[slot] = type;
+    this.facts.forget(slot);
   }
 
   /** The slot's shadow is at home from now on; who calls it sees to it that it is there. @returns the home */
@@ -96,6 +102,7 @@ export class Slots {
     this.sharedWith[slot] = NOT_SHARED;
     this.sources[slot] = NOT_SHARED;
     this.types[slot] = type;
+    this.facts.forget(slot);
     return home;
   }
 
@@ -130,8 +137,10 @@ export class Slots {
 
   private takeHome(slot: number): void {
     const type = this.types[slot];
+    const known = this.facts.of(slot);
     this.copyHome(slot, slot, type);
     this.setHome(slot, type);
+    this.facts.set(slot, known);
   }
 }
 

@@ -50,6 +50,8 @@ export interface DefinednessTargets extends PassTargets {
   readonly frameOrigins: number;
   /** Shadow of each of the guest's globals; −1: always defined. */
   readonly globalShadows: Int32Array;
+  /** What the guest last set a global to that others can set, too: only while it has that value its shadow counts; −1: no such one. */
+  readonly globalCopies: Int32Array;
   /** The guest's stack pointer, or −1. */
   readonly stackGlobal: number;
   /** Whether a function is not the guest's own code: imported, or the heap's. */

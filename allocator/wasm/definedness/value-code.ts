@@ -19,7 +19,7 @@ import type { RuleInput } from "./rule.ts";
 import { RULES } from "./rules.ts";
 import { DEFINED, pushZero } from "./slots.ts";
 import { type DefinednessTargets, USE_ADDRESS, USE_DIVISOR } from "./targets.ts";
-import { shadowType } from "./widths.ts";
+import { shadowType, WIDTH_32, WIDTH_64 } from "./widths.ts";
 
 export abstract class ValueCode extends DefinednessBody {
   private readonly input: {
@@ -54,6 +54,7 @@ export abstract class ValueCode extends DefinednessBody {
       shadows: new Int32Array(3),
       temporary: (type, number) => this.scratch.of(type, PURPOSE_RULES + number),
       exactArithmetic: targets.exactArithmetic,
+      carriesFrom: 0,
     };
   }
 
@@ -95,24 +96,30 @@ export abstract class ValueCode extends DefinednessBody {
       if (shadows[i] !== DEFINED) undefinedOperands |= 1 << i;
     }
     const rule = RULES[opcode];
+    const facts = this.facts.ofResult(opcode, base);
     const isFrame = opcode === OP_I32_SUB && this.isStackPointer(base);
     const grown = opcode === OP_I32_SUB && this.leafFrame >= 0 ? slots.source(base) : -1;
     if (base <= this.grownSlot) this.grownSlot = -1;
     if (undefinedOperands === 0 || rule === null) {
       this.copy();
       slots.setDefined(base);
+      this.facts.set(base, facts);
       if (isFrame) this.newFrame(base);
       else if (this.frameLocals.has(grown)) this.growFrame(base, grown);
       return;
     }
-    this.keepValues(opcode, base, count, rule.values(undefinedOperands, this.targets.exactArithmetic));
+    const { input } = this;
+    input.exactArithmetic = this.targets.exactArithmetic || this.facts.isInParts(base);
+    input.carriesFrom = this.facts.carriesFrom(base, opcode === WIDTH_32.sub || opcode === WIDTH_64.sub);
+    this.keepValues(opcode, base, count, rule.values(undefinedOperands, input.exactArithmetic));
     this.copy();
-    this.input.opcode = opcode;
-    this.input.start = walker.start;
-    this.input.end = walker.end;
+    input.opcode = opcode;
+    input.start = walker.start;
+    input.end = walker.end;
     const home = this.originOfOperands(opcode, base, count);
-    rule.write(this.input);
+    rule.write(input);
     this.code.localSet(home);
+    this.facts.set(base, facts);
     if (isFrame) this.newFrame(base);
     else if (this.frameLocals.has(grown)) this.growFrame(base, grown);
   }
@@ -159,6 +166,7 @@ export abstract class ValueCode extends DefinednessBody {
       slots.setDefined(height);
       if (!walker.isDead) slots.setSource(height, local);
     } else slots.share(height, type, local, this.localShadow(local));
+    this.facts.getLocal(height, local);
   }
 
   protected localSet(opcode: number): void {
@@ -173,6 +181,7 @@ export abstract class ValueCode extends DefinednessBody {
     }
     slots.unshare(local, slot);
     this.checked.forgetLocal(local);
+    this.facts.setLocal(slot, local);
     const shadow = slots.shadow(slot);
     if (shadowType(type) !== 0) {
       if (shadow !== DEFINED) {
@@ -199,7 +208,11 @@ export abstract class ValueCode extends DefinednessBody {
     this.copy();
     if (opcode !== OP_LOCAL_TEE) return;
     if (shadow === DEFINED) slots.setSource(slot, local);
-    else slots.share(slot, type, local, this.localShadow(local));
+    else {
+      const facts = this.facts.of(slot);
+      slots.share(slot, type, local, this.localShadow(local));
+      this.facts.set(slot, facts);
+    }
   }
 
   protected globalAccess(opcode: number): void {
@@ -220,7 +233,26 @@ export abstract class ValueCode extends DefinednessBody {
       }
       return;
     }
-    this.takeFromGlobal(shadow, slots.setHome(height, this.module.globals[global].type));
+    const { type } = this.module.globals[global];
+    const home = slots.setHome(height, type);
+    this.takeFromGlobal(shadow, home);
+    if (targets.globalCopies[global] >= 0) this.forgetUnlessOwn(global, type, home);
+  }
+
+  /** A global that others can set: what they set is defined, so that its shadow counts only for the value that the guest set. */
+  private forgetUnlessOwn(global: number, type: number, home: number): void {
+    const { code, targets } = this;
+    this.pushIsUndefined(home, type);
+    code.open(OP_IF);
+    for (const index of [global, targets.globalCopies[global]]) {
+      code.globalGet(index);
+      this.reinterpret(type);
+    }
+    this.differs(type);
+    code.open(OP_IF);
+    pushZero(code, type);
+    code.localSet(home);
+    code.plain(OP_END, OP_END);
   }
 
   private globalSet(): void {
@@ -234,7 +266,12 @@ export abstract class ValueCode extends DefinednessBody {
         this.putToGlobal(slots.shadow(slot), this.module.globals[global].type, shadow);
       }
     }
+    const isUndefined = !walker.isDead && slots.shadow(slot) !== DEFINED;
     this.copy();
+    const kept = targets.globalCopies[global] ?? -1;
+    if (kept < 0 || !isUndefined) return;
+    this.code.globalGet(global);
+    this.code.globalSet(kept);
   }
 
   /** The stack pointer moves: the check of its limit, and what lies between the old and the new one becomes undefined. */

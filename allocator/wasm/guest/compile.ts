@@ -56,8 +56,9 @@ export interface ModuleOptions {
    */
   readonly uninitialised?: "off" | "byte";
   /**
-   * With `uninitialised: "byte"`: sums and differences are defined where no carry can reach them, as with Memcheck's
-   * `--expensive-definedness-checks=yes`; else they are undefined from the lowest undefined bit up. Default false.
+   * With `uninitialised: "byte"`: all sums and differences are defined where no carry can reach them, as with Memcheck's
+   * `--expensive-definedness-checks=yes`; else only those are of which the code says where a carry ends, and the others are undefined
+   * from the lowest undefined bit up (docs/wasm.md). Default false.
    */
   readonly exactArithmetic?: boolean;
   /** With `uninitialised: "byte"`: whether arguments of calls that leave the module must be defined. Default `"check"`. */

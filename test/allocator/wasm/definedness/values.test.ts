@@ -150,3 +150,69 @@ test.each([
     expect(subject.reports).toHaveLength(1);
   },
 );
+
+/** Whether bit `bit` of a sum is undefined, with the undefined bytes `0` to `7` loaded as a word or a long word. */
+const sum = (width: "i32" | "i64", body: string, bit: bigint) =>
+  reportsOf(
+    width === "i32"
+      ? `(if (i32.and ${body} (i32.const ${Number(BigInt.asIntN(32, bit))})) (then))`
+      : `(if (i64.ne (i64.and ${body} (i64.const ${bit})) (i64.const 0)) (then))`,
+  ).length > 0;
+const UPPER = "(i32.and (i32.load (i32.const 0)) (i32.const 0xff))";
+
+test("a carry goes up from the lowest undefined bit that something is added to", () => {
+  const up = 1n << 20n;
+  expect(sum("i32", `(i32.add ${UPPER} (i32.const 1))`, up)).toBe(true);
+  expect(sum("i32", `(i32.add ${UPPER} (i32.const 128))`, up)).toBe(true);
+  expect(sum("i32", `(i32.add ${UPPER} (i32.const 256))`, up)).toBe(false);
+  expect(sum("i32", `(i32.add (i32.const 0x30000) ${UPPER})`, up)).toBe(false);
+  expect(sum("i32", `(i32.sub ${UPPER} (i32.const 0x10000))`, up)).toBe(false);
+  expect(sum("i32", `(i32.sub (i32.const 0x10000) ${UPPER})`, up)).toBe(true);
+  expect(sum("i32", `(i32.add ${UPPER} (i32.const 0))`, up)).toBe(false);
+  expect(sum("i32", `(i32.add ${UPPER} (i32.const 256))`, 1n)).toBe(true);
+  const long = `(i64.and (i64.load (i32.const 0)) (i64.const 0xffffffff))`;
+  expect(sum("i64", `(i64.add ${long} (i64.const 0x300000000))`, 1n << 40n)).toBe(false);
+  expect(sum("i64", `(i64.add ${long} (i64.const 0x80000000))`, 1n << 40n)).toBe(true);
+});
+
+test("what is added may be shifted, masked, extended, or in a local that was set since ways last met", () => {
+  const up = 1n << 20n;
+  const word = "(i32.load (i32.const 16))";
+  expect(sum("i32", `(i32.add ${UPPER} (i32.shl ${word} (i32.const 16)))`, up)).toBe(false);
+  expect(sum("i32", `(i32.add ${UPPER} (i32.shl ${word} (i32.const 7)))`, up)).toBe(true);
+  expect(sum("i32", `(i32.add ${UPPER} (i32.and ${word} (i32.const 0xff00)))`, up)).toBe(false);
+  const long = `(i64.and (i64.load (i32.const 0)) (i64.const 0xff))`;
+  expect(sum("i64", `(i64.add ${long} (i64.extend_i32_u (i32.and ${word} (i32.const 0x7fffff00))))`, 1n << 40n)).toBe(
+    false,
+  );
+  const inLocal = (between: string) =>
+    reportsOf(`(local.set 0 (i32.const 0x10000)) ${between}
+      (if (i32.and (i32.add ${UPPER} (local.get 0)) (i32.const 0x100000)) (then))`).length > 0;
+  expect(inLocal("")).toBe(false);
+  expect(inLocal("(local.set 0 (i32.const 1))")).toBe(true);
+  expect(inLocal(`(if (i32.load (i32.const 16)) (then (local.set 0 (i32.const 1))))`)).toBe(true);
+});
+
+test("a count of undefined comparisons is undefined as a whole", () => {
+  const truth = "(i32.eqz (i32.load (i32.const 0)))";
+  expect(reportsOf(`(if (i32.gt_s (i32.add (i32.add ${truth} ${truth}) ${truth}) (i32.const 1000)) (then))`)).toEqual([
+    0,
+  ]);
+  expect(reportsOf(`(if (i32.gt_s (i32.add (i32.const 5) ${truth}) (i32.const 1000)) (then))`)).toEqual([0]);
+});
+
+test("a word whose bytes are worked on together: a sum of them is exact, also through a local", () => {
+  const seven = "(i32.and (i32.load (i32.const 0)) (i32.const 0x7f7f7f7f))";
+  const masked = "(i32.and (i32.or (i32.load8_u (i32.const 0)) (i32.const 0x7f00)) (i32.const 0x7f7f7f7f))";
+  const second = (body: string) => reportsOf(`(if (i32.and ${body} (i32.const 0x20000)) (then))`).length > 0;
+  expect(second(`(i32.add ${seven} (i32.const 0x01010101))`)).toBe(true);
+  expect(second(`(i32.add ${masked} (i32.const 0x01010101))`)).toBe(false);
+  expect(second(`(i32.sub (i32.or ${masked} (i32.const 0x8080)) (i32.const 0x01010101))`)).toBe(false);
+  expect(second(`(i32.add (local.tee 0 ${masked}) (i32.const 3))`)).toBe(false);
+  expect(
+    reportsOf(
+      `(local.set 0 ${masked}) (loop (if (i32.and (i32.add (local.get 0) (i32.const 3)) (i32.const 0x20000)) (then)))`,
+    ),
+  ).toEqual([]);
+  expect(second(`(i32.add (i32.load8_u (i32.const 0)) (i32.const 3))`)).toBe(true);
+});
