@@ -1,7 +1,8 @@
 // What definedness-programs.ts's programs do and what is undefined in it, by interpreting them over pairs of a value and a shadow.
 // The rules are written anew, on BigInts: nothing here is the pass's code. A shadow is a cell: a value that was read from a local
 // shares the local's until one of them changes, so that a report makes both defined.
-import { GLOBALS, type Node, type Program, type Routine, type Type } from "./definedness-programs.ts";
+import { BITS, mask, type Type } from "./definedness-operations.ts";
+import { GLOBALS, INTEGERS, type Node, type Program, type Routine } from "./definedness-programs.ts";
 
 interface Cell {
   shadow: bigint;
@@ -11,20 +12,35 @@ interface Value {
   readonly type: Type;
   readonly value: bigint;
   cell: Cell;
+  /** What the code says of the value, on every path: how many of its low bits are 0, and whether it is a constant. */
+  readonly zeros: bigint;
+  readonly isConstant: boolean;
 }
 
 const NORMAL = -1;
 const RETURN = 1000;
-const BITS: Readonly<Record<Type, bigint>> = { i32: 32n, i64: 64n };
 const USES = { condition: 0, address: 1, index: 2, argument: 4, length: 5 };
 
-const maskOf = (type: Type): bigint => (1n << BITS[type]) - 1n;
-const make = (type: Type, value: bigint, shadow: bigint): Value => ({
+const maskOf = (type: Type): bigint => mask(BITS[type]);
+const make = (type: Type, value: bigint, shadow: bigint, zeros = 0n, isConstant = false): Value => ({
   type,
   value: value & maskOf(type),
   cell: { shadow: shadow & maskOf(type) },
+  zeros,
+  isConstant,
 });
-const upwards = (shadow: bigint): bigint => (shadow === 0n ? 0n : -(shadow & -shadow));
+const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const most = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+/** A carry goes up from the lowest undefined bit at `from` or above; what lies below stays. */
+const upwards = (shadow: bigint, from = 0n): bigint => {
+  const rising = (shadow >> from) << from;
+  return shadow | (rising === 0n ? 0n : -(rising & -rising));
+};
+const lowZeros = (type: Type, value: bigint): bigint => {
+  let count = 0n;
+  while (count < BITS[type] && ((value >> count) & 1n) === 0n) count++;
+  return count;
+};
 const all = (condition: boolean): bigint => (condition ? -1n : 0n);
 
 export class Model {
@@ -72,8 +88,8 @@ export class Model {
     return make(type, value, cell.shadow);
   }
 
-  private push(type: Type, value: bigint, shadow: bigint): void {
-    this.stack.push(make(type, value, shadow));
+  private push(type: Type, value: bigint, shadow: bigint, zeros = 0n): void {
+    this.stack.push(make(type, value, shadow, zeros));
   }
 
   private check(operand: Value, use: number): void {
@@ -105,6 +121,7 @@ export class Model {
       case "if": {
         const [condition] = this.take(1);
         this.decide(condition);
+        if (condition.value === 0n) this.join();
         return this.block(node, condition.value !== 0n ? node.body : node.otherwise);
       }
       case "br":
@@ -129,11 +146,13 @@ export class Model {
 
   private block(node: Node, body: readonly Node[]): number {
     const params = this.take(node.params.length);
-    this.stack = this.stack.map((value) => this.fresh(value));
+    this.stack = this.stack.map((value) => ({ ...value, cell: { shadow: value.cell.shadow } }));
     const floor = this.stack.length;
     this.stack.push(...params.map((value) => this.fresh(value)));
     for (;;) {
+      if (node.name === "loop") this.join();
       const signal = this.sequence(body);
+      this.join();
       if (signal !== NORMAL && signal !== 0) return signal === RETURN ? RETURN : signal - 1;
       const again = signal === 0 && node.name === "loop";
       const values = this.take(again ? node.params.length : node.results.length);
@@ -143,10 +162,19 @@ export class Model {
     }
   }
 
+  /** Where ways meet, the code says nothing of locals. */
+  private join(): void {
+    this.locals = this.locals.map((local) => ({ ...local, zeros: 0n, isConstant: false }));
+  }
+
   private plain(node: Node): void {
     const { name, number, type } = node;
-    if (name === "const") this.push(type, BigInt(number), 0n);
-    else if (name === "drop") this.take(1);
+    if (name === "const") this.constant(type, BigInt(number));
+    else if (node.operation !== null) {
+      const { params, result, apply } = node.operation;
+      const operands = this.take(params.length).map(({ value, cell }) => [value, cell.shadow] as const);
+      this.push(result, ...apply(...operands));
+    } else if (name === "drop") this.take(1);
     else if (name.startsWith("local.")) this.local(name, number);
     else if (name === "global.get") this.stack.push(this.fresh(this.globals[number]));
     else if (name === "global.set") this.globals[number] = this.fresh(this.take(1)[0]);
@@ -156,6 +184,12 @@ export class Model {
     else if (name.includes("call") || name === "host" || name === "fuel") this.calls(name, number);
     else if (name === "select") this.select(type);
     else this.compute(name, type);
+  }
+
+  private constant(type: Type, number: bigint): void {
+    if (type === "v128") this.push(type, (number << 96n) | number, 0n);
+    else if (!INTEGERS.includes(type)) this.push(type, number, 0n);
+    else this.stack.push(make(type, number, 0n, lowZeros(type, number), true));
   }
 
   private local(name: string, number: number): void {
@@ -168,6 +202,8 @@ export class Model {
     const { cell } = this.locals[number];
     for (const kept of this.stack) if (kept.cell === cell) kept.cell = { shadow: cell.shadow };
     this.locals[number] = this.fresh(value);
+    const { zeros, isConstant } = value;
+    this.locals[number] = { ...this.locals[number], zeros, isConstant };
     if (name === "local.tee") this.stack.push({ ...this.locals[number] });
   }
 
@@ -216,7 +252,7 @@ export class Model {
   private bulk(name: string): void {
     const [to, from, count] = this.take(3);
     this.check(to, USES.address);
-    if (name === "memory.copy") this.check(from, USES.length);
+    if (name === "memory.copy") this.check(from, USES.address);
     this.check(count, USES.length);
     const [start, size] = [Number(to.value), Number(count.value)];
     if (name === "memory.fill") {
@@ -238,11 +274,11 @@ export class Model {
 
   private compute(name: string, type: Type): void {
     if (name === "eqz" || name === "wrap_i64" || name === "extend_i32_s") {
-      const [{ value, cell }] = this.take(1);
+      const [{ value, cell, zeros }] = this.take(1);
       if (name === "eqz")
         this.push("i32", value === 0n ? 1n : 0n, cell.shadow !== 0n && (value & ~cell.shadow) === 0n ? 1n : 0n);
-      else if (name === "wrap_i64") this.push("i32", value, cell.shadow);
-      else this.push("i64", BigInt.asIntN(32, value), BigInt.asIntN(32, cell.shadow));
+      else if (name === "wrap_i64") this.push("i32", value, cell.shadow, least(zeros, 32n));
+      else this.push("i64", BigInt.asIntN(32, value), BigInt.asIntN(32, cell.shadow), zeros < 32n ? zeros : 64n);
       return;
     }
     const [left, right] = this.take(2);
@@ -250,14 +286,17 @@ export class Model {
     const amount = b % BITS[type];
     // As in wasm: shadows of amounts count only where they change the amount.
     const undefinedAmount = all((t & (BITS[type] - 1n)) !== 0n);
-    const results: Readonly<Record<string, () => readonly [bigint, bigint]>> = {
-      add: () => [a + b, upwards(s | t)],
-      sub: () => [a - b, upwards(s | t)],
+    const both = least(left.zeros, right.zeros);
+    const either = most(left.zeros, right.zeros);
+    const shifted = left.zeros + (right.isConstant ? amount : 0n);
+    const results: Readonly<Record<string, () => readonly [bigint, bigint, bigint?]>> = {
+      add: () => [a + b, upwards(s | t, either), both],
+      sub: () => [a - b, upwards(s | t, right.zeros), both],
       mul: () => [a * b, upwards(s | t)],
-      and: () => [a & b, (s & t) | (s & b) | (t & a)],
-      or: () => [a | b, (s & t) | (s & ~b) | (t & ~a)],
-      xor: () => [a ^ b, s | t],
-      shl: () => [a << amount, (s << amount) | undefinedAmount],
+      and: () => [a & b, (s & t) | (s & b) | (t & a), either],
+      or: () => [a | b, (s & t) | (s & ~b) | (t & ~a), both],
+      xor: () => [a ^ b, s | t, both],
+      shl: () => [a << amount, (s << amount) | undefinedAmount, least(shifted, BITS[type])],
       shr_u: () => [a >> amount, (s >> amount) | undefinedAmount],
     };
     const arithmetic = results[name];

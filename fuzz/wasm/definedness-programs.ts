@@ -2,7 +2,8 @@
 // What they mean is definedness-model.ts. Every loop goes back only while there is fuel, so that all of them end.
 
 import { xorshift32 } from "../../platform/hardware/xorshift.ts";
-export type Type = "i32" | "i64";
+import { VECTORS } from "./definedness-lanes.ts";
+import { type Operation, SCALARS, type Type } from "./definedness-operations.ts";
 
 /** An instruction with those that make its operands; `name` with its immediates is what the text has. */
 export interface Node {
@@ -17,6 +18,8 @@ export interface Node {
   readonly results: readonly Type[];
   readonly body: readonly Node[];
   readonly otherwise: readonly Node[];
+  /** Of a node named "operation". */
+  readonly operation: Operation | null;
 }
 
 export interface Routine {
@@ -31,11 +34,17 @@ export interface Program {
   readonly text: string;
 }
 
-export const GLOBALS: readonly Type[] = ["i32", "i64", "i32"];
+export const GLOBALS: readonly Type[] = ["i32", "i64", "i32", "f64", "v128", "f32"];
 export const MEMORY_MASK = 63;
 const BINARY = ["add", "sub", "and", "or", "xor", "shl", "shr_u", "mul"];
 const COMPARISONS = ["eq", "ne", "lt_u", "gt_s", "le_u"];
-const TYPES: readonly Type[] = ["i32", "i64"];
+const TYPES: readonly Type[] = ["i32", "i64", "i32", "i64", "f32", "f64", "v128", "v128"];
+/** What can pass between the host and the guest with all of its bits. */
+export const INTEGERS: readonly Type[] = ["i32", "i64"];
+const isInteger = (type: Type): boolean => INTEGERS.includes(type);
+const OPERATIONS = new Map(
+  TYPES.map((type) => [type, [...SCALARS, ...VECTORS].filter(({ result }) => result === type)] as const),
+);
 /** Functions of one type that stand in the table, behind the fuel and the host's. */
 export const TABLE_SIZE = 4;
 const EMPTY: Omit<Node, "name"> = {
@@ -47,6 +56,7 @@ const EMPTY: Omit<Node, "name"> = {
   results: [],
   body: [],
   otherwise: [],
+  operation: null,
 };
 
 /** Numbers from 0 on, below the one that is asked for. */
@@ -94,7 +104,7 @@ class Generator {
 
   private routine({ params, results }: { params: Type[]; results: Type[] }, index: number): Routine {
     this.current = index;
-    const locals: Type[] = ["i32", "i64", "i32"];
+    const locals: Type[] = ["i32", "i64", "i32", "f32", "f64", "v128"];
     this.locals = [...params, ...locals];
     this.labels = [results];
     this.budget = 40;
@@ -135,7 +145,8 @@ class Generator {
       case 1:
         return this.node("local.set", { number: this.localOf(type), operands: [this.value(type)] });
       case 2: {
-        const name = this.pick(type === "i32" ? ["store", "store8", "store16"] : ["store", "store8", "store32"]);
+        const narrow = type === "i32" ? ["store8", "store16"] : type === "i64" ? ["store8", "store32"] : [];
+        const name = this.pick(["store", ...narrow]);
         return this.node(name, { type, number: this.random(9), operands: [this.address(), this.value(type)] });
       }
       case 3:
@@ -279,12 +290,21 @@ class Generator {
     return null;
   }
 
+  /** A small one, one bit, or any; none by which a word's bytes or halves are worked on together, of which the model knows nothing. */
+  private number(): number {
+    const kind = this.random(6);
+    if (kind < 3) return this.random(5);
+    if (kind === 3) return 2 ** this.random(31);
+    const number = this.random(2 ** 31 - 2);
+    return number % 0x10001 < 2 ? number + 2 : number;
+  }
+
   private value(type: Type): Node {
     this.budget--;
-    const choice = this.budget < 0 ? this.random(3) : this.random(16);
+    const choice = this.budget < 0 ? this.random(3) : this.random(18);
     switch (choice) {
       case 0:
-        return this.node("const", { type, number: this.random(3) === 0 ? this.random(2 ** 31) : this.random(5) });
+        return this.node("const", { type, number: this.number() });
       case 1:
       case 2:
         return this.node("local.get", { number: this.localOf(type) });
@@ -297,18 +317,15 @@ class Generator {
       case 5:
       case 6:
       case 7:
+        if (!isInteger(type)) return this.operation(type);
         return this.node(this.pick(BINARY), { type, operands: this.values([type, type]) });
-      case 8: {
-        if (type === "i64") return this.node("extend_i32_s", { type, operands: [this.value("i32")] });
-        if (this.random(3) === 0) return this.node("wrap_i64", { type, operands: [this.value("i64")] });
-        const of = this.pick(TYPES);
-        if (this.random(3) === 0) return this.node("eqz", { type: of, operands: [this.value(of)] });
-        return this.node(this.pick(COMPARISONS), { type: of, operands: this.values([of, of]) });
-      }
+      case 8:
+        return isInteger(type) ? this.conversion(type) : this.operation(type);
       case 9:
         return this.node("select", { type, operands: [...this.values([type, type]), this.value("i32")] });
       case 10: {
-        const name = this.pick(type === "i32" ? ["load", "load8_u", "load16_s"] : ["load", "load8_s", "load32_u"]);
+        const narrow = type === "i32" ? ["load8_u", "load16_s"] : type === "i64" ? ["load8_s", "load32_u"] : [];
+        const name = this.pick(["load", ...narrow]);
         return this.node(name, { type, number: this.random(9), operands: [this.address()] });
       }
       case 11:
@@ -317,14 +334,33 @@ class Generator {
         return this.conditional([type]);
       case 13:
         return this.branchIf([type]) ?? this.loop([type]);
-      case 14: {
-        if (type === "i64" || this.current >= this.signatures.length - TABLE_SIZE) return this.block([type]);
-        const index = this.node("and", { operands: [this.value("i32"), this.node("const", { number: 3 })] });
-        return this.node("call_indirect", { operands: [this.value("i32"), this.value("i64"), index] });
-      }
+      case 14:
+        return type === "i32" ? this.outside() : this.loop([type]);
       default:
-        return type === "i32" ? this.node("host", { operands: [this.value("i32")] }) : this.loop([type]);
+        return this.operation(type);
     }
+  }
+
+  private operation(type: Type): Node {
+    const operation = this.pick(OPERATIONS.get(type)!);
+    return this.node("operation", { operation, operands: this.values(operation.params) });
+  }
+
+  /** An integer of the other width, or a comparison. */
+  private conversion(type: Type): Node {
+    if (type === "i64") return this.node("extend_i32_s", { type, operands: [this.value("i32")] });
+    if (this.random(3) === 0) return this.node("wrap_i64", { type, operands: [this.value("i64")] });
+    const of = this.pick(INTEGERS);
+    if (this.random(3) === 0) return this.node("eqz", { type: of, operands: [this.value(of)] });
+    return this.node(this.pick(COMPARISONS), { type: of, operands: this.values([of, of]) });
+  }
+
+  /** A call of the host, or through the table. */
+  private outside(): Node {
+    if (this.random(2) === 0 || this.current >= this.signatures.length - TABLE_SIZE)
+      return this.node("host", { operands: [this.value("i32")] });
+    const index = this.node("and", { operands: [this.value("i32"), this.node("const", { number: 3 })] });
+    return this.node("call_indirect", { operands: [this.value("i32"), this.value("i64"), index] });
   }
 }
 
@@ -353,9 +389,19 @@ function line(node: Node): string {
   if (name === "call") return `${operands}\ncall $f${number}`;
   if (name.startsWith("br")) return `${operands}\n${name} ${labels.join(" ")}`;
   if (name.startsWith("local.") || name.startsWith("global.")) return `${operands}\n${name} ${number}`;
-  if (name === "const") return `${type}.const ${number}`;
+  if (name === "const") return constant(type, number);
+  if (node.operation !== null) return `${operands}\n${node.operation.text}`;
   if (name.startsWith("load") || name.startsWith("store")) return `${operands}\n${type}.${name} offset=${number}`;
   return `${operands}\n${type}.${name}`;
+}
+
+const constantOfZero = (type: Type): string => `${type}.const ${type === "v128" ? "i32x4 0 0 0 0" : "0"}`;
+
+/** The bits of a number; a vector has them at its ends. */
+function constant(type: Type, number: number): string {
+  if (type === "v128") return `v128.const i32x4 ${number} 0 0 ${number}`;
+  if (INTEGERS.includes(type)) return `${type}.const ${number}`;
+  return type === "f32" ? `i32.const ${number}\nf32.reinterpret_i32` : `i64.const ${number}\nf64.reinterpret_i64`;
 }
 
 function textOf(routines: readonly Routine[]): string {
@@ -367,7 +413,7 @@ function textOf(routines: readonly Routine[]): string {
   return `(module
     (import "host" "host" (func $host (param i32) (result i32)))
     (memory 1)
-    ${GLOBALS.map((type) => `(global (mut ${type}) (${type}.const 0))`).join("\n")}
+    ${GLOBALS.map((type) => `(global (mut ${type}) (${constantOfZero(type)}))`).join("\n")}
     (global $fuel (export "fuel") (mut i32) (i32.const 0))
     (table ${TABLE_SIZE} funcref)
     (elem (i32.const 0) ${inTable.join(" ")})

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
 import { Model } from "./definedness-model.ts";
-import { programOf, randomOf } from "./definedness-programs.ts";
+import { BITS } from "./definedness-operations.ts";
+import { INTEGERS, programOf, randomOf } from "./definedness-programs.ts";
 import { track } from "./definedness-rewritten.ts";
 
 const FUEL = 20;
@@ -32,15 +33,16 @@ export function runDefinedness(
   }
   for (let at = 0; at < UNDEFINED_BYTES; at += 4) subject.setOrigin(at, ORIGINS + at);
   for (const [index, { params, results }] of program.routines.entries()) {
+    // Floats lose bits on their way through JavaScript, and vectors have none: such a routine is called by others only.
+    if (![...params, ...results].every((type) => INTEGERS.includes(type))) continue;
     (subject.exports.fuel as unknown as { value: number }).value = model.fuel = FUEL;
     const args = params.map(() => BigInt(random(2 ** 31)));
     const expected = model.run(index, args);
     const given = args.map((arg, i) => (params[i] === "i32" ? Number(BigInt.asIntN(32, arg)) : arg));
     const answer = subject.exports[`f${index}`](...(given as never[]));
     const values = results.length === 0 ? [] : results.length === 1 ? [answer] : (answer as unknown[]);
-    const widths = { i32: 32, i64: 64 };
     deepStrictEqual(
-      values.map((value, i) => BigInt.asUintN(widths[results[i]], BigInt(value as number))),
+      values.map((value, i) => BigInt.asUintN(Number(BITS[results[i]]), BigInt(value as number))),
       expected,
     );
     deepStrictEqual(
