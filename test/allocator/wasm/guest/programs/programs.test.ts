@@ -1,4 +1,4 @@
-// The programs of sources.ts, field-sources.ts and address-sources.ts at three levels of optimisation: Memcheck's verdict for each, and nothing at all for a clean one.
+// The programs of this folder's *sources.ts at each level of optimisation: Memcheck's verdict, and nothing at all for a clean one.
 // All of them are one module a level, each a function of its own, since linking takes longest.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,9 +12,11 @@ import { Instance, Module } from "../../../../../allocator/wasm/guest/functions.
 import { SegmentationFault } from "../../../../../platform/hardware/faults.ts";
 import { ADDRESS_SOURCES } from "./address-sources.ts";
 import { FIELD_SOURCES } from "./field-sources.ts";
+import { LAYOUT_SOURCES } from "./layout-sources.ts";
 import { PREAMBLE, SOURCES } from "./sources.ts";
+import { WORD_SOURCES } from "./word-sources.ts";
 
-const VALUE_SOURCES = [...SOURCES, ...FIELD_SOURCES];
+const VALUE_SOURCES = [...SOURCES, ...FIELD_SOURCES, ...WORD_SOURCES, ...LAYOUT_SOURCES];
 const ALL = [...VALUE_SOURCES, ...ADDRESS_SOURCES];
 
 const LEVELS = ["-O0", "-O1", "-O2"];
@@ -67,7 +69,7 @@ beforeAll(() => {
     const bytes = readFileSync(join(folder, `all${level}.wasm`));
     modules.set(level, new Module(bytes, { memoryBytes: 2 ** 26, uninitialised: "byte", invalidFree: "report" }));
   }
-}, 300_000);
+}, 600_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
