@@ -23,6 +23,10 @@ export interface ExpectedAccess {
   readonly blockSize?: number;
   /** A function of the stack, by name. */
   readonly functionName?: string;
+  /** Bytes of the block that the undefined bits are from, where origins are tracked. */
+  readonly originSize?: number;
+  /** A function that the undefined bits are from: one that allocated their block, or whose stack frame they were in. */
+  readonly originFunction?: string;
 }
 
 /** What a leak must be like; what is not given may be anything. */
@@ -157,8 +161,9 @@ function throwOn(observed: readonly Observed[]): void {
 }
 
 function isAsExpected(finding: Finding, expected: ExpectedAccess): boolean {
-  const { operation, size, offset, firstUndefinedOffset, blockSize, functionName } = expected;
-  const { block, firstUndefined, stack } = finding;
+  const { operation, size, offset, firstUndefinedOffset, blockSize, functionName, originSize, originFunction } =
+    expected;
+  const { block, firstUndefined, stack, origin, originFrame } = finding;
   const first = block === null || firstUndefined === null ? null : firstUndefined - block.pointer;
   return (
     (operation === undefined || finding.operation === operation) &&
@@ -166,7 +171,11 @@ function isAsExpected(finding: Finding, expected: ExpectedAccess): boolean {
     (offset === undefined || finding.offset === offset) &&
     (firstUndefinedOffset === undefined || first === firstUndefinedOffset) &&
     (blockSize === undefined || block?.size === blockSize) &&
-    (functionName === undefined || stack.some((frame) => frame.functionName === functionName))
+    (functionName === undefined || stack.some((frame) => frame.functionName === functionName)) &&
+    (originSize === undefined || origin?.size === originSize) &&
+    (originFunction === undefined ||
+      originFrame?.functionName === originFunction ||
+      origin?.allocation.some((frame) => frame.functionName === originFunction) === true)
   );
 }
 
@@ -182,7 +191,10 @@ function checkNames(matcher: string, expected: object, names: readonly string[])
   throw new TypeError(`${matcher}: no expectation is called ${unknown}; there are ${names.join(", ")}`);
 }
 
-const ACCESS_NAMES = ["operation", "size", "offset", "firstUndefinedOffset", "blockSize", "functionName"];
+const ACCESS_NAMES = [
+  ...["operation", "size", "offset", "firstUndefinedOffset", "blockSize", "functionName"],
+  ...["originSize", "originFunction"],
+];
 
 export function toReadUninitialised(this: MatcherContext, subject: Subject, expected: ExpectedAccess = {}) {
   const isKind = ({ kind }: Finding) => kind === "uninitialised";

@@ -49,3 +49,39 @@ describe("a test whose module may leak", () => {
     expect((wasm.exports as unknown as Exports).malloc(16)).not.toBe(0);
   });
 });
+
+const decider = wat(`(module
+  (memory (export "memory") 2)
+  (global $__stack_pointer (mut i32) (i32.const 66560))
+  (func $malloc (export "malloc") (param i32) (result i32) (unreachable))
+  (func $free (export "free") (param i32) (unreachable))
+  (func $make (export "make") (result i32) (call $malloc (i32.const 40)))
+  (func $decide (export "decide") (param i32) (if (i32.load (local.get 0)) (then)))
+  (func $through (export "through") (param i32 i32)
+    (i32.store (local.get 1) (i32.mul (i32.load (local.get 0)) (i32.const 3))) (call $decide (local.get 1)))
+  (func $frame (export "frame") (local i32)
+    (global.set $__stack_pointer (local.tee 0 (i32.sub (global.get $__stack_pointer) (i32.const 16))))
+    (call $decide (local.get 0))
+    (global.set $__stack_pointer (i32.add (local.get 0) (i32.const 16))))
+)`);
+
+describe("undefined bits of a module, where origins are tracked", () => {
+  test.override({ wasmOptions: { module: decider, uninitialised: "byte", trackOrigins: true, leaks: "ignore" } });
+
+  test("are judged by what was done with them and where they are from", ({ wasm }) => {
+    const { malloc, make, decide, through, frame } = wasm.exports as unknown as Record<
+      string,
+      (...values: number[]) => number
+    >;
+    const block = make();
+    expect(() => decide(block)).toReadUninitialised({ operation: "condition", originSize: 40, originFunction: "make" });
+    const other = malloc(16);
+    expect(() => through(block + 8, other)).toReadUninitialised({ originSize: 40, functionName: "through" });
+    expect(() => frame()).toReadUninitialised({ originFunction: "frame" });
+    wasm.heap.memory.setUint32(block, 1);
+    expect(() => decide(block)).not.toReadUninitialised();
+    expect(() => {
+      expect(() => decide(block + 4)).toReadUninitialised({ originFunction: "frame" });
+    }).toThrow(/originFunction frame/);
+  });
+});
