@@ -9,10 +9,13 @@ import { startProgress } from "../harness/progress.ts";
 import { keep, ratioOf, type Samples, sampleInTurn } from "../harness/sample.ts";
 import { type Column, formatBytes, formatNanoseconds, formatTable } from "../harness/table.ts";
 import { formatTargets, type Target } from "../harness/target.ts";
+import { measureMemcheck, whyNoMemcheck } from "./memcheck.ts";
 import { formatMemory, measureMemory } from "./memory-table.ts";
+import { measureReports } from "./report-costs.ts";
 
 // From dist/bench/wasm to the module, which is not compiled by tsc and stays where it is.
 const FILE = fileURLToPath(new URL("../../../bench/wasm/programs.wasm", import.meta.url));
+const SOURCE = fileURLToPath(new URL("../../../bench/wasm/programs.c", import.meta.url));
 /** A module of half a MiB, for what rewriting costs: an Emscripten package that the tests use, too. */
 const LARGE = fileURLToPath(import.meta.resolve("vscode-oniguruma/release/onig.wasm"));
 const PROGRAMS = ["sort", "matrix", "compress", "json"] as const;
@@ -41,6 +44,11 @@ const WAYS: readonly Way[] = [
     seconds: 1.5,
   },
 ];
+
+/** What a report may cost, and memory beside the guest's by what it touched. */
+const FIRST_REPORT_MILLISECONDS = 1;
+const NEXT_REPORT_MICROSECONDS = 5;
+const MEMORY_BESIDE = 2.3;
 
 type Program = (rounds: number) => number;
 
@@ -89,6 +97,7 @@ const columns: readonly Column[] = [
   { heading: "program", align: "left" },
   { heading: "unmodified" },
   ...WAYS.map(({ name }) => ({ heading: name })),
+  { heading: "Memcheck" },
 ];
 
 export async function run(argv: string[]): Promise<void> {
@@ -105,7 +114,7 @@ export async function run(argv: string[]): Promise<void> {
   const rounds = options.quick ? 5 : 21;
   const bytes = readFileSync(FILE);
   const large = readFileSync(LARGE);
-  const progress = startProgress(PROGRAMS.length + WAYS.length + 1);
+  const progress = startProgress(PROGRAMS.length + WAYS.length + 3);
   const made = WAYS.map((way) => {
     progress.step(`instantiates: ${way.name}`);
     return measureMaking(large, way);
@@ -121,13 +130,41 @@ export async function run(argv: string[]): Promise<void> {
     progress.step(program);
     return { program, samples: measureProgram(subjects, program, rounds) };
   });
+  progress.step("reports");
+  const reports = WAYS.filter(({ options }) => options.uninitialised === "byte").map((way) => ({
+    name: way.name,
+    costs: measureReports(way.options),
+  }));
+  progress.step("Memcheck");
+  const noMemcheck = whyNoMemcheck(SOURCE);
+  const memcheck = noMemcheck === null ? measureMemcheck(SOURCE, PROGRAMS) : new Map<string, number>();
   progress.step("memory");
   const memory = measureMemory(bytes, PROGRAMS, start, nothing, ROUNDS);
   progress.done();
   const findings = instances.map(({ checker }) => checker.findings.length);
   const ratio = (samples: Map<string, Samples>, name: string) =>
     ratioOf(samples.get(name)!, samples.get("unmodified")!);
-  const targets: Target[] = WAYS.flatMap(({ name, time, code, seconds }, index) => [
+  const ofReports: Target[] = reports.flatMap(({ name, costs }) => [
+    {
+      what: `${name}: a report, the first of its place`,
+      measured: costs.firstMilliseconds,
+      unit: " ms",
+      atMost: FIRST_REPORT_MILLISECONDS,
+    },
+    {
+      what: `${name}: the same report again`,
+      measured: costs.againMicroseconds,
+      unit: " µs",
+      atMost: NEXT_REPORT_MICROSECONDS,
+    },
+    {
+      what: `${name}: memory beside what the guest touched`,
+      measured: costs.memoryRatio,
+      unit: " times",
+      atMost: MEMORY_BESIDE,
+    },
+  ]);
+  const ofWays: Target[] = WAYS.flatMap(({ name, time, code, seconds }, index) => [
     {
       what: `${name}: the slowest program`,
       measured: Math.max(...measured.map(({ samples }) => ratio(samples, name))),
@@ -138,16 +175,21 @@ export async function run(argv: string[]): Promise<void> {
     { what: `${name}: rewritten and compiled`, measured: made[index].secondsPerMib, unit: " s a MiB", atMost: seconds },
     { what: `${name}: findings in programs that have none`, measured: findings[index], unit: "", atMost: 0 },
   ]);
+  const targets = [...ofWays, ...ofReports];
   const rows = measured.map(({ program, samples }) => [
     program,
     formatNanoseconds(samples.get("unmodified")!.summary.median),
     ...WAYS.map(({ name }) => `${ratio(samples, name).toFixed(2)} ×`),
+    memcheck.has(program) ? `${memcheck.get(program)!.toFixed(1)} ×` : "–",
   ]);
   const text = [
     `WebAssembly on the heap: programs.wasm (${formatBytes(bytes.length)}), time a round against the module unmodified; code and seconds are of a module of ${formatBytes(large.length)}`,
     `Medians of at most ${rounds} interleaved rounds. ${formatHost(describeHost())}`,
     "",
     formatTable(columns, rows),
+    noMemcheck === null
+      ? "Memcheck: the same C built natively (cc -O2) under valgrind, by its own time alone."
+      : `No column for Memcheck: ${noMemcheck}.`,
     "",
     `What memory cost each program, ${ROUNDS} rounds, by its own touches:`,
     formatMemory(memory),
@@ -160,6 +202,8 @@ export async function run(argv: string[]): Promise<void> {
       rounds,
       programs: measured.map(({ program, samples }) => ({ program, samples: Object.fromEntries(samples) })),
       made,
+      reports,
+      memcheck: Object.fromEntries(memcheck),
       memory,
       targets,
     });
