@@ -24,11 +24,12 @@ async function load(
   library: string,
 ): Promise<{ readonly library: Library; readonly operations: Operations }> {
   const own = new URL(`./operations.js?${side}`, import.meta.url);
-  const [{ operations: loaded }, exported] = await Promise.all([
+  const [{ operations: loaded }, { Heap }, wasm] = await Promise.all([
     import(own.href) as Promise<{ operations: Operations }>,
-    import(library) as Promise<Library>,
+    import(library) as Promise<Pick<Library, "Heap">>,
+    import(new URL("wasm/index.js", library).href) as Promise<Library["wasm"]>,
   ]);
-  return { library: exported, operations: loaded };
+  return { library: { Heap, wasm }, operations: loaded };
 }
 
 function processorMilliseconds(): number {

@@ -1,10 +1,15 @@
 // The operations that two builds are compared by. Each build gets a copy of this module of its own (beside.ts), so that the engine
 // compiles each loop for one of them alone.
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import type { Heap, HeapOptions } from "../../allocator/index.ts";
+import type * as wasm from "../../allocator/wasm/index.ts";
 
 /** What a build of the library exports, as far as it is needed here. */
 export interface Library {
   readonly Heap: typeof Heap;
+  /** `refheap/wasm`. */
+  readonly wasm: typeof wasm;
 }
 
 /** A batch of `count` operations. */
@@ -15,6 +20,8 @@ export interface Batch {
 
 type Operation = (library: Library) => Batch;
 
+// From dist/bench/beside, as bench/wasm/wasm.ts.
+const PROGRAMS = fileURLToPath(new URL("../../../bench/wasm/programs.wasm", import.meta.url));
 const KIB = 1024;
 const MIB = 2 ** 20;
 
@@ -82,6 +89,28 @@ function accesses(isStore: boolean): Operation {
   };
 }
 
+/** A round of bench/wasm/programs.c's JSON: 5,000 blocks are allocated, and then freed. `options` null: the module unmodified. */
+function json(options: wasm.ModuleOptions | null): Operation {
+  return ({ wasm: { Instance, Module } }) => {
+    const bytes = readFileSync(PROGRAMS);
+    const imports = { wasi_snapshot_preview1: new Proxy({}, { get: () => () => 0 }) };
+    const { WebAssembly } = globalThis as unknown as { readonly WebAssembly: Engine };
+    const { exports } =
+      options === null
+        ? new WebAssembly.Instance(new WebAssembly.Module(bytes), imports)
+        : new Instance(new Module(bytes, options), imports);
+    const program = exports as { readonly _initialize?: () => void; readonly json: (rounds: number) => number };
+    program._initialize?.();
+    return { count: 2, run: () => program.json(2) };
+  };
+}
+
+/** What of the engine's WebAssembly is used. */
+interface Engine {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: object };
+}
+
 export const operations: Readonly<Record<string, Operation>> = {
   "pair 64 B": pair(64),
   "pair 1 KiB": pair(KIB),
@@ -103,4 +132,9 @@ export const operations: Readonly<Record<string, Operation>> = {
   "compare 4 KiB": comparisons(4 * KIB),
   "load in order": accesses(false),
   "store in order": accesses(true),
+  "JSON in WebAssembly": json(null),
+  "JSON in WebAssembly, heap only": json({ checks: "none", heap: { stacks: false } }),
+  "JSON in WebAssembly, addresses": json({}),
+  "JSON in WebAssembly, undefined bits": json({ uninitialised: "byte" }),
+  "JSON in WebAssembly, origins": json({ uninitialised: "byte", trackOrigins: true }),
 };
