@@ -1,10 +1,12 @@
 // The matchers: what a function does to a heap, or what a heap is like. Each takes a function that is run, or a heap.
 // Their types are types.ts; running and observing is ../testing/observe.ts.
 
+import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import type { ByteCount } from "../../platform/hardware/integers.ts";
 import type { Finding, Operation } from "../checker/finding.ts";
 import { countBytes, formatFindings } from "../checker/finding-text.ts";
 import type { Root } from "../checker/leaks.ts";
+import { HeapError } from "../common/heap-error.ts";
 import { Heap } from "../heap/heap.ts";
 import { beginObservation, findCorruption, isCorruption, type Observation, takeOff } from "../testing/observe.ts";
 import { heapsOf, isRunning, runAs } from "./active-heaps.ts";
@@ -81,6 +83,7 @@ function observeSubject(
     // Without what it was not to find, there is nothing to take off.
     const seen = isMet ? (result.pass ? matched : []) : told;
     for (const { heap, observation } of observed) takeOff(heap, observation, seen);
+    if (result.pass && isMet) throwUnexplained(observed);
     return result;
   };
   if (subject instanceof Heap) return settle([{ heap: subject, observation: observationOf(subject) }]);
@@ -118,7 +121,7 @@ interface Wanted {
   readonly isKind: (finding: Finding) => boolean;
 }
 
-/** Passes if a finding of the kind is as expected. Other errors of the function go on, unless a report explains them. */
+/** Passes if a finding of the kind is as expected. Other errors of the function go on. */
 function matchFindings(
   context: MatcherContext,
   subject: Subject,
@@ -158,6 +161,13 @@ function requireTracking(matcher: string, heaps: readonly Heap[]): void {
 function throwOn(observed: readonly Observed[]): void {
   const { error } = observed[0].observation;
   if (error !== undefined) throw error;
+}
+
+/** What a matcher found explains an error of the heap, a fault and a guest's trap, but no error of the program's own. */
+function throwUnexplained(observed: readonly Observed[]): void {
+  const { error } = observed[0].observation;
+  const isTrap = error instanceof Error && error.name === "RuntimeError";
+  if (!isTrap && !(error instanceof HeapError) && !(error instanceof SegmentationFault)) throwOn(observed);
 }
 
 function isAsExpected(finding: Finding, expected: ExpectedAccess): boolean {

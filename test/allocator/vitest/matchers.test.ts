@@ -44,16 +44,33 @@ test("functions that wait are awaited", async ({ heap }) => {
   }).toReadUninitialised();
 });
 
-test("what the function throws goes on, unless it is what is expected", ({ heap }) => {
+test("an error of the function's own goes on, also where something was found", ({ heap }) => {
   const failing = () => {
     throw new Error("its own");
   };
   expect(messageOf(() => expect(failing).toReadUninitialised())).toBe("its own");
   expect(messageOf(() => expect(failing).toCorruptHeap())).toBe("its own");
-  expect(() => {
+  const readsAndFails = () => {
     readHeader(heap);
     failing();
-  }).toReadUninitialised();
+  };
+  expect(messageOf(() => expect(readsAndFails).toReadUninitialised())).toBe("its own");
+  // What the matcher was to find counts as seen all the same.
+  expect(heap.checker.findings).toEqual([]);
+  let p = 0;
+  const leaksAndFails = () => {
+    p = heap.malloc(8);
+    failing();
+  };
+  expect(messageOf(() => expect(leaksAndFails).toLeak())).toBe("its own");
+  heap.free(p);
+});
+
+test("a report of the heap and a fault are explained by what was found", ({ heap }) => {
+  const p = heap.malloc(2 ** 20);
+  heap.free(p);
+  expect(() => heap.memory.setUint8(p, 1)).toUseAfterFree();
+  expect(() => heap.free(p)).toCorruptHeap();
 });
 
 test("toUseAfterFree and toAccessOutOfBounds", ({ heap }) => {
