@@ -184,6 +184,7 @@ function readLimits(part: ByteReader): Limits {
   const flags = part.u32();
   if ((flags & 2) !== 0) throw new ModuleError("unsupported", "threads (a shared memory)", at);
   if ((flags & 4) !== 0) throw new ModuleError("unsupported", "64-bit memory", at);
+  if ((flags & 8) !== 0) throw new ModuleError("unsupported", "custom page sizes", at);
   if (flags > 1) throw new ModuleError("unsupported", `limits with flags ${flags}`, at);
   return { minimum: part.u32(), maximum: flags === 1 ? part.u32() : null };
 }

@@ -74,7 +74,8 @@ class ExpressionReader {
   private word(): Expression {
     const start = this.at;
     while (this.at < this.text.length && !WORD_END.test(this.text[this.at])) this.at++;
-    if (this.at === start) this.fail("a lone semicolon");
+    // A lone semicolon, which only an annotation may have.
+    if (this.at === start) this.at++;
     const word = this.text.slice(start, this.at);
     return { kind: "word", start, end: this.at, items: NOTHING, word, bytes: NO_BYTES };
   }
