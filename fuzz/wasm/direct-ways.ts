@@ -71,6 +71,17 @@ const STEPS: readonly Step[] = [
     `(if (local.get ${slot}) (then (i32.store8 (i32.sub (local.get ${slot}) (i32.const ${1 + (small & 31)})) (i32.const 0))))`,
 ];
 
+/** Steps that allocate, and those that free what they allocated. */
+export const STEP_PAIRS: readonly (readonly [allocate: number, free: number])[] = [
+  [0, 5],
+  [3, 5],
+  [10, 5],
+  [11, 14],
+  [12, 16],
+  [17, 19],
+  [18, 19],
+];
+
 /** What the host does between two runs. */
 const HOST: readonly ((instance: Instance, round: number) => void)[] = [
   () => {},

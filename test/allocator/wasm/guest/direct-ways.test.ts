@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { silent } from "../../../../fuzz/harness/journal.ts";
-import { directWays, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
+import { directWays, STEP_PAIRS, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const PAIRS = `(module (memory (export "memory") 1)
@@ -54,6 +54,16 @@ describe("a module goes the direct ways", () => {
     expect(wentDirectly(instance)).toBe(true);
     expect(instance.checker.findings).toEqual([]);
   });
+
+  test.each(STEP_PAIRS)(
+    "and leaves chunks of every remainder as the host does, allocated by step %i and freed by step %i",
+    (allocate, free) => {
+      const sizes = [0, 1, 3, 4, 5, 8, 12, 13, 16, 100, 300, 4080];
+      const steps = sizes.flatMap((size, slot) => [free, allocate].map((kind) => ({ kind, slot, size, small: 1 })));
+      const given = { steps, between: [0], checks: "addresses" as const, trackOrigins: true };
+      for (const uninitialised of ["off", "byte"] as const) directWays.run({ ...given, uninitialised }, silent);
+    },
+  );
 
   test("and does all that the host is asked to do: programs of every heap function agree in all that can be seen", async () => {
     await fc.assert(
