@@ -65,6 +65,10 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     what: "allocation traces replayed: speed, memory, results that repeat",
     load: () => import("./replay/replay.ts"),
   },
+  native: {
+    what: "native programs recorded and replayed, beside what the kernel says that they need",
+    load: () => import("./native/native.ts"),
+  },
   questions: {
     what: "the review thread's open questions, each with its data (docs/questions.md)",
     load: () => import("./questions/questions.ts"),
