@@ -5,7 +5,8 @@ import { test as base } from "vitest";
 import type { Finding } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
 import { Heap } from "../heap/heap.ts";
-import type { HeapOptions } from "../options/options.ts";
+import { ownValues } from "../options/option-checks.ts";
+import { type HeapOptions, OPTION_NAMES } from "../options/options.ts";
 import { CheckError, findCorruption } from "../testing/observe.ts";
 import type { ModuleOptions } from "../wasm/guest/compile.ts";
 import type { Bytes, Imports } from "../wasm/guest/engine.ts";
@@ -55,6 +56,8 @@ type TestTask = Parameters<typeof recordFindings>[0] & { readonly result?: { rea
 
 /** RAM of the fixture's machine, unless the test says otherwise. */
 const MEMORY_BYTES = 256 * 2 ** 20;
+/** What `heapOptions` may have; the error about a misspelt name says the nearest of all of them. */
+const NAMES: readonly string[] = [...OPTION_NAMES, "leaks", "roots", "postMortem"];
 /** Bytes are tracked and stacks kept. */
 const DEFAULTS: HeapOptions = { uninitialised: "byte", stacks: true };
 
@@ -62,6 +65,7 @@ const DEFAULTS: HeapOptions = { uninitialised: "byte", stacks: true };
 export const test = base.extend<HeapFixtures>({
   heapOptions: {},
   heap: async ({ heapOptions, onTestFinished, task }, use) => {
+    ownValues(heapOptions, NAMES);
     const { leaks = "fail", roots = [], postMortem: folder, ...given } = heapOptions;
     if (folder !== undefined) checkFolder(folder);
     const { heap, end } = openHeap(given);

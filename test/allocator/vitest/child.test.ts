@@ -88,6 +88,12 @@ test("misspells what it expects", ({ heap }) => {
   expect(() => checksum(heap, message)).toReadUninitialised(expected);
   heap.free(message);
 });
+
+import { describe } from "vitest";
+describe("a misspelt option", () => {
+  test.override({ heapOptions: { leak: "ignore" } as object });
+  test("stops its test", ({ heap }) => heap.free(heap.malloc(1)));
+});
 `;
 
 const nodeTest = `import assert from "node:assert";
@@ -136,7 +142,7 @@ function run(program: string, given: readonly string[]): string {
 
 test("a failing test shows the program's line with a code frame, and the block's story", () => {
   const output = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
-  expect(output).toContain("9 failed | 1 passed");
+  expect(output).toContain("10 failed | 1 passed");
   // The read: at the load in the program, not in the library.
   expect(output).toContain("Use of uninitialised memory: load of 4 bytes at offset 4 of block A of 16 bytes");
   expect(output).toMatch(/❯ checksum codec\.ts:12:\d+/);
@@ -164,8 +170,9 @@ test("a failing test shows the program's line with a code frame, and the block's
   expect(output).toContain(
     "TypeError: toReadUninitialised: no expectation is called offsett; there are operation, size",
   );
+  expect(output).toContain("OptionError: unknown option 'leak' with value 'ignore'; did you mean 'leaks'?");
   // Each error is shown once, and a test that failed before its frees is not said to leak as well.
-  expect(output.match(/FAIL {2}codec/g)).toHaveLength(11);
+  expect(output.match(/FAIL {2}codec/g)).toHaveLength(12);
 });
 
 test("the reporter writes the run's findings as SARIF, and annotations where they are wanted", () => {
