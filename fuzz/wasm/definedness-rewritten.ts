@@ -4,7 +4,14 @@ import { readModule } from "../../allocator/wasm/binary/read-module.ts";
 import { instrumentDefinedness } from "../../allocator/wasm/definedness/additions.ts";
 import { type EngineMemory, type EngineTable, engine } from "../../allocator/wasm/guest/engine.ts";
 import { makeLayout } from "../../allocator/wasm/rewriting/layout.ts";
-import { IMPORT_MODULE, MEMORY_NAME, rewrite, type Slot, TABLE_NAME } from "../../allocator/wasm/rewriting/rewriter.ts";
+import {
+  IMPORT_MODULE,
+  MEMORY_NAME,
+  rewrite,
+  SEGMENTS_NAME,
+  type Slot,
+  TABLE_NAME,
+} from "../../allocator/wasm/rewriting/rewriter.ts";
 import { wat as assemble } from "./wat.ts";
 
 export interface Tracked {
@@ -123,5 +130,6 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
       };
     return () => 0;
   });
+  (instance.exports[SEGMENTS_NAME] as (() => void) | undefined)?.();
   return subject;
 }

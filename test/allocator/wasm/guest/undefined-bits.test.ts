@@ -353,7 +353,7 @@ describe("options", () => {
 
   test("exact arithmetic knows that a carry stops at a defined bit", () => {
     const text = `(func (export "f") (param i32)
-      (if (i32.and (i32.add (i32.load8_u (local.get 0)) (i32.const 0)) (i32.const 0x200)) (then)))`;
+      (if (i32.and (i32.add (i32.load8_u (local.get 0)) (i32.const 3)) (i32.const 0x200)) (then)))`;
     for (const [exactArithmetic, expected] of [
       [undefined, CONDITION],
       [true, []],
