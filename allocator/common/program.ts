@@ -75,6 +75,21 @@ export class Program {
     return this.hugeAdvice === MADV_HUGEPAGE && length >= this.advisedFrom;
   }
 
+  /**
+   * Whether giving memory back up to `address`, or from it on, would split a huge page that was asked for: the address, without tag, lies
+   * inside one. Scudo never asks for huge pages and has no such rule.
+   * @param length bytes that are mapped a time there, as for {@link mayBeHuge}
+   */
+  wouldSplitHuge(address: Address, length: ByteCount): boolean {
+    if (address % HUGE_PAGE_SIZE === 0 || !this.mayBeHuge(length)) return false;
+    return this.memory.pageTable.isHuge(Math.floor(address / PAGE_SIZE));
+  }
+
+  /** Whether a store to an address without tag costs neither a fault nor a frame. */
+  isWritable(address: Address): boolean {
+    return (this.memory.pageTable.entryOf(Math.floor(address / PAGE_SIZE)) & PTE_WRITE) !== 0;
+  }
+
   /** Advice is not to fail: where it would pass the map count, the memory stays as it is. */
   private advise(address: Address, length: ByteCount): void {
     if (this.hugeAdvice === 0 || length < this.advisedFrom) return;

@@ -67,7 +67,7 @@ export class PrimaryRelease {
     while (counters.nextFreeRange()) {
       const from = begin + counters.rangePage * PAGE_SIZE;
       ranges++;
-      bytes += this.releaseRange(classId, from, from + counters.rangePages * PAGE_SIZE);
+      bytes += this.releaseRange(from, from + counters.rangePages * PAGE_SIZE);
     }
     if (ranges > 0) {
       regions.checkpoint[classId] = freeBytes;
@@ -79,26 +79,15 @@ export class PrimaryRelease {
   }
 
   /**
-   * Gives a free range back. In a heap that wants huge pages everywhere, what lies in one with blocks in use stays, for giving a
-   * part of it back would split it; Scudo never asks for huge pages and has no such rule.
+   * Gives a free range back. In a heap that wants huge pages everywhere, what lies in one with blocks in use stays, so that it stays
+   * huge.
    * @returns bytes released
    */
-  private releaseRange(classId: ClassId, begin: Address, end: Address): ByteCount {
+  private releaseRange(begin: Address, end: Address): ByteCount {
     const { program } = this.primary;
-    let from = begin;
-    let to = end;
-    if (program.mayBeHuge(0)) {
-      if (this.isInHugePage(classId, begin)) from = roundUp(begin, HUGE_PAGE_SIZE);
-      if (this.isInHugePage(classId, end)) to = roundDown(end, HUGE_PAGE_SIZE);
-    }
+    const from = program.wouldSplitHuge(begin, 0) ? roundUp(begin, HUGE_PAGE_SIZE) : begin;
+    const to = program.wouldSplitHuge(end, 0) ? roundDown(end, HUGE_PAGE_SIZE) : end;
     return to > from && program.releasePages(from, to - from) ? to - from : 0;
-  }
-
-  /** Whether a huge page of the region's mapped part may have this address inside, and not as its begin. */
-  private isInHugePage(classId: ClassId, address: Address): boolean {
-    const { begin, mapped } = this.primary.regions;
-    const page = roundDown(address, HUGE_PAGE_SIZE);
-    return page < address && page >= begin[classId] && page + HUGE_PAGE_SIZE <= begin[classId] + mapped[classId];
   }
 
   /** S9.2: enough freed since the last time, and long enough ago. */

@@ -51,9 +51,15 @@ export class LruSecondaryCache extends SecondaryCache {
     }
     if (best < 0) return best;
     const surplusBytes = (leastPages - MAX_WASTE_PAGES) * PAGE_SIZE;
-    if (surplusBytes > 0) this.program.releasePages(this.commitBase[best], surplusBytes);
+    if (surplusBytes > 0) this.giveBackSurplus(best, surplusBytes);
     this.successfulRetrievals++;
     return best;
+  }
+
+  /** The entry's first pages, unless they are the beginning of a huge page that was asked for: then it stays whole. */
+  private giveBackSurplus(slot: number, bytes: ByteCount): void {
+    const begin = this.commitBase[slot];
+    if (!this.program.wouldSplitHuge(begin + bytes, this.commitSize[slot])) this.program.releasePages(begin, bytes);
   }
 }
 

@@ -7,7 +7,7 @@ import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillMemory } from "../common/fill.ts";
 import { HeapError } from "../common/heap-error.ts";
-import { NO_MEMORY, type Program } from "../common/program.ts";
+import { HUGE_PAGE_SIZE, NO_MEMORY, type Program } from "../common/program.ts";
 import { type ReportContext, reportMapError, reportUnmapError } from "../common/report.ts";
 import { roundDown, roundUp } from "../common/rounding.ts";
 import type { SecondaryCacheConfig } from "../options/config.ts";
@@ -362,17 +362,20 @@ export class Secondary<P extends Program = Program> extends LargeBlockList<P> {
 
   /**
    * Makes the user's bytes of a block that is being freed read as `fill` does, by giving its pages back. Whole pages of the
-   * user's only: the first, which has the headers, is filled.
+   * user's only: the first, which has the headers, is filled, and with it the rest of a huge page that would be split.
    * @returns false: its clean pages read otherwise
    */
   scrub(block: Address, user: Address, size: ByteCount, fill: number): boolean {
-    if ((this.cleanIdOf(block) & CLEAN_FILL_MASK) !== (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO))
-      return false;
+    const { cleanId, commitSize } = this.load(block, this.ending);
+    if ((cleanId & CLEAN_FILL_MASK) !== (fill === FILL_PATTERN ? CLEAN_PATTERN : CLEAN_ZERO)) return false;
+    const { program } = this;
     const firstPage = roundUp(user, PAGE_SIZE);
-    const head = Math.min(size, firstPage - user);
-    fillMemory(this.program.memory, user, head, fill, this.referencePages.pattern);
+    // Filling is one pass, and the page stays huge; but not where each store would take a fault and a frame.
+    const isFilled = program.wouldSplitHuge(firstPage, commitSize) && program.isWritable(firstPage);
+    const from = isFilled ? roundUp(firstPage, HUGE_PAGE_SIZE) : firstPage;
+    fillMemory(program.memory, user, Math.min(size, from - user), fill, this.referencePages.pattern);
     const end = roundUp(user + size, PAGE_SIZE);
-    return end <= firstPage || this.program.releasePages(firstPage, end - firstPage);
+    return end <= from || program.releasePages(from, end - from);
   }
 
   /** Whether pages grown or given back in this block read as `fill` asks. */

@@ -1,9 +1,11 @@
 // The option hugePages: which advice a heap gives, and which memory becomes huge by it.
 import { expect, test } from "vitest";
+import { M_CACHE_SIZE_MAX } from "../../allocator/heap/mallopt.ts";
 import { Heap, type HeapOptions } from "../../allocator/index.ts";
 import { MADV_HUGEPAGE } from "../../platform/kernel/abi/mman.ts";
 import { RLIMIT_AS } from "../../platform/kernel/abi/rlimit.ts";
 import { Kernel, type KernelOptions } from "../../platform/kernel/kernel.ts";
+import { createKernel } from "../../refpage/kernel.ts";
 
 const MIB = 2 ** 20;
 const LARGE = 8 * MIB;
@@ -120,3 +122,81 @@ test("always gives back no part of a huge page that has blocks in use, and all o
     heap.checkInvariants();
   }
 });
+
+const FILLS: readonly HeapOptions[] = [
+  { fill: "zero" },
+  { fill: "pattern", largeFill: "refpage" },
+  { fill: "pattern", largeFill: "memset" },
+];
+
+const SCRUBBED = 6 * MIB - 5;
+
+test.each(["duplicate", "huge-clean-small-dirty", "small"] as const)(
+  "scrubbing a large chunk splits none of its huge pages, and leaves none of its bytes (reference pages %s)",
+  (hugeReferencePages) => {
+    for (const options of FILLS) {
+      const heap = scrubbingHeap({ ...options, hugePages: "madvise" }, hugeReferencePages);
+      const p = heap.malloc(SCRUBBED);
+      heap.memory.fill(p, 1, SCRUBBED);
+      const { hugeSplits } = heap.kernel.counters;
+      const resident = heap.process.rssBytes;
+      heap.free(p);
+      expect(heap.kernel.counters.hugeSplits).toBe(hugeSplits);
+      expect(heap.process.rssBytes).toBeLessThanOrEqual(resident);
+      expectScrubbed(heap, p, SCRUBBED, options.fill === "pattern" ? 0xab : 0);
+      heap.checkInvariants();
+    }
+  },
+);
+
+test("Scudo's own way gives back all pages but the first, and splits", () => {
+  const heap = scrubbingHeap({ fill: "zero" }, "small");
+  heap.kernel.hugePages.enabled = "always";
+  const p = heap.memalign(2 * MIB, SCRUBBED);
+  heap.memory.fill(p, 1, SCRUBBED);
+  heap.free(p);
+  expectScrubbed(heap, p, SCRUBBED);
+  expect(heap.process.rssBytes).toBeLessThan(MIB);
+});
+
+test("after a fork, where a store would copy page by page, scrubbing gives back what it can", () => {
+  const heap = scrubbingHeap({ fill: "zero", hugePages: "madvise" }, "small");
+  const p = heap.malloc(SCRUBBED);
+  heap.memory.fill(p, 1, SCRUBBED);
+  const child = heap.fork();
+  const { framesAllocated } = heap.kernel.counters;
+  heap.free(p);
+  // The page of the headers, and what lies before it.
+  expect(heap.kernel.counters.framesAllocated - framesAllocated).toBeLessThan(5);
+  expectScrubbed(heap, p, SCRUBBED);
+  expect(child.memory.getUint8(p + 5000)).toBe(1);
+});
+
+test("the later cache gives back no surplus that is the beginning of a huge page", () => {
+  const heap = hugeHeap({ hugePages: "madvise", secondaryCachePolicy: "lru" });
+  heap.mallopt(M_CACHE_SIZE_MAX, 16 * MIB);
+  const p = heap.malloc(4 * MIB - 100);
+  heap.memory.fill(p, 1, 4 * MIB - 100);
+  heap.free(p);
+  const { hugeSplits } = heap.kernel.counters;
+  const q = heap.malloc(4 * MIB - 100 - 6 * 4096);
+  expect(q).toBe(p + 6 * 4096);
+  expect(heap.kernel.counters.hugeSplits).toBe(hugeSplits);
+});
+
+/** A heap that scrubs what is freed, and keeps its mapping so that one can look. */
+function scrubbingHeap(
+  options: HeapOptions,
+  hugeReferencePages: "duplicate" | "huge-clean-small-dirty" | "small",
+): Heap {
+  const settings = { hugePages: { enabled: "madvise" }, hugeReferencePages } as const;
+  const kernel = createKernel({ memoryBytes: 128 * MIB, mte: false }, settings);
+  const heap = new Heap({ ...options, fillOnFree: true, releaseToOSIntervalMs: -1, kernel, seed: 1 });
+  heap.mallopt(M_CACHE_SIZE_MAX, 16 * MIB);
+  return heap;
+}
+
+function expectScrubbed(heap: Heap, p: number, bytes: number, filled = 0): void {
+  const found = heap.memory.read(p, bytes);
+  expect(found.findIndex((byte) => byte !== filled)).toBe(-1);
+}
