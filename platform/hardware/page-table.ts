@@ -13,6 +13,11 @@ const BLOCK_SHIFT = 9;
 const BLOCK_COUNT = PAGE_COUNT / ENTRIES_PER_BLOCK;
 /** Pages that a table of the level above is for (1 GiB): 512 blocks. */
 export const PAGES_PER_UPPER_TABLE = ENTRIES_PER_BLOCK * ENTRIES_PER_BLOCK;
+/** Entries of a huge block that one access copies: a dense program misses 8 times a block, a sparse one has little to clear. */
+const PART_SHIFT = 6;
+const ENTRIES_PER_PART = 1 << PART_SHIFT;
+const PARTS_PER_BLOCK = ENTRIES_PER_BLOCK / ENTRIES_PER_PART;
+const ALL_PARTS = (1 << PARTS_PER_BLOCK) - 1;
 /** What entries of neighbouring frames differ by. */
 const FRAME_STEP = 1 << PTE_FRAME_SHIFT;
 
@@ -31,12 +36,13 @@ export interface TableReader {
 
 /**
  * A load or a store looks up the same array for pages of every kind. `huge` says beside it which blocks one huge entry maps, and
- * `hugeEntries` keeps that entry; the block's 512 entries are a copy of it that the first access makes (`spread`), and until then
- * they are 0. So what is done to a huge page costs a step, and the copy is made only for who uses it. Whoever asks what maps a
- * page asks `entryOf`; `entries` alone may be read of blocks that are known not to be huge.
+ * `hugeEntries` keeps that entry; the block's 512 entries are copies of it that accesses make, an eighth of the block each (`spread`),
+ * and until then they are 0. So what is done to a huge page costs a step, and copies are made and cleared only where it was used.
+ * Whoever asks what maps a page asks `entryOf`; `entries` alone may be read of blocks that are known not to be huge.
  *
- * Invariants: the entries of a huge block are all 0, or all what its huge entry says, with ascending frame numbers; `populated[b]` is the number of non-zero entries of block b; `tables[b]` is 1 if Linux would have a page table
- * there: from the first small entry on until the kernel frees it, empty or not; no block has a table and a huge entry;
+ * Invariants: the entries of each eighth of a huge block are all 0, or all what its huge entry says, with ascending frame numbers, and its
+ * bit of `spreadParts` is set then; `populated[b]` is the number of non-zero entries of block b; `tables[b]` is 1 if Linux would
+ * have a page table there: from the first small entry on until the kernel frees it, empty or not; no block has a table and a huge entry;
  * bit b of `blockBits` is set exactly if it has either; bit w of `wordBits` is set exactly if word w of `blockBits` is not 0.
  */
 export class PageTable {
@@ -45,6 +51,8 @@ export class PageTable {
   readonly huge = new Uint8Array(BLOCK_COUNT);
   /** By block: the huge entry, as that of the block's first page. Only where `huge` says so. */
   private readonly hugeEntries = new Int32Array(BLOCK_COUNT);
+  /** By block: a bit for each eighth of it that may have copies of the huge entry. */
+  private readonly spreadParts = new Uint8Array(BLOCK_COUNT);
   readonly tables = new Uint8Array(BLOCK_COUNT);
   private readonly blockBits = new Int32Array(BLOCK_COUNT / 32);
   private readonly wordBits = new Int32Array(BLOCK_COUNT / 1024);
@@ -158,26 +166,41 @@ export class PageTable {
     return (this.hugeEntries[page >> BLOCK_SHIFT] + (page & (ENTRIES_PER_BLOCK - 1)) * FRAME_STEP) | 0;
   }
 
-  /** Writes the entries of the block of `page`, which a huge entry maps, so that accesses find them. */
+  /** Writes the entries around `page`, which a huge entry maps, so that accesses find them. */
   spread(page: PageNumber): void {
     const { entries } = this;
-    let entry = this.hugeEntries[page >> BLOCK_SHIFT];
-    const first = page & -ENTRIES_PER_BLOCK;
+    const block = page >> BLOCK_SHIFT;
+    const first = page & -ENTRIES_PER_PART;
+    const inBlock = first & (ENTRIES_PER_BLOCK - 1);
+    let entry = (this.hugeEntries[block] + inBlock * FRAME_STEP) | 0;
     if (entries[first] === entry) return;
-    for (let at = first; at < first + ENTRIES_PER_BLOCK; at++) {
+    this.spreadParts[block] |= 1 << (inBlock >> PART_SHIFT);
+    for (let at = first; at < first + ENTRIES_PER_PART; at++) {
       entries[at] = entry;
       entry = (entry + FRAME_STEP) | 0;
     }
   }
 
   private dropSpread(first: PageNumber): void {
-    if (this.entries[first] !== 0) this.entries.fill(0, first, first + ENTRIES_PER_BLOCK);
+    const block = first >> BLOCK_SHIFT;
+    const parts = this.spreadParts[block];
+    if (parts === 0) return;
+    this.spreadParts[block] = 0;
+    if (parts === ALL_PARTS) this.entries.fill(0, first, first + ENTRIES_PER_BLOCK);
+    else
+      for (let left = parts; left !== 0; left &= left - 1)
+        this.clearPart(first + trailingZeros(left) * ENTRIES_PER_PART);
+  }
+
+  private clearPart(first: PageNumber): void {
+    this.entries.fill(0, first, first + ENTRIES_PER_PART);
   }
 
   /** Makes 512 small entries of a huge one; what they say stays as it is. */
   splitHuge(page: PageNumber): void {
     const block = page >> BLOCK_SHIFT;
-    this.spread(page);
+    for (let part = 0; part < PARTS_PER_BLOCK; part++) this.spread(page + part * ENTRIES_PER_PART);
+    this.spreadParts[block] = 0;
     if (this.huge[block] === HUGE_ENTRY_WITHOUT_TABLE) this.tableCount++;
     this.huge[block] = HUGE_NONE;
     this.hugeEntries[block] = 0;
@@ -360,7 +383,10 @@ export class PageTable {
     if (this.huge[block] === HUGE_NONE) return;
     if (this.tables[block] === 1) throw new Error(`page table: block ${block} has a table and a huge entry`);
     for (let page = first; page < first + ENTRIES_PER_BLOCK; page++) {
-      const expected = this.entries[first] === 0 ? 0 : (this.hugeEntries[block] + (page - first) * FRAME_STEP) | 0;
+      const isSpread = this.entries[page & -ENTRIES_PER_PART] !== 0;
+      const expected = isSpread ? (this.hugeEntries[block] + (page - first) * FRAME_STEP) | 0 : 0;
+      if (isSpread && ((this.spreadParts[block] >> ((page - first) >> PART_SHIFT)) & 1) === 0)
+        throw new Error(`page table: page ${page} has a copy of its huge entry that no bit tells of`);
       if (this.entries[page] !== expected)
         throw new Error(
           `page table: page ${page} has the entry ${this.entries[page]}, not ${expected} of its huge entry`,

@@ -171,18 +171,24 @@ describe("a huge entry", () => {
     });
   });
 
-  test("writes the entries of its block only when it is spread, and takes them back when it changes or goes", () => {
+  test("writes the entries of an eighth of its block only when it is spread there, and takes them back when it changes or goes", () => {
+    const at = (index: number): number => ENTRY + (index << PTE_FRAME_SHIFT);
+    const shown = () => [0, 63, 64, 447, 448, 511, 512].map((index) => table.entries[BLOCK + index]);
+    const none = [0, 0, 0, 0, 0, 0, 0];
     withHuge(() => {
-      const shown = () => [table.entries[BLOCK], table.entries[2 * BLOCK - 1], table.entries[2 * BLOCK]];
-      expect(shown()).toEqual([0, 0, 0]);
+      expect(shown()).toEqual(none);
       table.spread(BLOCK + 9);
-      expect(shown()).toEqual([ENTRY, ENTRY + (511 << PTE_FRAME_SHIFT), 0]);
+      table.checkInvariants();
+      expect(shown()).toEqual([ENTRY, at(63), 0, 0, 0, 0, 0]);
+      table.spread(BLOCK + 500);
+      expect(shown()).toEqual([ENTRY, at(63), 0, 0, at(448), at(511), 0]);
       table.checkInvariants();
       table.setHuge(BLOCK, ENTRY | PTE_WRITE);
-      expect([...shown(), table.entryOf(BLOCK)]).toEqual([0, 0, 0, ENTRY | PTE_WRITE]);
-      table.spread(BLOCK);
+      expect([...shown(), table.entryOf(BLOCK)]).toEqual([...none, ENTRY | PTE_WRITE]);
+      for (let index = 0; index < 512; index += 64) table.spread(BLOCK + index);
+      expect(shown().slice(0, 6)).not.toContain(0);
       table.clearHuge(BLOCK);
-      expect([...shown(), table.entryOf(BLOCK + 9)]).toEqual([0, 0, 0, 0]);
+      expect([...shown(), table.entryOf(BLOCK + 9)]).toEqual([...none, 0]);
     });
   });
 
