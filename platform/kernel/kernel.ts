@@ -23,6 +23,7 @@ import {
   type InitialisationPolicy,
   retireFrames,
 } from "./mm/frames.ts";
+import { HUGE_FRAMES } from "./mm/free-frames.ts";
 import { HugeZeroPage } from "./mm/huge-clean.ts";
 import { type HugePageOptions, HugePageSettings } from "./mm/huge-settings.ts";
 import type { Inode } from "./mm/inode.ts";
@@ -288,10 +289,15 @@ export class Kernel implements KernelServices {
    * One step of khugepaged, which does not run by itself here: collapses up to `limit` blocks of the process's memory that small
    * pages map, where the settings allow huge pages, and that hold at least `smallestPages` private pages (512 − max_ptes_none;
    * Linux's default is 1). @returns how many became huge.
+   * @throws RangeError: `limit` is no whole number of blocks, or `smallestPages` not 1 to 512.
    */
   khugepaged(process: Process, options: KhugepagedOptions = {}): number {
     requireOptions("khugepaged", options, { limit: "number", smallestPages: "number" });
     const { limit = 8, smallestPages = 1 } = options;
+    if (!Number.isSafeInteger(limit) || limit < 0)
+      throw new RangeError(`khugepaged: limit ${limit} is not a whole number of blocks`);
+    if (!Number.isInteger(smallestPages) || smallestPages < 1 || smallestPages > HUGE_FRAMES)
+      throw new RangeError(`khugepaged: smallestPages ${smallestPages} is not a whole number from 1 to ${HUGE_FRAMES}`);
     return khugepagedStep(process.addressSpace, smallestPages, limit);
   }
 

@@ -19,19 +19,22 @@ export interface HugePageOptions {
   /** Sizes in KiB for which `enabled` counts: powers of two from 16 to 1024, and 2048. All others are never used. Default [2048]. */
   readonly sizes?: readonly number[];
   /** Whether shared memory with MADV_HUGEPAGE gets huge pages. Default "never". */
-  readonly shmem?: "never" | "advise";
+  readonly shmem?: ShmemHuge;
 }
 
+type ShmemHuge = "never" | "advise";
+
 const ENABLED: readonly HugePagesEnabled[] = ["always", "madvise", "never"];
+const SHMEM: readonly ShmemHuge[] = ["never", "advise"];
 const KIB_PER_PAGE = 4;
 const SMALLEST_KIB = 16;
 const HUGE_KIB = HUGE_FRAMES * KIB_PER_PAGE;
 
 /** The files of sysfs; they may be written while programs run, and count from the next fault on. */
 export class HugePageSettings {
-  enabled: HugePagesEnabled;
-  useZeroPage: boolean;
-  shmem: "never" | "advise";
+  private enabledFor: HugePagesEnabled = "madvise";
+  private sharedFor: ShmemHuge = "never";
+  private mapsZeroPage = true;
   /** A bit for each order whose size is enabled. */
   private enabledOrders = 0;
 
@@ -39,14 +42,43 @@ export class HugePageSettings {
   constructor(options: HugePageOptions = {}) {
     requireOptions("hugePages", options, { enabled: "any", useZeroPage: "boolean", sizes: "object", shmem: "any" });
     const { enabled = "madvise", useZeroPage = true, sizes = [HUGE_KIB], shmem = "never" } = options;
-    if (!ENABLED.includes(enabled))
-      throw new RangeError(`hugePages.enabled: "${String(enabled)}" is not one of ${ENABLED.join(", ")}`);
-    if (shmem !== "never" && shmem !== "advise")
-      throw new RangeError(`hugePages.shmem: "${String(shmem)}" is not one of never, advise`);
     this.enabled = enabled;
     this.useZeroPage = useZeroPage;
     this.shmem = shmem;
     this.sizes = sizes;
+  }
+
+  get enabled(): HugePagesEnabled {
+    return this.enabledFor;
+  }
+
+  /** @throws RangeError for another word. */
+  set enabled(enabled: HugePagesEnabled) {
+    if (!ENABLED.includes(enabled))
+      throw new RangeError(`hugePages.enabled: "${String(enabled)}" is not one of ${ENABLED.join(", ")}`);
+    this.enabledFor = enabled;
+  }
+
+  get shmem(): ShmemHuge {
+    return this.sharedFor;
+  }
+
+  /** @throws RangeError for another word. */
+  set shmem(shmem: ShmemHuge) {
+    if (!SHMEM.includes(shmem))
+      throw new RangeError(`hugePages.shmem: "${String(shmem)}" is not one of ${SHMEM.join(", ")}`);
+    this.sharedFor = shmem;
+  }
+
+  get useZeroPage(): boolean {
+    return this.mapsZeroPage;
+  }
+
+  /** @throws RangeError for what is no boolean. */
+  set useZeroPage(useZeroPage: boolean) {
+    if (typeof useZeroPage !== "boolean")
+      throw new RangeError(`hugePages.useZeroPage: ${String(useZeroPage)} is neither true nor false`);
+    this.mapsZeroPage = useZeroPage;
   }
 
   get sizes(): readonly number[] {
