@@ -56,7 +56,7 @@ export const PTE_GUARD = 1 << 6;
 /** The page belongs to a PROT_MTE mapping: its tags are compared, and tag stores reach it. */
 export const PTE_MTE = 1 << 7;
 
-/** No store since MADV_FREE or unsharing: an inverted dirty bit. A clean page is something else (PTE_SPECIAL). */
+/** No store through this entry, or none since MADV_FREE or unsharing: an inverted dirty bit. A clean page is something else (PTE_SPECIAL). */
 export const PTE_NOT_DIRTY = 1 << 8;
 /** Stores are permitted though PTE_WRITE is off: the first one makes the page dirty, and is no fault (Arm's dirty bit modifier). */
 export const PTE_DBM = 1 << 9;

@@ -19,7 +19,7 @@ import type { AddressSpace } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { HUGE_FRAMES } from "./mm/free-frames.ts";
 import { hugeCleanPage } from "./mm/huge-eligibility.ts";
-import { isDataMapping, VM_ACCOUNT, VM_WRITE } from "./mm/vm-flags.ts";
+import { isDataMapping, VM_ACCOUNT, VM_SHARED, VM_WRITE } from "./mm/vm-flags.ts";
 import type { Process } from "./process.ts";
 
 /** @throws Error naming the first broken rule. */
@@ -127,11 +127,13 @@ function checkEntry(space: AddressSpace, id: AreaId, page: PageNumber, entry: Pa
   }
   if ((entry & PTE_ANON) !== 0 && vmas.anonVma[id] === 0)
     throw new Error(`${who}: page ${page} is private but its area ${id} has no anon_vma: a fork would not copy it`);
-  if ((entry & PTE_DBM) !== 0 && (entry & (PTE_ANON | PTE_NOT_DIRTY | PTE_WRITE)) !== (PTE_ANON | PTE_NOT_DIRTY)) {
+  if ((entry & PTE_DBM) !== 0 && (entry & (PTE_SPECIAL | PTE_NOT_DIRTY | PTE_WRITE)) !== PTE_NOT_DIRTY) {
     throw new Error(
-      `${who}: page ${page} waits for a store to make it dirty, but is no clean anonymous page: ${entry}`,
+      `${who}: page ${page} waits for a store to make it dirty, but is no clean page of its own: ${entry}`,
     );
   }
+  if ((entry & PTE_DBM) !== 0 && (entry & PTE_ANON) === 0 && (vmas.flags[id] & VM_SHARED) === 0)
+    throw new Error(`${who}: page ${page} of a file would take a store of a private mapping: ${entry}`);
   if ((entry & PTE_DBM) !== 0 && (vmas.flags[id] & VM_WRITE) === 0) {
     throw new Error(`${who}: page ${page} would take a store but its area would not`);
   }

@@ -89,7 +89,7 @@ function isMappedWritable(inode: Inode): boolean {
 }
 
 function isPinned({ frames }: KernelServices, inode: Inode): boolean {
-  return [...inode.pages.values()].some((frame) => frames.pins[frame] > 0);
+  return [...inode.pages.values()].some((frame) => frames.pins[frames.headOf(frame)] > 0);
 }
 
 function readFile(caller: Caller, file: OpenFile, address: Address, length: ByteCount, offset: FileOffset): number {
@@ -144,6 +144,7 @@ function writeFile(caller: Caller, file: OpenFile, address: Address, length: Byt
     const chunk = new Uint8Array(present);
     const copied = copyFromUser(caller, address + done, chunk);
     if (position + copied > inode.size) inode.size = position + copied;
+    process.addressSpace.kernel.frames.markDirty(frame);
     if (copied === 0) {
       if (present > 0 || faultInReadable(caller, address + done, bytes) === 0) break;
       continue;

@@ -124,7 +124,7 @@ function collapseFileBlock(space: AddressSpace, id: AreaId, block: PageNumber): 
   for (let page = block; page < block + HUGE_FRAMES; page++)
     if (pageTable.entries[page] !== 0) removeEntry(space, page, vmas.flags[id]);
   pageTable.freeTables(block, block + HUGE_FRAMES);
-  return mapHugeFile(space, id, block, head) ? COLLAPSED : REFUSED;
+  return mapHugeFile(space, id, block, head, { dirty: false }) ? COLLAPSED : REFUSED;
 }
 
 /** Makes one huge page of the 512 pages of a file from `first` on; holes read as zeroes (collapse_file). */
@@ -134,6 +134,7 @@ function collapseCache(space: AddressSpace, inode: Inode, first: number): number
   for (let at = first; at < first + HUGE_FRAMES; at++) {
     const frame = inode.pages.get(at);
     if (frame === undefined) continue;
+    if (frames.isHeldBeyondCache(frame)) return HELD;
     present++;
   }
   if (present === 0) return REFUSED;
@@ -148,6 +149,7 @@ function collapseCache(space: AddressSpace, inode: Inode, first: number): number
   }
   inode.dropPages(first, first + HUGE_FRAMES);
   cacheFolio(space, inode, first, head);
+  frames.markDirty(head);
   freeFileTables(inode, first);
   counters.hugeCollapses++;
   return COLLAPSED;

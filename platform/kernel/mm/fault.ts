@@ -20,7 +20,7 @@ import type { AddressSpace, FaultAccount } from "./address-space.ts";
 import { NO_FRAME } from "./frames.ts";
 import { blockStart, splitHuge } from "./huge-entries.ts";
 import { folioFault, hugeFault, storeToHuge, takeOverHuge } from "./huge-fault.ts";
-import { countTaggedZeroing, installEntry, makeEntry, permissionBits } from "./pte.ts";
+import { countTaggedZeroing, installEntry, makeEntry, makeFileEntry, permissionBits } from "./pte.ts";
 import { mapFolioOf, mapHugeFile, pageForFault } from "./shmem-huge.ts";
 import { growStack } from "./stack.ts";
 import { VM_ACCESS_FLAGS, VM_LOCKED, VM_MTE, VM_SHARED, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
@@ -39,6 +39,10 @@ export const FAULT_OUT_OF_MEMORY = 4;
 /** A guard marker: SIGSEGV as for memory that is not mapped. */
 const FAULT_GUARD = 5;
 export type FaultResult = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** How pages of a file are mapped; constants, so that no fault makes an object. */
+const FOR_STORE = { dirty: true } as const;
+const FOR_LOAD = { dirty: false } as const;
 
 /** Pages of a file that one load fault maps if they are cached (fault_around_bytes = 64 KiB). */
 const FAULT_AROUND_PAGES = 16;
@@ -123,7 +127,7 @@ function makeDirty(space: AddressSpace, page: PageNumber, entry: PageTableEntry)
   }
   const start = blockStart(page);
   pageTable.setHuge(start, (pageTable.entryOf(start) & ~(PTE_DBM | PTE_NOT_DIRTY)) | PTE_WRITE);
-  pageTable.spread(start);
+  pageTable.spread(page);
 }
 
 /** A userfaultfd's handler supplied the page, and may have changed the areas: the access is tried again. */
@@ -189,7 +193,8 @@ function writeProtectFault(space: AddressSpace, id: AreaId, page: PageNumber, pr
   const flags = vmas.flags[id];
   kernel.counters.writeProtectFaults++;
   if ((flags & VM_SHARED) !== 0) {
-    space.pageTable.entries[page] = entry | PTE_READ | PTE_WRITE;
+    makeDirty(space, page, entry | PTE_READ);
+    frames.markDirty(entry >>> PTE_FRAME_SHIFT);
     return FAULT_DONE;
   }
   if (space.pageTable.isHuge(page)) {
@@ -299,8 +304,11 @@ function fileFault(space: AddressSpace, id: AreaId, page: PageNumber, access: nu
     frames.exclusive[copy] = 1;
     installEntry(space, page, makeEntry(space, copy, flags, PTE_ANON, true));
     if ((flags & VM_LOCKED) !== 0) frames.batch(copy);
-  } else if (!mapHugeFile(space, id, page, frame)) {
-    mapFolioOf(space, id, page, frame);
+  } else {
+    const how = access === ACCESS_STORE ? FOR_STORE : FOR_LOAD;
+    if (!mapHugeFile(space, id, page, frame, how)) mapFolioOf(space, id, page, frame, how);
+    // Of a store the file hears (fault_dirty_shared_page).
+    if (how.dirty) frames.markDirty(frame);
   }
   kernel.counters.fileFaults++;
   return FAULT_DONE;
@@ -323,16 +331,16 @@ function mapCachedNeighbours(space: AddressSpace, id: AreaId, page: PageNumber):
   const own = ownIndex < inode.pageCount ? inode.pages.get(ownIndex) : undefined;
   if (own !== undefined && kernel.frames.isInFolio(own)) {
     // A large folio that holds the page itself is mapped as a whole, however far it reaches.
-    if (!mapHugeFile(space, id, page, own)) mapFolioOf(space, id, page, own);
+    if (!mapHugeFile(space, id, page, own, FOR_LOAD)) mapFolioOf(space, id, page, own, FOR_LOAD);
   }
   for (let near = from; near < to; near++) {
     if (near === page || pageTable.entryOf(near) !== 0) continue;
     const index = vmas.pageOffset[id] + (near - vmas.startPage[id]);
     const frame = index < inode.pageCount ? inode.pages.get(index) : undefined;
     if (frame === undefined) continue;
-    if (mapHugeFile(space, id, near, frame)) return true;
+    if (mapHugeFile(space, id, near, frame, FOR_LOAD)) return true;
     kernel.frames.get(frame);
-    installEntry(space, near, makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0));
+    installEntry(space, near, makeFileEntry(space, frame, flags, FOR_LOAD));
     if ((flags & VM_LOCKED) !== 0) kernel.frames.batch(frame);
   }
   return pageTable.entryOf(page) !== 0;

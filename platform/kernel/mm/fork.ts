@@ -17,7 +17,7 @@ import { exitMmap } from "./exit-mmap.ts";
 import { NO_FRAME } from "./frames.ts";
 import { copyHuge } from "./huge-entries.ts";
 import { OldPages } from "./old-pages.ts";
-import { installEntry, makeEntry } from "./pte.ts";
+import { installEntry, makeEntry, undirtiedEntry } from "./pte.ts";
 import {
   isCowMapping,
   VM_ACCOUNT,
@@ -99,8 +99,7 @@ function copyEntries(
 ): void {
   const { pageTable } = parent;
   for (let block = pageTable.nextUsedBlock(start, end); block < end; ) {
-    const isCopied = pageTable.isHuge(block) && isCowMapping(flags) && copyHuge(parent, child, block);
-    if (!isCopied) {
+    if (!pageTable.isHuge(block) || !copyHuge(parent, child, block)) {
       // An empty page table is copied as well (copy_pte_range).
       child.pageTable.makeTable(block);
       copyBlock(parent, child, Math.max(start, block), Math.min(end, pageTable.blockEnd(block)), flags);
@@ -151,10 +150,11 @@ function copyEntry(
     installEntry(child, page, makeEntry(child, copy, flags, PTE_ANON, true));
     return;
   }
-  let shared = entry;
+  // The child has not stored to a file's page, whoever has.
+  let shared = (entry & PTE_ANON) === 0 ? undirtiedEntry(entry) : entry;
   if (cow) {
     shared &= ~(PTE_WRITE | PTE_DBM);
-    parent.pageTable.entries[page] = shared;
+    parent.pageTable.entries[page] = entry & ~(PTE_WRITE | PTE_DBM);
     if ((entry & PTE_ANON) !== 0) {
       if (parent.oldPages !== null && frames.exclusive[frame] === 1) parent.oldPages.delete(page);
       frames.exclusive[frame] = 0;

@@ -24,7 +24,7 @@ export abstract class FrameCounts {
   readonly pins: Int32Array;
   /** 1: an anonymous page that only one process can have mapped (PageAnonExclusive). */
   readonly exclusive: Uint8Array;
-  /** 1: an anonymous page that the kernel itself has written to, also where no entry says so (PG_dirty); a folio's at its first frame. */
+  /** 1: a page that the kernel itself has written to, or a file's that was stored to, also where no entry says so (PG_dirty); a folio's at its first frame. */
   readonly dirty: Uint8Array;
   /** Drain in which a frame was last put into the batch of pages (see batch()); it counts while no other drain has come. */
   protected readonly batchedIn: Int32Array;
@@ -176,6 +176,13 @@ export abstract class FrameCounts {
   isHeld(frame: FrameNumber): boolean {
     const references = this.references[frame];
     return references >= 0 ? references !== this.mapCounts[frame] : !this.canSplit(this.folios.headOf(frame));
+  }
+
+  /** As isHeld, of a frame in the page cache: the cache holds it too, and with it all pages of its folio. */
+  isHeldBeyondCache(frame: FrameNumber): boolean {
+    if (!this.isInFolio(frame)) return this.references[frame] !== this.mapCounts[frame] + 1;
+    const head = this.folios.headOf(frame);
+    return this.folios.references(head) !== this.folios.mappings(head) + this.folios.sizeOf(head);
   }
 
   /**

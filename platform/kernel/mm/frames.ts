@@ -280,6 +280,7 @@ export class FrameAllocator extends FrameCounts {
     }
     this.counters.framesAllocated += size;
     if (clean !== null) this.initialise(head, size, clean);
+    else if (this.policy === "double") initialiseFrames(zeroPage, this.ram, this.counters, head, size);
     return head;
   }
 
@@ -339,27 +340,30 @@ export class FrameAllocator extends FrameCounts {
 
   /**
    * Takes a folio of the page cache apart that nothing maps: the frame `at` becomes single, the others stay together in halves of
-   * halves (folio_split). Nothing happens if more than the cache holds it.
+   * halves (folio_split). @returns whether it was possible: not if more than the cache holds it.
    */
-  splitCached(head: number, at: number): void {
+  splitCached(head: number, at: number): boolean {
     const { folios } = this;
     const size = folios.sizeOf(head);
-    if (folios.mappings(head) !== 0 || folios.references(head) !== size) return;
+    if (folios.mappings(head) !== 0 || folios.references(head) !== size) return false;
     const owner = this.cgroupIds[head];
+    const wasDirty = this.dirty[head];
     folios.dissolve(head);
     this.counters.folioSplits++;
     let first = head;
     for (let half = size / 2; half >= 1; half /= 2) {
       const inUpper = at >= first + half;
-      this.makeCached(inUpper ? first : first + half, half, owner);
+      this.makeCached(inUpper ? first : first + half, half, owner, wasDirty);
       if (inUpper) first += half;
     }
-    this.makeCached(first, 1, owner);
+    this.makeCached(first, 1, owner, wasDirty);
+    return true;
   }
 
   /** A piece of a split folio, of which the page cache holds each frame. */
-  private makeCached(first: number, size: number, owner: number): void {
+  private makeCached(first: number, size: number, owner: number, dirty: number): void {
     this.cgroupIds[first] = owner;
+    this.dirty[first] = dirty;
     if (size === 1) {
       this.references[first] = 1;
       return;
@@ -374,6 +378,7 @@ export class FrameAllocator extends FrameCounts {
     for (let frame = 0; frame < this.frameCount; frame++) {
       if (this.references[frame] < 0 && this.references[frame] !== IN_FOLIO)
         throw new Error(`frame ${frame} has reference count ${this.references[frame]}`);
+      if (this.references[frame] === 0 && this.dirty[frame] === 1) throw new Error(`free frame ${frame} is dirty`);
       if (this.cgroupIds[frame] === 0) continue;
       charges[this.cgroupIds[frame] - 1] += this.isInFolio(frame) ? this.folios.sizeOf(frame) : 1;
     }

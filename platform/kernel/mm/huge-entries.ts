@@ -5,7 +5,7 @@ import { PTE_ANON, PTE_DBM, PTE_FRAME_SHIFT, PTE_NOT_DIRTY, PTE_SPECIAL, PTE_WRI
 import { ENTRIES_PER_BLOCK, HUGE_ENTRY_WITHOUT_TABLE } from "../../hardware/page-table.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { HUGE_FRAMES } from "./free-frames.ts";
-import { makeEntry } from "./pte.ts";
+import { keepDirty, makeEntry } from "./pte.ts";
 
 /** The first page of the block of `page`. */
 export function blockStart(page: PageNumber): number {
@@ -37,7 +37,10 @@ export function zapHuge(space: AddressSpace, page: PageNumber): void {
   space.kernel.counters.hugeEntriesZapped++;
   if ((entry & PTE_SPECIAL) !== 0) return;
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous -= HUGE_FRAMES;
-  else space.rssFile -= HUGE_FRAMES;
+  else {
+    space.rssFile -= HUGE_FRAMES;
+    keepDirty(space, entry);
+  }
   space.kernel.frames.unmapHuge(entry >>> PTE_FRAME_SHIFT, space.id);
 }
 
@@ -72,12 +75,16 @@ export function splitHugeAt(space: AddressSpace, page: PageNumber): void {
 }
 
 /**
- * fork of the block that starts at `page`, mapped huge in `parent`: both map the folio read-only (copy_huge_pmd). @returns false
- * if the pages are pinned: the parent's entry has been split then, and each page is to be copied.
+ * fork of the block that starts at `page`, mapped huge in `parent`: both map the folio read-only; a file's the child finds again by its
+ * faults (copy_huge_pmd). @returns false if the pages are pinned: the parent's entry has been split then, and each page is to be copied.
  */
 export function copyHuge(parent: AddressSpace, child: AddressSpace, page: PageNumber): boolean {
   const { frames } = parent.kernel;
   const entry = parent.pageTable.entryOf(page);
+  if ((entry & (PTE_SPECIAL | PTE_ANON)) === 0) {
+    child.pageTable.makeUpperTable(page);
+    return true;
+  }
   if ((entry & PTE_SPECIAL) === 0) {
     const head = entry >>> PTE_FRAME_SHIFT;
     if (frames.pins[head] > 0) {

@@ -79,7 +79,7 @@ export class Inode {
     this.frames.drainBatches();
   }
 
-  /** Zeroes [from, to) in the pages that exist. */
+  /** Zeroes [from, to) in the pages that exist, which makes them dirty. */
   zeroRange(from: FileOffset, to: FileOffset): void {
     for (let position = from; position < to; ) {
       const index = Math.floor(position / PAGE_SIZE);
@@ -88,6 +88,7 @@ export class Inode {
       if (frame !== undefined) {
         const start = this.frames.ram.positionOf(frame);
         this.frames.ram.bankOf(frame).fill(0, start + (position & OFFSET_MASK), start + (end - index * PAGE_SIZE));
+        this.frames.markDirty(frame);
       }
       position = end;
     }

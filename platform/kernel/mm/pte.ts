@@ -38,6 +38,25 @@ export function makeEntry(
   return entry;
 }
 
+/**
+ * An entry for a page of a file. A load's is clean: in a shared mapping the processor makes it dirty at the first store, of which the file
+ * hears only when the entry goes (set_pte_range).
+ */
+export function makeFileEntry(
+  space: AddressSpace,
+  frame: FrameNumber,
+  flags: AreaFlags,
+  { dirty }: { readonly dirty: boolean },
+): PageTableEntry {
+  const entry = makeEntry(space, frame, flags, 0, (flags & VM_SHARED) !== 0);
+  return dirty ? entry : undirtiedEntry(entry);
+}
+
+/** Before an entry of a file's page goes: what was stored through it is the file's to keep (zap_present_folio_ptes). */
+export function keepDirty(space: AddressSpace, entry: PageTableEntry): void {
+  if ((entry & PTE_NOT_DIRTY) === 0) space.kernel.frames.markDirty(entry >>> PTE_FRAME_SHIFT);
+}
+
 /** Puts a counted entry where none was: the frame's map count and the address space's RSS go up. The caller brings the reference. */
 export function installEntry(space: AddressSpace, page: PageNumber, entry: PageTableEntry): void {
   space.pageTable.set(page, entry);
@@ -55,7 +74,10 @@ export function removeEntry(space: AddressSpace, page: PageNumber, flags: AreaFl
   space.kernel.counters.ptesZapped++;
   if ((entry & PTE_PRESENT) === 0 || (entry & PTE_SPECIAL) !== 0) return;
   if ((entry & PTE_ANON) !== 0) space.rssAnonymous--;
-  else space.rssFile--;
+  else {
+    space.rssFile--;
+    keepDirty(space, entry);
+  }
   if ((flags & VM_LOCKED) !== 0) space.kernel.frames.batch(entry >>> PTE_FRAME_SHIFT);
   space.kernel.frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
 }

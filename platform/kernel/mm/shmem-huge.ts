@@ -1,15 +1,21 @@
 // Huge pages of files in RAM: when a fault makes or maps one, and how holes and truncation take one apart (mm/shmem.c, do_set_pmd).
 // Small pages of files are fault.ts and shmem.ts; private copies of them never become huge.
 import type { AreaId, FilePage, FrameNumber, PageNumber } from "../../hardware/integers.ts";
+import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { AddressSpace } from "./address-space.ts";
 import { NO_FRAME, zeroPage } from "./frames.ts";
 import { HUGE_FRAMES, HUGE_ORDER } from "./free-frames.ts";
 import { mayHaveSharedHuge, mayMapHuge } from "./huge-eligibility.ts";
 import { blockStart, installHugeFile } from "./huge-entries.ts";
 import type { Inode } from "./inode.ts";
-import { installEntry, makeEntry } from "./pte.ts";
-import { VM_LOCKED, VM_SHARED, VM_UFFD_MISSING } from "./vm-flags.ts";
+import { installEntry, makeFileEntry } from "./pte.ts";
+import { VM_LOCKED, VM_UFFD_MISSING } from "./vm-flags.ts";
 import { unmapFilePages } from "./zap.ts";
+
+/** Whether pages are mapped for a store, which makes them dirty. */
+interface Access {
+  readonly dirty: boolean;
+}
 
 /** Page index of the file at `page` of an area. */
 function indexOf(space: AddressSpace, id: AreaId, page: PageNumber): number {
@@ -53,7 +59,13 @@ export function cacheFolio(space: AddressSpace, inode: Inode, first: number, hea
  * Maps a page of the file by a huge entry if it is one of a huge page, and the block is untouched (do_set_pmd). @returns whether it
  * did: `page` itself is mapped then.
  */
-export function mapHugeFile(space: AddressSpace, id: AreaId, page: PageNumber, frame: FrameNumber): boolean {
+export function mapHugeFile(
+  space: AddressSpace,
+  id: AreaId,
+  page: PageNumber,
+  frame: FrameNumber,
+  access: Access,
+): boolean {
   const { frames } = space.kernel;
   const flags = space.vmas.flags[id];
   if (!frames.isInFolio(frame) || !space.pageTable.isUntouched(page)) return false;
@@ -61,7 +73,7 @@ export function mapHugeFile(space: AddressSpace, id: AreaId, page: PageNumber, f
   if (frames.folios.order[head] !== HUGE_ORDER || !isSuitable(space, id, page)) return false;
   if (!mayMapHuge(space, flags) || (flags & VM_UFFD_MISSING) !== 0) return false;
   frames.get(head);
-  installHugeFile(space, blockStart(page), makeEntry(space, head, flags, 0, (flags & VM_SHARED) !== 0));
+  installHugeFile(space, blockStart(page), makeFileEntry(space, head, flags, access));
   return true;
 }
 
@@ -69,7 +81,13 @@ export function mapHugeFile(space: AddressSpace, id: AreaId, page: PageNumber, f
  * Maps all of the large folio that `page` belongs to, page by page, if it fits into area and page table and nothing is there yet;
  * else `page` alone (finish_fault).
  */
-export function mapFolioOf(space: AddressSpace, id: AreaId, page: PageNumber, frame: FrameNumber): void {
+export function mapFolioOf(
+  space: AddressSpace,
+  id: AreaId,
+  page: PageNumber,
+  frame: FrameNumber,
+  access: Access,
+): void {
   const { vmas, pageTable, kernel } = space;
   const { frames } = kernel;
   const flags = vmas.flags[id];
@@ -89,27 +107,41 @@ export function mapFolioOf(space: AddressSpace, id: AreaId, page: PageNumber, fr
   for (let at = first; at < first + count; at++) {
     const mapped = frame + (at - page);
     frames.get(mapped);
-    installEntry(space, at, makeEntry(space, mapped, flags, 0, (flags & VM_SHARED) !== 0));
+    installEntry(space, at, makeFileEntry(space, mapped, flags, access));
     if ((flags & VM_LOCKED) !== 0) frames.batch(mapped);
   }
 }
 
-/** Before the pages from `first` to `end` (indices) are dropped: folios that lie in the range in part are taken apart. */
-export function splitAtHole(inode: Inode, first: FilePage, end: FilePage): void {
-  splitAround(inode, first, first, end);
-  splitAround(inode, end, first, end);
+/**
+ * Drops a file's pages [first, end), which nothing maps any more (shmem_undo_range). Folios that lie in the range in part are taken
+ * apart before; of one that is held the part is cleared instead, so that who holds it goes on seeing what the file has.
+ */
+export function dropFilePages(inode: Inode, first: FilePage, end: FilePage): void {
+  const heldAtFirst = splitAround(inode, first, first, end);
+  const from = heldAtFirst === NOT_HELD ? first : heldAtFirst + folioSizeAt(inode, heldAtFirst);
+  const heldAtEnd = splitAround(inode, end, from, end);
+  inode.dropPages(from, heldAtEnd === NOT_HELD ? end : heldAtEnd);
 }
 
-function splitAround(inode: Inode, index: FilePage, first: FilePage, end: FilePage): void {
+const NOT_HELD = -1;
+
+function folioSizeAt({ frames, pages }: Inode, index: FilePage): number {
+  return frames.folios.sizeOf(pages.get(index) as number);
+}
+
+/** Takes the folio apart that has a page at `index`, unless it lies in [first, end). @returns where it begins if it is held and so stays whole. */
+function splitAround(inode: Inode, index: FilePage, first: FilePage, end: FilePage): number {
   const frame = inode.pages.get(index);
-  if (frame === undefined) return;
+  if (frame === undefined) return NOT_HELD;
   const { frames } = inode;
-  if (!frames.isInFolio(frame)) return;
+  if (!frames.isInFolio(frame)) return NOT_HELD;
   const head = frames.headOf(frame);
   const from = index - (frame - head);
   const size = frames.folios.sizeOf(head);
-  if (from >= first && from + size <= end) return;
+  if (from >= first && from + size <= end) return NOT_HELD;
   // Whoever maps the folio finds its pages again by faults.
   unmapFilePages(inode, from, from + size, { privateCopies: "keep" });
-  frames.splitCached(head, frame);
+  if (frames.splitCached(head, frame)) return NOT_HELD;
+  inode.zeroRange(Math.max(from, first) * PAGE_SIZE, Math.min(from + size, end) * PAGE_SIZE);
+  return from;
 }

@@ -9,7 +9,7 @@ import { F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SHRINK, F_SEAL_WRITE } from ".
 import type { AddressSpace, KernelServices } from "./address-space.ts";
 import { type FileOperations, type MapRequest, O_LARGEFILE, O_RDWR, type OpenFile } from "./file.ts";
 import { Inode } from "./inode.ts";
-import { splitAtHole } from "./shmem-huge.ts";
+import { dropFilePages } from "./shmem-huge.ts";
 import { VM_MAYWRITE, VM_MTE_ALLOWED, VM_SHARED, VM_WRITE } from "./vm-flags.ts";
 import { unmapFilePages } from "./zap.ts";
 
@@ -87,8 +87,7 @@ export function truncate(inode: Inode, length: ByteCount): void {
     if (inode.size > firstGone * PAGE_SIZE) {
       unmapFilePages(inode, firstGone, Number.MAX_SAFE_INTEGER, { privateCopies: "drop" });
     }
-    splitAtHole(inode, firstGone, Number.MAX_SAFE_INTEGER);
-    inode.dropPages(firstGone, Number.POSITIVE_INFINITY);
+    dropFilePages(inode, firstGone, Number.POSITIVE_INFINITY);
     inode.zeroRange(length, firstGone * PAGE_SIZE);
   }
   inode.size = length;
@@ -104,8 +103,7 @@ export function punchHole(inode: Inode, from: FileOffset, to: FileOffset): void 
     unmapFilePages(inode, first, end === 0 ? Number.MAX_SAFE_INTEGER : end, { privateCopies: "keep" });
   }
   if (first < end) {
-    splitAtHole(inode, first, end);
-    inode.dropPages(first, end);
+    dropFilePages(inode, first, end);
   }
   inode.zeroRange(from, Math.min(to, first * PAGE_SIZE));
   if (end >= first) inode.zeroRange(Math.max(from, end * PAGE_SIZE), to);

@@ -7,7 +7,7 @@ import type { AddressSpace } from "./address-space.ts";
 import { zeroPage } from "./frames.ts";
 import { blockStart, splitHuge, zapHuge } from "./huge-entries.ts";
 import type { Inode } from "./inode.ts";
-import { removeEntry } from "./pte.ts";
+import { keepDirty, removeEntry } from "./pte.ts";
 import { VM_LOCKED } from "./vm-flags.ts";
 
 /**
@@ -47,7 +47,10 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
       zapped++;
       if ((entry & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT) continue;
       if ((entry & PTE_ANON) !== 0) anonymousPages++;
-      else filePages++;
+      else {
+        filePages++;
+        keepDirty(space, entry);
+      }
       if (locked) frames.batch(entry >>> PTE_FRAME_SHIFT);
       frames.unmap(entry >>> PTE_FRAME_SHIFT, space.id);
     }

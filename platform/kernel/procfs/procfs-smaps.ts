@@ -109,7 +109,6 @@ function addPages(
     usage.anonymous += pages;
     usage.pssAnonymous += share;
   }
-  // Pages of files in RAM count as dirty: they have no other place.
   const clean = (entry & PTE_NOT_DIRTY) !== 0 && !space.kernel.frames.isDirty(entry >>> PTE_FRAME_SHIFT);
   if (!clean) usage.pssDirty += share;
   if (clean && space.kernel.frames.isGivenUp(entry >>> PTE_FRAME_SHIFT)) usage.lazyFree += pages;
@@ -122,8 +121,9 @@ function addPages(
  * what fork shared is the process's alone after one.
  */
 function isReferenced({ kernel, oldPages }: AddressSpace, page: PageNumber, entry: PageTableEntry): boolean {
+  if ((entry & PTE_ANON) === 0) return true;
   if ((entry & (PTE_NOT_DIRTY | PTE_DBM)) === (PTE_NOT_DIRTY | PTE_DBM)) return false;
-  if (oldPages === null || (entry & PTE_ANON) === 0) return true;
+  if (oldPages === null) return true;
   return kernel.frames.exclusive[entry >>> PTE_FRAME_SHIFT] === 1 || !oldPages.has(page);
 }
 

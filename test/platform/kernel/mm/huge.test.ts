@@ -178,6 +178,84 @@ describe("khugepaged's step", () => {
   });
 });
 
+test.each([
+  [{ limit: -1 }, "khugepaged: limit -1"],
+  [{ limit: 1.5 }, "khugepaged: limit 1.5"],
+  [{ limit: Number.NaN }, "khugepaged: limit NaN"],
+  [{ smallestPages: 0 }, "khugepaged: smallestPages 0"],
+  [{ smallestPages: 513 }, "khugepaged: smallestPages 513"],
+])("a step of khugepaged with %j is refused", (options, message) => {
+  const process = start();
+  expect(() => process.kernel.khugepaged(process, options)).toThrow(message);
+});
+
+test.each([
+  ["enabled", "sometimes"],
+  ["shmem", "always"],
+  ["useZeroPage", 1],
+  ["sizes", [8]],
+])("the setting %s is not changed to %j while programs run", (name, value) => {
+  const { hugePages } = start().kernel;
+  const before = hugePages[name as "enabled"];
+  expect(() => Object.assign(hugePages, { [name]: value })).toThrow(`hugePages.${name}: `);
+  expect(hugePages[name as "enabled"]).toEqual(before);
+});
+
+describe("huge pages of files", () => {
+  function shared(): { readonly process: Process; readonly file: number } {
+    const process = start({ hugePages: { enabled: "always", shmem: "advise" } });
+    const file = process.memfd_create("file");
+    process.ftruncate(file, 2 * HUGE);
+    return { process, file };
+  }
+
+  test("in a private mapping are not copied by fork: the child finds them again", () => {
+    const { process, file } = shared();
+    process.mmap(BASE, 2 * HUGE, 3, 0x12, file, 0);
+    process.memory.setUint8(BASE + HUGE, 1);
+    process.memory.getUint8(BASE);
+    process.madvise(BASE, HUGE, COLLAPSE);
+    const child = process.fork();
+    expect([rss(process), rss(child)]).toEqual([H + 1, 1]);
+    process.kernel.checkInvariants();
+  });
+
+  test("are not made of pinned pages, which go on being the file's", () => {
+    const { process, file } = shared();
+    process.mmap(BASE, HUGE, 3, 0x11, file, 0);
+    const pinned = process.pin(BASE + 3 * PAGE, PAGE, { write: true });
+    expect(() => process.madvise(BASE, HUGE, COLLAPSE)).toThrow(expect.objectContaining({ code: "EAGAIN" }));
+    pinned.views()[0][0] = 7;
+    expect(process.memory.getUint8(BASE + 3 * PAGE)).toBe(7);
+    pinned.release();
+    expect(process.madvise(BASE, HUGE, COLLAPSE)).toBe(0);
+  });
+
+  test.each([
+    ["in the middle", 10, 20, 15],
+    ["at the begin", 0, 20, 3],
+    ["at the end", 500, 512, 505],
+    ["over two of them", 500, 600, 530],
+  ])("that are pinned are cleared where a hole is punched %s, and stay", (_, from, to, page) => {
+    const { process, file } = shared();
+    process.mmap(BASE, 2 * HUGE, 3, 0x11, file, 0);
+    process.madvise(BASE, 2 * HUGE, 14);
+    process.memory.fill(BASE, 5, 2 * HUGE);
+    const pinned = process.pin(BASE + page * PAGE, PAGE, { write: true });
+    process.fallocate(file, 3, from * PAGE, (to - from) * PAGE);
+    expect(process.memory.getUint8(BASE + page * PAGE)).toBe(0);
+    for (const outside of [from - 1, to]) {
+      if (outside >= 0) expect(process.memory.getUint8(BASE + outside * PAGE)).toBe(5);
+    }
+    pinned.views()[0][0] = 7;
+    expect(process.memory.getUint8(BASE + page * PAGE)).toBe(7);
+    process.kernel.checkInvariants();
+    pinned.release();
+    process.exit(0);
+    process.kernel.checkInvariants();
+  });
+});
+
 test("COLLAPSE without a block of frames is ENOMEM, and EBUSY where the cgroup is full", () => {
   const full = start({ hugePages: { enabled: "never" } }, 3 * PAGE);
   map(full, 1);
