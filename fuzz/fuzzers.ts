@@ -19,6 +19,14 @@ export const fuzzers: Readonly<Record<string, Entry>> = {
     "every system call with plausible and implausible arguments",
     async () => (await import("./kernel/calls.ts")).systemCallPrograms,
   ),
+  huge: entry(
+    "blocks of 2 MiB under all settings of huge pages against the same model, blocks of frames refused at random",
+    async () => (await import("./kernel/huge-programs.ts")).hugePrograms,
+  ),
+  "huge-calls": entry(
+    "system calls on blocks of 2 MiB in little memory, frames refused at random",
+    async () => (await import("./kernel/huge-calls.ts")).hugeCallPrograms,
+  ),
   heap: entry(
     "heaps of all option combinations against a list of live chunks",
     async () => (await import("./heap/heap-programs.ts")).heapPrograms,

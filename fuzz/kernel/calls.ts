@@ -48,13 +48,13 @@ const argument: fc.Arbitrary<Spelled> = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("maps", "smaps", "/proc/self/maps", "/proc/self/fd/3", "", "x") },
 );
 
-interface Call {
+export interface Call {
   readonly who: number;
   readonly name: string;
   readonly arguments: readonly Spelled[];
 }
 
-const call: fc.Arbitrary<Call> = fc.oneof(
+export const call: fc.Arbitrary<Call> = fc.oneof(
   { weight: 4, arbitrary: callOf(fc.constantFrom(...names.filter((name) => !ending.has(name)))) },
   { weight: 6, arbitrary: callOf(fc.constantFrom(...methods).map((name) => `.${name}`)) },
   { weight: 3, arbitrary: callOf(fc.constantFrom("load", "store", "fill", ".fork", "refpage_create2", "mapping")) },
@@ -69,7 +69,7 @@ const machine = new Machine({ memoryBytes: 2 ** 24, mte: false });
 
 type Method = (...given: unknown[]) => unknown;
 
-function perform(process: Process, { name, arguments: spelled }: Call, processes: Process[]): void {
+export function perform(process: Process, { name, arguments: spelled }: Call, processes: Process[]): void {
   const given = spelled.map(spelledValue);
   const [first, second, third] = given as number[];
   // Loads and stores take numbers unchecked, as a DataView does: they are the hot path.
@@ -91,7 +91,7 @@ function perform(process: Process, { name, arguments: spelled }: Call, processes
 }
 
 /** Whether a call may end so: an errno, a fault, no memory, an argument that C could not have passed. */
-function isDocumented(error: unknown): boolean {
+export function isDocumented(error: unknown): boolean {
   if (error instanceof HostileError) return true;
   if (error instanceof SystemError) return Object.hasOwn(ERRNO, error.code);
   if (error instanceof OutOfMemoryError || error instanceof SegmentationFault || error instanceof BusError) return true;

@@ -106,7 +106,7 @@ export const step: fc.Arbitrary<Step> = fc.record({
 });
 
 /** The errno or si_code that `call` ends with, or what it returns. */
-function outcome<T>(call: () => T): T | string {
+export function outcome<T>(call: () => T): T | string {
   try {
     return call();
   } catch (error) {

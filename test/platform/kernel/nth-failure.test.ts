@@ -1,39 +1,15 @@
 // The n-th failure of each kind, for every n, in every scenario, once and from there on: the documented error, the invariants, nothing
 // left behind, and the same call works when the failure is over.
 import { describe, expect, test } from "vitest";
-import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { PAGE_SIZE as PAGE } from "../../../platform/hardware/layout.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
-import { OutOfMemoryError, SystemError } from "../../../platform/kernel/abi/errors.ts";
 import { RLIMIT_MEMLOCK, RLIMIT_NOFILE } from "../../../platform/kernel/abi/rlimit.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
+import { counter, type Disarm, endOf, failingFrames, failingNumber } from "./failing.ts";
 import { AREA, BUFFER, BUFFER_PAGES, PAGES, type Scenario, scenarios, type World } from "./nth-failure-scenarios.ts";
 
 /** Lets the n-th check fail, or all from there on; what it answers ends that, and says whether the n-th was reached. */
-type Arm = (world: World, n: number, isOnce: boolean) => () => boolean;
-
-/** Counts the questions, and says which of them are to be refused. */
-function counter(n: number, isOnce: boolean): { readonly refuses: () => boolean; readonly wasReached: () => boolean } {
-  let asked = 0;
-  return {
-    refuses: () => {
-      asked++;
-      return isOnce ? asked === n : asked >= n;
-    },
-    wasReached: () => asked >= n,
-  };
-}
-
-/** A number of an object that reads as 0 where it is to be refused. */
-function failingNumber<T extends object>(object: T, name: keyof T, n: number, isOnce: boolean): () => boolean {
-  const { refuses, wasReached } = counter(n, isOnce);
-  const value = object[name];
-  Object.defineProperty(object, name, { configurable: true, get: () => (refuses() ? 0 : value) });
-  return () => {
-    Object.defineProperty(object, name, { configurable: true, writable: true, value });
-    return wasReached();
-  };
-}
+type Arm = (world: World, n: number, isOnce: boolean) => Disarm;
 
 function failingLimit(resource: number): Arm {
   return ({ process }, n, isOnce) => {
@@ -59,31 +35,7 @@ interface Kind {
 const kinds: Readonly<Record<string, Kind>> = {
   frame: {
     errors: ["ENOMEM", "EAGAIN", "EFAULT", "out of memory"],
-    arm: ({ kernel }, n, isOnce) => {
-      const { frames } = kernel;
-      const before = kernel.counters.framesAllocated;
-      if (isOnce) {
-        frames.failAt(n);
-        return () => {
-          frames.failAt(-1);
-          return kernel.counters.framesAllocated - before >= n - 1;
-        };
-      }
-      const { refuses, wasReached } = counter(n, false);
-      const real = frames.allocate.bind(frames);
-      Object.defineProperty(frames, "allocate", {
-        configurable: true,
-        value: (...given: Parameters<typeof real>) => {
-          if (refuses()) frames.failAt(1);
-          return real(...given);
-        },
-      });
-      return () => {
-        Reflect.deleteProperty(frames, "allocate");
-        frames.failAt(-1);
-        return wasReached();
-      };
-    },
+    arm: ({ kernel }, n, isOnce) => failingFrames(kernel.frames, n, isOnce),
   },
   area: {
     errors: ["ENOMEM", "EAGAIN"],
@@ -166,30 +118,23 @@ function createWorld(): World {
   return { kernel, process, cgroup, file, readEnd, writeEnd };
 }
 
-function endOf(scenario: Scenario, world: World): string | null {
-  try {
-    scenario(world);
-    return null;
-  } catch (error) {
-    if (error instanceof SystemError || error instanceof SegmentationFault) return error.code;
-    if (error instanceof OutOfMemoryError) return "out of memory";
-    throw error;
-  }
-}
-
 /** @returns whether the n-th was reached */
 function once(scenario: Scenario, { arm, errors }: Kind, n: number, isOnce: boolean): boolean {
   const free = createdFree;
   const world = createWorld();
   const { kernel, process } = world;
   const disarm = arm(world, n, isOnce);
-  const error = endOf(scenario, world);
+  const error = endOf(() => scenario(world));
   const wasReached = disarm();
   kernel.checkInvariants();
   if (error !== null) {
     expect(errors, `n = ${n}`).toContain(error);
     // Killed for want of memory, or alive: then it works now.
-    if (process.exitStatus === null) expect(endOf(scenario, world), "again").toBe(null);
+    if (process.exitStatus === null)
+      expect(
+        endOf(() => scenario(world)),
+        "again",
+      ).toBe(null);
   }
   kernel.checkInvariants();
   for (const one of [...kernel.processes.values()]) if (one.exitStatus === null) one.exit(0);
