@@ -7,7 +7,7 @@ import { SystemError } from "./abi/errors.ts";
 import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
 import { pinnableFrame } from "./mm/gup.ts";
-import { isAccessible } from "./mm/populate.ts";
+import { takesNoFault } from "./mm/populate.ts";
 import type { Process } from "./process.ts";
 import type { Thread } from "./thread.ts";
 import { copyFromUser, copyToUser, userAddress } from "./uaccess.ts";
@@ -75,7 +75,7 @@ function overlaps(thread: Thread, frame: FrameNumber, address: Address, length: 
   const access = write ? ACCESS_LOAD : ACCESS_STORE;
   const first = pageTable.entryOf(Math.floor(start / PAGE_SIZE));
   const last = pageTable.entryOf(Math.floor((start + length - 1) / PAGE_SIZE));
-  if (!isAccessible(first, access) || !isAccessible(last, access)) return false;
+  if (!takesNoFault(first, access) || !takesNoFault(last, access)) return false;
   return first >>> PTE_FRAME_SHIFT === frame || last >>> PTE_FRAME_SHIFT === frame;
 }
 

@@ -102,6 +102,11 @@ export function populateRange(
   return null;
 }
 
+/** Whether `access` takes no fault: as isAccessible, or the processor by itself makes the page dirty. */
+export function takesNoFault(entry: PageTableEntry, access: number): boolean {
+  return isAccessible(entry, access) || (access === ACCESS_STORE && (entry & PTE_DBM) !== 0);
+}
+
 /** Whether a page can be used for `access` as it is: present, permitted, no guard. */
 export function isAccessible(entry: PageTableEntry, access: number): boolean {
   return (entry & PTE_GUARD) === 0 && (entry & (access === ACCESS_STORE ? PTE_WRITE : PTE_READ)) !== 0;

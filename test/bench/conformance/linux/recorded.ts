@@ -32,7 +32,8 @@ export async function replay(
     if (line.number % shares !== share) continue;
     count++;
     const script = parseScript(line.text);
-    const failure = runScript(dialect, script, { tables: true });
+    // Reference pages were recorded on kernels whose areas have other borders here and there.
+    const failure = runScript(dialect, script, { strict: folder !== "refpage", tables: true });
     if (failure !== undefined) failures.push(describeFailure(script, failure, { ...line, file: name }).join("\n"));
   }
   return { count, failures };
