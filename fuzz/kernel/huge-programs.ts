@@ -29,7 +29,7 @@ const MOST_PROCESSES = 3;
 const PR_SET_THP_DISABLE = 41;
 const PATTERNS = [[0xaa], [1, 2], [1, 2, 3, 4, 5, 6, 7, 8]];
 
-/** What mappings of a reference page read: the pattern, whatever the page. */
+/** What mappings of a reference page read: the pattern in every page. */
 class PatternObject extends PlainObject {
   private readonly content: Uint8Array;
 

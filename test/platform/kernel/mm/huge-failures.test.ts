@@ -63,10 +63,10 @@ function usedFrames(kernel: Kernel): number {
   return frames.frameCount - frames.freeFrames - H * [...hugeZeroPage.holder()].length;
 }
 
-/** Scenarios that do not begin from what they leave when they end half-way. */
+/** Scenarios that cannot begin again from what they leave when they are interrupted. */
 const ONE_WAY = /^mremap|^a pin that outlives/;
 
-/** A program that is still alive can go on: the same works now, and so does whatever needs new huge pages. */
+/** A program that is still alive can go on: the same works now, and so does all that needs new huge pages. */
 function expectUsable({ process, kernel }: World, name: string, scenario: () => unknown): void {
   if (process.exitStatus !== null) return;
   if (!ONE_WAY.test(name)) expect(endOf(scenario), "again").toBe(null);
