@@ -43,11 +43,13 @@ export interface ModuleOptions {
   readonly invalidFree?: "throw" | "report";
   /** What stands for the module's file in stacks. Default: its name, or "module.wasm". */
   readonly fileName?: string;
-  /**
-   * What says of the module's source beside the module itself: `dwarf`, the bytes of the file that its `external_debug_info` names;
-   * `sourceMap`, the one that its `sourceMappingURL` names, as an object or text. Neither is fetched by itself.
-   */
-  readonly debug?: { readonly dwarf?: Uint8Array; readonly sourceMap?: SourceMapObject | string };
+  /** What says of the module's source beside the module itself. Nothing is fetched. */
+  readonly debug?: {
+    /** The bytes of the file that the module's `external_debug_info` names. */
+    readonly dwarf?: Uint8Array;
+    /** The source map that its `sourceMappingURL` names, as an object or text. */
+    readonly sourceMap?: SourceMapObject | string;
+  };
   /** How the simulated kernel initialises a page's frame (R8): `"plumbed"`, `"double"` or `"nozero"`. Default `"plumbed"`. */
   readonly initialisation?: InitialisationPolicy;
   /**
