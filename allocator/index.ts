@@ -12,6 +12,7 @@ export type { ChunkStacks, HeapErrorKind } from "./common/heap-error.ts";
 export { HeapError } from "./common/heap-error.ts";
 export type { Memory } from "./common/memory.ts";
 export type { MapPattern, PatternMapping } from "./common/pattern-mapping.ts";
+export { acceptViews } from "./heap/accept-views.ts";
 export { Heap } from "./heap/heap.ts";
 export {
   M_CACHE_COUNT_MAX,

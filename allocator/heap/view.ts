@@ -4,12 +4,7 @@
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { outline } from "../../platform/hardware/outline.ts";
 import { atProgram } from "../../platform/host/stack.ts";
-import type { Memory } from "../common/memory.ts";
-
-/** Where a view's memory is: a heap, asked at each access, so that threads, recordings and the heap's end count. */
-export interface ViewedHeap {
-  readonly memory: Memory;
-}
+import { ViewBuffer, type ViewedHeap } from "./view-buffer.ts";
 
 /** What a view is beside a DataView: Uint8Array's methods, and the same bytes as a Uint8Array's stand-in. */
 export interface HeapView extends DataView {
@@ -45,20 +40,28 @@ function relative(index: unknown, length: ByteCount, otherwise: number): number 
   return whole < 0 ? Math.max(length + whole, 0) : Math.min(whole, length);
 }
 
+/** Whether code may have the buffer of a view: only while the host's constructors take it (accept-views.ts). */
+export const bufferAccess = { isOpen: false };
+
 /** What both stand-ins are made of; which of the language's prototypes is behind them is the only difference. */
-class View {
+export class View {
   // Private, so that no program moves a view's bounds by an assignment.
   readonly #heap: ViewedHeap;
   readonly #pointer: Address;
   readonly #byteLength: number;
-  /** Address of the first byte of the view that this one is a part of: what stands for its buffer. */
-  readonly #whole: number;
+  /** The view that this one is a part of: what stands for its buffer. */
+  readonly #whole: ViewBuffer;
 
-  constructor(heap: ViewedHeap, pointer: Address, byteLength: number, whole: number) {
-    this.#heap = heap;
+  constructor(pointer: Address, byteLength: number, whole: ViewBuffer) {
+    this.#heap = ViewBuffer.heapOf(whole);
     this.#pointer = pointer;
     this.#byteLength = byteLength;
     this.#whole = whole;
+  }
+
+  /** Whether a value is a stand-in, of either kind. */
+  static is(value: unknown): value is View {
+    return typeof value === "object" && value !== null && #heap in value;
   }
 
   get pointer(): number {
@@ -162,14 +165,16 @@ class View {
 
   /** How far behind the begin of the view that `heap.view` made: parts of one view are told apart by it, as in one buffer. */
   get byteOffset(): number {
-    return this.#pointer - this.#whole;
+    return this.#pointer - this.#whole.pointer;
   }
 
-  /** @throws TypeError: there is no ArrayBuffer; `heap.pin` has one */
-  get buffer(): never {
+  /** @throws TypeError: there is no ArrayBuffer; `acceptViews` lets `new DataView(bytes.buffer)` do without, `heap.pin` has one */
+  get buffer(): ViewBuffer {
+    if (bufferAccess.isOpen) return this.#whole;
     throw atProgram(
       new TypeError(
-        "a view of a heap has no buffer: give this code heap.pin(pointer, length).views, whose accesses are not checked",
+        "a view of a heap has no buffer: acceptViews() has the host take it for a DataView's, and heap.pin(pointer, length).views " +
+          "are real arrays, whose accesses are not checked",
       ),
     );
   }
@@ -179,18 +184,18 @@ class View {
   }
 
   get bytes(): View {
-    return makeBytes(this.#heap, this.#pointer, this.#byteLength, this.#whole);
+    return makeBytes(this.#pointer, this.#byteLength, this.#whole);
   }
 
   get view(): View {
-    return makeView(this.#heap, this.#pointer, this.#byteLength, this.#whole);
+    return makeView(this.#pointer, this.#byteLength, this.#whole);
   }
 
   /** A stand-in for a part of the bytes: the same memory. */
   subarray(begin?: number, end?: number): View {
     const from = relative(begin, this.byteLength, 0);
     const to = Math.max(from, relative(end, this.byteLength, this.byteLength));
-    return makeBytes(this.#heap, this.#pointer + from, to - from, this.#whole);
+    return makeBytes(this.#pointer + from, to - from, this.#whole);
   }
 
   /** A copy, which is a Uint8Array of the host's. */
@@ -384,15 +389,16 @@ function standIn(name: string, type: Uint8ArrayConstructor | DataViewConstructor
 const DataViewStandIn = standIn("HeapView", DataView);
 const BytesStandIn = standIn("HeapBytes", Uint8Array);
 
-function makeBytes(heap: ViewedHeap, pointer: Address, length: ByteCount, whole: number): View {
-  return Reflect.construct(View, [heap, pointer, length, whole], BytesStandIn);
+function makeBytes(pointer: Address, length: ByteCount, whole: ViewBuffer): View {
+  return Reflect.construct(View, [pointer, length, whole], BytesStandIn);
 }
 
-function makeView(heap: ViewedHeap, pointer: Address, length: ByteCount, whole: number): View {
-  return Reflect.construct(View, [heap, pointer, length, whole], DataViewStandIn);
+/** A stand-in for a DataView over a part of a whole. */
+export function makeView(pointer: Address, length: ByteCount, whole: ViewBuffer): View {
+  return Reflect.construct(View, [pointer, length, whole], DataViewStandIn);
 }
 
 /** A stand-in for a DataView over `[pointer, pointer + length)`; its `bytes` is one for a Uint8Array. */
 export function viewMemory(heap: ViewedHeap, pointer: Address, length: ByteCount): HeapView {
-  return makeView(heap, pointer, length, pointer) as unknown as HeapView;
+  return makeView(pointer, length, new ViewBuffer(heap, pointer, length)) as unknown as HeapView;
 }

@@ -32,7 +32,8 @@ export function startLine(
       if (now - last < intervalMilliseconds) return;
       last = now;
       // The last column stays free: many terminals go to the next line once it is written, and that could not be taken away.
-      stream.write(CLEAR_LINE + text.slice(0, (stream.columns ?? 80) - 1));
+      // One that does not know its width says 0.
+      stream.write(CLEAR_LINE + text.slice(0, (stream.columns || 80) - 1));
     },
     done() {
       stream.write(CLEAR_LINE);

@@ -41,8 +41,8 @@ afterAll(() => {
   if (folder !== "") rmSync(folder, { recursive: true, force: true });
 });
 
-test("the guide has thirteen examples", () => {
-  expect(examples.filter(({ name }) => name.startsWith("docs-heap"))).toHaveLength(13);
+test("the guide has fourteen examples", () => {
+  expect(examples.filter(({ name }) => name.startsWith("docs-heap"))).toHaveLength(14);
 });
 
 describe("an example of the docs prints what its page shows", () => {

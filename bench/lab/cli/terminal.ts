@@ -7,7 +7,8 @@ const INCREASE = /\+\d[\d.]* %/g;
 
 /** Columns of a stream; a pipe or a file has no end to its lines, unless COLUMNS is exported. */
 export function terminalWidth(stream: NodeJS.WriteStream): number {
-  const columns = stream.columns ?? Number(process.env.COLUMNS);
+  // A terminal that does not know its width says 0.
+  const columns = stream.columns || Number(process.env.COLUMNS);
   return columns > 0 ? columns : Number.POSITIVE_INFINITY;
 }
 
