@@ -372,6 +372,8 @@ export class Checker extends Requests implements ChunkObserver {
 
 /** A misspelt name would suppress everything. */
 function requireSuppression(suppression: Suppression): void {
+  if (typeof suppression === "string" || Array.isArray(suppression))
+    throw new TypeError("addSuppressions: lines of text are given as ...parseSuppressions(text)");
   const names = typeof suppression === "object" && suppression !== null ? Object.keys(suppression) : [];
   const wrong = names.find((name) => !["kind", "functionName", "file"].includes(name));
   if (wrong !== undefined || names.length === 0)

@@ -206,5 +206,9 @@ describe("the checker", () => {
       expect(() => checker.setValidityBits(pointer, bits as never)).toThrow("bits are a Uint8Array");
     for (const given of [null, undefined, 5, {}])
       expect(() => checker.addSuppressions(given as never)).toThrow("is not one of kind, functionName, file");
+    for (const given of ["leak fun:main", [{ kind: "leak" }]])
+      expect(() => checker.addSuppressions(given as never)).toThrow(
+        "lines of text are given as ...parseSuppressions(text)",
+      );
   });
 });
