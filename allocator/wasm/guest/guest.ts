@@ -91,10 +91,6 @@ export class Guest {
    * below the limit is memory, since programs look whether a pointer lies below it (wasi-libc's preopens do).
    */
   private isHeapUsed = false;
-  /** Whether a call of the heap has begun and not ended in order, … */
-  private isInCall = false;
-  /** … and whether that is so of an earlier one: an error of the host's, whose stack is full, may end it anywhere. */
-  private wasInterrupted = false;
   private onTouch: ((operation: "load" | "store", address: Address, size: ByteCount) => void) | null = null;
   private isDisposed = false;
 
@@ -300,15 +296,10 @@ export class Guest {
       }
       direct.takeChanges();
       paths.begin();
-      if (this.isInCall) this.wasInterrupted = true;
-      this.isInCall = true;
       try {
-        const result =
-          blockValidity === null
-            ? call(context, first, second, third, fourth)
-            : blockValidity.around(role, first, () => call(context, first, second, third, fourth));
-        this.isInCall = false;
-        return result;
+        return blockValidity === null
+          ? call(context, first, second, third, fourth)
+          : blockValidity.around(role, first, () => call(context, first, second, third, fourth));
       } catch (error) {
         return this.heapFailed(error);
       } finally {
@@ -320,7 +311,6 @@ export class Guest {
 
   /** @throws what is given, unless it says that a pointer is no block's and that is only to be reported */
   private heapFailed(error: unknown): number {
-    if (error instanceof HeapError) this.isInCall = false;
     if (error instanceof HeapError && error.address !== null && FREE_ERRORS.has(error.kind)) {
       wholeCheckerOf(this.heap).freeRefused(error.address, "free", error);
       if (this.options.invalidFree === "report") return 0;
@@ -338,10 +328,7 @@ export class Guest {
 
   private liveChunks(): { readonly pointer: Address; readonly size: ByteCount }[] {
     const pointers = [...this.heap.checker.liveBlocks()];
-    const chunks = pointers.map((pointer) => ({ pointer, size: this.sizeOf(pointer) })).filter(({ size }) => size >= 0);
-    // The shadow does not know what a call allocated that was interrupted.
-    const isWhole = !this.isInCall && !this.wasInterrupted;
-    return isWhole ? chunks : chunks.filter(({ pointer }) => this.addressable.firstForeign(pointer, 1) < 0);
+    return pointers.map((pointer) => ({ pointer, size: this.sizeOf(pointer) })).filter(({ size }) => size >= 0);
   }
 
   /** Ends the heap, its process and what was found. */
