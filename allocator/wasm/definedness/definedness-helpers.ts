@@ -95,12 +95,12 @@ function markUndefined(
   code.byte(OP_I32_ADD);
   code.constant(0xff);
   code.localGet(length);
-  code.plain(0xfc, 11, 0);
+  code.fillMemory();
   if (isFresh) {
     code.localGet(from);
     code.constant(PATTERN);
     code.localGet(length);
-    code.plain(0xfc, 11, 0);
+    code.fillMemory();
   }
   if (originBase >= 0) {
     for (const local of [from, length, host.origin]) code.localGet(local);
@@ -216,7 +216,7 @@ export function hostFrameHelper(validityBase: number, stackGlobal: number): Uint
   code.byte(OP_I32_ADD);
   code.constant(0);
   code.localGet(length);
-  code.plain(0xfc, 11, 0);
+  code.fillMemory();
   code.byte(OP_END);
   return finish(code);
 }
@@ -295,13 +295,13 @@ export function fillShadowHelper(validityBase: number, fill: number, stored: num
   const code = begin(0);
   for (const local of [0, 1, 2]) code.localGet(local);
   if (fill >= 0) code.call(fill);
-  else code.plain(0xfc, 11, 0);
+  else code.fillMemory();
   code.localGet(0);
   code.constant(validityBase);
   code.byte(OP_I32_ADD);
   code.localGet(3);
   code.localGet(2);
-  code.plain(0xfc, 11, 0);
+  code.fillMemory();
   code.localGet(3);
   code.constant(0xff);
   code.plain(OP_I32_AND, OP_I32_EQZ);

@@ -233,7 +233,7 @@ export abstract class MemoryCode extends ValueCode {
     code.byte(OP_I32_ADD);
     code.constant(0);
     code.localGet(count);
-    code.plain(0xfc, 11, 0);
+    code.fillMemory();
   }
 }
 

@@ -74,6 +74,11 @@ export class Code extends ByteWriter {
     this.u32(offset);
   }
 
+  /** `memory.fill` of what is on the stack. */
+  fillMemory(): void {
+    this.plain(0xfc, 11, 0);
+  }
+
   /** Opcodes without immediates. */
   plain(...opcodes: readonly number[]): void {
     for (const opcode of opcodes) this.byte(opcode);

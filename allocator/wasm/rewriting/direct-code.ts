@@ -133,8 +133,8 @@ export class DirectCode extends Code {
     this.memory(OP_I32_LOAD8_U, this.layout.readyBase);
   }
 
-  /** The checksum of the header `low` of the chunk whose pointer is pushed by `pointer`. */
-  sum(pointer: () => void): void {
+  /** The checksum of the chunk's header, whose low word is `low`. */
+  sum(): void {
     this.loadWord(tables.COOKIE_SUM);
     const part = (push: () => void, shift: number, mask: number, first: number) => {
       push();
@@ -145,6 +145,7 @@ export class DirectCode extends Code {
       this.table(OP_I32_LOAD16_U, tables.SUMS + first * 2);
       this.byte(OP_I32_XOR);
     };
+    const pointer = () => this.pushPointer();
     part(pointer, 4, 0xfff, POINTER_LOW);
     part(pointer, 16, 0xfff, POINTER_MIDDLE);
     part(pointer, 28, 0xf, POINTER_TOP);

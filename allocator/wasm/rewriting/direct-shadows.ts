@@ -34,7 +34,20 @@ const WORD = 4;
 
 /** As Addressable.chunkAllocated: whole granules, and of the last one its bytes. The room of a block is an even number of granules. */
 export function markAddressable(code: DirectCode): void {
-  const { at, left, size, word } = code;
+  paint(code, -1n, () => {
+    code.localGet(code.word);
+    code.byte(OP_I32_WRAP_I64);
+  });
+}
+
+/** As Addressable.chunkFreed. */
+export function erase(code: DirectCode): void {
+  paint(code, 0n, () => code.constant(0));
+}
+
+/** The shadow of the chunk's granules: `whole` while a word of them is left, and then what `part` pushes. */
+function paint(code: DirectCode, whole: bigint, part: () => void): void {
+  const { at, left, size } = code;
   code.pushPointer();
   code.shiftRight(GRANULE_SHIFT);
   code.localSet(at);
@@ -42,11 +55,24 @@ export function markAddressable(code: DirectCode): void {
   code.localSet(left);
   code.whileAtLeast(left, 8 * GRANULE, () => {
     code.localGet(at);
-    code.constant64(-1n);
+    code.constant64(whole);
     shadow(code, OP_I64_STORE);
     code.advance(at, 8);
   });
-  // What is left, as the bytes of a word: 0xff for each granule, then the count of the last one's.
+  if (code.way.kind === "allocate") lastWord(code);
+  rest(code, 32, OP_I32_STORE, part);
+  rest(code, 16, OP_I32_STORE16, part);
+  code.localGet(left);
+  code.open(OP_IF);
+  code.localGet(at);
+  part();
+  shadow(code, OP_I32_STORE16);
+  code.byte(OP_END);
+}
+
+/** What is left, as the bytes of a word: 0xff for each granule, then the count of the last one's. */
+function lastWord(code: DirectCode): void {
+  const { left, size, word } = code;
   code.constant64(1n);
   code.localGet(left);
   code.shiftRight(GRANULE_SHIFT);
@@ -65,45 +91,6 @@ export function markAddressable(code: DirectCode): void {
   code.byte(OP_I64_EXTEND_I32_U);
   code.plain(OP_I64_SHL, OP_I64_OR);
   code.localSet(word);
-  rest(code, 32, OP_I32_STORE, () => {
-    code.localGet(word);
-    code.byte(OP_I32_WRAP_I64);
-  });
-  rest(code, 16, OP_I32_STORE16, () => {
-    code.localGet(word);
-    code.byte(OP_I32_WRAP_I64);
-  });
-  code.localGet(left);
-  code.open(OP_IF);
-  code.localGet(at);
-  code.localGet(word);
-  code.byte(OP_I32_WRAP_I64);
-  shadow(code, OP_I32_STORE16);
-  code.byte(OP_END);
-}
-
-/** As Addressable.chunkFreed. */
-export function erase(code: DirectCode): void {
-  const { at, left, size } = code;
-  code.pushPointer();
-  code.shiftRight(GRANULE_SHIFT);
-  code.localSet(at);
-  code.localGet(size);
-  code.localSet(left);
-  code.whileAtLeast(left, 8 * GRANULE, () => {
-    code.localGet(at);
-    code.constant64(0n);
-    shadow(code, OP_I64_STORE);
-    code.advance(at, 8);
-  });
-  rest(code, 32, OP_I32_STORE, () => code.constant(0));
-  rest(code, 16, OP_I32_STORE16, () => code.constant(0));
-  code.localGet(left);
-  code.open(OP_IF);
-  code.localGet(at);
-  code.constant(0);
-  shadow(code, OP_I32_STORE16);
-  code.byte(OP_END);
 }
 
 function shadow(code: DirectCode, opcode: number): void {
@@ -142,23 +129,20 @@ export function zeroBlock(code: DirectCode): void {
   code.localGet(row);
   code.table(OP_I32_LOAD, tables.BLOCK_SIZES);
   code.localTee(left);
-  code.constant(SHORT);
-  code.byte(OP_I32_GT_U);
-  code.open(OP_IF);
-  code.localGet(block);
-  code.constant(0);
-  code.localGet(left);
-  code.plain(0xfc, 11, 0);
-  code.byte(OP_ELSE);
-  code.whileAtLeast(left, 16, () => {
-    for (const offset of [0, 8]) {
-      code.localGet(at);
-      code.constant64(0n);
-      code.memory(OP_I64_STORE, offset);
-    }
-    code.advance(at, 16);
-  });
-  code.byte(OP_END);
+  fillLeft(
+    code,
+    0,
+    () => code.localGet(block),
+    () =>
+      code.whileAtLeast(left, 16, () => {
+        for (const offset of [0, 8]) {
+          code.localGet(at);
+          code.constant64(0n);
+          code.memory(OP_I64_STORE, offset);
+        }
+        code.advance(at, 16);
+      }),
+  );
   code.countBytes(tables.FILLED, OP_F64_ADD);
 }
 
@@ -246,28 +230,26 @@ export function markFresh(code: DirectCode): void {
     code.localSet(at);
     code.localGet(size);
     code.localTee(left);
-    code.constant(SHORT);
-    code.byte(OP_I32_GT_U);
-    code.open(OP_IF);
-    code.localGet(at);
-    code.constant(PATTERN);
-    code.localGet(left);
-    code.plain(0xfc, 11, 0);
-    code.byte(OP_ELSE);
     const pattern = BigInt.asIntN(64, BigInt(PATTERN) * 0x0101_0101_0101_0101n);
-    code.whileAtLeast(left, 8, () => {
-      code.localGet(at);
-      code.constant64(pattern);
-      code.memory(OP_I64_STORE, 0);
-      code.advance(at, 8);
-    });
-    code.whileAtLeast(left, 1, () => {
-      code.localGet(at);
-      code.constant(PATTERN);
-      code.memory(OP_I32_STORE8, 0);
-      code.advance(at, 1);
-    });
-    code.byte(OP_END);
+    fillLeft(
+      code,
+      PATTERN,
+      () => code.localGet(at),
+      () => {
+        code.whileAtLeast(left, 8, () => {
+          code.localGet(at);
+          code.constant64(pattern);
+          code.memory(OP_I64_STORE, 0);
+          code.advance(at, 8);
+        });
+        code.whileAtLeast(left, 1, () => {
+          code.localGet(at);
+          code.constant(PATTERN);
+          code.memory(OP_I32_STORE8, 0);
+          code.advance(at, 1);
+        });
+      },
+    );
     clearStored(code);
     return;
   }
@@ -300,22 +282,35 @@ export function fillRange(code: DirectCode, base: number, value: -1 | 0): void {
   code.constant(-GRANULE);
   code.byte(OP_I32_AND);
   code.localTee(left);
+  fillLeft(
+    code,
+    value & 0xff,
+    () => {
+      code.localGet(at);
+      code.constant(base);
+      code.byte(OP_I32_ADD);
+    },
+    () =>
+      code.whileAtLeast(left, GRANULE, () => {
+        code.localGet(at);
+        code.constant64(BigInt(value));
+        code.memory(OP_I64_STORE, base);
+        code.advance(at, GRANULE);
+      }),
+  );
+}
+
+/** From `left` on the stack: fills so many bytes from the pushed address on, a few by `short` in the place of the engine's fill. */
+function fillLeft(code: DirectCode, value: number, pushAddress: () => void, short: () => void): void {
   code.constant(SHORT);
   code.byte(OP_I32_GT_U);
   code.open(OP_IF);
-  code.localGet(at);
-  code.constant(base);
-  code.byte(OP_I32_ADD);
-  code.constant(value & 0xff);
-  code.localGet(left);
-  code.plain(0xfc, 11, 0);
+  pushAddress();
+  code.constant(value);
+  code.localGet(code.left);
+  code.fillMemory();
   code.byte(OP_ELSE);
-  code.whileAtLeast(left, GRANULE, () => {
-    code.localGet(at);
-    code.constant64(BigInt(value));
-    code.memory(OP_I64_STORE, base);
-    code.advance(at, GRANULE);
-  });
+  short();
   code.byte(OP_END);
 }
 

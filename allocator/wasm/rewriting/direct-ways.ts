@@ -114,11 +114,7 @@ function allocate(code: DirectCode): void {
   code.localGet(block);
   code.localGet(low);
   code.byte(OP_I64_EXTEND_I32_U);
-  code.sum(() => {
-    code.localGet(block);
-    code.constant(HEADER_SIZE);
-    code.byte(OP_I32_ADD);
-  });
+  code.sum();
   code.sumToHigh();
   code.memory(OP_I64_STORE, 0);
   code.localGet(row);
@@ -174,7 +170,7 @@ function free(code: DirectCode): void {
   // The checksum is right, and the offset 0.
   code.localGet(block);
   code.memory(OP_I32_LOAD, 4);
-  code.sum(() => code.localGet(pointer));
+  code.sum();
   code.localTee(code.at);
   code.shiftLeft(16);
   code.byte(OP_I32_NE);
