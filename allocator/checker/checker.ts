@@ -53,8 +53,8 @@ export interface LeakCheckOptions {
 export interface LeakDefaults {
   roots(): readonly Root[];
   readonly pointers: PointerForm;
-  /** Whether what a function allocated is its runtime's for as long as the program lives, wherever the pointer is kept. */
-  isRuntime(functionName: string): boolean;
+  /** What these functions allocated is their runtime's for as long as the program lives, wherever the pointer is kept. */
+  readonly runtimeFunctions: ReadonlySet<string>;
 }
 
 /** Blocks and bytes of each kind. */
@@ -242,12 +242,12 @@ export class Checker extends Requests implements ChunkObserver {
   private scanForLeaks(roots: readonly Root[], pointers: PointerForm) {
     const scan = (from: readonly Root[]) => new LeakScan(this.allocator.memory, this.chunks(), pointers).run(from);
     const found = scan(roots);
-    const isRuntime = this.leakDefaults?.isRuntime;
-    if (isRuntime === undefined) return found;
+    const runtime = this.leakDefaults?.runtimeFunctions;
+    if (runtime === undefined) return found;
     const kept = found.filter(({ kind, pointer }) => {
       if (kind !== "definitely lost" && kind !== "possibly lost") return false;
       const [innermost] = parseFrames(this.heap.stacksOf(pointer)?.allocation ?? null).filter(isProgramFrame);
-      return innermost !== undefined && isRuntime(innermost.functionName);
+      return innermost !== undefined && runtime.has(innermost.functionName);
     });
     return kept.length === 0 ? found : scan([...roots, ...kept.map(({ pointer }) => pointer)]);
   }
@@ -396,7 +396,21 @@ function requireWord(option: string, word: string, words: readonly string[]): vo
 
 outline(Checker, ({ findings }) => ({ findings: findings.length }));
 
-keepClass("Checker", Checker);
+const leakDefaultsNow = keepMaker(
+  "checker.leakDefaults",
+  (roots: readonly Root[], pointers: PointerForm, runtimeFunctions: ReadonlySet<string>): LeakDefaults => ({
+    roots: () => roots,
+    pointers,
+    runtimeFunctions,
+  }),
+);
+
+keepClass("Checker", Checker, {
+  // The program that the roots are of is not kept: they are those of now.
+  atRest: ({ leakDefaults: now }) => ({
+    leakDefaults: now && leakDefaultsNow(now.roots(), now.pointers, now.runtimeFunctions),
+  }),
+});
 
 const givenHandler = keepPlaceOfGiven<(finding: Finding) => void>("checker.onFinding", () => {});
 

@@ -37,6 +37,8 @@ export interface WasmTestOptions extends ModuleOptions {
   readonly imports?: Imports;
   /** Whether a lost block fails the test at its end. Default `"fail"`. */
   readonly leaks?: "fail" | "ignore";
+  /** As for heaps: a folder for the state of a test that fails. The module's globals and tables are not part of it. */
+  readonly postMortem?: string;
 }
 
 /** What a test of refheap/vitest may ask for. */
@@ -74,14 +76,17 @@ export const test = base.extend<HeapFixtures>({
   },
   wasmOptions: {},
   wasm: async ({ wasmOptions, onTestFinished, task }, use) => {
-    const { module, imports, leaks = "fail", ...options } = wasmOptions;
+    const { module, imports, leaks = "fail", postMortem: folder, ...options } = wasmOptions;
+    if (folder !== undefined) checkFolder(folder);
     if (module === undefined)
       throw new TypeError("wasm: no module was given; say which one with test.override({ wasmOptions: { module } })");
     // Compiled without waiting: see useJudged.
     const compiled = module instanceof Module ? module : new Module(module, withDefaults(options));
     const instance = new Instance(compiled, imports);
     const end = (): void => instance[Symbol.dispose]();
-    await useJudged({ heap: instance.heap, end, leaks, task, onTestFinished, use: () => use(instance) });
+    const { heap } = instance;
+    const postMortem = folder === undefined ? null : watchForPostMortem(heap, folder, task);
+    await useJudged({ heap, end, leaks, postMortem, task, onTestFinished, use: () => use(instance) });
   },
 });
 

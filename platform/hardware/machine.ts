@@ -110,8 +110,9 @@ export class Machine {
    * As a file of this version of the library, whose size is that of what was written, equal words counted once.
    * With `lossy` it leaves out what no file can keep instead of throwing, for looking at the state later: in what is restored, a
    * function that was left out throws when it is called. Default false.
-   * @throws SnapshotError: the state holds functions or objects that are not the library's own (a signal handler, a recording's sink,
-   * a WebAssembly module's memory); the message says where. Nothing has changed.
+   * Of a WebAssembly module on it the memory and the heap are part of it, the module's globals and tables are not.
+   * @throws SnapshotError: the state holds functions or objects that are not the library's own (a signal handler, a recording's sink);
+   * the message says where. Nothing has changed.
    */
   snapshot(options: SnapshotOptions = {}): Uint8Array {
     requireOptions("snapshot", options, { lossy: "boolean" });

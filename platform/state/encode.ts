@@ -151,7 +151,7 @@ class Encoder {
     known?.settle?.(object);
     const fields = Reflect.ownKeys(object);
     this.shape(object, known ?? null, fields);
-    const atRest = known?.atRest?.() ?? {};
+    const atRest = known?.atRest?.(object) ?? {};
     for (const field of fields)
       this.value(Object.hasOwn(atRest, field) ? atRest[String(field)] : Reflect.get(object, field), String(field));
     this.annotations(object);

@@ -12,7 +12,7 @@ export interface KeptClass<Instance extends object = object> {
   /** Where large arrays can be other than zero. */
   readonly extents?: (object: Instance) => Iterable<Extent>;
   /** Fields that are what they are only during a call, and what they are otherwise: a state is kept as if no call were going on. */
-  readonly atRest?: () => Readonly<Record<string, unknown>>;
+  readonly atRest?: (object: Instance) => Readonly<Record<string, unknown>>;
   /** Whether the contents say something of the host only (its files, its time): they are kept, but not part of a digest. */
   readonly isOfHost?: boolean;
 }

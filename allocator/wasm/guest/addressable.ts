@@ -8,6 +8,7 @@
 import type { Address, ByteCount, PageNumber } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_CHECKED, PTE_PRESENT, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
 import type { PageTable } from "../../../platform/hardware/page-table.ts";
+import { keepClass } from "../../../platform/state/kept.ts";
 import {
   GRANULE,
   type Layout,
@@ -253,3 +254,5 @@ function partState(entry: number): number {
   if ((entry & PTE_WRITE) !== 0) return 0;
   return (entry & PTE_READ) !== 0 ? SHADOW_CLEAN : SHADOW_ABSENT;
 }
+
+keepClass("GuestAddressable", Addressable);

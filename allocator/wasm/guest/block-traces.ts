@@ -2,6 +2,7 @@
 // guest's limit, so that the module notes what it allocates and frees by itself. How a path is known is path-traces.ts.
 
 import type { Address } from "../../../platform/hardware/integers.ts";
+import { keepClass } from "../../../platform/state/kept.ts";
 import type { ChunkStacks } from "../../common/heap-error.ts";
 import type { ChunkTraces } from "../../common/stacks.ts";
 import { type Trace, Traces } from "../../common/traces.ts";
@@ -23,8 +24,8 @@ export class BlockTraces implements ChunkTraces {
   private readonly rows: Int32Array;
   private readonly numbers = new Map<Trace, number>();
   private readonly byNumber: (Trace | null)[] = [null];
-  /** Called when numbers that were given mean nothing any more. */
-  whenForgotten: () => void = () => {};
+  /** Who goes by the numbers, too. */
+  reader: { forgetTraces(): void } | null = null;
 
   /** @param frames frames kept of each trace */
   constructor(
@@ -100,8 +101,10 @@ export class BlockTraces implements ChunkTraces {
     this.numbers.clear();
     this.byNumber.length = 1;
     this.paths.hideAll();
-    this.whenForgotten();
+    this.reader?.forgetTraces();
     const { rows } = this;
     for (let i = 0; i < rows.length; i++) if (rows[i] !== 0) rows[i] = 0;
   }
 }
+
+keepClass("BlockTraces", BlockTraces);

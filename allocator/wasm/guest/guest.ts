@@ -118,7 +118,7 @@ export class Guest {
       end: imageEnd,
     });
     this.validity = layout.validityBase < 0 ? null : new Validity(bytes, layout, space.pageTable, imageEnd);
-    space.homes = new Homes(space, this.addressable, bytes);
+    space.homes = new Homes(space, this.addressable, bytes, layout);
     if (imageEnd > 0) {
       this.process.mmap(0, imageEnd, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
     }

@@ -1,11 +1,13 @@
 // Keeps the bytes of a guest's pages while no frame is counted for them: what a page reads before any store is at its address already,
 // since the guest and its glue read there without asking. Bytes that glue wrote before the page was touched stay, too.
 
-import type { PageNumber } from "../../../platform/hardware/integers.ts";
+import type { ByteCount, PageNumber } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE, PTE_PRESENT, PTE_SPECIAL } from "../../../platform/hardware/layout.ts";
 import type { AddressSpace, HomeKeeper } from "../../../platform/kernel/mm/address-space.ts";
 import { type CleanPage, zeroPage } from "../../../platform/kernel/mm/frames.ts";
 import { VM_ACCESS_FLAGS } from "../../../platform/kernel/mm/vm-flags.ts";
+import { type Extent, keepClass } from "../../../platform/state/kept.ts";
+import { GRANULE, type Layout } from "../rewriting/layout.ts";
 import type { Addressable } from "./addressable.ts";
 
 const WORDS_PER_PAGE = PAGE_SIZE / 4;
@@ -15,12 +17,20 @@ export class Homes implements HomeKeeper {
   private readonly addressable: Addressable;
   private readonly bytes: Uint8Array;
   private readonly words: Int32Array;
+  /** Of the memory, the guest's and the checker's, only the bytes before this can be other than zero. */
+  private readonly usedBytes: ByteCount;
 
-  constructor(space: AddressSpace, addressable: Addressable, bytes: Uint8Array) {
+  constructor(space: AddressSpace, addressable: Addressable, bytes: Uint8Array, layout: Layout) {
     this.space = space;
     this.addressable = addressable;
     this.bytes = bytes;
     this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    // The shadow comes last. Most of it stands for addresses at which there can be no memory.
+    this.usedBytes = layout.shadowBase + layout.limitBytes / GRANULE;
+  }
+
+  extent(): Extent {
+    return [this.bytes, 0, this.usedBytes];
   }
 
   /** Cost: the range, if it does not read as zeroes. */
@@ -75,3 +85,5 @@ export class Homes implements HomeKeeper {
     return true;
   }
 }
+
+keepClass("Homes", Homes, { extents: (homes) => [homes.extent()] });

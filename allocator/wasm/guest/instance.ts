@@ -260,7 +260,7 @@ class Instantiation {
     const earlier = guest.heap.checker.leakDefaults;
     guest.heap.checker.leakDefaults = {
       pointers: "integer32",
-      isRuntime: (name) => RUNTIME_FUNCTIONS.has(name),
+      runtimeFunctions: RUNTIME_FUNCTIONS,
       roots: (): readonly Root[] => [
         ...(earlier?.roots() ?? []),
         ...globals.map((global) => Number(global.value) >>> 0),

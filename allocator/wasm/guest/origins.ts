@@ -2,6 +2,7 @@
 // Numbers are given here and by the pass (definedness/origin-code.ts); which memory has which origin is validity.ts.
 
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
+import { keepClass } from "../../../platform/state/kept.ts";
 import type { Origin } from "../../checker/finding.ts";
 import type { Frame } from "../../checker/frames.ts";
 import type { Heap } from "../../heap/heap.ts";
@@ -44,10 +45,11 @@ export class Origins {
     this.traces = traces;
     this.allocations = new Int32Array(buffer, layout.allocationsBase, KEPT_ALLOCATIONS * WORDS_PER_ROW);
     this.last = new Int32Array(buffer, layout.pathBase + LAST_ORIGIN, 1);
-    if (traces !== null) traces.whenForgotten = () => this.forgetTraces();
+    if (traces !== null) traces.reader = this;
   }
 
-  private forgetTraces(): void {
+  /** Numbers of traces mean nothing any more. */
+  forgetTraces(): void {
     const { allocations } = this;
     for (let i = 2; i < allocations.length; i += WORDS_PER_ROW) if (allocations[i] !== 0) allocations[i] = 0;
   }
@@ -94,6 +96,9 @@ export class Origins {
     return { functionName, file: fileName, line: 1, column: offset };
   }
 }
+
+// Modules are the program's: where in one stack memory was taken is not known in what is restored.
+keepClass("GuestOrigins", Origins, { atRest: () => ({ modules: [] }) });
 
 /** Counts bytes of modules that were compiled, so that places in them are told apart. */
 let places = 0;

@@ -3,6 +3,7 @@
 // guest's frames, is looked at one time for each call of the guest by the host.
 
 import { capturePlaces, type Places } from "../../../platform/host/stack.ts";
+import { keepClass } from "../../../platform/state/kept.ts";
 import type { KnownPaths, Trace } from "../../common/traces.ts";
 import { PATH_ROW_BYTES, PATH_ROWS, PATH_TRACE, PATHS, pathRow } from "../rewriting/heap-tables.ts";
 import type { Layout } from "../rewriting/layout.ts";
@@ -167,3 +168,5 @@ function hostBegin({ files }: Places): number {
   while (begin >= 0 && begin < files.length && isGuest(files[begin])) begin++;
   return begin;
 }
+
+keepClass("PathTraces", PathTraces, { isOfHost: true });

@@ -15,6 +15,8 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
+import { wat } from "../../../fuzz/wasm/wat.ts";
+
 const root = resolve(fileURLToPath(import.meta.url), "../../../..");
 const MAIN = join(root, "dist/cli/main.js");
 let folder = "";
@@ -36,6 +38,25 @@ test("does nothing wrong", ({ heap }) => {
 });
 `;
 
+const moduleTests = `import { readFileSync } from "node:fs";
+import { test } from "refheap/vitest";
+
+test.override({ wasmOptions: { module: readFileSync("module.wasm"), postMortem: "module-states", memoryBytes: 2 ** 26 } });
+
+test("a module reads behind a block", ({ wasm }) => {
+  const { malloc, read, write } = wasm.exports as Record<string, (...values: number[]) => number>;
+  const block = malloc(24);
+  write(block, 0x41414141);
+  read(block + 24);
+  write(block, 0x42424242);
+});
+`;
+const MODULE = `(module (memory (export "memory") 2)
+  (func $malloc (export "malloc") (param i32) (result i32) (unreachable))
+  (func $free (export "free") (param i32) (unreachable))
+  (func $read (export "read") (param i32) (result i32) (i32.load (local.get 0)))
+  (func $write (export "write") (param i32 i32) (i32.store (local.get 0) (local.get 1))))`;
+
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "refheap-post-mortem-"));
   mkdirSync(join(folder, "node_modules"));
@@ -43,6 +64,8 @@ beforeAll(() => {
   symlinkSync(join(root, "node_modules/vitest"), join(folder, "node_modules/vitest"));
   writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module", private: true }));
   writeFileSync(join(folder, "own.test.ts"), tests);
+  writeFileSync(join(folder, "module.wasm"), wat(MODULE));
+  writeFileSync(join(folder, "module.test.ts"), moduleTests);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -55,7 +78,7 @@ function run(program: string, given: readonly string[]): { status: number | null
 const refheap = (...given: string[]) => run(process.execPath, [MAIN, ...given]);
 
 test("a failing test leaves its state, a passing one nothing, and the command says what lay where", () => {
-  const vitest = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color"]);
+  const vitest = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color", "own"]);
   expect(vitest.output).toContain("1 failed | 1 passed");
   const named = /The machine's state: refheap inspect (states\/\S+)/.exec(vitest.output);
   expect(named).not.toBeNull();
@@ -88,6 +111,19 @@ console.log(heap.checker.findings.length, heap.checker.findings[0].kind, heap.ch
 `;
   writeFileSync(join(folder, "again.mjs"), again);
   expect(run(process.execPath, ["again.mjs"]).output).toBe("1 invalid-access 24\n");
+});
+
+test("a failing test of a module leaves its memory and heap", () => {
+  const vitest = run(process.execPath, [join(root, "node_modules/vitest/vitest.mjs"), "run", "--no-color", "module"]);
+  expect(vitest.output).toContain("1 failed");
+  const [, file] = /The machine's state: refheap inspect (module-states\/\S+)/.exec(vitest.output) as RegExpExecArray;
+  const [machine] = JSON.parse(refheap("inspect", file, "--json").output);
+  const [finding] = machine.heaps[0].findings;
+  const place = refheap("inspect", file, "--address", `0x${finding.address.toString(16)}`).output;
+  expect(place).toContain("is right behind the end of a live chunk of 24 bytes");
+  expect(place).toContain("module.test.ts");
+  expect(place).toMatch(/41 41 41 41/);
+  expect(place).not.toContain("42 42 42 42");
 });
 
 test("bad files, processes and addresses are refused in one line", () => {
