@@ -17,8 +17,10 @@ const NEVER = 0;
 
 /** Where chunks were allocated and freed, as a heap's reports ask for it. */
 export interface ChunkTraces {
-  /** While it is false, calls are ignored and what is known stays known. */
+  /** While it is false no trace is taken. What is known of a chunk stays known until another one has its place. */
   isRecording: boolean;
+  /** Whether nothing is known of any chunk: then nothing needs to be heard of chunks while it is not recording. */
+  readonly isEmpty: boolean;
   /** Remembers where the chunk at `address` was allocated, and forgets what was known of an earlier chunk there. */
   recordAllocation(address: Address): void;
   /** Remembers where the chunk at `address` was freed; the trace of its allocation stays, if it is known. */
@@ -61,8 +63,15 @@ export class StackTable implements ChunkTraces {
     this.isRecording = options.isRecording ?? true;
   }
 
+  get isEmpty(): boolean {
+    return this.cameAll === NEVER;
+  }
+
   recordAllocation(address: Address): void {
-    if (!this.isRecording) return;
+    if (!this.isRecording) {
+      this.forget(address);
+      return;
+    }
     const freedRow = this.freed.remove(address);
     let came = NEVER;
     if (freedRow >= 0) {
@@ -77,8 +86,18 @@ export class StackTable implements ChunkTraces {
     this.liveCame[row] = this.isInRing(came) ? came : ++this.cameAll;
   }
 
+  private forget(address: Address): void {
+    const live = this.live.remove(address);
+    if (live >= 0) this.liveAllocations[live] = null;
+    const freed = this.freed.remove(address);
+    if (freed < 0) return;
+    this.freedAllocations[freed] = null;
+    this.freedFrees[freed] = null;
+  }
+
   recordFree(address: Address): void {
-    if (!this.isRecording) return;
+    // Of a chunk that was allocated meanwhile nothing is known.
+    if (!this.isRecording && this.live.find(address) < 0) return;
     const freedBefore = this.freed.find(address);
     let came = freedBefore < 0 ? NEVER : this.freedCame[freedBefore];
     let allocation = freedBefore < 0 ? null : this.freedAllocations[freedBefore];
@@ -90,7 +109,7 @@ export class StackTable implements ChunkTraces {
     }
     const row = this.freed.add(address);
     this.freedAllocations[row] = allocation;
-    this.freedFrees[row] = this.traces.here();
+    this.freedFrees[row] = this.isRecording ? this.traces.here() : null;
     this.freedCame[row] = this.isInRing(came) ? came : ++this.cameAll;
   }
 

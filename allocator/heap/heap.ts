@@ -289,7 +289,7 @@ export class Heap {
   }
 
   /**
-   * malloc_set_track_allocation_stacks: keeps host stack traces of chunks from now on, or stops; what is known stays known.
+   * malloc_set_track_allocation_stacks: keeps stack traces of chunks from now on, or stops; those of chunks that stay are kept.
    * Nothing happens if `allocation_ring_buffer_size` is 0 or less and the option `stacks` was not given (S24.1).
    */
   malloc_set_track_allocation_stacks(on: introspection.CBoolean): void {

@@ -144,9 +144,11 @@ export function setTrackAllocationStacks(parts: HeapParts, on: CBoolean): void {
   requireAlive(parts);
   const isRecording = isOn("malloc_set_track_allocation_stacks", on);
   if (parts.stackTable === null) return;
-  parts.stackTable.isRecording = isRecording;
+  const { stackTable } = parts;
+  stackTable.isRecording = isRecording;
   parts.allocator.gate.close();
-  parts.isObserved = isRecording || Object.keys(parts.hooks).length > 0;
+  // A chunk must not be said to be from where an earlier one in its place was allocated.
+  parts.isObserved = isRecording || !stackTable.isEmpty || Object.keys(parts.hooks).length > 0;
 }
 
 /** @throws OptionError: no such mode. RangeError: the heap was made without tagging, or it was switched off before */

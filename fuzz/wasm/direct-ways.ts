@@ -136,7 +136,7 @@ export function runDirectWays(given: DirectProgram, journal: Journal): number {
   const bytes = wat(text);
   const { uninitialised, checks, trackOrigins } = given;
   const instances = [{}, { hooks: { allocate: () => {} } }].map((hooks) => {
-    const heap = { seed: 1, stacks: true, ...hooks } as const;
+    const heap = { seed: 1, stacks: true, write: () => {}, ...hooks } as const;
     const more = { uninitialised, checks, trackOrigins, invalidFree: "report" } as const;
     const options = { memoryBytes: LIMIT, nullBytes: 64, ...more, heap } as const;
     return new Instance(new Module(bytes, options satisfies ModuleOptions));

@@ -13,6 +13,9 @@ import type { PathTraces } from "./path-traces.ts";
 const UNIT = 16;
 /** Numbers have 16 bits; 0 stands for no trace. */
 const MOST_TRACES = 2 ** 16 - 1;
+/** Stands for a free of which no trace was taken. */
+const UNKNOWN = 1;
+const FIRST_TRACE = 2;
 const NUMBER = 0xffff;
 const FREE_SHIFT = 16;
 
@@ -23,7 +26,7 @@ export class BlockTraces implements ChunkTraces {
   /** By a chunk's pointer, in units: the number of its allocation, and above it that of its free, 0 while it lives. */
   private readonly rows: Int32Array;
   private readonly numbers = new Map<Trace, number>();
-  private readonly byNumber: (Trace | null)[] = [null];
+  private readonly byNumber: (Trace | null)[] = [null, null];
   /** Who goes by the numbers, too. */
   reader: { forgetTraces(): void } | null = null;
 
@@ -41,14 +44,20 @@ export class BlockTraces implements ChunkTraces {
     this.rows = new Int32Array(buffer, layout.tracesBase, layout.limitBytes / UNIT);
   }
 
+  get isEmpty(): boolean {
+    return this.byNumber.length === FIRST_TRACE;
+  }
+
   recordAllocation(address: Address): void {
-    if (this.isRecording) this.rows[address / UNIT] = this.numberHere();
+    const number = this.isRecording ? this.numberHere() : 0;
+    if (this.rows[address / UNIT] !== number) this.rows[address / UNIT] = number;
   }
 
   recordFree(address: Address): void {
-    if (!this.isRecording) return;
-    const number = this.numberHere();
-    this.rows[address / UNIT] = (this.rows[address / UNIT] & NUMBER) | (number << FREE_SHIFT);
+    const row = this.rows[address / UNIT];
+    // Of a chunk that was allocated while nothing was recorded, nothing is known.
+    if (this.isRecording) this.rows[address / UNIT] = (row & NUMBER) | (this.numberHere() << FREE_SHIFT);
+    else if (row !== 0) this.rows[address / UNIT] = (row & NUMBER) | (UNKNOWN << FREE_SHIFT);
   }
 
   allocationOf(address: Address): Trace | null {
@@ -99,7 +108,7 @@ export class BlockTraces implements ChunkTraces {
   /** All numbers are given: they begin anew. Cost: a look at the whole table, which stays as it is where nothing was written. */
   private forgetAll(): void {
     this.numbers.clear();
-    this.byNumber.length = 1;
+    this.byNumber.length = FIRST_TRACE;
     this.paths.hideAll();
     this.reader?.forgetTraces();
     const { rows } = this;

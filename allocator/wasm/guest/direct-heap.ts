@@ -115,7 +115,10 @@ export class DirectHeap {
     if (allocator.gate.isOpen || cache !== this.cache) return;
     const { arenas } = wholeCheckerOf(heap);
     if (allocator.fillMode !== FILL_NONE || !arenas.isEmpty || isTapped(heap)) return;
-    this.words[tables.KEEPS_TRACES / ROW_BYTES] = stackTable?.isRecording === true ? 1 : 0;
+    const keepsTraces = stackTable?.isRecording === true;
+    // Traces of earlier chunks are to be forgotten, which the module does not do by itself.
+    if (!keepsTraces && stackTable?.isEmpty === false) return;
+    this.words[tables.KEEPS_TRACES / ROW_BYTES] = Number(keepsTraces);
     allocator.gate.open();
   }
 

@@ -133,6 +133,22 @@ describe("malloc_set_track_allocation_stacks", () => {
     expect(known).toEqual([false, true, false]);
   });
 
+  test("switched off, it forgets a chunk whose place another one takes, and keeps those that stay", () => {
+    const { heap } = createHeap();
+    heap.malloc_set_track_allocation_stacks(1);
+    const first = () => heap.malloc(40);
+    const [stays, goes] = [first(), first()];
+    heap.malloc_set_track_allocation_stacks(0);
+    heap.free(goes);
+    expect(heap.explain(goes).stacks).toMatchObject({ allocation: expect.stringContaining("first"), free: null });
+    const later: number[] = [];
+    while (!later.includes(goes)) later.push(heap.malloc(40));
+    expect(heap.explain(goes).stacks).toBeNull();
+    heap.free(goes);
+    expect(heap.explain(goes).stacks).toBeNull();
+    expect(heap.explain(stays).stacks?.allocation).toContain("first");
+  });
+
   test("does nothing when the ring buffer has no entries", () => {
     const { heap } = createHeap({ allocationRingBufferSize: 0 });
     heap.malloc_set_track_allocation_stacks(1);
