@@ -11,14 +11,21 @@ import { drawn, mutantsOfFile } from "./draw.mjs";
 import { LATE, ROOMS } from "./rooms.mjs";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
-/** A run of a test that says nothing for so long is stuck. */
-const STALL_MS = 45_000;
+/** The worker is looked at so often. Looks are counted, not time: a machine that sleeps or is stopped makes no test stuck. */
+const LOOK_MS = 2000;
+/** A trial that says nothing for so many looks is stuck; one of a long test for so many times the test's own time. */
+const STALL_LOOKS = 23;
+const STALL_FACTOR = 10;
 /** When the time is over, a test that runs may end within so much more. */
 const LEAVE_MS = 5_000;
-/** Tests up to QUICK_MS are asked first, those up to SLOW_MS about what is left, for BUDGET_MS a mutant. */
-const QUICK_MS = 300;
-const SLOW_MS = 15_000;
-const BUDGET_MS = 60_000;
+/** Tests of few milliseconds are asked first, longer ones about what is left, for BUDGET_MS a mutant. */
+const LONGEST_MS = 15_000;
+const PASSES = [
+  { pass: "instant", fromMs: 0, toMs: 25 },
+  { pass: "quick", fromMs: 25, toMs: 300 },
+  { pass: "slow", fromMs: 300, toMs: LONGEST_MS },
+];
+const BUDGET_MS = 20_000;
 /** A mutant of what happens at import needs a worker of its own; so many test files are asked. */
 const COLD_FILES = 6;
 const ATTEMPTS = 6;
@@ -98,6 +105,12 @@ function testsOf(rooms) {
   return [...new Set(files)].filter((file) => ![...left].some((place) => file.startsWith(place)));
 }
 
+/** The tests that mirror a drawn mutant's file come first: what they kill costs the others nothing. */
+function ownFirst(files, mutants) {
+  const own = new Set(mutants.map(({ file }) => `test/${file.replace(/\.ts$/, ".test.ts")}`));
+  return [...files.filter((file) => own.has(file)), ...files.filter((file) => !own.has(file))];
+}
+
 function hashOf(text) {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
@@ -137,7 +150,7 @@ class Verdicts {
       for (const id of line.atImport ?? []) note(importedBy, id, line.file);
       if (line.done !== undefined) done.add(`${line.done} ${line.file} ${line.hash}`);
       if (line.failed === true) failing.add(line.file);
-      if (line.ms !== undefined && line.file !== undefined) ms.set(line.file, line.ms);
+      if (line.spent !== undefined) ms.set(line.file, line.ms);
       if (line.cold !== undefined) cold.add(line.cold);
     }
     return { killers, reachedBy, importedBy, done, failing, ms, cold };
@@ -174,16 +187,23 @@ async function runVitest(verdicts, settings, files) {
   process.once("SIGINT", leave);
   let isStuck = false;
   let isOver = false;
+  let lastSize = 0;
+  let looks = 0;
   const watch = setInterval(() => {
     if (Date.now() > settings.until + LEAVE_MS) {
       isOver = true;
       end();
       return;
     }
-    if (Date.now() - statSync(verdicts.path).mtimeMs < STALL_MS || verdicts.lines().at(-1)?.trial === undefined) return;
+    const { size } = statSync(verdicts.path);
+    looks = size === lastSize ? looks + 1 : 0;
+    lastSize = size;
+    if (looks < STALL_LOOKS) return;
+    const last = verdicts.lines().at(-1);
+    if (last?.trial === undefined || looks * LOOK_MS < STALL_FACTOR * last.ms) return;
     isStuck = true;
     end();
-  }, 2000);
+  }, LOOK_MS);
   const code = await new Promise((resolve) => child.once("exit", resolve));
   clearInterval(watch);
   process.removeListener("SIGTERM", leave);
@@ -221,6 +241,8 @@ async function askCold(verdicts, settings) {
       .filter((test) => !failing.has(test))
       .sort((a, b) => b.includes(near) - a.includes(near) || (ms.get(a) ?? 0) - (ms.get(b) ?? 0))
       .slice(0, COLD_FILES);
+    // Without a file's name Vitest would run all there are.
+    if (files.length === 0) continue;
     const { passed, isStuck, isOver } = await runVitest(verdicts, { ...settings, cold: id }, files);
     if (isOver) return;
     verdicts.add(passed ? { cold: id } : { id, cold: id, killer: isStuck ? "the clock" : "a fresh worker" });
@@ -240,24 +262,25 @@ const { rooms, mutants: count, seed, at, tests, minutes, json } = options();
 const chosen = at.length > 0 ? named(at) : rooms.flatMap((room) => drawn(root, room, count, seed));
 const mutants = chosen.map((mutant, id) => ({ ...mutant, id }));
 const asked = [...new Set(mutants.map(({ room }) => room))];
-const files = tests?.flatMap(testsIn) ?? testsOf(asked);
+const files = ownFirst(tests?.flatMap(testsIn) ?? testsOf(asked), mutants);
 const hashes = Object.fromEntries(files.map((file) => [file, hashOf(readFileSync(join(root, file)))]));
-const verdicts = new Verdicts(join(root, "node_modules/.cache/refheap-mutate", hashOf(JSON.stringify(mutants))));
+// A change elsewhere in a file moves a mutant, and leaves it what it is.
+const places = mutants.map(({ room, file, before, after }) => [room, file, before, after]);
+const verdicts = new Verdicts(join(root, "node_modules/.cache/refheap-mutate", hashOf(JSON.stringify(places))));
 const settings = { mutants, hashes, until: Date.now() + minutes * 60_000, budgetMs: BUDGET_MS };
 const isLate = (file) => LATE.some((place) => file.startsWith(place));
-await ask(
-  verdicts,
-  { ...settings, pass: "quick", fromMs: 0, toMs: QUICK_MS },
-  files.filter((file) => !isLate(file)),
-);
-{
+for (const pass of PASSES) {
   const { killers, reachedBy } = verdicts.read();
   const left = mutants.filter(({ id }) => !killers.has(id));
-  const slow = files.filter((file) => !isLate(file) && left.some(({ id }) => reachedBy.get(id)?.has(file)));
-  await ask(verdicts, { ...settings, pass: "slow", fromMs: QUICK_MS, toMs: SLOW_MS }, slow);
-  if (left.length > 0)
-    await ask(verdicts, { ...settings, pass: "late", fromMs: 0, toMs: SLOW_MS }, files.filter(isLate));
+  const isAsked = (file) => pass.fromMs === 0 || left.some(({ id }) => reachedBy.get(id)?.has(file));
+  await ask(
+    verdicts,
+    { ...settings, ...pass },
+    files.filter((file) => !isLate(file) && isAsked(file)),
+  );
 }
+if (mutants.some(({ id }) => !verdicts.read().killers.has(id)))
+  await ask(verdicts, { ...settings, pass: "late", fromMs: 0, toMs: LONGEST_MS }, files.filter(isLate));
 await askCold(verdicts, settings);
 
 const { killers, reachedBy, importedBy } = verdicts.read();

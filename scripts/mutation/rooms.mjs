@@ -13,6 +13,8 @@ const ABOVE = [
 export const LATE = [
   "test/refpage/recorded-",
   "test/refpage/frame-failures",
+  "test/refpage/huge-",
+  "test/platform/kernel/mm/huge-failures",
   "test/platform/kernel/nth-failure",
   "test/platform/kernel/programs",
   "test/platform/kernel/mte-selftests",

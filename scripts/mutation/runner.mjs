@@ -34,10 +34,13 @@ fc.configureGlobal({ ...fc.readConfigureGlobal(), endOnFailure: true });
 
 const killed = new Set();
 const spent = new Map();
+/** What earlier runs know of a test: its time, and which mutants it reaches. */
+const known = new Map();
 for (const line of readFileSync(settings.verdicts, "utf8").split("\n")) {
   if (line === "") continue;
   const verdict = JSON.parse(line);
   if (verdict.killer !== undefined) killed.add(verdict.id);
+  if (verdict.test !== undefined) known.set(`${verdict.hash} ${verdict.test}`, verdict);
   for (const [id, ms] of verdict.spent ?? []) spent.set(id, (spent.get(id) ?? 0) + ms);
 }
 
@@ -58,6 +61,14 @@ function suitesOf(test) {
     suites.unshift(suite);
   if (suites[0] !== test.file) suites.unshift(test.file);
   return suites;
+}
+
+function idsReached() {
+  return settings.mutants.filter(({ id }) => state.reached[id] === 1).map(({ id }) => id);
+}
+
+function nameOf(test) {
+  return [...suitesOf(test).slice(1), test].map(({ name }) => name).join(" > ");
 }
 
 async function hooks(test, name) {
@@ -89,6 +100,7 @@ async function passes(test, active) {
 export default class MutationRunner extends VitestTestRunner {
   #file = "";
   #mine = new Map();
+  #outside = new Set();
   #isSound = true;
   #ms = 0;
 
@@ -98,31 +110,49 @@ export default class MutationRunner extends VitestTestRunner {
     say({ file: this.#file, start: true });
   }
 
-  onCollected() {
-    if (COLD >= 0) return;
-    const atImport = settings.mutants.filter(({ id }) => state.reached[id] === 1).map(({ id }) => id);
-    say({ file: this.#file, atImport });
+  /** What was reached since the last test is of the import, or of hooks around all tests: a test that runs again does not meet it. */
+  #noteOutside() {
+    for (const id of idsReached()) this.#outside.add(id);
+    state.reached.fill(0);
+  }
+
+  onBeforeTryTask(test, options) {
+    super.onBeforeTryTask(test, options);
+    this.#noteOutside();
+    state.refills = 0;
+    globalThis.$mutation.fuel = FULL;
   }
 
   async runTask(test) {
     if (COLD >= 0) return getFn(test)();
-    state.reached.fill(0);
-    state.refills = 0;
-    globalThis.$mutation.fuel = FULL;
+    const name = nameOf(test);
+    const before = known.get(`${settings.hashes[this.#file]} ${name}`);
+    if (before !== undefined && !this.#isWanted(before.reached, before.ms)) return;
     const start = busyMs();
     await getFn(test)();
     const ms = busyMs() - start;
     this.#ms += ms;
     const rounds = FULL - globalThis.$mutation.fuel + state.refills * FULL;
-    const reached = settings.mutants.filter(({ id }) => state.reached[id] === 1).map(({ id }) => id);
-    say({ file: this.#file, reached });
-    if (ms < settings.fromMs || ms >= settings.toMs) return;
+    const reached = idsReached();
+    if (before === undefined) say({ file: this.#file, hash: settings.hashes[this.#file], test: name, ms, reached });
+    if (!this.#isWanted(reached, before?.ms ?? ms)) return;
     await this.#tryAll(test, reached, ms, Math.min(FULL, rounds * LOOP_FACTOR + LOOP_EXTRA));
+    state.reached.fill(0);
+  }
+
+  #alive(reached) {
+    const spentOn = (id) => (spent.get(id) ?? 0) + (this.#mine.get(id) ?? 0);
+    return reached.filter((id) => !killed.has(id) && spentOn(id) < settings.budgetMs);
+  }
+
+  /** Whether this run asks a test that takes so long, and whether it has something to say. */
+  #isWanted(reached, ms) {
+    if (!this.#isSound || Date.now() > settings.until || ms < settings.fromMs || ms >= settings.toMs) return false;
+    return this.#alive(reached).length > 0;
   }
 
   async #tryAll(test, reached, ms, fuel) {
-    const alive = reached.filter((id) => !killed.has(id) && (spent.get(id) ?? 0) < settings.budgetMs);
-    if (alive.length === 0 || !this.#isSound || Date.now() > settings.until) return;
+    const alive = this.#alive(reached);
     // A test that does not pass twice says nothing about a mutant.
     if (!(await passes(test, -1))) return;
     let sinceSound = 0;
@@ -161,6 +191,8 @@ export default class MutationRunner extends VitestTestRunner {
   onAfterRunFiles() {
     super.onAfterRunFiles();
     if (COLD >= 0) return;
+    this.#noteOutside();
+    say({ file: this.#file, atImport: [...this.#outside] });
     const isDone = this.#isSound && Date.now() <= settings.until;
     const done = isDone ? { done: settings.pass, hash: settings.hashes[this.#file] } : {};
     say({ file: this.#file, spent: [...this.#mine], ms: Math.round(this.#ms), ...done });

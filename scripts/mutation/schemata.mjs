@@ -20,7 +20,12 @@ function guards(node, found) {
 function questions(mutants) {
   return mutants.flatMap(({ id, start, end, text }) => {
     const length = end - start;
-    if (text === null) return [{ at: start, order: -length - 0.5, text: `if (!$m.reach(${id})) ` }];
+    // In brackets: an `else` behind it belongs to the `if` in front of it.
+    if (text === null)
+      return [
+        { at: start, order: -length - 0.5, text: `{ if (!$m.reach(${id})) ` },
+        { at: end, order: length + 0.5, text: " }" },
+      ];
     return [
       { at: start, order: -length, text: `($m.reach(${id}) ? (${text}) : (` },
       { at: end, order: length, text: "))" },

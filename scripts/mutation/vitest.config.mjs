@@ -44,7 +44,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     setupFiles: ["test/seed.ts"],
     runner: fileURLToPath(new URL("runner.mjs", import.meta.url)),
-    testTimeout: 60_000,
+    testTimeout: 600_000,
     hookTimeout: 120_000,
     maxWorkers: 1,
     sequence: { sequencer: AsGiven },
