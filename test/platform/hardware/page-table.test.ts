@@ -126,6 +126,64 @@ test("checkInvariants names a word of blocks that its bit does not tell, and a w
   expect(() => own.checkInvariants()).toThrow("1 blocks are in use but the count is 2");
 });
 
+/** What a test may tear of a table: its own counts and maps. */
+interface Inside {
+  readonly blockBits: Int32Array;
+  readonly tables: Uint8Array;
+  readonly huge: Uint8Array;
+  readonly populated: Int16Array;
+  readonly upperTables: Uint8Array;
+  readonly spreadParts: Uint8Array;
+  upperTableCount: number;
+  tableCount: number;
+}
+
+describe("checkInvariants names", () => {
+  const cases: [string, (inside: Inside) => void, string][] = [
+    ["a block without its bit", ({ blockBits }) => blockBits.fill(0), "block 1 is in use but its bit is 0"],
+    [
+      "a bit without its block",
+      ({ blockBits }) => blockBits.fill(2 ** 3 + 2, 0, 1),
+      "block 3 is not in use but its bit is 1",
+    ],
+    [
+      "a block without a table above it",
+      ({ upperTables }) => upperTables.fill(0),
+      "block 1 is in use without a table above",
+    ],
+    [
+      "upper tables that are not counted",
+      (inside) => void inside.upperTableCount++,
+      "1 upper tables but the count is 2",
+    ],
+    ["tables that are not counted", (inside) => void inside.tableCount--, "1 tables but the count is 0"],
+    [
+      "a table beside a huge entry",
+      ({ huge, populated }) => {
+        huge[1] = HUGE_ENTRY;
+        populated[1] = ENTRIES_PER_BLOCK;
+      },
+      "block 1 has a table and a huge entry",
+    ],
+  ];
+
+  test.each(cases)("%s", (_, tear, rule) => {
+    const own = new PageTable();
+    own.set(ENTRIES_PER_BLOCK, 9);
+    own.checkInvariants();
+    tear(own as unknown as Inside);
+    expect(() => own.checkInvariants()).toThrow(rule);
+  });
+
+  test("a copy of a huge entry that no bit tells of", () => {
+    const own = new PageTable();
+    own.setHuge(BLOCK, ENTRY);
+    own.spread(BLOCK);
+    (own as unknown as Inside).spreadParts[1] = 0;
+    expect(() => own.checkInvariants()).toThrow(`page ${BLOCK} has a copy of its huge entry that no bit tells of`);
+  });
+});
+
 /** The first page of the second block, and an entry whose frame is number 1024. */
 const BLOCK = ENTRIES_PER_BLOCK;
 const ENTRY = (1024 << PTE_FRAME_SHIFT) | PTE_READ;

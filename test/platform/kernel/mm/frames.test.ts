@@ -388,4 +388,29 @@ describe("checkInvariants names", () => {
     cgroup.chargedFrames = 5;
     expect(() => frames.checkInvariants()).toThrow("charged 5 frames but 1 carry its id");
   });
+
+  test("a free frame that is dirty", () => {
+    const frames = create();
+    const frame = frames.allocate(zeroPage, null);
+    frames.dirty[frame] = 1;
+    frames.checkInvariants();
+    frames.put(frame);
+    frames.dirty[frame] = 1;
+    expect(() => frames.checkInvariants()).toThrow(`free frame ${frame} is dirty`);
+  });
+
+  test("frames that neither are free nor used", () => {
+    const frames = create();
+    Object.assign(frames, { usedFrames: 3 });
+    expect(() => frames.checkInvariants()).toThrow("3 frames are used and 4095 free, of 4096");
+  });
+
+  test("the charge of a large folio, all its frames", () => {
+    const frames = create();
+    const cgroup = createCgroup(frames, 2 ** 10);
+    frames.allocateFolio(4, zeroPage, cgroup);
+    frames.checkInvariants();
+    cgroup.chargedFrames--;
+    expect(() => frames.checkInvariants()).toThrow("charged 15 frames but 16 carry its id");
+  });
 });

@@ -141,6 +141,15 @@ describe("checkInvariants names", () => {
     expect(() => table.checkInvariants()).toThrow("starts at page 30, before the end 35 of its neighbour");
   });
 
+  test("an area that is empty, but none that begins where its neighbour ends", () => {
+    const table = new VmaTable();
+    const id = table.insert(area(10, 20));
+    table.insert(area(20, 30));
+    table.checkInvariants();
+    table.endPage[id] = 10;
+    expect(() => table.checkInvariants()).toThrow(`area ${id} is empty: pages 10 to 10`);
+  });
+
   test("an index that disagrees with its row", () => {
     const table = new VmaTable();
     const id = table.insert(area(10, 20));
