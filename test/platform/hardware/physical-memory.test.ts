@@ -121,3 +121,16 @@ test("a machine without MTE has no tag storage; its tags read as 0 and cannot be
   expect(plain.tags.length).toBe(0);
   expect(plain.getTag(1, 1)).toBe(0);
 });
+
+test("a frame is zero if each of its bytes is, and its neighbours may have others", () => {
+  const ram = new PhysicalMemory({ memoryBytes: 2 ** 20, mte: false, shadow: false, gzvaBlockBytes: 64 });
+  ram.fillFrames(4, 3, 0xff);
+  ram.fillFrame(5, 0);
+  expect([ram.isZero(4), ram.isZero(5), ram.isZero(6)]).toEqual([false, true, false]);
+  for (const offset of [0, 1, 3, 4, 2048, PAGE_SIZE - 4, PAGE_SIZE - 1]) {
+    ram.bankOf(5)[ram.positionOf(5) + offset] = 1;
+    expect(ram.isZero(5)).toBe(false);
+    ram.bankOf(5)[ram.positionOf(5) + offset] = 0;
+  }
+  expect(ram.isZero(5)).toBe(true);
+});
