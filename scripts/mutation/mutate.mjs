@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { drawn, mutantsOfFile } from "./draw.mjs";
@@ -27,7 +27,7 @@ const PASSES = [
 ];
 const BUDGET_MS = 20_000;
 /** A mutant of what happens at import needs a worker of its own; so many test files are asked. */
-const COLD_FILES = 6;
+const COLD_FILES = 8;
 const ATTEMPTS = 6;
 
 const HELP = `npm run mutate -- [options]
@@ -230,16 +230,29 @@ async function ask(verdicts, settings, wanted) {
   }
 }
 
+/** How much a test file has to do with a mutant: it names what the line is of, imports its file, or lies beside it. */
+function nearness(test, { file, before }) {
+  const text = readFileSync(join(root, test), "utf8");
+  const name = /(?:const|function|class) (\w+)/.exec(before)?.[1] ?? "";
+  // What a class is kept as shows in snapshots only.
+  if (/^keep[A-Z]/.test(before)) return /snapshot/.test(test) ? 8 : 0;
+  const isNamed = name !== "" && text.includes(name) ? 4 : 0;
+  const isImported = text.includes(`/${file}"`) ? 2 : 0;
+  return isNamed + isImported + (test.startsWith(`test/${dirname(file)}/`) ? 1 : 0);
+}
+
 /** Mutants of what happens at import: one at a time, in workers that never saw another. */
 async function askCold(verdicts, settings) {
   const { killers, reachedBy, importedBy, failing, ms, cold } = verdicts.read();
-  for (const { id, file } of settings.mutants) {
+  for (const mutant of settings.mutants) {
+    const { id } = mutant;
     if (killers.has(id) || reachedBy.has(id) || !importedBy.has(id) || cold.has(id)) continue;
     if (Date.now() > settings.until) return;
-    const near = file.slice(0, file.lastIndexOf("/"));
     const files = [...importedBy.get(id)]
       .filter((test) => !failing.has(test))
-      .sort((a, b) => b.includes(near) - a.includes(near) || (ms.get(a) ?? 0) - (ms.get(b) ?? 0))
+      .map((test) => ({ test, near: nearness(test, mutant), ms: ms.get(test) ?? 0 }))
+      .sort((a, b) => b.near - a.near || a.ms - b.ms)
+      .map(({ test }) => test)
       .slice(0, COLD_FILES);
     // Without a file's name Vitest would run all there are.
     if (files.length === 0) continue;
