@@ -55,3 +55,33 @@ test("numbers of every size come back, and those that no number can hold are dam
   const endless = new Uint8Array(40).fill(255);
   expect(() => new ByteReader(endless, 0, 40).count()).toThrow(SnapshotError);
 });
+
+test.each([
+  [[7, 9, 7, 7, 7]],
+  [[7, 7, 7]],
+  [[7, 7, 7, 7]],
+  [[9, 7, 7, 7, 7]],
+  [[9, 7, 7, 7]],
+  [[1, 0, 0, 0, 0, 1]],
+  [[1, 0, 2, 0, 0, 3]],
+  [[0, 0, 5, 5, 5, 5, 5, 6]],
+])("words %j come back", (words) => {
+  expect([...unpacked(packed(Int32Array.from(words)), words.length)]).toEqual(words);
+});
+
+test("bytes of more than a piece come back, behind others and in front of others", () => {
+  const writer = new ByteWriter();
+  const large = Uint8Array.from({ length: 2 ** 22 + 5 }, (_, i) => (i * 7) & 255);
+  writer.text("in front");
+  writer.raw(large);
+  for (let i = 0; i < 100_000; i++) writer.count(i);
+  const bytes = writer.finish(3);
+  expect(bytes.length).toBe(9 + large.length + 128 + 2 * (2 ** 14 - 128) + 3 * (100_000 - 2 ** 14) + 3);
+  const reader = new ByteReader(bytes, 0, bytes.length);
+  expect(reader.text()).toBe("in front");
+  expect(Buffer.compare(bytes.subarray(9, 9 + large.length), large)).toBe(0);
+  const behind = new ByteReader(bytes, 9 + large.length, bytes.length);
+  let wrong = 0;
+  for (let i = 0; i < 100_000; i++) if (behind.count() !== i) wrong++;
+  expect(wrong).toBe(0);
+});
