@@ -1,6 +1,8 @@
 // Who is who in a snapshot: classes, functions and values of the library by names that stay, in the place of what the host calls them.
 // Each file names its own, beside where it declares them. Writing a state is encode.ts, reading one decode.ts.
 
+import { makeBeside } from "./beside.ts";
+
 /** Bytes of a view's buffer outside which all bytes of that buffer are zero, so that nothing has to look at them. */
 export type Extent = readonly [view: ArrayBufferView, fromByte: number, toByte: number];
 
@@ -34,7 +36,7 @@ export interface Given {
 const classes = new Map<string, KeptClass>();
 const byPrototype = new Map<object, KeptClass>();
 const makers = new Map<string, (...captured: never[]) => object>();
-const recipes = new WeakMap<object, Recipe>();
+const recipes = makeBeside<object, Recipe>();
 const values = new Map<string, object>();
 const nameOfValue = new Map<object, string>();
 const tables = new Map<string, WeakMap<object, unknown>>();
