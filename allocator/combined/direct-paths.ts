@@ -4,8 +4,10 @@
 import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { FILL_NONE, FILL_PATTERN, FILL_ZERO, fillByteOf, fillDirectly, fillMemory, fillShort } from "../common/fill.ts";
+import type { ClassId } from "../common/integers.ts";
 import type { Program } from "../common/program.ts";
 import { STAT_ALLOCATED } from "../primary/local-cache.ts";
+import type { PrimaryRelease } from "../primary/primary-release.ts";
 import type { Secondary } from "../secondary/secondary.ts";
 import { lowBitsDifference } from "./checksum.ts";
 import { HEADER_SIZE, KEPT_WHEN_FREED, packLow, STATE_ALLOCATED } from "./chunk-header.ts";
@@ -17,6 +19,7 @@ import type { TsdRegistry } from "./tsd.ts";
 export abstract class DirectPaths<P extends Program, S extends Secondary<P>> extends Chunks<P, S> {
   abstract readonly registry: TsdRegistry;
   readonly gate = new DirectGate();
+  abstract readonly primaryRelease: PrimaryRelease;
   abstract readonly pattern: Uint8Array;
   /** What fresh memory reads; can change at run time (S15.4). */
   abstract fillMode: number;
@@ -145,6 +148,28 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     cache.blocks[classId * this.stride + count] = (pointer - HEADER_SIZE - this.begins[classId]) / 16;
     cache.counts[classId] = count + 1;
     cache.stats[STAT_ALLOCATED] -= this.blockSizes[classId];
+    return true;
+  }
+
+  /**
+   * The running thread's empty stack of a class gets blocks from the free list, for a program that allocates by itself.
+   * @returns false, with nothing done: {@link allocate} carves some first
+   */
+  refillDirectly(classId: ClassId): boolean {
+    const cache = this.registry.currentCache;
+    return cache !== null && this.primary.refillFromList(cache, classId);
+  }
+
+  /**
+   * The running thread's full stack of a class gives blocks back, and pages of them, for a program that is about to free a chunk by
+   * itself: nothing of them is in the pages that go.
+   * @returns false, with nothing done: {@link deallocate} maps nodes first
+   */
+  drainDirectly(classId: ClassId): boolean {
+    const cache = this.registry.currentCache;
+    if (cache === null || !this.primary.canDrainDirectly(cache, classId)) return false;
+    this.primary.drain(cache, classId);
+    this.primaryRelease.release(classId, "normal");
     return true;
   }
 }

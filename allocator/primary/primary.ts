@@ -1,7 +1,7 @@
 // The primary allocator: blocks of every size class from per-class regions, through thread caches (S8, S10).
 // Maps, carves, shuffles, refills and drains. Release is primary-release.ts; regions and free lists are tables of their own.
 
-import type { Address } from "../../platform/hardware/integers.ts";
+import type { Address, ByteCount } from "../../platform/hardware/integers.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ClassId, CompactPointer } from "../common/integers.ts";
 import type { Program } from "../common/program.ts";
@@ -22,6 +22,9 @@ export interface PrimaryOptions {
   /** Text for file descriptor 2. */
   readonly write: (text: string) => void;
 }
+
+/** At worst each block that is pushed opens a group, i.e. takes a group and a batch node. */
+const NODES_PER_BLOCK = 2;
 
 export class Primary implements NodeSource {
   readonly config: PrimaryConfig;
@@ -99,15 +102,16 @@ export class Primary implements NodeSource {
    * @returns whether there is at least one now; false: the region or memory is exhausted
    */
   refill(cache: LocalCache, classId: ClassId): boolean {
-    const { regions } = this;
+    if (this.refillFromList(cache, classId)) return true;
+    return this.populate(cache, classId) && this.refillFromList(cache, classId);
+  }
+
+  /** {@link refill} by what is on the free list. @returns false, with nothing done: blocks are to be carved first */
+  refillFromList(cache: LocalCache, classId: ClassId): boolean {
     const begin = classId * this.shape.stride;
-    const limit = this.hints[classId];
-    let taken = this.freeLists.pop(cache, classId, cache.blocks, begin, limit, this);
-    if (taken === 0) {
-      if (!this.populate(cache, classId)) return false;
-      taken = this.freeLists.pop(cache, classId, cache.blocks, begin, limit, this);
-    }
-    regions.popped[classId] += taken;
+    const taken = this.freeLists.pop(cache, classId, cache.blocks, begin, this.hints[classId], this);
+    if (taken === 0) return false;
+    this.regions.popped[classId] += taken;
     cache.counts[classId] = taken;
     return true;
   }
@@ -122,6 +126,12 @@ export class Primary implements NodeSource {
     cache.counts[classId] = left;
   }
 
+  /** Whether {@link drain} finds the nodes that it may need without another mapping. Not for class 0. */
+  canDrainDirectly(cache: LocalCache, classId: ClassId): boolean {
+    const needed = NODES_PER_BLOCK * Math.min(this.hints[classId], cache.counts[classId]);
+    return this.bytesForNodes(cache, needed) <= this.regions.mapped[0];
+  }
+
   /** Empties every stack, class 0 last (S10.4). */
   drainAll(cache: LocalCache): void {
     for (let classId = 1; classId < this.classCount; classId++) {
@@ -134,8 +144,7 @@ export class Primary implements NodeSource {
     if (classId === 0) {
       this.freeLists.pushBatchClass(blocks, begin, count);
     } else {
-      // At worst each block opens a group, i.e. takes a group and a batch node.
-      this.ensureNodes(cache, 2 * count);
+      this.ensureNodes(cache, NODES_PER_BLOCK * count);
       this.freeLists.push(cache, classId, blocks, begin, count, this);
     }
     this.regions.pushed[classId] += count;
@@ -172,14 +181,20 @@ export class Primary implements NodeSource {
     const { regions } = this;
     const size = this.blockSizes[0];
     if (regions.base[0] === 0 && !this.reserveLate(0)) reportOutOfMemory(size, this.reports);
-    const inUse = regions.popped[0] - regions.pushed[0];
-    const free = cache.counts[0] + regions.carved[0] / size - inUse;
-    if (free >= needed) return;
-    const wanted = regions.carved[0] + (needed - free + this.hints[0]) * size;
+    const wanted = this.bytesForNodes(cache, needed);
     if (wanted <= regions.mapped[0]) return;
     if (this.mapMore(cache, 0, wanted)) return;
     if (regions.exhausted[0] !== 0) reportOutOfBatchClass(this.reports);
     reportOutOfMemory(size, this.reports);
+  }
+
+  /** How much of class 0's region must be mapped for `needed` nodes beside those in use; 0: so many are free. */
+  private bytesForNodes(cache: LocalCache, needed: number): ByteCount {
+    const { regions } = this;
+    const size = this.blockSizes[0];
+    const inUse = regions.popped[0] - regions.pushed[0];
+    const free = cache.counts[0] + regions.carved[0] / size - inUse;
+    return free >= needed ? 0 : regions.carved[0] + (needed - free + this.hints[0]) * size;
   }
 
   /**

@@ -3,6 +3,9 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { partsOf } from "../../allocator/heap/heap.ts";
+import { M_DECAY_TIME } from "../../allocator/heap/mallopt.ts";
+import type { LocalCache } from "../../allocator/primary/local-cache.ts";
+import type { Primary } from "../../allocator/primary/primary.ts";
 import type { ModuleOptions } from "../../allocator/wasm/guest/compile.ts";
 import { Instance, Module } from "../../allocator/wasm/guest/functions.ts";
 import { CHANGED } from "../../allocator/wasm/rewriting/heap-tables.ts";
@@ -15,6 +18,9 @@ const SLOTS = 12;
 const LIMIT = 2 ** 24;
 /** Where the program leaves its pointers when it ends. */
 const SLOT_ADDRESS = 64;
+/** A stack of pointers, for steps that allocate and free more than a cache holds. */
+const STACK_ADDRESS = 4096;
+const STACK_SLOTS = 1024;
 
 /** Bodies trap: the heap takes all of them over. */
 const HEAP_FUNCTIONS = `
@@ -33,7 +39,24 @@ const HEAP_FUNCTIONS = `
   (func $__rust_alloc_zeroed (param i32 i32) (result i32) unreachable)
   (func $__rust_dealloc (param i32 i32 i32) unreachable)
   (func $inner (param i32) (result i32) (call $malloc (local.get 0)))
-  (func $outer (param i32) (result i32) (call $inner (local.get 0)))`;
+  (func $outer (param i32) (result i32) (call $inner (local.get 0)))
+  (global $top (mut i32) (i32.const 0))
+  (func $take (param $n i32) (param $size i32)
+    (block $done
+      (loop $again
+        (br_if $done (i32.or (i32.eqz (local.get $n)) (i32.ge_u (global.get $top) (i32.const ${STACK_SLOTS * 4}))))
+        (i32.store offset=${STACK_ADDRESS} (global.get $top) (call $malloc (local.get $size)))
+        (global.set $top (i32.add (global.get $top) (i32.const 4)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $again))))
+  (func $give (param $n i32)
+    (block $done
+      (loop $again
+        (br_if $done (i32.or (i32.eqz (local.get $n)) (i32.eqz (global.get $top))))
+        (global.set $top (i32.sub (global.get $top) (i32.const 4)))
+        (call $free (i32.load offset=${STACK_ADDRESS} (global.get $top)))
+        (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+        (br $again))))`;
 
 /** Text of a step, from its slot's number, a size and a small number. */
 type Step = (slot: string, size: number, small: number) => string;
@@ -69,6 +92,9 @@ const STEPS: readonly Step[] = [
   // Damages the header, or what is in front of it.
   (slot, _, small) =>
     `(if (local.get ${slot}) (then (i32.store8 (i32.sub (local.get ${slot}) (i32.const ${1 + (small & 31)})) (i32.const 0))))`,
+  // More than a cache holds, and than a refill brings.
+  (_, size, small) => `(call $take (i32.const ${small * small}) (i32.const ${size & 511}))`,
+  (_, size, small) => `(call $give (i32.const ${small * small + (size & 1)}))`,
 ];
 
 /** Steps that allocate, and those that free what they allocated. */
@@ -82,6 +108,9 @@ export const STEP_PAIRS: readonly (readonly [allocate: number, free: number])[] 
   [18, 19],
 ];
 
+/** Steps that allocate, and that free, the square of a small number of chunks. */
+export const MANY = { take: STEPS.length - 2, give: STEPS.length - 1 };
+
 /** What the host does between two runs. */
 const HOST: readonly ((instance: Instance, round: number) => void)[] = [
   () => {},
@@ -93,13 +122,18 @@ const HOST: readonly ((instance: Instance, round: number) => void)[] = [
   ({ heap }, round) => heap.malloc_set_track_allocation_stacks(round % 2 === 0 ? 0 : 1),
   ({ heap, exports }) => {
     const thread = heap.process.createThread();
-    heap.withThread(thread, () => (exports.main as (rounds: number) => void)(2));
-    heap.endThread(thread);
+    try {
+      heap.withThread(thread, () => (exports.main as (rounds: number) => void)(2));
+    } finally {
+      heap.endThread(thread);
+    }
   },
   ({ heap }) => {
     heap.malloc_disable();
     heap.malloc_enable();
   },
+  // Pages of free blocks go back to the machine at each chance.
+  ({ heap }) => heap.mallopt(M_DECAY_TIME, 0),
 ];
 
 const step = fc.record({
@@ -144,15 +178,12 @@ export function runDirectWays(given: DirectProgram, journal: Journal): number {
   try {
     for (const [round, host] of [0, ...given.between].entries()) {
       const [direct, asked] = instances.map((instance) => {
-        HOST[host](instance, round);
-        let error = "";
-        try {
-          (instance.exports.main as (rounds: number) => void)(6);
-        } catch (thrown) {
-          error = String(thrown);
-        }
+        const thrown = [
+          errorOf(() => HOST[host](instance, round)),
+          errorOf(() => (instance.exports.main as (rounds: number) => void)(6)),
+        ];
         instance.guest.checkInvariants();
-        return { error, ...stateOf(instance) };
+        return { thrown, ...stateOf(instance) };
       });
       strictEqual(direct.memory, asked.memory);
       deepStrictEqual(direct, asked);
@@ -161,6 +192,16 @@ export function runDirectWays(given: DirectProgram, journal: Journal): number {
     for (const instance of instances) instance[Symbol.dispose]();
   }
   return 1 + given.between.length;
+}
+
+/** What a call throws, as text: the program may end in the middle. */
+function errorOf(run: () => void): string {
+  try {
+    run();
+    return "";
+  } catch (thrown) {
+    return String(thrown);
+  }
 }
 
 /** Whether the module has allocated or freed something by itself since the host's last call. */
@@ -187,8 +228,34 @@ function stateOf(instance: Instance) {
     findings: checker.toJSON(),
     errors: checker.countErrors(),
     leaks: checker.leakCheck({ report: [] }),
-    caches: blocks.registry.all().map(({ cache }) => [...cache.counts]),
+    caches: blocks.registry
+      .all()
+      .map(({ cache }) => ({ counts: [...cache.counts], ...cachedBlocks(blocks.primary, cache) })),
+    freeLists: freeListsOf(blocks.primary),
   };
+}
+
+/** What is on the stacks of a cache. */
+function cachedBlocks({ shape }: Primary, { counts, blocks }: LocalCache) {
+  return {
+    blocks: [...counts].map((count, classId) => [...blocks.subarray(classId * shape.stride).subarray(0, count)]),
+  };
+}
+
+/** Groups of each class, with the blocks of their batches. */
+function freeListsOf({ freeLists, regions, classCount }: Primary) {
+  const { firstGroup, firstBatch, next, count, entries, groupId, capacity } = freeLists;
+  const lists = Array.from({ length: classCount }, (_, classId) => {
+    const groups: number[][] = [];
+    for (let group = firstGroup[classId]; group >= 0; group = next[group]) {
+      const blocks = [groupId[group]];
+      for (let batch = firstBatch[group]; batch >= 0; batch = next[batch])
+        blocks.push(...entries.subarray(batch * capacity, batch * capacity + count[batch]));
+      groups.push(blocks);
+    }
+    return groups;
+  });
+  return { lists, popped: [...regions.popped], pushed: [...regions.pushed], ranges: [...regions.rangesReleased] };
 }
 
 /** FNV-1a over words: a difference is all that is wanted. */

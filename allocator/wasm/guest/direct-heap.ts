@@ -99,6 +99,16 @@ export class DirectHeap {
       this.addressable.noteReady(page);
   }
 
+  /** The module finds its stack of a class empty, with an open gate. @returns 1: it is not any more; 0: the heap is to be asked */
+  refill(classId: number): number {
+    return this.parts.allocator.refillDirectly(classId) ? 1 : 0;
+  }
+
+  /** The module finds its stack of a class full, with an open gate. @returns 1: it is not any more; 0: the heap is to be asked */
+  drain(classId: number): number {
+    return this.parts.allocator.drainDirectly(classId) ? 1 : 0;
+  }
+
   /** A call of the heap has ended: opens the gate, if nothing speaks against it. */
   settle(): void {
     const { parts, heap } = this;

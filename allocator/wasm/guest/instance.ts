@@ -208,6 +208,10 @@ class Instantiation {
         );
       case "definedness copy":
         return this.ending((to, from, size) => guest.validity?.copyOrigins(to >>> 0, from >>> 0, size >>> 0));
+      case "refill":
+        return (classId) => guest.direct.refill(classId);
+      case "drain":
+        return (classId) => guest.direct.drain(classId);
       case "probe":
         return () => {
           this.url = callersUrl();

@@ -39,7 +39,14 @@ import {
 } from "../binary/instructions.ts";
 import { Code } from "./code.ts";
 import * as tables from "./heap-tables.ts";
+import { callHost, type HostSlot } from "./helpers.ts";
 import { type Layout, PATH_BYTES } from "./layout.ts";
+
+/** Where a direct way finds the host: its whole function, and what fills or empties a class's stack of the cache, (class) → done. */
+export interface DirectHosts {
+  readonly ask: HostSlot;
+  readonly cache: HostSlot;
+}
 
 /** What a direct way is of. */
 export interface DirectWay {
@@ -63,6 +70,7 @@ export const LOCALS = 9;
 export class DirectCode extends Code {
   readonly way: DirectWay;
   readonly layout: Layout;
+  private readonly cacheHost: HostSlot;
   /** Four times the class: its place in the tables' rows. */
   readonly row: number;
   readonly count: number;
@@ -75,8 +83,9 @@ export class DirectCode extends Code {
   readonly origin: number;
   readonly word: number;
 
-  constructor(params: number, way: DirectWay, layout: Layout) {
+  constructor(params: number, way: DirectWay, layout: Layout, cacheHost: HostSlot) {
     super(1024);
+    this.cacheHost = cacheHost;
     this.way = way;
     this.layout = layout;
     [this.row, this.count, this.block, this.low, this.trace, this.size, this.at, this.left, this.origin] = Array.from(
@@ -118,6 +127,17 @@ export class DirectCode extends Code {
       this.constant(HEADER_SIZE);
       this.byte(OP_I32_ADD);
     }
+  }
+
+  /** The host fills or empties the class's stack, whose new count is on the stack. Leaves if it cannot; within an `if`. */
+  askForCache(): void {
+    this.localGet(this.row);
+    this.shiftRight(2);
+    callHost(this, this.cacheHost);
+    this.byte(OP_I32_EQZ);
+    this.branch(OP_BR_IF, 1);
+    this.fromRow(tables.COUNTS);
+    this.localSet(this.count);
   }
 
   /** From a count on the stack to the address of that entry of the class's stack. */

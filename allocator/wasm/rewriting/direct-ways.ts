@@ -33,10 +33,10 @@ import {
   OP_IF,
   OP_RETURN,
 } from "../binary/instructions.ts";
-import { DirectCode, type DirectWay, LOCALS } from "./direct-code.ts";
+import { DirectCode, type DirectHosts, type DirectWay, LOCALS } from "./direct-code.ts";
 import { erase, fillRange, markAddressable, markFresh, zeroBlock } from "./direct-shadows.ts";
 import * as tables from "./heap-tables.ts";
-import { finish, type HostSlot, passOn } from "./helpers.ts";
+import { finish, passOn } from "./helpers.ts";
 import type { Layout } from "./layout.ts";
 
 /** A factor below this power of two, and another one, have a product of 32 bits. */
@@ -45,12 +45,12 @@ const SMALL_FACTOR_BITS = 16;
 /** A heap function's body: `head`, its direct way, which returns, and then the call of the host. */
 export function directBody(
   params: number,
-  host: HostSlot,
+  hosts: DirectHosts,
   way: DirectWay,
   layout: Layout,
   head: Uint8Array,
 ): Uint8Array {
-  const code = new DirectCode(params, way, layout);
+  const code = new DirectCode(params, way, layout, hosts.cache);
   code.two(2, LOCALS);
   code.two(I32, 1);
   code.byte(I64);
@@ -59,7 +59,7 @@ export function directBody(
   if (way.kind === "allocate") allocate(code);
   else free(code);
   code.byte(OP_END);
-  passOn(code, params, host);
+  passOn(code, params, hosts.ask);
   return finish(code);
 }
 
@@ -82,7 +82,9 @@ function allocate(code: DirectCode): void {
   code.table(OP_I32_LOAD, tables.COUNTS);
   code.localTee(count);
   code.byte(OP_I32_EQZ);
-  code.branch(OP_BR_IF, 0);
+  code.open(OP_IF);
+  code.askForCache();
+  code.byte(OP_END);
   code.localGet(count);
   code.constant(1);
   code.byte(OP_I32_SUB);
@@ -186,7 +188,14 @@ function free(code: DirectCode): void {
   code.localTee(count);
   code.fromRow(tables.MOST_COUNTS);
   code.byte(OP_I32_EQ);
-  code.branch(OP_BR_IF, 0);
+  code.open(OP_IF);
+  code.askForCache();
+  // Nodes may have taken faults, and the machine pages for them.
+  code.localGet(block);
+  code.ready();
+  code.byte(OP_I32_EQZ);
+  code.branch(OP_BR_IF, 1);
+  code.byte(OP_END);
   code.findTrace();
   // From here on nothing is unusual any more: state and origin go, and their part of the checksum.
   code.localGet(block);

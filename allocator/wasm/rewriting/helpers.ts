@@ -55,7 +55,7 @@ export interface HostSlot {
   readonly room: number;
 }
 
-function callHost(code: Code, { table, slot, type, room }: HostSlot): void {
+export function callHost(code: Code, { table, slot, type, room }: HostSlot): void {
   if (room >= 0) {
     code.constant(ROOM_LEVELS);
     code.call(room);

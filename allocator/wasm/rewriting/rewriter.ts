@@ -70,6 +70,8 @@ export type Purpose =
   | "grow"
   | "stack"
   | "probe"
+  | "refill"
+  | "drain"
   | `heap ${string}`
   | `definedness ${string}`;
 
@@ -127,6 +129,8 @@ class Rewriter {
   private readonly slots: Slot[] = [];
   /** The function that looks for room on the stack. */
   private room = -1;
+  /** Where the direct ways find the host for their cache, once there is one. */
+  private readonly cacheSlots = new Map<DirectWay["kind"], HostSlot>();
 
   constructor(module: Module, options: RewriteOptions) {
     this.module = module;
@@ -310,9 +314,19 @@ class Rewriter {
     const { layout, directWayOf } = this.options;
     const way = directWayOf?.(role, params) ?? null;
     const written =
-      way === null ? hostFunction(params, slot, head.written) : directBody(params, slot, way, layout, head.written);
+      way === null
+        ? hostFunction(params, slot, head.written)
+        : directBody(params, { ask: slot, cache: this.cacheSlot(way.kind) }, way, layout, head.written);
     code.u32(written.length);
     code.append(written, 0, written.length);
+  }
+
+  private cacheSlot(kind: DirectWay["kind"]): HostSlot {
+    const known = this.cacheSlots.get(kind);
+    if (known !== undefined) return known;
+    const slot = this.addSlot(ONE_TO_ONE, kind === "allocate" ? "refill" : "drain");
+    this.cacheSlots.set(kind, slot);
+    return slot;
   }
 
   /** Globals of type i32 that may hold pointers are exported, for the leak check. */

@@ -1,11 +1,11 @@
 // The direct ways of malloc and free that a module goes by itself: as if the heap were asked each time, and only while no hook,
 // recording or mempool hears of each call. What they do in every detail is compared by fuzz/wasm/direct-ways.ts, of which some programs run here.
 import fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { silent } from "../../../../fuzz/harness/journal.ts";
-import { directWays, STEP_PAIRS, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
+import { directWays, MANY, STEP_PAIRS, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const PAIRS = `(module (memory (export "memory") 1)
@@ -22,6 +22,17 @@ const PAIRS = `(module (memory (export "memory") 1)
     (loop $again
       (local.set $p (call $malloc (i32.const 40)))
       (call $free (local.get $p))
+      (call $free (local.get $p))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "many") (param $n i32) (local $p i32) (local $last i32) (local $left i32)
+    (local.set $left (local.get $n))
+    (loop $again
+      (local.set $p (call $malloc (i32.const 40)))
+      (i32.store (local.get $p) (local.get $last))
+      (local.set $last (local.get $p))
+      (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (loop $again
+      (local.set $last (i32.load (local.tee $p (local.get $last))))
       (call $free (local.get $p))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))`;
 
@@ -64,6 +75,29 @@ describe("a module goes the direct ways", () => {
       for (const uninitialised of ["off", "byte"] as const) directWays.run({ ...given, uninitialised }, silent);
     },
   );
+
+  test.each([8, 500])("and has its cache filled and emptied as the host does, of chunks of %i bytes", (size) => {
+    const many = (kind: number, small: number) => ({ kind, slot: 0, size, small });
+    const { take, give } = MANY;
+    const steps = [many(take, 28), many(give, 20), many(take, 19), many(give, 27), many(take, 3), many(give, 32)];
+    const given = { steps, between: [7, 2, 4, 1], checks: "addresses" as const, trackOrigins: true };
+    for (const uninitialised of ["off", "byte"] as const) directWays.run({ ...given, uninitialised }, silent);
+  });
+
+  test("and asks for no call of the heap where its cache is to be filled or emptied", () => {
+    const instance = instantiate({ heap: { stacks: false } });
+    call(instance, "many", 500);
+    const { direct } = instance.guest;
+    const [calls, refills, drains] = (["takeChanges", "refill", "drain"] as const).map((name) =>
+      vi.spyOn(direct, name),
+    );
+    call(instance, "many", 500);
+    expect(calls).not.toHaveBeenCalled();
+    expect([refills, drains].map(({ mock }) => mock.results.map(({ value }) => value))).toEqual([
+      [1, 1, 1],
+      [1, 1, 1],
+    ]);
+  });
 
   test("and does all that the host is asked to do: programs of every heap function agree in all that can be seen", async () => {
     await fc.assert(
