@@ -133,9 +133,9 @@ describe("ioctl", () => {
 
   test("changes close-on-exec and O_NONBLOCK, and counts what waits", () => {
     const { reader, writer } = kinds();
-    process.ioctl(reader, fcntl.FIOCLEX);
+    expect(process.ioctl(reader, fcntl.FIOCLEX)).toBe(0);
     expect(process.fcntl(reader, fcntl.F_GETFD)).toBe(fcntl.FD_CLOEXEC);
-    process.ioctl(reader, fcntl.FIONCLEX);
+    expect(process.ioctl(reader, fcntl.FIONCLEX)).toBe(0);
     expect(process.fcntl(reader, fcntl.F_GETFD)).toBe(0);
     process.memory.setInt32(buffer, 1);
     process.ioctl(reader, fcntl.FIONBIO, buffer);

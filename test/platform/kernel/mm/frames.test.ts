@@ -365,6 +365,17 @@ test("after any order of allocations, copies, blocks, references and failures th
   );
 });
 
+test("a folio is found between frames that are used, in the only place that is free", () => {
+  const frames = create();
+  const taken: number[] = [];
+  for (let frame = frames.allocate(zeroPage, null); frame !== NO_FRAME; frame = frames.allocate(zeroPage, null))
+    taken.push(frame);
+  for (const frame of taken) if (frame >= 1024 && frame < 1028) frames.put(frame);
+  expect(frames.allocateFolio(2, zeroPage, null)).toBe(1024);
+  expect(frames.allocateFolio(2, zeroPage, null)).toBe(NO_FRAME);
+  frames.checkInvariants();
+});
+
 describe("checkInvariants names", () => {
   test("a free frame that is referenced", () => {
     const frames = create();

@@ -5,9 +5,12 @@ import { PAGE_SIZE } from "../../../../platform/hardware/layout.ts";
 import { Machine } from "../../../../platform/hardware/machine.ts";
 import { SystemError } from "../../../../platform/kernel/abi/errors.ts";
 import * as mman from "../../../../platform/kernel/abi/mman.ts";
+import { RLIMIT_AS, RLIMIT_DATA } from "../../../../platform/kernel/abi/rlimit.ts";
 import { Kernel } from "../../../../platform/kernel/kernel.ts";
 import { INITIAL_BRK } from "../../../../platform/kernel/mm/brk.ts";
 import type { Process } from "../../../../platform/kernel/process.ts";
+import { installRefpage } from "../../../../refpage/install.ts";
+import { refpage_create } from "../../../../refpage/kernel.ts";
 
 const machine = new Machine({ memoryBytes: 16 * 2 ** 20, mte: false });
 const RW = mman.PROT_READ | mman.PROT_WRITE;
@@ -157,4 +160,47 @@ test("MADV_FREE of 64 pages: smaps shows the two full batches as LazyFree, all 6
   process.mmap(BASE, 64 * PAGE_SIZE, RW, FIXED);
   process.memory.fill(BASE, 1, 64 * PAGE_SIZE);
   expect(shown("LazyFree")).toBe(0);
+});
+
+describe("a mapping of a file", () => {
+  test("ends one page below offset 2^63 at the latest", () => {
+    const file = process.memfd_create("file");
+    const last = 2 ** 63 - 2 * PAGE_SIZE;
+    expect(outcome(() => process.mmap(BASE, PAGE_SIZE, RW, mman.MAP_SHARED | mman.MAP_FIXED, file, last))).toBe(BASE);
+    expect(outcome(() => process.mmap(BASE, PAGE_SIZE, RW, mman.MAP_SHARED, file, last + PAGE_SIZE))).toBe("EOVERFLOW");
+    expect(outcome(() => process.mmap(BASE, 2 * PAGE_SIZE, RW, mman.MAP_SHARED, file, last))).toBe("EOVERFLOW");
+    kernel.checkInvariants();
+  });
+
+  test("of a reference page ends one page below 2^64", () => {
+    installRefpage(kernel);
+    process.mmap(BASE, PAGE_SIZE, RW, FIXED);
+    const clean = refpage_create(process, BASE, 0);
+    const at = (offset: number) =>
+      process.mmap(page(8), PAGE_SIZE, RW, mman.MAP_PRIVATE | mman.MAP_FIXED, clean, offset);
+    expect(outcome(() => at(2 ** 63))).toBe(page(8));
+    expect(outcome(() => at(2 ** 64 - 2 * PAGE_SIZE))).toBe(page(8));
+    kernel.checkInvariants();
+  });
+});
+
+describe("mremap with MREMAP_DONTUNMAP", () => {
+  const move = (pages: number, to: number) =>
+    process.mremap(BASE, pages * PAGE_SIZE, pages * PAGE_SIZE, mman.MREMAP_MAYMOVE | mman.MREMAP_DONTUNMAP, to);
+
+  test.each([
+    ["RLIMIT_AS", RLIMIT_AS],
+    ["RLIMIT_DATA", RLIMIT_DATA],
+  ])("needs room for both areas within %s, and changes nothing without it", (_, limit) => {
+    process.mmap(BASE, 8 * PAGE_SIZE, RW, FIXED);
+    const { totalPages, dataPages } = process.addressSpace;
+    const used = limit === RLIMIT_AS ? totalPages : dataPages;
+    process.setrlimit(limit, (used + 7) * PAGE_SIZE);
+    const before = process.procfs("maps");
+    expect(outcome(() => move(8, page(100)))).toBe("ENOMEM");
+    expect(process.procfs("maps")).toBe(before);
+    process.setrlimit(limit, (used + 8) * PAGE_SIZE);
+    expect(outcome(() => move(8, page(100)))).toBe(page(100));
+    kernel.checkInvariants();
+  });
 });
