@@ -4,7 +4,13 @@ import { describe, expect, test } from "vitest";
 import { Counters } from "../../platform/hardware/counters.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "../../platform/hardware/physical-memory.ts";
-import { type Content, copyContent, copyContentToFrames } from "../../refpage/content.ts";
+import {
+  type Content,
+  copyContent,
+  copyContentToFrames,
+  declaredContent,
+  deduceContent,
+} from "../../refpage/content.ts";
 
 const ram = new PhysicalMemory({ memoryBytes: 2 ** 20, mte: true, shadow: true, gzvaBlockBytes: 64 });
 const SOURCE = 3;
@@ -79,5 +85,78 @@ describe.each(contents)("%s", (_, content) => {
     for (let frame = FIRST; frame < FIRST + count; frame++) expect(stateOf(frame)).toEqual(source);
     expect([stateOf(FIRST - 1), stateOf(FIRST + count)]).toEqual(around);
     expectCounts(counters, content, count);
+  });
+});
+
+describe("the kind that a page is found to have", () => {
+  /** A page of `byte` but for its byte at `at`, under one tag but for the granule that has another. */
+  function fill(
+    byte: number,
+    other: { at: number; byte: number } | null,
+    tag: number,
+    oddGranule: number | null,
+  ): void {
+    const start = ram.positionOf(SOURCE);
+    ram.fillFrame(SOURCE, byte);
+    if (other !== null) ram.bankOf(SOURCE)[start + other.at] = other.byte;
+    ram.fillTags(SOURCE, tag);
+    if (oddGranule !== null) ram.setTag(SOURCE, oddGranule, tag ^ 1);
+  }
+  const user = { kind: "user-set", period: PAGE_SIZE };
+  const byte = { kind: "pattern", period: 1 };
+  const tagged = { kind: "mte-tagged", period: 1 };
+  const places = [1, 15, 16, 2048, PAGE_SIZE - 1];
+
+  test.each([1, 2, 8, 15])("by the first form, of zeroes under tag %i: the tag and zeroes", (tag) => {
+    fill(0, null, tag, null);
+    expect(deduceContent(ram, SOURCE)).toEqual({ ...tagged, tag });
+  });
+
+  test.each([0, 1, 2, 0xab, 255])("by the first form, of byte %i without tags: the byte", (value) => {
+    fill(value, null, 0, null);
+    expect(deduceContent(ram, SOURCE)).toEqual({ ...byte, tag: 0 });
+  });
+
+  test.each([1, 2, 0xab])("by the first form, of byte %i under a tag: the page", (value) => {
+    for (const tag of [1, 2, 15]) {
+      fill(value, null, tag, null);
+      expect(deduceContent(ram, SOURCE)).toEqual({ ...user, tag });
+    }
+  });
+
+  test.each(places)("by the first form, of one other byte at %i: the page", (at) => {
+    for (const tag of [0, 1, 3]) {
+      fill(0, { at, byte: 1 }, tag, null);
+      expect(deduceContent(ram, SOURCE)).toEqual({ ...user, tag });
+    }
+  });
+
+  test.each([0, 1, 128, 255])(
+    "by either form, where granule %i has another tag: no tag is all granules'",
+    (granule) => {
+      for (const tag of [0, 3]) {
+        fill(0, null, tag, granule);
+        expect(deduceContent(ram, SOURCE)).toEqual({ ...user, tag: -1 });
+        expect(declaredContent(ram, SOURCE, 4)).toEqual({ kind: "pattern", period: 4, tag: -1 });
+      }
+    },
+  );
+
+  test.each([1, 2, 4, 8, 16])("by the second form is a pattern of the %i bytes that were declared", (size) => {
+    for (const tag of [0, 1, 5]) {
+      fill(7, null, tag, null);
+      expect(declaredContent(ram, SOURCE, size)).toEqual({ kind: "pattern", period: size, tag });
+    }
+    fill(0, null, 0, null);
+    expect(declaredContent(ram, SOURCE, size)).toEqual({ kind: "pattern", period: size, tag: 0 });
+    fill(0, null, 1, null);
+    expect(declaredContent(ram, SOURCE, size)).toEqual({ ...tagged, tag: 1 });
+  });
+
+  test("by the second form is the page where more bytes were declared than a granule has, zeroes or not", () => {
+    for (const size of [17, 32, PAGE_SIZE]) {
+      fill(0, null, 2, null);
+      expect(declaredContent(ram, SOURCE, size)).toEqual({ ...user, tag: 2 });
+    }
   });
 });

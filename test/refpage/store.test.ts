@@ -7,8 +7,9 @@ import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { withTag } from "../../platform/hardware/tags.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
 import { PR_SET_TAGGED_ADDR_CTRL } from "../../platform/kernel/abi/prctl.ts";
-import type { Kernel } from "../../platform/kernel/kernel.ts";
+import { Kernel } from "../../platform/kernel/kernel.ts";
 import type { Process } from "../../platform/kernel/process.ts";
+import { installRefpage } from "../../refpage/install.ts";
 import { createKernel, refpage_create, refpage_create2 } from "../../refpage/kernel.ts";
 
 const READ_WRITE_MTE = PROT_READ | PROT_WRITE | PROT_MTE;
@@ -105,6 +106,19 @@ describe("reference pages that share equal contents", () => {
     const third = framesFor(() => refpage_create2(process, page, 2));
     expect([first.frames, second.frames, third.frames]).toEqual([1, 1, 0]);
   });
+});
+
+test("a store counts the pages that there are, equal ones that share a frame once", () => {
+  const own = new Kernel({ memoryBytes: 2 ** 24 });
+  const store = installRefpage(own, { share: true });
+  process = own.createProcess();
+  page = process.mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  const fds = [make(), make()];
+  process.memory.setUint8(page, 1);
+  fds.push(make());
+  expect(store.count).toBe(2);
+  for (const fd of fds) process.close(fd);
+  expect(store.count).toBe(0);
 });
 
 test("without sharing, which is the default, equal contents have a frame each", () => {

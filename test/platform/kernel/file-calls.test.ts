@@ -214,12 +214,23 @@ describe("seals", () => {
       expect(outcome(() => process.fcntl(fd, fcntl.F_GET_SEALS))).toBe("EINVAL");
   });
 
+  test("that are not there forbid nothing: KEEP_SIZE goes beyond the end, and the size stays", () => {
+    expect(process.fallocate(file, 1, 0, 3 * PAGE_SIZE)).toBe(0);
+    expect(process.fstat(file).size).toBe(2 * PAGE_SIZE);
+    expect(seal(fcntl.F_SEAL_SHRINK)).toBe(0);
+    expect(process.fallocate(file, 0, 0, 3 * PAGE_SIZE)).toBe(0);
+    expect(process.fstat(file).size).toBe(3 * PAGE_SIZE);
+  });
+
   test("against shrinking and growing hold for ftruncate, fallocate and write", () => {
     expect(seal(fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)).toBe(0);
     expect(outcome(() => process.ftruncate(file, PAGE_SIZE))).toBe("EPERM");
     expect(outcome(() => process.ftruncate(file, 3 * PAGE_SIZE))).toBe("EPERM");
     expect(process.ftruncate(file, 2 * PAGE_SIZE)).toBe(0);
     expect(outcome(() => process.fallocate(file, 0, 0, 3 * PAGE_SIZE))).toBe("EPERM");
+    expect(outcome(() => process.fallocate(file, 1, 2 * PAGE_SIZE, 1))).toBe("EPERM");
+    expect(outcome(() => process.fallocate(file, 0, PAGE_SIZE, PAGE_SIZE))).toBe(0);
+    expect(outcome(() => process.fallocate(file, 1, 0, 2 * PAGE_SIZE))).toBe(0);
     expect(process.pwrite64(file, buffer, 3 * PAGE_SIZE, 0)).toBe(2 * PAGE_SIZE);
     expect(outcome(() => process.pwrite64(file, buffer, 1, 2 * PAGE_SIZE))).toBe("EPERM");
     kernel.checkInvariants();

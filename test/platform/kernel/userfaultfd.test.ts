@@ -13,7 +13,9 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from "../../../platform/kernel/abi/mman.ts";
+import type { MmapHook } from "../../../platform/kernel/extension.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
+import type { CleanPage } from "../../../platform/kernel/mm/frames.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import {
   installUserfaultfd,
@@ -139,6 +141,18 @@ test("pages beside the registered range, and after unregistering, are ordinary",
   ioctl(UFFDIO_UNREGISTER, area, 2 * PAGE);
   expect(process.memory.getUint8(area)).toBe(0);
   expect(process.memory.getUint8(area + 2 * PAGE)).toBe(0xab);
+  kernel.checkInvariants();
+});
+
+test("memory that an extension gave another clean page than zeroes is not registered", () => {
+  const initialise: CleanPage["initialise"] = (ram, _counters, frame) => ram.fillFrame(frame, 0x55);
+  const clean = { frame: kernel.frames.allocate({ frame: 0, initialise }, null), initialise };
+  kernel.frameHolders.push(() => [clean.frame]);
+  const mmap: MmapHook = (request) => void Object.assign(request, { cleanPage: clean });
+  kernel.extend({ name: "bytes", mmapFlags: [{ name: "MAP_BYTES", bit: 0x200000, mmap }] });
+  area = process.mmap(0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | 0x200000);
+  expect(process.memory.getUint8(area)).toBe(0x55);
+  expect(() => register()).toThrow("EINVAL");
   kernel.checkInvariants();
 });
 

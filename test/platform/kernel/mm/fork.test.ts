@@ -107,6 +107,24 @@ test("an area that once held guard markers gives its child even zero pages, thou
   kernel.checkInvariants();
 });
 
+test.each([
+  ["before", 0],
+  ["behind", 2],
+])("an area that joins its neighbours keeps the mark of the one %s it: its child has the zero pages", (_, guarded) => {
+  const base = process.mmap(0, 3 * PAGE_SIZE, 3, PRIVATE_ANONYMOUS);
+  const hole = base + PAGE_SIZE;
+  process.munmap(hole, PAGE_SIZE);
+  process.madvise(base + guarded * PAGE_SIZE, PAGE_SIZE, mman.MADV_GUARD_INSTALL);
+  process.madvise(base + guarded * PAGE_SIZE, PAGE_SIZE, mman.MADV_GUARD_REMOVE);
+  const areas = process.addressSpace.vmas.count;
+  process.mmap(hole, PAGE_SIZE, 3, PRIVATE_ANONYMOUS | mman.MAP_FIXED);
+  expect(process.addressSpace.vmas.count).toBe(areas - 1);
+  process.memory.getUint8(hole);
+  const child = process.fork();
+  expect(child.pagemap(hole, PAGE_SIZE)[0]).not.toBe(0n);
+  kernel.checkInvariants();
+});
+
 test("locks are not inherited, limits and the break are", () => {
   process.mlock(at, PAGES * PAGE_SIZE);
   process.mlockall(mman.MCL_FUTURE);

@@ -385,11 +385,11 @@ describe("checkInvariants names", () => {
     expect(() => frames.checkInvariants()).toThrow(/frames are used|reference count 1/);
   });
 
-  test("a reference count below zero", () => {
+  test.each([-1, -5])("a reference count of %i", (count) => {
     const frames = create();
     const frame = frames.allocate(zeroPage, null);
-    frames.references[frame] = -5;
-    expect(() => frames.checkInvariants()).toThrow(`frame ${frame} has reference count -5`);
+    frames.references[frame] = count;
+    expect(() => frames.checkInvariants()).toThrow(`frame ${frame} has reference count ${count}`);
   });
 
   test("a charge that no group pays", () => {
