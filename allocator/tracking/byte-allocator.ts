@@ -15,13 +15,24 @@ import {
 } from "./undefined-bytes.ts";
 
 export class ByteAllocator extends TrackedAllocator {
-  /** Each chunk is announced, by {@link allocate}. */
-  override allocateDirectly(): Address {
-    return 0;
+  /** A chunk of the direct way is announced here, every other one by {@link allocate}. */
+  override allocateDirectly(size: ByteCount, origin: number): Address {
+    const pointer = super.allocateDirectly(size, origin);
+    if (pointer !== 0) this.chunkObserver?.chunkAllocated(pointer, size);
+    return pointer;
+  }
+
+  /** A chunk that moves takes along what is known of its bytes, by {@link noteCopy}: the whole way does that. */
+  override movableSize(): ByteCount {
+    return -1;
   }
 
   override allocate(size: ByteCount, origin: number, alignment: number, zeroContents: boolean): Address {
-    const pointer = super.allocate(size, origin, alignment, zeroContents);
+    if (alignment <= GRANULE_SIZE && !zeroContents) {
+      const direct = this.allocateDirectly(size, origin);
+      if (direct !== 0) return direct;
+    }
+    const pointer = this.allocateSlowly(size, origin, alignment, zeroContents);
     if (pointer === 0) return 0;
     if (zeroContents) this.defineZeroes(pointer, size);
     this.chunkObserver?.chunkAllocated(pointer, size);

@@ -18,6 +18,11 @@ export interface Batch {
   readonly run: () => unknown;
 }
 
+/** Freed blocks are handed out again immediately, also where a level keeps them by itself. */
+const NO_QUARANTINE = { sizeKb: 0, threadLocalSizeKb: 0, maxChunkSize: 0 };
+/** What a level of `uninitialised: "byte"` keeps by itself. */
+const FREELIST = { sizeKb: 19_531, threadLocalSizeKb: 1024, maxChunkSize: 2 ** 20 };
+
 type Operation = (library: Library) => Batch;
 
 // From dist/bench/beside, as bench/wasm/wasm.ts.
@@ -123,6 +128,9 @@ export const operations: Readonly<Record<string, Operation>> = {
   "pair 64 B, tagged": pair(64, { tagging: "sync" }),
   "pair 1 KiB, tagged": pair(KIB, { tagging: "sync" }),
   "pair 64 B, page": pair(64, { uninitialised: "page" }),
+  "pair 64 B, byte": pair(64, { uninitialised: "byte", stacks: false }),
+  "pair 64 B, byte, reused": pair(64, { uninitialised: "byte", stacks: false, quarantine: NO_QUARANTINE }),
+  "pair 64 B, quarantine": pair(64, { quarantine: FREELIST }),
   "realloc 16 B … 64 KiB": doubling(64 * KIB),
   "realloc 16 B … 1 MiB": doubling(MIB),
   "copy 64 B": copies(64),

@@ -397,3 +397,37 @@ describe("marks", () => {
     expect(heap.checker.findings.map(({ origin }) => origin?.pointer ?? null)).toEqual([null, null, from]);
   });
 });
+
+describe("where freed blocks are handed out again immediately", () => {
+  const quarantine = { sizeKb: 0, threadLocalSizeKb: 0, maxChunkSize: 0 };
+  const createReusing = () => new Heap({ uninitialised: "byte", seed: 1, stacks: false, quarantine });
+
+  test("a chunk in the place of an arena's is the heap's", () => {
+    const heap = createReusing();
+    const p = heap.malloc(64);
+    heap.checker.createMempool(p);
+    heap.checker.mempoolAlloc(p, p + 16, 16);
+    heap.free(p);
+    expect(heap.malloc(64)).toBe(p);
+    heap.memory.getUint8(p + 20);
+    expect(heap.checker.findings).toMatchObject([{ block: { pointer: p, arena: null, state: "live" } }]);
+  });
+
+  test("a chunk that realloc moves to a block that was freed keeps its no-access marks and its bits", () => {
+    const heap = createReusing();
+    heap.free(heap.malloc(1000));
+    const p = heap.malloc(100);
+    heap.memory.fill(p, 1, 50);
+    heap.checker.makeNoAccess(p + 8, 8);
+    const q = heap.realloc(p, 1000);
+    heap.memory.getUint8(q + 49);
+    heap.memory.getUint8(q + 50);
+    heap.memory.getUint8(q + 9);
+    heap.memory.getUint8(p);
+    expect(heap.checker.findings).toMatchObject([
+      { kind: "uninitialised", offset: 50, block: { pointer: q } },
+      { cause: "no-access", offset: 9, block: { pointer: q } },
+      { cause: "use-after-free", block: { pointer: p } },
+    ]);
+  });
+});
