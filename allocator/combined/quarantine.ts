@@ -7,6 +7,7 @@ import { OutOfMemoryError } from "../../platform/kernel/abi/errors.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { Program } from "../common/program.ts";
 import { shuffle } from "../common/random.ts";
+import { HEADER_SIZE } from "./chunk-header.ts";
 import {
   BATCH_CAPACITY,
   batchCount,
@@ -136,6 +137,7 @@ export class Quarantine {
     const { memory } = this.owner;
     const count = batchCount(memory, batch);
     for (let i = 0; i < count; i++) this.pending[i] = batchPointer(memory, batch, i);
+    lookAhead(memory, this.pending, count);
     shuffle(this.pending, 0, count, Math.floor(batch / 16) >>> 0);
     this.pendingCount = count;
     this.pendingBatch = batch;
@@ -201,6 +203,23 @@ export class Quarantine {
     this.pendingCount = other.pendingCount;
     this.pendingBatch = other.pendingBatch;
   }
+}
+
+/** Where {@link lookAhead} leaves what it loaded: the engine leaves out loads whose result nothing uses. */
+const seen = new Int32Array(1);
+
+/**
+ * Loads the headers of chunks that nothing has used for long: loads that depend on nothing wait for the host's memory together,
+ * where recycling waits for each of them alone.
+ */
+function lookAhead(memory: Memory, pointers: Float64Array, count: number): void {
+  const { words } = memory;
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const word = memory.granuleWord(pointers[i] - HEADER_SIZE);
+    if (word >= 0) sum ^= words[word];
+  }
+  seen[0] = sum;
 }
 
 keepClass("Quarantine", Quarantine);
