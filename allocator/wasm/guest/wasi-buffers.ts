@@ -1,6 +1,7 @@
 // Which bytes of the guest's memory WASI's functions (preview 1) read and write, by their arguments.
 // Source: the witx of wasi_snapshot_preview1. Nothing here says what a function does.
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
+import { I64 } from "../binary/instructions.ts";
 
 /** Called with a range that is read, or written. */
 export type Range = (address: Address, size: ByteCount) => unknown;
@@ -16,6 +17,38 @@ const SUBSCRIPTION = 48;
 const EVENT = 32;
 const FILESTAT = 64;
 const FDSTAT = 24;
+
+/** Arguments of 64 bits, by position. */
+const WIDE: Readonly<Record<string, readonly number[]>> = {
+  clock_time_get: [1],
+  fd_advise: [1, 2],
+  fd_allocate: [1, 2],
+  fd_filestat_set_size: [1],
+  fd_filestat_set_times: [1, 2],
+  fd_pread: [3],
+  fd_pwrite: [3],
+  fd_readdir: [3],
+  fd_seek: [1],
+  path_filestat_set_times: [4, 5],
+  path_open: [5, 6],
+};
+
+/**
+ * Where an import of the function with `params` parameters has halves instead of arguments of 64 bits: Emscripten without WASM_BIGINT
+ * gives these as two numbers each, the lower half first. Empty: nowhere.
+ */
+export function halvedArguments(name: string, params: Uint8Array): readonly number[] {
+  const wide = WIDE[name];
+  if (wide === undefined || params.includes(I64)) return [];
+  return wide;
+}
+
+/** A call's arguments as WASI has them, with the lower half of each that comes in halves: no address is of 64 bits. */
+export function withoutUpperHalves(values: readonly number[], halved: readonly number[]): readonly number[] {
+  if (halved.length === 0) return values;
+  const upper = new Set(halved.map((position, index) => position + index + 1));
+  return values.filter((_, position) => !upper.has(position));
+}
 
 export function isWasi(module: string): boolean {
   return module === "wasi_snapshot_preview1" || module === "wasi_unstable";

@@ -2,12 +2,12 @@
 // and what any other function wrote to the stack, by pointers that it was given, is found out afterwards. Bytes that the host
 // writes to the heap are recognised when they are loaded (validity.ts).
 
-import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
+import { EXTERNAL_FUNCTION, type Module, typeOfFunction } from "../binary/module.ts";
 import { engine, type Imports } from "./engine.ts";
 import type { Guest } from "./guest.ts";
 import type { StackRegion } from "./stack-region.ts";
 import type { UndefinedUses } from "./undefined-uses.ts";
-import { isWasi, WASI_FUNCTIONS, type WasiCall } from "./wasi-buffers.ts";
+import { halvedArguments, isWasi, WASI_FUNCTIONS, type WasiCall, withoutUpperHalves } from "./wasi-buffers.ts";
 
 type AnyFunction = (...values: unknown[]) => unknown;
 
@@ -33,23 +33,26 @@ export class WatchedImports {
    */
   wrap(module: Module, imports: Imports): Imports {
     const wrapped: Record<string, Record<string, unknown>> = {};
+    let functions = 0;
     for (const { module: from, name, kind } of module.imports) {
+      const index = kind === EXTERNAL_FUNCTION ? functions++ : -1;
       const object = imports[from];
       if (object === undefined || object === null) continue;
       const given: unknown = object[name];
       wrapped[from] ??= {};
       wrapped[from][name] =
         kind === EXTERNAL_FUNCTION && typeof given === "function" && !isExported(given)
-          ? this.watch(from, name, given as AnyFunction)
+          ? this.watch(from, name, typeOfFunction(module, index).params, given as AnyFunction)
           : given;
     }
     return wrapped;
   }
 
-  private watch(module: string, name: string, given: AnyFunction): AnyFunction {
+  private watch(module: string, name: string, params: Uint8Array, given: AnyFunction): AnyFunction {
     const wasi = isWasi(module) ? WASI_FUNCTIONS[name] : undefined;
     if (wasi === undefined) return (...values) => this.around(given, values);
-    return (...values) => this.aroundWasi(wasi, given, values);
+    const halved = halvedArguments(name, params);
+    return (...values) => this.aroundWasi(wasi, halved, given, values);
   }
 
   private around(given: AnyFunction, values: unknown[]): unknown {
@@ -78,9 +81,10 @@ export class WatchedImports {
     return fresh;
   }
 
-  private aroundWasi(wasi: WasiCall, given: AnyFunction, values: unknown[]): unknown {
+  private aroundWasi(wasi: WasiCall, halved: readonly number[], given: AnyFunction, values: unknown[]): unknown {
     const { guest } = this;
-    const numbers = values.map((value) => (typeof value === "number" ? value >>> 0 : Number(value)));
+    const given32 = values.map((value) => (typeof value === "number" ? value >>> 0 : Number(value)));
+    const numbers = withoutUpperHalves(given32, halved);
     const memory = new DataView(guest.memory.buffer);
     wasi.reads?.(memory, numbers, (address, size) => this.uses.giveToHost(address, size));
     const result = given(...values);

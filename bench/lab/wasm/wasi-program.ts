@@ -28,6 +28,8 @@ export interface WasiRun {
 }
 
 const EXIT_ABORTED = 134;
+/** Of what stopped a program: a panic of Rust's is ten calls of its library deep. */
+const STACK_FRAMES = 32;
 const WASI_VERSIONS = { wasi_snapshot_preview1: "preview1", wasi_unstable: "unstable" } as const;
 
 /**
@@ -59,6 +61,8 @@ export async function runWasi(
   const wasi = await makeWasi(program, wanted === "wasi_unstable" ? "unstable" : "preview1");
   const instance = new Instance(module, wasi.getImportObject() as Imports);
   const ended = ready(instance);
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = Math.max(STACK_FRAMES, stackTraceLimit || 0);
   try {
     const exitCode = wasi.start(instance.instance) ?? 0;
     return { instance, exitCode: Number(exitCode), failure: null };
@@ -66,6 +70,7 @@ export async function runWasi(
     if (!(error instanceof Error)) throw error;
     return { instance, exitCode: EXIT_ABORTED, failure: error };
   } finally {
+    Error.stackTraceLimit = stackTraceLimit;
     ended?.();
   }
 }

@@ -45,6 +45,16 @@ test("memory.size covers the heap's blocks from the first call of malloc on, and
   expect(instance.guest.pages).toBe(3);
 });
 
+test("a block that embind's glue alone knows is no leak of the program's", () => {
+  const instance = instantiate(`(module (memory 1) ${ALLOCATOR}
+    (func $_ZN10emscripten8internal10getContextIM1AFvdEEEPT_RKS4_ (drop (call $malloc (i32.const 8))))
+    (func $other (drop (call $malloc (i32.const 8))))
+    (func (export "f") (call $_ZN10emscripten8internal10getContextIM1AFvdEEEPT_RKS4_) (call $other)))`);
+  call(instance, "f");
+  instance.checker.leakCheck();
+  expect(instance.checker.findings.map(({ stack }) => stack[0].functionName)).toEqual(["other"]);
+});
+
 test("a fault of wasi-libc's is suppressed by the function that has it, and only that", () => {
   const instance = instantiate(`(module (memory 1)
     (func $__secs_to_zone (i32.store (i32.const 0) (i32.const 0)))

@@ -286,6 +286,35 @@ describe("what leaves to the host", () => {
     call(instance, "use", block + 4);
     expect(found(instance)).toEqual(CONDITION);
   });
+
+  test("a result behind a 64-bit argument is defined, also where that comes in two halves, as from Emscripten", () => {
+    for (const [type, offset] of [
+      ["i64", "(i64.const 7)"],
+      ["i32 i32", "(i32.const 7) (i32.const 0)"],
+    ]) {
+      const instance: Instance = instantiate(
+        `(func (export "seek") (param i32) (drop (call $seek (i32.const 3) ${offset} (i32.const 0) (local.get 0))))`,
+        {},
+        {
+          wasi_snapshot_preview1: {
+            fd_seek: (...values: unknown[]) => {
+              const view = new DataView((instance.exports.memory as EngineMemory).buffer);
+              // What stays as it was is no sign of a store.
+              view.setUint8(values.at(-1) as number, view.getUint8(values.at(-1) as number));
+              return 0;
+            },
+          },
+        },
+        `(import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 ${type} i32 i32) (result i32)))`,
+      );
+      const result = call(instance, "malloc", 16);
+      call(instance, "seek", result);
+      call(instance, "use", result + 4);
+      expect(found(instance)).toEqual([]);
+      call(instance, "use", result + 8);
+      expect(found(instance)).toEqual(CONDITION);
+    }
+  });
 });
 
 describe("findings", () => {
