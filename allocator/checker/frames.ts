@@ -16,17 +16,36 @@ export interface Frame {
   readonly column: number;
 }
 
-const FRAME = /^\s*at (?:async )?(?:(.*?) \()?(.*?):(\d+):(\d+)\)?$/;
+const FRAME = /^\s*at (?:async )?(.*)$/;
+const PLACE = /^(.*):(\d+):(\d+)$/;
 
 /** The frames of a trace's text; other lines (native code) are left out. */
 export function parseFrames(trace: string | null): Frame[] {
   const frames: Frame[] = [];
   for (const line of (trace ?? "").split("\n")) {
-    const match = FRAME.exec(line);
-    if (match === null) continue;
-    frames.push({ functionName: match[1] ?? "", file: match[2], line: Number(match[3]), column: Number(match[4]) });
+    const text = FRAME.exec(line)?.[1];
+    if (text === undefined) continue;
+    const open = openOfPlace(text);
+    const place = PLACE.exec(open < 0 ? text : text.slice(open + 2, -1));
+    if (place === null) continue;
+    const functionName = open < 0 ? "" : text.slice(0, open);
+    frames.push({ functionName, file: place[1], line: Number(place[2]), column: Number(place[3]) });
   }
   return frames;
+}
+
+/**
+ * Where ` (` stands before the place that a frame ends with in brackets, or −1. Names of C++ have such brackets too,
+ * `int (anonymous namespace)::parse<int>(int)`, and what V8 says of eval has them in the place: the last one's own partner it is.
+ */
+function openOfPlace(text: string): number {
+  if (!text.endsWith(")")) return -1;
+  let depth = 0;
+  for (let i = text.length - 1; i > 0; i--) {
+    if (text[i] === ")") depth++;
+    else if (text[i] === "(" && --depth === 0) return text[i - 1] === " " ? i - 1 : text.indexOf(" (");
+  }
+  return text.indexOf(" (");
 }
 
 const parsed = new WeakMap<Trace, readonly Frame[]>();

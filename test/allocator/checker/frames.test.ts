@@ -28,6 +28,21 @@ test("a trace's lines become frames; other lines are left out", () => {
   expect(parseFrames(null)).toEqual([]);
 });
 
+test("a function's name goes up to the brackets of the place, also where it has brackets itself, or the place has", () => {
+  const names = [
+    "int (anonymous namespace)::parse<int>(int)",
+    "void (A::** context<void (A::*)(double)>(void (A::* const&)(double)))(double)",
+    "Account.pay [as pay]",
+  ];
+  const lines = names.map((name) => `    at ${name} (src/a.cc:3:7)`);
+  expect(parseFrames(lines.join("\n"))).toEqual(names.map((name) => frameOf("src/a.cc", name)));
+  expect(parseFrames("    at pay (eval at make (glue.js:1:2), <anonymous>:3:7)")).toEqual([
+    frameOf("eval at make (glue.js:1:2), <anonymous>", "pay"),
+  ]);
+  expect(parseFrames("    at /home/copy (2)/main.ts:3:7")).toEqual([frameOf("/home/copy (2)/main.ts", "")]);
+  expect(parseFrames("    at parse (/home/copy) 2/main.ts:3:7)")).toEqual([frameOf("/home/copy) 2/main.ts")]);
+});
+
 test("URLs become paths, and a module runner's queries go", () => {
   expect(pathOfFrame(frameOf("file:///home/a%20b/codec.ts?v=1"))).toBe("/home/a b/codec.ts");
   expect(pathOfFrame(frameOf("/home/a/codec.ts"))).toBe("/home/a/codec.ts");
