@@ -200,3 +200,13 @@ function expectScrubbed(heap: Heap, p: number, bytes: number, filled = 0): void 
   const found = heap.memory.read(p, bytes);
   expect(found.findIndex((byte) => byte !== filled)).toBe(-1);
 }
+
+test("a large chunk below 2 MiB is mapped as without advice, though all of the heap is advised", () => {
+  const mapped = (hugePages: "always" | undefined) => {
+    const heap = hugeHeap(hugePages === undefined ? {} : { hugePages });
+    const before = heap.process.addressSpace.totalPages;
+    heap.malloc(MIB);
+    return heap.process.addressSpace.totalPages - before;
+  };
+  expect(mapped("always")).toBe(mapped(undefined));
+});

@@ -12,6 +12,7 @@ import {
 } from "../../../allocator/combined/quarantine-cache.ts";
 import { HeapError } from "../../../allocator/common/heap-error.ts";
 import { Program } from "../../../allocator/common/program.ts";
+import { type Heap, partsOf } from "../../../allocator/heap/heap.ts";
 import { customConfig } from "../../../allocator/options/config.ts";
 import { fixedSizeClassMap } from "../../../allocator/options/size-class-map.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE } from "../../../platform/kernel/abi/mman.ts";
@@ -258,4 +259,31 @@ describe("a heap with a quarantine", () => {
     const config = customConfig({ primary: { sizeClassMap, regionSizeLog: 21 } });
     expect(() => openHeap({ config, quarantine: small })).toThrow(/8192/);
   });
+});
+
+test("a fork's child goes on with its parent's quarantine: the same bytes wait in it, and it drains at the same one", () => {
+  const heap = openHeap({ quarantine: { sizeKb: 64, threadLocalSizeKb: 16, maxChunkSize: 2048 } });
+  for (let i = 0; i < 20; i++) heap.free(heap.malloc(100));
+  const listOf = (own: Heap) => partsOf(own).allocator.registry.all()[0].quarantine;
+  const child = heap.fork();
+  const { first, last, batches, bytes, overhead } = listOf(heap);
+  expect(bytes).toBeGreaterThan(20 * 100);
+  expect(listOf(child)).toMatchObject({ first, last, batches, bytes, overhead });
+  child.checkInvariants();
+});
+
+test("a block that leaves the quarantine stays in the thread's cache, which has room", () => {
+  const heap = openHeap({ quarantine: { sizeKb: 64, threadLocalSizeKb: 16, maxChunkSize: 2048 } });
+  const pointers = Array.from({ length: 3 }, () => heap.malloc(100));
+  const [tsd] = heap.parts.registry.all();
+  const { cache } = tsd;
+  const { freeLists } = heap.parts.primary;
+  const classId = cache.counts.findIndex((count, id) => id > 0 && count > 0);
+  const listed = freeLists.blocksInGroup(freeLists.firstGroup[classId], freeLists.capacity);
+  const held = cache.counts[classId];
+  for (const pointer of pointers) heap.free(pointer);
+  expect(cache.counts[classId]).toBe(held);
+  heap.parts.quarantine.drainAndRecycle(tsd);
+  expect(cache.counts[classId]).toBe(held + 3);
+  expect(freeLists.blocksInGroup(freeLists.firstGroup[classId], freeLists.capacity)).toBe(listed);
 });

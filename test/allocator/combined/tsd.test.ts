@@ -1,5 +1,7 @@
 // Thread-specific data: who gets which cache, exclusive and shared; contention; threads that end (S30, S25.4).
 import { describe, expect, test } from "vitest";
+import { partsOf } from "../../../allocator/heap/heap.ts";
+import { M_TSDS_COUNT_MAX } from "../../../allocator/heap/mallopt.ts";
 import { customConfig, type TsdConfig } from "../../../allocator/options/config.ts";
 import { defaultSizeClassMap } from "../../../allocator/options/size-class-map.ts";
 import type { Thread } from "../../../platform/kernel/thread.ts";
@@ -172,4 +174,13 @@ describe.each([
     heap.free(large);
     expect(heap.checkInvariants().allocatedChunks).toBe(0);
   });
+});
+
+test("a fork's child shares as many caches as its parent did", () => {
+  const heap = shared(8, 2);
+  expect(heap.mallopt(M_TSDS_COUNT_MAX, 5)).toBe(1);
+  const child = heap.fork() as OpenHeap;
+  expect([partsOf(child).allocator.registry.count, heap.parts.registry.count]).toEqual([5, 5]);
+  threads(child, 9);
+  child.checkInvariants();
 });

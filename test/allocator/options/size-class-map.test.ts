@@ -81,6 +81,24 @@ describe.each(maps.map((map) => [map.name, map] as const))("the %s map", (_, map
   });
 });
 
+test("a description has sizes, growth, the logarithm rounded down, and what a thread may cache", () => {
+  const map = fixedSizeClassMap({
+    ...{ name: "few", numBits: 2, minSizeLog: 5, midSizeLog: 6, maxSizeLog: 8, sizeDelta: 0 },
+    ...{ maxCachedHint: 10, maxBytesCachedLog: 10 },
+  });
+  expect(describeSizeClassMap(map)).toBe(
+    [
+      "C1 => S: 32 diff: +32 0% L 5 Cached: 10 320",
+      "C2 => S: 64 diff: +32 100% L 6 Cached: 10 640",
+      "C3 => S: 96 diff: +32 50% L 6 Cached: 10 960",
+      "C4 => S: 128 diff: +32 33% L 7 Cached: 8 1024",
+      "C5 => S: 192 diff: +64 50% L 7 Cached: 5 960",
+      "C6 => S: 256 diff: +64 33% L 8 Cached: 4 1024",
+      "Total Cached: 9856",
+    ].join("\n"),
+  );
+});
+
 test("Scudo's maps have the sizes that its headers compute", () => {
   expect([...defaultSizeClassMap.sizes.subarray(1)]).toEqual([
     32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072,

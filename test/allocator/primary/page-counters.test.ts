@@ -145,3 +145,16 @@ describe.each(classes.map((size) => [size]))("blocks of %i bytes", (blockSize) =
     expect(ranges(counters)).toEqual(modelRanges(blockSize, isFree, 0, end));
   });
 });
+
+test.each([
+  [5 * PAGE, PAGE, 3 * PAGE],
+  [5 * PAGE, PAGE, 5 * PAGE],
+  [20000, 4 * PAGE, 4 * PAGE],
+  [98304, PAGE, 20 * PAGE],
+])("of blocks of %i bytes a range %i to %i that one of them covers marks none", (blockSize, from, to) => {
+  const counters = new PageCounters();
+  const end = 10 * blockSize;
+  counters.start(blockSize, end, 0);
+  counters.markRangeFree(from, to, end);
+  for (let page = 0; page < counters.pageCount; page++) expect(counters.get(page)).toBe(0);
+});

@@ -104,3 +104,9 @@ describe.each(["release_to_os_interval_ms=-1", "release_to_os_interval_ms=0"])("
     },
   );
 });
+
+test("only classes of blocks below 256 bytes wait until enough of them are free", () => {
+  const { primary } = partsOf(new Heap({ memoryBytes: 2 ** 26, seed: 1 })).allocator;
+  for (let classId = 1; classId < primary.classCount; classId++)
+    expect(primary.regions.tryThreshold[classId] > 0).toBe(primary.blockSizes[classId] < 256);
+});
