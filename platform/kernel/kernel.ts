@@ -235,11 +235,11 @@ export class Kernel implements KernelServices {
     if (heldFrames !== undefined) this.frameHolders.push(heldFramesOf(name, heldFrames, this.machine.frameCount));
   }
 
-  /** @throws TypeError: the clock that was given returned no number (a BigInt, for one) */
+  /** Whole nanoseconds, as clock_gettime(2) has them. @throws TypeError: the clock that was given returned no number (a BigInt, for one) */
   monotonicNanoseconds(): number {
     const time = this.clock();
     if (!Number.isFinite(time)) throw new TypeError(`clock: ${String(time)} is not a number of nanoseconds`);
-    return time;
+    return Math.floor(time);
   }
 
   /** 32 random bits from the kernel's seeded generator (xorshift32). */

@@ -4,6 +4,7 @@ import { partsOf } from "../../../allocator/heap/heap.ts";
 import { M_TSDS_COUNT_MAX } from "../../../allocator/heap/mallopt.ts";
 import { customConfig, type TsdConfig } from "../../../allocator/options/config.ts";
 import { defaultSizeClassMap } from "../../../allocator/options/size-class-map.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { Thread } from "../../../platform/kernel/thread.ts";
 import { kindOf, type OpenHeap, openHeap } from "../open-heap.ts";
 
@@ -112,6 +113,23 @@ describe("a shared registry", () => {
     heap.withThread(all[4], () => heap.malloc(16));
     expect(registry.tsdOf(all[4])).toBe(moved);
     expect(registry.tsdOf(all[0])?.precedence).toBeGreaterThan(0);
+  });
+
+  test("a thread finds a cache by a clock of fractions of nanoseconds, as the host's is now and then", () => {
+    let time = 1000.25;
+    const kernel = new Kernel({ memoryBytes: 2 ** 27 }, { clock: () => (time += 0.7) });
+    const config = customConfig({
+      primary: { sizeClassMap: defaultSizeClassMap, regionSizeLog: 28, groupSizeLog: 21 },
+      tsd: { model: "shared", arraySize: 8, defaultCount: 4 },
+    });
+    const heap = openHeap({ kernel, config });
+    const all = threads(heap, 5);
+    for (const holder of all.slice(0, 4)) {
+      heap.parts.registry.hold(holder);
+      for (const thread of all) heap.withThread(thread, () => heap.free(heap.malloc(16)));
+      heap.parts.registry.releaseHold(holder);
+    }
+    heap.checkInvariants();
   });
 
   test("with every cache taken, it waits for the one contended longest", () => {

@@ -163,3 +163,12 @@ test.each([10n, "x", undefined, Number.NaN])(
     expect(() => wrong.monotonicNanoseconds()).toThrow(/^clock: .* is not a number of nanoseconds$/);
   },
 );
+
+test.each([
+  [0.9, 0],
+  [1234.7, 1234],
+  [2 ** 40 + 0.5, 2 ** 40],
+  [-0.5, -1],
+])("a clock of %f nanoseconds is read as %i: what is computed from it are whole numbers", (time, whole) => {
+  expect(new Kernel({ memoryBytes: 2 ** 24 }, { clock: () => time }).monotonicNanoseconds()).toBe(whole);
+});
