@@ -39,9 +39,9 @@ export class HugeReferencePage implements HugeCleanPage {
     return this.head === NO_FRAME ? [] : [this.head];
   }
 
+  /** The page has ended, and this with it. */
   release(): void {
     if (this.head !== NO_FRAME) this.frames.put(this.head);
-    this.head = NO_FRAME;
   }
 }
 

@@ -93,10 +93,6 @@ export class Primary implements NodeSource {
     return this.regions.begin[classId] + compact * 16;
   }
 
-  compactPointer(classId: ClassId, address: Address): CompactPointer {
-    return (address - this.regions.begin[classId]) / 16;
-  }
-
   /**
    * Puts up to a hint's worth of blocks into the empty stack of `classId` (S10.2).
    * @returns whether there is at least one now; false: the region or memory is exhausted
