@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Heap, HeapError, type HeapOptions } from "../../../allocator/index.ts";
 import { TagFaultError } from "../../../allocator/tagging/tag-fault.ts";
 import { tagOf, withoutTag, withTag } from "../../../platform/hardware/tags.ts";
+import { Kernel } from "../../../platform/kernel/kernel.ts";
 
 function tagged(options: HeapOptions = {}): Heap {
   return new Heap({ tagging: "sync", seed: 3, memoryBytes: 2 ** 26, ...options });
@@ -88,6 +89,32 @@ describe("the cause", () => {
     expect(faultOf(() => heap.memory.getUint8(withoutTag(to))).report).toContain("Cause: [MTE]: unknown");
   });
 
+  test("is each chunk with the pointer's tag, the nearest first, at most three of them", () => {
+    const heap = tagged();
+    const tags = new Map(Array.from({ length: 60 }, () => heap.malloc(100)).map((p) => [withoutTag(p), tagOf(p)]));
+    let most = 0;
+    for (const [to, own] of tags) {
+      for (let tag = 1; tag < 16; tag++) {
+        if (tag === own) continue;
+        const expected: number[] = [];
+        // Blocks of 128 bytes: the class of 100 and a header.
+        for (let distance = 128; distance <= 15 * 128; distance += 128)
+          for (const pointer of [to - distance, to + distance]) if (tags.get(pointer) === tag) expected.push(pointer);
+        const { causes } = faultOf(() => heap.memory.getUint8(withTag(to, tag)));
+        expect(causes.map(({ pointer }) => pointer)).toEqual(expected.slice(0, 3));
+        most = Math.max(most, causes.length);
+      }
+    }
+    expect(most).toBe(3);
+  });
+
+  test("is nothing for a pointer without a tag, though a large chunk has none either", () => {
+    const heap = tagged({ memoryBytes: undefined, kernel: new Kernel({ memoryBytes: 2 ** 26 }), write: () => {} });
+    expect(tagOf(heap.malloc(300_000))).toBe(0);
+    const p = heap.malloc(100);
+    expect(faultOf(() => heap.memory.getUint8(withoutTag(p))).causes).toEqual([]);
+  });
+
   test("survives a heap whose words the program has overwritten", () => {
     const heap = tagged();
     const chunks = Array.from({ length: 40 }, () => heap.malloc(64));
@@ -133,6 +160,19 @@ describe("the text", () => {
     const fault = faultOf(() => heap.process.prctl(56));
     expect(fault.code).toBe("SEGV_MTEAERR");
     expect(fault.report).toContain('use tagging "sync" to learn where');
+    expect(fault.report).not.toMatch(/0x0+\b/);
+    expect(fault.causes).toEqual([]);
+  });
+
+  test("of an asynchronous report is for the thread that made the mistake, at its next call of the heap", () => {
+    const heap = tagged({ tagging: "async" });
+    const thread = heap.process.createThread();
+    const p = heap.malloc(32);
+    heap.withThread(thread, () => {
+      thread.memory.setUint8(withTag(p, (tagOf(p) % 15) + 1), 1);
+      expect(faultOf(() => heap.free(heap.malloc(16))).code).toBe("SEGV_MTEAERR");
+    });
+    heap.free(p);
   });
 
   test("reaches onReport first", () => {

@@ -1,7 +1,9 @@
 // Large chunks with tags: by reference pages, within their limits, and what happens when none can be had.
 // Chunks of every size are in tagging.test.ts.
 import { describe, expect, test } from "vitest";
+import { partsOf } from "../../../allocator/heap/heap.ts";
 import { Heap, type HeapOptions } from "../../../allocator/index.ts";
+import type { TaggedAllocator } from "../../../allocator/tagging/tagged-allocator.ts";
 import { isCaught, LARGE, MEMORY, roundUp, tagged } from "../../../fuzz/tagging/tagged-heap.ts";
 import { loadTag } from "../../../platform/hardware/mte.ts";
 import { tagOf, withoutTag } from "../../../platform/hardware/tags.ts";
@@ -50,6 +52,23 @@ describe("large chunks", () => {
         if (neighbour !== undefined) expect(tagOf(neighbour)).not.toBe(tagOf(p));
       }
     }
+  });
+
+  test("that come from the cache have another tag if a neighbour has theirs by now, in the same place", () => {
+    const heap = tagged();
+    const { secondary } = partsOf(heap).allocator as TaggedAllocator;
+    const p = heap.malloc(LARGE);
+    heap.free(p);
+    const { mapBase, mapSize } = secondary.cache!;
+    const end = mapBase[0] + mapSize[0];
+    secondary.tags.set(end, end + 4096, tagOf(p), "live");
+    const q = heap.malloc(LARGE);
+    expect(withoutTag(q)).toBe(withoutTag(p));
+    expect(tagOf(q)).not.toBe(tagOf(p));
+    heap.memory.fill(q, 1, LARGE);
+    expect(isCaught(() => heap.memory.getUint8(p))).toBe(true);
+    secondary.tags.remove(end);
+    heap.checkInvariants();
   });
 
   test("that are freed into the cache get another reference page over their touched pages only", () => {
