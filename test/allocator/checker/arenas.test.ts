@@ -53,3 +53,17 @@ test("a moved arena keeps its name and chunks under its new anchor", () => {
   arenas.move(0x7000, 0x8000);
   expect(arenas.count).toBe(1);
 });
+
+test("arenas that end without chunks take no place among those whose freed chunks are remembered", () => {
+  const arenas = new Arenas();
+  const arena = arenas.create(0x1000, OPTIONS);
+  arenas.addChunk(arena, 0x1000, 32, []);
+  arena.chunks.get(0x1000)!.freed = [];
+  arenas.delete(0x1000);
+  for (let i = 1; i <= 200; i++) {
+    arenas.create(0x10000 * i, OPTIONS);
+    arenas.delete(0x10000 * i);
+  }
+  arenas.delete(0x7777);
+  expect(arenas.find(0x1008)?.arena).toBe(arena);
+});

@@ -205,6 +205,22 @@ test("a fork's child has its own bits and its own checker", () => {
   expect(kinds(heap)).toEqual(["uninitialised load null"]);
 });
 
+test.each([
+  [3000, 100],
+  [200_000, 199_000],
+])("what a fork's child shrinks in place, from %i bytes to %i, leaves its parent's bits as they are", (from, to) => {
+  const heap = byteHeap();
+  const p = heap.malloc(from);
+  heap.memory.fill(p, 1, from);
+  const child = heap.fork();
+  expect(child.realloc(p, to)).toBe(p);
+  for (const byte of [p + from - 1, p + to, p]) heap.memory.getUint8(byte);
+  expect(kinds(heap)).toEqual([]);
+  expect(child.realloc(p, from)).toBe(p);
+  child.memory.getUint8(p + from - 1);
+  expect(kinds(child)).toEqual(["uninitialised load null"]);
+});
+
 test("a handler that throws stops the access; one that allocates and frees does not break the heap", () => {
   const heap = byteHeap();
   const p = heap.malloc(32);

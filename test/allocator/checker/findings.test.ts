@@ -187,6 +187,22 @@ describe("invalid frees are findings as well as errors", () => {
   });
 });
 
+test("a wrong free says how far it is from which block, and whether that was freed before", () => {
+  const heap = byteHeap();
+  const [live, freed] = [heap.malloc(64), heap.malloc(64)];
+  heap.free(freed);
+  thrown(() => heap.free(live + 16));
+  thrown(() => heap.free(live - 4096 * 4096));
+  thrown(() => heap.free(freed + 32));
+  const lines = heap.checker.toText({ stable: true }).split("\n");
+  const headlines = lines.filter((line) => /free of/.test(line));
+  expect(headlines.map((line) => line.replace(/^[^:]*: free of /, ""))).toEqual([
+    "offset 16 of block A of 64 bytes",
+    "a pointer outside every block",
+    "offset 32 of the freed block B of 64 bytes",
+  ]);
+});
+
 test("a block is named with what made and freed it, by any function", () => {
   const heap = byteHeap();
   const makers: [() => number, (p: number) => void, string][] = [

@@ -57,3 +57,14 @@ test("a pointer is found as a 64-bit integer, tag or not, and as a double, each 
   expect(reachable("float64")).toBe(2);
   expect(reachable("either")).toBe(4);
 });
+
+test("a word below all chunks, or behind the last one, points to none", () => {
+  const heap = new Heap({ uninitialised: "byte", memoryBytes: 16 * 2 ** 20, seed: 1 });
+  const [root, lost] = [heap.malloc(64), heap.malloc(64)].sort((a, b) => b - a);
+  const words = [1, 5, 4096, lost - 1, lost + 64, root + 64, 2 ** 47, lost % 2 ** 32];
+  for (const [i, word] of words.entries()) heap.memory.setBigUint64(root + 8 * i, BigInt(word));
+  const { definitely, possibly, reachable } = heap.checker.leakCheck({ roots: [root], report: [] });
+  expect([definitely.blocks, possibly.blocks, reachable.blocks]).toEqual([1, 0, 1]);
+  heap.memory.setBigUint64(root, BigInt(lost + 63));
+  expect(heap.checker.leakCheck({ roots: [root], report: [] }).possibly.blocks).toBe(1);
+});

@@ -3,8 +3,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import Ajv from "ajv-draft-04";
 import addFormats from "ajv-formats";
-import type { Log, ReportingDescriptor } from "sarif";
+import type { Location, Log, ReportingDescriptor, Result } from "sarif";
 import { expect, test } from "vitest";
+import { findingsToSarif } from "../../../allocator/checker/sarif.ts";
 import { Heap } from "../../../allocator/index.ts";
 
 const require = createRequire(import.meta.url);
@@ -80,4 +81,26 @@ test("fingerprints survive moves inside the file and tell mistakes apart", () =>
     );
   expect(prints(findAll(true))).toEqual(prints(findAll(true)));
   expect(new Set(prints(findAll(true))).size).toBeGreaterThan(3);
+});
+
+test("a fingerprint is FNV-1a of what does not move, so that baselines of earlier versions still fit", () => {
+  const heap = new Heap({ uninitialised: "byte", memoryBytes: 64 * 2 ** 20, seed: 1 });
+  heap.memory.getUint8(heap.malloc(8));
+  const stack = ["read", "main"].map((functionName) => ({ functionName, file: "/src/codec.ts", line: 5, column: 1 }));
+  const log = findingsToSarif([{ ...heap.checker.findings[0]!, stack }], { sourceRoot: "/src" }) as Log;
+  let hash = 0x811c9dc5;
+  for (const character of "uninitialised|load|||read@codec.ts|main@codec.ts")
+    hash = Math.imul(hash ^ character.charCodeAt(0), 0x01000193) >>> 0;
+  expect(Object.values(log.runs[0]!.results![0]!.partialFingerprints!)).toEqual([hash.toString(16).padStart(8, "0")]);
+});
+
+test("a result lies where the program made the mistake, and where a block was allocated is beside it", () => {
+  const heap = new Heap({ uninitialised: "byte", stacks: true, memoryBytes: 64 * 2 ** 20, seed: 1 });
+  const make = () => heap.malloc(8);
+  const use = (p: number) => heap.memory.getUint8(p);
+  use(make());
+  const [{ locations, relatedLocations }] = (heap.checker.toSarif() as Log).runs[0]!.results! as [Result];
+  const lineOf = (places: Location[] | undefined) => places![0]!.physicalLocation!.region!.startLine!;
+  expect(lineOf(relatedLocations) + 1).toBe(lineOf(locations));
+  expect(relatedLocations![0]!.message!.text).toBe("allocated here");
 });
