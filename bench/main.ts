@@ -38,7 +38,7 @@ const benchmarks: Readonly<Record<string, { readonly what: string; readonly load
     load: () => import("./beside/beside.ts"),
   },
   kinds: {
-    what: "a plain heap in a process where other kinds of heap run, too",
+    what: "heaps in a process where other kinds of heap run, too",
     load: () => import("./kinds/kinds.ts"),
   },
   flame: {

@@ -1,73 +1,82 @@
-// `npm run bench -- kinds`: a plain heap's round of malloc, store, load and free in a process where other kinds of heap ran before, or run
-// in turns with it. Each call of the command is one process: compare a call without options with others.
-import { Heap, type HeapOptions } from "../../allocator/index.ts";
+// `npm run bench -- kinds`: a round of malloc, store, load and free in heaps of each kind, alone in a process, in one where a heap of
+// another kind ran before, and in turns with such a one. Each figure is from child processes (child.ts), the fastest of several.
 import { benchmarkCommand, writeJson } from "../harness/command.ts";
 import { describeHost, formatHost } from "../harness/machine.ts";
-import { formatNanoseconds } from "../harness/table.ts";
+import { startProgress } from "../harness/progress.ts";
+import { formatNanoseconds, formatTable } from "../harness/table.ts";
+import { formatTargets, type Target } from "../harness/target.ts";
+import { type Job, KINDS, type Kind, measure } from "./jobs.ts";
 
-const MEMORY_BYTES = 2 ** 26;
-const ROUNDS = 2000;
-/** Processor time for each heap that ran before, to compile, and to look at the plain one. */
-const BEFORE_MILLISECONDS = 250;
-const WARM_UP_MILLISECONDS = 400;
-const MILLISECONDS = 800;
+/** A neighbour may make a heap slower by this. */
+const MOST = 1.1;
+const ALL = Object.keys(KINDS) as Kind[];
+const QUICK: readonly Kind[] = ["plain", "tagged", "byte"];
 
-const kinds: Readonly<Record<string, HeapOptions>> = {
-  plain: {},
-  pattern: { fill: "pattern" },
-  tagged: { tagging: "sync" },
-  page: { uninitialised: "page" },
-  byte: { uninitialised: "byte" },
-};
+type Company = "after" | "beside";
 
-function batchOf(kind: string): () => void {
-  const heap = new Heap({ seed: 1, memoryBytes: MEMORY_BYTES, ...kinds[kind] });
-  const { memory } = heap;
-  return () => {
-    for (let i = 0; i < ROUNDS; i++) {
-      const pointer = heap.malloc(64);
-      memory.setUint32(pointer, i);
-      if (memory.getUint32(pointer) !== i) throw new Error("a load differs from the store before it");
-      heap.free(pointer);
-    }
-  };
+interface Row extends Pick<Job, "kind" | Company> {
+  readonly nanoseconds: number;
+  /** Against the kind alone. */
+  readonly ratio: number;
 }
 
-/** Runs all batches in turns for some processor time. @returns the fastest turn of the first, in nanoseconds a round */
-function fastest(batches: readonly (() => void)[], milliseconds: number): number {
-  let least = Number.POSITIVE_INFINITY;
-  const end = process.cpuUsage().user + milliseconds * 1000;
-  while (process.cpuUsage().user < end) {
-    for (const [index, batch] of batches.entries()) {
-      const start = performance.now();
-      batch();
-      if (index === 0) least = Math.min(least, ((performance.now() - start) * 1e6) / ROUNDS);
-    }
-  }
-  return least;
+function companyOf(kinds: readonly Kind[], kind: Kind): Pick<Job, Company>[] {
+  const others = kinds.filter((other) => other !== kind);
+  return [
+    ...others.map((other) => ({ after: [other], beside: [] })),
+    ...others.map((other) => ({ after: [], beside: [other] })),
+    // As a test suite that has all of them.
+    ...(kind === "plain" ? [{ after: others, beside: [] }] : []),
+  ];
 }
 
 export async function run(argv: string[]): Promise<void> {
-  const names = Object.keys(kinds).join(", ");
-  const command = benchmarkCommand("kinds", "A plain heap's round where other kinds of heap run, too.")
-    .option("--after <kinds>", `kinds that ran before, with commas between: ${names}`, "")
-    .option("--beside <kinds>", "kinds that run in turns with it", "");
-  const options = command
-    .parse(argv, { from: "user" })
-    .opts<{ quick?: boolean; json?: string; after: string; beside: string }>();
-  const [after, beside] = [options.after, options.beside].map((text) => text.split(",").filter((name) => name !== ""));
-  const wrong = [...after, ...beside].find((name) => !Object.hasOwn(kinds, name));
-  if (wrong !== undefined) command.error(`there is no kind of heap "${wrong}": ${names}`, { exitCode: 2 });
-  for (const kind of after) fastest([batchOf(kind)], BEFORE_MILLISECONDS);
-  const batches = ["plain", ...beside].map(batchOf);
-  fastest(batches, WARM_UP_MILLISECONDS);
-  const nanoseconds = fastest(batches, options.quick === true ? MILLISECONDS / 4 : MILLISECONDS);
-  const place = [
-    after.length > 0 ? `after ${after.join(", ")}` : "",
-    beside.length > 0 ? `in turns with ${beside.join(", ")}` : "",
-  ].filter((text) => text !== "");
+  const command = benchmarkCommand("kinds", "A heap's round where heaps of other kinds run, too.");
+  const { quick, json } = command.parse(argv, { from: "user" }).opts<{ quick?: boolean; json?: string }>();
+  const kinds = quick === true ? QUICK : ALL;
+  const [milliseconds, times] = quick === true ? [200, 2] : [500, 3];
+  const jobs = kinds.flatMap((kind) => [
+    { kind, after: [], beside: [], milliseconds },
+    ...companyOf(kinds, kind).map((company) => ({ kind, ...company, milliseconds })),
+  ]);
+  const progress = startProgress(jobs.length * times);
+  const least = jobs.map(() => Number.POSITIVE_INFINITY);
+  // Turn by turn over all jobs, so that a machine that is slow for a while is so for all of them.
+  for (let turn = 0; turn < times; turn++) {
+    for (const [index, job] of jobs.entries()) {
+      progress.step(nameOf(job));
+      least[index] = Math.min(least[index], await measure(job));
+    }
+  }
+  progress.done();
+  const alone = new Map<Kind, number>();
+  const rows: Row[] = jobs.map(({ kind, after, beside }, index) => {
+    const nanoseconds = least[index];
+    if (after.length + beside.length === 0) alone.set(kind, nanoseconds);
+    return { kind, after, beside, nanoseconds, ratio: nanoseconds / (alone.get(kind) ?? nanoseconds) };
+  });
+  print(rows);
+  if (json !== undefined) writeJson(json, "kinds", { rows });
+}
+
+function nameOf({ kind, after, beside }: Pick<Job, "kind" | Company>): string {
+  if (after.length > 0) return `${kind} after ${after.join(", ")}`;
+  return beside.length > 0 ? `${kind} in turns with ${beside.join(", ")}` : `${kind} alone`;
+}
+
+function print(rows: readonly Row[]): void {
+  const columns = [
+    { heading: "heap", align: "left" as const },
+    { heading: "a round" },
+    { heading: "against it alone" },
+  ];
+  const cells = rows.map((row) => [nameOf(row), formatNanoseconds(row.nanoseconds), `${row.ratio.toFixed(2)} ×`]);
+  const targets: Target[] = (["after", "beside"] as const).map((company) => {
+    const worst = rows.filter((row) => row[company].length === 1).sort((a, b) => b.ratio - a.ratio)[0];
+    const what = `a heap ${company === "after" ? "after one" : "in turns with one"} of another kind, at worst (${nameOf(worst)})`;
+    return { what, measured: worst.ratio, unit: " times", atMost: MOST };
+  });
   process.stdout.write(
-    `A plain heap's malloc, store, load and free, ${place.join(", ") || "alone"}: ${formatNanoseconds(nanoseconds)}\n${formatHost(describeHost())}\n`,
+    `A round of malloc, store, load and free, fastest turns\n${formatHost(describeHost())}\n\n${formatTable(columns, cells)}\n\n${formatTargets(targets)}\n`,
   );
-  if (options.json !== undefined) writeJson(options.json, "kinds", { after, beside, nanoseconds });
 }
