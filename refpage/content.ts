@@ -3,8 +3,9 @@
 
 import type { Counters } from "../platform/hardware/counters.ts";
 import type { ByteCount, FrameNumber, Tag } from "../platform/hardware/integers.ts";
-import { GRANULES_PER_PAGE, PAGE_SIZE } from "../platform/hardware/layout.ts";
+import { PAGE_SIZE } from "../platform/hardware/layout.ts";
 import type { PhysicalMemory } from "../platform/hardware/physical-memory.ts";
+import { uniformTag } from "../platform/hardware/tag-store.ts";
 
 /**
  * How the kernel fills a private page. `user-set`: copy data and tags of the reference page. `pattern`: repeat a pattern of
@@ -22,13 +23,6 @@ export interface Content {
 
 /** Widest pattern with a fill of its own: a 16-byte UUID, which is also one tag granule. */
 const WIDEST_PATTERN = 16;
-
-/** The tag that all granules of a frame share, or −1. */
-export function uniformTag(ram: PhysicalMemory, frame: FrameNumber): number {
-  const tag = ram.getTag(frame, 0);
-  for (let granule = 1; granule < GRANULES_PER_PAGE; granule++) if (ram.getTag(frame, granule) !== tag) return -1;
-  return tag;
-}
 
 /** Whether the data of a frame repeat after `period` bytes; one pass over the page, as the patch makes at creation. */
 function repeatsAfter(ram: PhysicalMemory, frame: FrameNumber, period: number): boolean {

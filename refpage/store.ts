@@ -3,10 +3,11 @@
 import type { FrameNumber } from "../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../platform/hardware/layout.ts";
 import { type PhysicalMemory, VALIDITY_BYTES_PER_FRAME } from "../platform/hardware/physical-memory.ts";
+import { uniformTag } from "../platform/hardware/tag-store.ts";
 import type { Kernel } from "../platform/kernel/kernel.ts";
 import type { MemoryCgroup } from "../platform/kernel/mm/cgroup.ts";
 import { keepClass, keepMaker } from "../platform/state/kept.ts";
-import { type Content, uniformTag } from "./content.ts";
+import type { Content } from "./content.ts";
 import { ReferencePage } from "./file.ts";
 import { HugeReferencePage, type HugeReferencePages } from "./huge.ts";
 

@@ -45,6 +45,7 @@ function prepare({ kind, period, tag }: Content, count: number): void {
   for (let granule = 0; granule < GRANULES_PER_PAGE; granule++)
     ram.setTag(SOURCE, granule, tag >= 0 ? tag : granule % 7);
   ram.fillValidity(SOURCE, 0);
+  ram.mayBeUndefined[SOURCE] = 1;
   ram.undefinedBits[SOURCE * VALIDITY_BYTES_PER_FRAME + 100] = 0x0f;
 }
 

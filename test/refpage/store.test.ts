@@ -2,7 +2,8 @@
 // reads and what the kernel counts.
 
 import { beforeEach, describe, expect, test } from "vitest";
-import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { PAGE_SIZE, PTE_FRAME_SHIFT } from "../../platform/hardware/layout.ts";
+import { VALIDITY_BYTES_PER_FRAME } from "../../platform/hardware/physical-memory.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { withTag } from "../../platform/hardware/tags.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
@@ -106,6 +107,24 @@ describe("reference pages that share equal contents", () => {
     const third = framesFor(() => refpage_create2(process, page, 2));
     expect([first.frames, second.frames, third.frames]).toEqual([1, 1, 0]);
   });
+});
+
+test("pages that differ in undefined bits alone do not share", () => {
+  kernel = createKernel({ memoryBytes: 2 ** 24, shadow: true }, { share: true });
+  process = kernel.createProcess();
+  page = process.mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  process.memory.fill(page, 7, PAGE_SIZE);
+  const frame = process.addressSpace.pageTable.entryOf(page / PAGE_SIZE) >>> PTE_FRAME_SHIFT;
+  const { undefinedBits } = kernel.machine.ram;
+  const bits = undefinedBits.subarray(frame * VALIDITY_BYTES_PER_FRAME, (frame + 1) * VALIDITY_BYTES_PER_FRAME);
+  kernel.machine.ram.mayBeUndefined[frame] = 1;
+  expect(framesFor(make).frames).toBe(1);
+  for (const place of [0, 100, VALIDITY_BYTES_PER_FRAME - 1]) {
+    bits[place] = 1;
+    expect([framesFor(make).frames, framesFor(make).frames]).toEqual([1, 0]);
+    bits[place] = 0;
+    expect(framesFor(make).frames).toBe(0);
+  }
 });
 
 test("a store counts the pages that there are, equal ones that share a frame once", () => {

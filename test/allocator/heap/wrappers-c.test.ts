@@ -88,6 +88,16 @@ describe("memalign, posix_memalign, aligned_alloc", () => {
     }
   });
 
+  test.each([0, 4, 15, 24])(
+    "posix_memalign of alignment %i is EINVAL, and a report where null may not be returned",
+    (alignment) => {
+      const strict = new Heap({ mayReturnNull: false, memoryBytes: 2 ** 26, seed: 1 });
+      const at = strict.malloc(8);
+      expect(() => strict.posix_memalign(at, alignment, 100)).toThrow(/invalid alignment requested in posix_memalign/);
+      expect(new Heap({ memoryBytes: 2 ** 26 }).posix_memalign(0, alignment, 100)).toBe(EINVAL);
+    },
+  );
+
   test("posix_memalign of every alignment from 8 to 262144", () => {
     const heap = createHeap();
     const place = heap.malloc(8);

@@ -278,6 +278,17 @@ describe("a huge entry", () => {
     });
   });
 
+  test("and a table move to other blocks with what they count", () => {
+    const own = new PageTable();
+    own.set(BLOCK + 5, 9);
+    own.moveBlock(BLOCK, 3 * BLOCK);
+    own.checkInvariants();
+    expect([own.entryOf(3 * BLOCK + 5), own.entryOf(BLOCK + 5), own.isUntouched(BLOCK)]).toEqual([9, 0, true]);
+    own.set(3 * BLOCK + 5, 0);
+    own.freeTables(0, 4 * BLOCK);
+    own.checkInvariants();
+  });
+
   test("with an entry that does not follow the one before is found by checkInvariants", () => {
     withHuge(() => {
       table.spread(BLOCK);

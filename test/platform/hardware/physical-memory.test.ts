@@ -1,8 +1,10 @@
 // RAM: frames over banks of 4 GiB, their tags and validity bits; each operation changes its frame and no other.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { Counters } from "../../../platform/hardware/counters.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { PhysicalMemory } from "../../../platform/hardware/physical-memory.ts";
+import { saveFrameTags, uniformTag, zeroAndTagFrame } from "../../../platform/hardware/tag-store.ts";
 
 const GIB = 2 ** 30;
 const ram = new PhysicalMemory({ memoryBytes: 16 * 2 ** 20, mte: true, shadow: true, gzvaBlockBytes: 64 });
@@ -133,4 +135,25 @@ test("a frame is zero if each of its bytes is, and its neighbours may have other
     ram.bankOf(5)[ram.positionOf(5) + offset] = 0;
   }
   expect(ram.isZero(5)).toBe(true);
+});
+
+test.each([64, 128, 256])("the block of DC GZVA is the one that the machine is given: %i bytes", (gzvaBlockBytes) => {
+  const ram = new PhysicalMemory({ memoryBytes: 2 ** 20, mte: true, shadow: false, gzvaBlockBytes });
+  const counters = new Counters();
+  zeroAndTagFrame(ram, counters, 3, 5);
+  expect([ram.gzvaBlockBytes, counters.gzvaBlocks]).toEqual([gzvaBlockBytes, PAGE_SIZE / gzvaBlockBytes]);
+  expect([uniformTag(ram, 3), uniformTag(ram, 2)]).toEqual([5, 0]);
+});
+
+test("a frame's one tag is found, or that there are several, at each granule", () => {
+  const ram = new PhysicalMemory({ memoryBytes: 2 ** 20, mte: true, shadow: false, gzvaBlockBytes: 64 });
+  ram.fillTags(6, 9);
+  ram.fillTags(7, 4);
+  for (const granule of [0, 1, 2, 127, 128, 254, 255]) {
+    expect(uniformTag(ram, 6)).toBe(9);
+    ram.setTag(6, granule, 8);
+    expect(uniformTag(ram, 6)).toBe(-1);
+    ram.setTag(6, granule, 9);
+  }
+  expect(saveFrameTags(ram, 7)).toEqual(new Uint8Array(128).fill(0x44));
 });

@@ -85,6 +85,22 @@ describe("a position", () => {
   });
 });
 
+test.each([
+  [0, 64, 1],
+  [0, 48, 0],
+  [16, 64, 0],
+  [16, 112, 1],
+  [48, 160, 2],
+  [64, 4032, 63],
+  [4080, 16, 0],
+])("tagging and zeroing from offset %i on, %i bytes, takes %i whole blocks of DC GZVA", (offset, length, blocks) => {
+  const { memory, ram } = bareThread([RW_MTE]);
+  const counters = new Counters();
+  const own = new UncheckedMemory(ram, counters, memory.pageTable, { handleFault: () => {} });
+  own.tagAndZeroThere(own.positionOf(BASE + offset, length), length, 3);
+  expect(counters.gzvaBlocks).toBe(blocks);
+});
+
 test("tags are stored and loaded, but never compared", () => {
   const own = unchecked(bareThread([RW_MTE]));
   own.tagCheckMode = TAG_CHECK_SYNC;

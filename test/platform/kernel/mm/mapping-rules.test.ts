@@ -204,3 +204,15 @@ describe("mremap with MREMAP_DONTUNMAP", () => {
     kernel.checkInvariants();
   });
 });
+
+test("a mapping of a file that moves is still one that the file knows", () => {
+  const file = process.memfd_create("file");
+  process.ftruncate(file, 4 * PAGE_SIZE);
+  const at = process.mmap(0, 4 * PAGE_SIZE, RW, mman.MAP_SHARED, file);
+  process.memory.setUint8(at, 1);
+  expect(process.mremap(at, 4 * PAGE_SIZE, 4 * PAGE_SIZE, 3, page(64))).toBe(page(64));
+  kernel.checkInvariants();
+  process.ftruncate(file, 0);
+  expect(() => process.memory.getUint8(page(64))).toThrow("BUS_ADRERR");
+  kernel.checkInvariants();
+});
