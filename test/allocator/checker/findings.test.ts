@@ -203,6 +203,14 @@ test("a wrong free says how far it is from which block, and whether that was fre
   ]);
 });
 
+test("leaks come in order of their size, the largest first", () => {
+  const heap = byteHeap();
+  heap.malloc(16);
+  heap.malloc(4000);
+  heap.malloc(300);
+  expect(heap.checker.leakCheck().findings.map(({ bytes }) => bytes)).toEqual([4000, 300, 16]);
+});
+
 test("a block is named with what made and freed it, by any function", () => {
   const heap = byteHeap();
   const makers: [() => number, (p: number) => void, string][] = [
