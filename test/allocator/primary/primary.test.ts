@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { customConfig } from "../../../allocator/options/config.ts";
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE } from "../../../platform/kernel/abi/mman.ts";
+import { RLIMIT_AS } from "../../../platform/kernel/abi/rlimit.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import { kindOf, type OpenHeap, openHeap, tinyConfig } from "../open-heap.ts";
 
@@ -50,6 +51,20 @@ describe("regions", () => {
       heap[Symbol.dispose]();
     });
     expect(process.procfs("maps")).not.toContain("---p");
+  });
+
+  test("are 1 MiB at the least: with less address space there is no heap", () => {
+    const sizes = new Set<number>();
+    let refused = 0;
+    for (let mib = 256; mib >= 2; mib = Math.floor(mib * 0.8)) {
+      const process = createKernel({ memoryBytes: 2 ** 24 }).createProcess();
+      process.setrlimit(RLIMIT_AS, mib * 2 ** 20);
+      const kind = kindOf(() => sizes.add(openHeap({ process }).parts.primary.regions.regionSize));
+      if (kind === "map-failed") refused++;
+      else expect(kind).toBe("no report");
+    }
+    expect(Math.min(...sizes)).toBe(2 ** 20);
+    expect(refused).toBeGreaterThan(3);
   });
 
   test("without room for the smallest are a report", () => {

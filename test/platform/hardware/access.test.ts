@@ -2,8 +2,9 @@
 // first is tag-check.test.ts.
 import { expect, test } from "vitest";
 import { loadBytes, storeBytes } from "../../../platform/hardware/access.ts";
-import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
+import { ACCESS_LOAD, PAGE_SIZE } from "../../../platform/hardware/layout.ts";
 import { PhysicalMemory } from "../../../platform/hardware/physical-memory.ts";
+import { findUndefined } from "../../../platform/hardware/validity.ts";
 import { pagedThread } from "./paged-thread.ts";
 
 const ram = new PhysicalMemory({ memoryBytes: 2 ** 20, mte: false, shadow: false, gzvaBlockBytes: 64 });
@@ -54,4 +55,26 @@ test("a second page that is not there lets nothing of the first be loaded or sto
   expect(() => loadBytes(memory, end - 1, target)).toThrow("SEGV_MAPERR");
   expect(() => storeBytes(memory, end - 1, Uint8Array.of(1, 2))).toThrow("SEGV_MAPERR");
   expect([byteOf(end - 1), target[0]]).toEqual([3, 0]);
+});
+
+test("with validity bits a store defines the bytes on both sides of a border, and a load of undefined ones is seen", () => {
+  const shadow = new PhysicalMemory({ memoryBytes: 2 ** 20, mte: false, shadow: true, gzvaBlockBytes: 64 });
+  const { memory: checked } = pagedThread(shadow, [
+    { page: FIRST, frame: 90 },
+    { page: FIRST + 1, frame: 7 },
+  ]);
+  const isUndefined = (address: number): boolean => {
+    checked.translate(address, 1, ACCESS_LOAD);
+    return findUndefined(shadow, checked.frame * PAGE_SIZE + (address % PAGE_SIZE), 1) >= 0;
+  };
+  for (const size of [2, 8, 16]) {
+    for (let head = 0; head <= size; head++) {
+      shadow.fillValidity(90, 0xff);
+      shadow.fillValidity(7, 0xff);
+      const address = BORDER - head;
+      storeBytes(checked, address, new Uint8Array(size));
+      for (let at = address - 3; at < address + size + 3; at++)
+        expect(isUndefined(at)).toBe(at < address || at >= address + size);
+    }
+  }
 });

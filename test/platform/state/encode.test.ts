@@ -158,6 +158,12 @@ test("a call that goes on is no part of a state, and what is of the host counts 
   expect(through(new OfHost(1)).inside).toBe(1);
 });
 
+test("a digest is there of what cannot be kept, too", () => {
+  const withFunction = (n: number) => digest([{ n, work: () => 1 }]);
+  expect(withFunction(1)).toBe(withFunction(1));
+  expect(withFunction(1)).not.toBe(withFunction(2));
+});
+
 describe("is refused, with its place,", () => {
   const computed = Object.defineProperty({}, "now", { get: () => 1, enumerable: true });
   class Unknown {}

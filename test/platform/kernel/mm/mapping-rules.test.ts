@@ -126,6 +126,27 @@ describe("process_vm_readv", () => {
     expect(outcome(two)).toBe("EFAULT");
   });
 
+  test.each(["readv", "writev"] as const)(
+    "over its own bytes goes upwards, 64 at a time, whole steps: process_vm_%s",
+    (way) => {
+      process.mmap(BASE, PAGE_SIZE, RW, FIXED);
+      for (const distance of [1, 8, 63, 64, 65, 200]) {
+        const bytes = Uint8Array.from({ length: 1024 }, (_, i) => (i * 31 + (i >> 3)) & 255);
+        process.memory.write(BASE, bytes);
+        const [from, to] = [BASE + 16, BASE + 16 + distance];
+        const call = way === "readv" ? process.process_vm_readv : process.process_vm_writev;
+        const ends: [[number, number][], [number, number][]] =
+          way === "readv" ? [[[to, 500]], [[from, 500]]] : [[[from, 500]], [[to, 500]]];
+        expect(call.call(process, process.pid, ...ends)).toBe(500);
+        for (let at = 0; at < 500; at += 64) {
+          const step = Math.min(64, 500 - at);
+          bytes.copyWithin(16 + distance + at, 16 + at, 16 + at + step);
+        }
+        expect(process.memory.read(BASE, 1024)).toEqual(bytes);
+      }
+    },
+  );
+
   test("tries again what was short: its own copy may have made the rest", () => {
     // Both areas grow down, so that no guard gap keeps the upper one from coming down to the lower one.
     process.mmap(BASE, PAGE_SIZE, RW, FIXED | mman.MAP_GROWSDOWN);
