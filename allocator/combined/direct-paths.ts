@@ -16,6 +16,8 @@ import { type AllocatorParts, type QuarantineLimits, quarantineLimits } from "./
 import { DirectGate } from "./direct-gate.ts";
 import type { TsdRegistry } from "./tsd.ts";
 
+const PER_GRANULE = 1 / HEADER_SIZE;
+
 export abstract class DirectPaths<P extends Program, S extends Secondary<P>> extends Chunks<P, S> {
   abstract readonly registry: TsdRegistry;
   readonly gate = new DirectGate();
@@ -38,6 +40,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
   /** Columns of the primary's tables, one hop away. */
   private readonly maxCounts: Int32Array;
   private readonly begins: Float64Array;
+  private readonly beginPages: Int32Array;
+  private readonly beginGranules: Int32Array;
   private readonly blockSizes: Float64Array;
 
   constructor(given: AllocatorParts<P, S>, inherited?: DirectPaths<P, S>) {
@@ -55,6 +59,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     this.patternByte = fillByteOf(FILL_PATTERN, options.pattern);
     this.maxCounts = primary.shape.maxCounts;
     this.begins = primary.regions.begin;
+    this.beginPages = primary.regions.beginPage;
+    this.beginGranules = primary.regions.beginGranule;
     this.blockSizes = primary.blockSizes;
   }
 
@@ -74,12 +80,15 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     const top = cache.counts[classId] - 1;
     if (top < 0) return 0;
     const { memory } = this.program;
-    const block = this.begins[classId] + cache.blocks[classId * this.stride + top] * 16;
+    const compact = cache.blocks[classId * this.stride + top];
+    // One step, since the next call waits for the pointer: the block's begin and its header's granule together.
+    const pointer = this.begins[classId] + (compact + 1) * 16;
     const blockSize = this.blockSizes[classId];
-    let word = memory.granuleWord(block);
+    let word = memory.granuleWordOf(this.beginPages[classId] + (compact >>> 8), compact & 0xff);
     if (word < 0) return 0;
     if (this.fillMode !== FILL_NONE && !this.registry.isMemoryInitDisabled) {
       const byte = this.fillMode === FILL_ZERO ? 0 : this.patternByte;
+      const block = pointer - HEADER_SIZE;
       if (!fillShort(memory, word, blockSize, byte) && !fillDirectly(memory, word, block, blockSize, byte)) {
         fillMemory(memory, block, blockSize, this.fillMode, this.pattern);
         // The fill may have taken faults of the block's other pages.
@@ -90,10 +99,10 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     const low = packLow(classId, STATE_ALLOCATED, origin, size);
     const { words } = memory;
     words[word] = low;
-    words[word + 1] = this.headers.granuleSum(block + HEADER_SIZE, low) << 16;
+    words[word + 1] = this.headers.granuleSum(pointer, low) << 16;
     cache.counts[classId] = top;
     cache.stats[STAT_ALLOCATED] += blockSize;
-    return block + HEADER_SIZE;
+    return pointer;
   }
 
   /**
@@ -145,7 +154,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     words[word] = newLow;
     words[word + 1] = high ^ (lowBitsDifference(low ^ newLow) << 16);
     this.noteFree(pointer, low);
-    cache.blocks[classId * this.stride + count] = (pointer - HEADER_SIZE - this.begins[classId]) / 16;
+    // By integers modulo 2^32, since a later malloc waits for it: the header's granule, less the region's.
+    cache.blocks[classId * this.stride + count] = ((pointer * PER_GRANULE) | 0) - 1 - this.beginGranules[classId];
     cache.counts[classId] = count + 1;
     cache.stats[STAT_ALLOCATED] -= this.blockSizes[classId];
     return true;

@@ -2,7 +2,7 @@
 // Free lists are in free-list.ts, carving and refilling in primary.ts, release in primary-release.ts.
 
 import type { Address } from "../../platform/hardware/integers.ts";
-import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
+import { GRANULE_SIZE, PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { ClassId } from "../common/integers.ts";
 import { NO_MEMORY, type Program } from "../common/program.ts";
@@ -22,6 +22,9 @@ export class RegionTable {
   /** Begin of each slice; 0 while it is not reserved (only without contiguous regions). */
   readonly base: Float64Array;
   readonly begin: Float64Array;
+  /** The page that the usable begin is the begin of, and the begin in granules of 16 bytes, modulo 2^32: {@link setBegin} keeps them. */
+  readonly beginPage: Int32Array;
+  readonly beginGranule: Int32Array;
   /** Regions that were reserved since the table was made: only without contiguous regions. */
   reservedLate = 0;
   readonly mapped: Float64Array;
@@ -45,6 +48,8 @@ export class RegionTable {
     this.regionSize = regionSize;
     this.base = row();
     this.begin = row();
+    this.beginPage = new Int32Array(classCount);
+    this.beginGranule = new Int32Array(classCount);
     this.mapped = row();
     this.carved = row();
     this.popped = row();
@@ -56,6 +61,13 @@ export class RegionTable {
     this.lastReleaseNanoseconds = row();
     this.rangesReleased = row();
     this.lastReleasedBytes = row();
+  }
+
+  /** @param address a multiple of the page size */
+  setBegin(classId: ClassId, address: Address): void {
+    this.begin[classId] = address;
+    this.beginPage[classId] = address / PAGE_SIZE;
+    this.beginGranule[classId] = address / GRANULE_SIZE;
   }
 
   /** A copy for a forked process's heap. */
@@ -70,6 +82,8 @@ export class RegionTable {
 const COLUMNS = [
   "base",
   "begin",
+  "beginPage",
+  "beginGranule",
   "mapped",
   "carved",
   "popped",
@@ -127,7 +141,7 @@ function dealRegions(config: PrimaryConfig, table: RegionTable, address: Address
   for (let classId = 0; classId < classCount; classId++) {
     const slice = slices[classId];
     table.base[classId] = address + slice * regionSize;
-    table.begin[classId] = begins[slice];
+    table.setBegin(classId, begins[slice]);
     table.randomState[classId] = states[slice];
   }
   return table;
@@ -148,7 +162,7 @@ export function reserveOneRegion(program: Program, table: RegionTable, classId: 
   const address = program.reserve(table.regionSize);
   if (address === NO_MEMORY) return false;
   table.base[classId] = address;
-  table.begin[classId] = address;
+  table.setBegin(classId, address);
   table.reservedLate++;
   return true;
 }

@@ -4,7 +4,7 @@
 import { atProgram } from "../host/stack.ts";
 import type { Counters } from "./counters.ts";
 import { type BusError, type IllegalInstruction, SegmentationFault } from "./faults.ts";
-import type { Address, ByteCount, FrameNumber } from "./integers.ts";
+import type { Address, ByteCount, FrameNumber, PageNumber } from "./integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -216,13 +216,14 @@ export class Mmu implements TableReader {
     const page = pages & PAGE_MASK;
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
-    if (
-      (entry & this.granuleMask) !== LOAD_AND_STORE ||
-      (offset & 15) !== 0 ||
-      pages - page !== offset * PAGES_PER_BYTE
-    )
-      return -1;
-    return (entry & PTE_FRAME_MASK) | (offset >> 2);
+    const isPlain = (offset & 15) === 0 && pages - page === offset * PAGES_PER_BYTE;
+    return isPlain && (entry & this.granuleMask) === LOAD_AND_STORE ? (entry & PTE_FRAME_MASK) | (offset >> 2) : -1;
+  }
+
+  /** As {@link granuleWord}, of the granule with this number (0 to 255) in a page. */
+  granuleWordOf(page: PageNumber, granule: number): number {
+    const entry = this.entries[page];
+    return (entry & this.granuleMask) === LOAD_AND_STORE ? (entry & PTE_FRAME_MASK) | (granule << 2) : -1;
   }
 
   /** As {@link translate}, but tags are not compared: for tag stores and loads, and for what the kernel does itself. */
@@ -287,7 +288,7 @@ export class Mmu implements TableReader {
     const second = this.accessTarget % TAG_UNIT;
     const size = this.accessSize;
     const isStore = access === ACCESS_STORE;
-    if (isStore !== isLoad(this.accessKind) && address >= first && address < first + size) {
+    if (isStore === (this.accessKind === USE_STORE) && address >= first && address < first + size) {
       if (!(isStore ? this.isStoreReported : this.isLoadReported))
         this.tell(() => observer.faulted?.(this.accessKind, first, size, address));
     } else if (address >= second && address < second + size) {
@@ -443,8 +444,4 @@ export class Mmu implements TableReader {
 /** Whether all of a range is known to be the program's. */
 function isInWindow(observer: ValidityObserver, address: Address, size: ByteCount): boolean {
   return address >= observer.addressableFrom && address + size <= observer.addressableTo;
-}
-
-function isLoad(kind: UseKind): boolean {
-  return kind !== USE_STORE;
 }
