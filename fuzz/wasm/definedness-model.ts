@@ -2,7 +2,8 @@
 // The rules are written anew, on BigInts: nothing here is the pass's code. A shadow is a cell: a value that was read from a local
 // shares the local's until one of them changes, so that a report makes both defined.
 import { BITS, mask, type Type } from "./definedness-operations.ts";
-import { GLOBALS, INTEGERS, type Node, type Program, type Routine } from "./definedness-programs.ts";
+import type { Program } from "./definedness-programs.ts";
+import { GLOBALS, INTEGERS, type Node, type Routine } from "./definedness-text.ts";
 
 interface Cell {
   shadow: bigint;

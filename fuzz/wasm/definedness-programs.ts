@@ -1,52 +1,24 @@
-// Random small programs for the model: trees of instructions, typed so that they are valid, and their text form.
-// What they mean is definedness-model.ts. Every loop goes back only while there is fuel, so that all of them end.
+// Random small programs for the model: trees of instructions, typed so that they are valid. Their text is
+// definedness-text.ts, what they mean is definedness-model.ts. Every loop goes back only while there is fuel, so that all of them end.
 
 import { xorshift32 } from "../../platform/hardware/xorshift.ts";
 import { VECTORS } from "./definedness-lanes.ts";
-import { type Operation, SCALARS, type Type } from "./definedness-operations.ts";
-
-/** An instruction with those that make its operands; `name` with its immediates is what the text has. */
-export interface Node {
-  readonly name: string;
-  /** Type of the operands' width, of constants and of what is loaded. */
-  readonly type: Type;
-  readonly operands: readonly Node[];
-  /** Constant, local, global, function, offset, label: by the instruction. */
-  readonly number: number;
-  readonly labels: readonly number[];
-  readonly params: readonly Type[];
-  readonly results: readonly Type[];
-  readonly body: readonly Node[];
-  readonly otherwise: readonly Node[];
-  /** Of a node named "operation". */
-  readonly operation: Operation | null;
-}
-
-export interface Routine {
-  readonly params: readonly Type[];
-  readonly results: readonly Type[];
-  readonly locals: readonly Type[];
-  readonly body: readonly Node[];
-}
+import { SCALARS, type Type } from "./definedness-operations.ts";
+import { GLOBALS, INTEGERS, type Node, type Routine, TABLE_SIZE, textOf } from "./definedness-text.ts";
 
 export interface Program {
   readonly routines: readonly Routine[];
   readonly text: string;
 }
 
-export const GLOBALS: readonly Type[] = ["i32", "i64", "i32", "f64", "v128", "f32"];
 export const MEMORY_MASK = 63;
 const BINARY = ["add", "sub", "and", "or", "xor", "shl", "shr_u", "mul"];
 const COMPARISONS = ["eq", "ne", "lt_u", "gt_s", "le_u"];
 const TYPES: readonly Type[] = ["i32", "i64", "i32", "i64", "f32", "f64", "v128", "v128"];
-/** What can pass between the host and the guest with all of its bits. */
-export const INTEGERS: readonly Type[] = ["i32", "i64"];
 const isInteger = (type: Type): boolean => INTEGERS.includes(type);
 const OPERATIONS = new Map(
   TYPES.map((type) => [type, [...SCALARS, ...VECTORS].filter(({ result }) => result === type)] as const),
 );
-/** Functions of one type that stand in the table, behind the fuel and the host's. */
-export const TABLE_SIZE = 4;
 const EMPTY: Omit<Node, "name"> = {
   type: "i32",
   operands: [],
@@ -75,6 +47,9 @@ class Generator {
   private current = 0;
   private labels: (readonly Type[])[] = [];
   private budget = 0;
+  /** Locals that only runs set: a place in memory, and how often a loop of one went around. */
+  private place = 0;
+  private round = 0;
   /** Depths of labels that a branch to would repeat: only the loop's own branch, which burns fuel, goes there. */
   private readonly loops = new Set<number>();
 
@@ -106,10 +81,12 @@ class Generator {
     this.current = index;
     const locals: Type[] = ["i32", "i64", "i32", "f32", "f64", "v128"];
     this.locals = [...params, ...locals];
+    this.place = this.locals.length;
+    this.round = this.place + 1;
     this.labels = [results];
     this.budget = 40;
     const body = [...this.statements(4), ...this.values(results)];
-    return { params, results, locals, body };
+    return { params, results, locals: [...locals, "i32", "i32"], body };
   }
 
   private node(name: string, parts: Partial<Node> = {}): Node {
@@ -126,8 +103,11 @@ class Generator {
   }
 
   private address(): Node {
-    const mask = this.node("const", { number: MEMORY_MASK });
-    return this.node("and", { operands: [this.value("i32"), mask] });
+    return this.masked(this.value("i32"));
+  }
+
+  private masked(operand: Node): Node {
+    return this.node("and", { operands: [operand, this.node("const", { number: MEMORY_MASK })] });
   }
 
   private localOf(type: Type): number {
@@ -137,7 +117,7 @@ class Generator {
 
   private statement(): Node {
     this.budget--;
-    const choice = this.budget < 0 ? this.random(4) : this.random(13);
+    const choice = this.budget < 0 ? this.random(4) : this.random(15);
     const type = this.pick(TYPES);
     const global = this.random(GLOBALS.length);
     switch (choice) {
@@ -171,9 +151,92 @@ class Generator {
         const count = this.node("const", { number: this.random(20) });
         return this.node("memory.fill", { operands: [this.address(), this.value("i32"), count] });
       }
+      case 12:
+      case 13:
+        return this.run();
       default:
         return this.random(3) === 0 ? this.leaving() : this.block([]);
     }
+  }
+
+  /** Accesses that lie near each other, without anything between them that branches; once, or in a loop that is nothing else. */
+  private run(): Node {
+    const begin = this.places();
+    const steps = this.steps();
+    if (this.random(2) === 0) return this.node("block", { body: [...begin, ...steps] });
+    const one = this.node("const", { number: 1 });
+    const sum = this.node("add", { operands: [this.node("local.get", { number: this.round }), one] });
+    const next = this.node("local.tee", { number: this.round, operands: [sum] });
+    const last = this.node("const", { number: 1 + this.random(3) });
+    const goesOn = this.node("ne", { operands: [next, last] });
+    const again = this.node("br_if", { labels: [0], operands: [goesOn] });
+    return this.node("block", { body: [...begin, this.node("loop", { body: [...steps, again] })] });
+  }
+
+  /** A value that was read from a local before a run, which may set that, and a value. */
+  private aroundRun(type: Type): Node {
+    const before = this.node("local.get", { number: this.localOf(type) });
+    const burnt = this.node("drop", { operands: [this.node("fuel")] });
+    const operands = [before, burnt, ...this.places(), ...this.steps(), this.simple(type)];
+    return this.node(this.pick(BINARY), { type, operands });
+  }
+
+  /** Sets what a run's addresses are made of. */
+  private places(): Node[] {
+    return [
+      this.node("local.set", { number: this.place, operands: [this.masked(this.simple("i32"))] }),
+      this.node("local.set", { number: this.round, operands: [this.node("const")] }),
+    ];
+  }
+
+  private steps(): Node[] {
+    return Array.from({ length: 2 + this.random(5) }, () => this.step());
+  }
+
+  private step(): Node {
+    const type = this.pick(TYPES);
+    if (this.random(8) === 0) {
+      const place = this.random(2) === 0 ? this.near() : this.simple("i32");
+      return this.node("local.set", { number: this.place, operands: [this.masked(place)] });
+    }
+    if (this.random(2) === 0)
+      return this.node("local.set", { number: this.localOf(type), operands: [this.simple(type)] });
+    return this.node(this.accessOf("store", type), {
+      type,
+      number: this.distance(),
+      operands: [this.near(), this.simple(type)],
+    });
+  }
+
+  /** A value that takes no branch. */
+  private simple(type: Type): Node {
+    const operand = () =>
+      this.random(2) === 0
+        ? this.node(this.accessOf("load", type), { type, number: this.distance(), operands: [this.near()] })
+        : this.node("local.get", { number: this.localOf(type) });
+    if (this.random(6) === 0) return this.node("const", { type, number: this.number() });
+    if (!isInteger(type) || this.random(2) === 0) return operand();
+    return this.node(this.pick(BINARY), { type, operands: [operand(), operand()] });
+  }
+
+  private accessOf(name: "load" | "store", type: Type): string {
+    const sign = name === "load" ? "_u" : "";
+    const narrow = type === "i32" ? [8, 16] : type === "i64" ? [8, 32] : [];
+    return this.pick([name, name, ...narrow.map((bits) => `${name}${bits}${sign}`)]);
+  }
+
+  private distance(): number {
+    return this.random(3) === 0 ? this.random(25) : 8 * this.random(4);
+  }
+
+  private near(): Node {
+    const place = this.node("local.get", { number: this.place });
+    const kind = this.random(6);
+    if (kind > 1) return place;
+    const round = this.node("local.get", { number: this.round });
+    const shifted = this.node("shl", { operands: [round, this.node("const", { number: 3 })] });
+    const moved = kind === 0 ? shifted : this.node("const", { number: 8 * this.random(3) });
+    return this.node("add", { operands: [place, moved] });
   }
 
   /** A branch or return, in a block, with code that never runs behind it. */
@@ -336,6 +399,8 @@ class Generator {
         return this.branchIf([type]) ?? this.loop([type]);
       case 14:
         return type === "i32" ? this.outside() : this.loop([type]);
+      case 15:
+        return isInteger(type) ? this.aroundRun(type) : this.operation(type);
       default:
         return this.operation(type);
     }
@@ -366,59 +431,4 @@ class Generator {
 
 export function programOf(seed: number): Program {
   return new Generator(seed).program();
-}
-
-const LIST = (keyword: string, types: readonly Type[]): string =>
-  types.length === 0 ? "" : ` (${keyword} ${types.join(" ")})`;
-const PLAIN = new Set(["drop", "select", "return", "memory.copy", "memory.fill"]);
-
-function lines(nodes: readonly Node[]): string {
-  return nodes.map(line).join("\n");
-}
-
-function line(node: Node): string {
-  const { name, type, number, labels } = node;
-  const operands = lines(node.operands);
-  const typed = `${LIST("param", node.params)}${LIST("result", node.results)}`;
-  if (name === "block" || name === "loop") return `${operands}\n${name}${typed}\n${lines(node.body)}\nend`;
-  if (name === "if") return `${operands}\nif${typed}\n${lines(node.body)}\nelse\n${lines(node.otherwise)}\nend`;
-  if (PLAIN.has(name)) return `${operands}\n${name}`;
-  if (name === "fuel") return "call $fuel";
-  if (name === "host") return `${operands}\ncall $host`;
-  if (name === "call_indirect") return `${operands}\ncall_indirect (param i32 i64) (result i32)`;
-  if (name === "call") return `${operands}\ncall $f${number}`;
-  if (name.startsWith("br")) return `${operands}\n${name} ${labels.join(" ")}`;
-  if (name.startsWith("local.") || name.startsWith("global.")) return `${operands}\n${name} ${number}`;
-  if (name === "const") return constant(type, number);
-  if (node.operation !== null) return `${operands}\n${node.operation.text}`;
-  if (name.startsWith("load") || name.startsWith("store")) return `${operands}\n${type}.${name} offset=${number}`;
-  return `${operands}\n${type}.${name}`;
-}
-
-const constantOfZero = (type: Type): string => `${type}.const ${type === "v128" ? "i32x4 0 0 0 0" : "0"}`;
-
-/** The bits of a number; a vector has them at its ends. */
-function constant(type: Type, number: number): string {
-  if (type === "v128") return `v128.const i32x4 ${number} 0 0 ${number}`;
-  if (INTEGERS.includes(type)) return `${type}.const ${number}`;
-  return type === "f32" ? `i32.const ${number}\nf32.reinterpret_i32` : `i64.const ${number}\nf64.reinterpret_i64`;
-}
-
-function textOf(routines: readonly Routine[]): string {
-  const functions = routines.map(
-    ({ params, results, locals, body }, i) =>
-      `(func $f${i} (export "f${i}")${LIST("param", params)}${LIST("result", results)}${LIST("local", locals)}\n${lines(body)})`,
-  );
-  const inTable = routines.slice(-TABLE_SIZE).map((_, i) => `$f${routines.length - TABLE_SIZE + i}`);
-  return `(module
-    (import "host" "host" (func $host (param i32) (result i32)))
-    (memory 1)
-    ${GLOBALS.map((type) => `(global (mut ${type}) (${constantOfZero(type)}))`).join("\n")}
-    (global $fuel (export "fuel") (mut i32) (i32.const 0))
-    (table ${TABLE_SIZE} funcref)
-    (elem (i32.const 0) ${inTable.join(" ")})
-    (func $fuel (result i32)
-      (if (result i32) (i32.eqz (global.get $fuel)) (then (i32.const 0))
-        (else (global.set $fuel (i32.sub (global.get $fuel) (i32.const 1))) (i32.const 1))))
-    ${functions.join("\n")})`;
 }

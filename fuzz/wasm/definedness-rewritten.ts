@@ -3,7 +3,7 @@ import type { FunctionType } from "../../allocator/wasm/binary/module.ts";
 import { readModule } from "../../allocator/wasm/binary/read-module.ts";
 import { instrumentDefinedness } from "../../allocator/wasm/definedness/additions.ts";
 import { type EngineMemory, type EngineTable, engine } from "../../allocator/wasm/guest/engine.ts";
-import { makeLayout } from "../../allocator/wasm/rewriting/layout.ts";
+import { GRANULE, makeLayout, SHADOW_WRITABLE } from "../../allocator/wasm/rewriting/layout.ts";
 import {
   IMPORT_MODULE,
   MEMORY_NAME,
@@ -32,6 +32,8 @@ export interface TrackOptions {
   readonly exactArithmetic?: boolean;
   /** Where undefined bits are from is followed, too. */
   readonly tracksOrigins?: boolean;
+  /** Addresses are checked, too: the first 64 KiB are the program's, and its accesses lie there. */
+  readonly checksAccesses?: boolean;
   /** Global 0 is the stack pointer. */
   readonly hasStack?: boolean;
   readonly imports?: Record<string, Record<string, unknown>>;
@@ -68,7 +70,7 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
   });
   const rewritten = rewrite(module, {
     layout,
-    checksAccesses: false,
+    checksAccesses: options.checksAccesses ?? false,
     keepsPaths: false,
     heapFunctions: new Map(),
     stack: null,
@@ -95,6 +97,7 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
     ...options.imports,
     [IMPORT_MODULE]: { [MEMORY_NAME]: memory },
   });
+  new Uint8Array(memory.buffer, layout.shadowBase, 65536 / GRANULE).fill(SHADOW_WRITABLE);
   const shadow = new Uint8Array(memory.buffer, layout.validityBase, LIMIT);
   const origins = layout.originBase < 0 ? null : new Uint32Array(memory.buffer, layout.originBase, LIMIT / 4);
   const subject: Tracked = {

@@ -1,18 +1,21 @@
 // Random WebAssembly programs under the definedness pass do what the model says: values, memory, reports in their order, and every
-// shadow bit of memory. Every other program is built with origins, and then what is reported is from memory that was undefined at first.
+// shadow bit of memory. Every other program is built with origins, and then what is reported is from memory that was undefined at first;
+// every other one has its addresses checked, too, so that runs of accesses are joined.
 import { deepStrictEqual, ok } from "node:assert/strict";
 import fc from "fast-check";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
 import { Model } from "./definedness-model.ts";
 import { BITS } from "./definedness-operations.ts";
-import { INTEGERS, programOf, randomOf } from "./definedness-programs.ts";
+import { programOf, randomOf } from "./definedness-programs.ts";
 import { track } from "./definedness-rewritten.ts";
+import { INTEGERS } from "./definedness-text.ts";
 
 const FUEL = 20;
 /** Origins of what is undefined at first: this and the address of its word. */
 const ORIGINS = 1000;
 const UNDEFINED_BYTES = 128;
+const STRETCH = 16;
 const imports = { host: { host: (value: number) => (value + 1) | 0 } };
 
 /** Runs the program of a seed. @returns its routines that were compared, and the reports there were */
@@ -23,11 +26,20 @@ export function runDefinedness(
   const program = programOf(seed);
   journal.note(program.text);
   const tracksOrigins = seed % 2 === 0;
-  const subject = track(program.text, { imports, sharesMemory: true, tracksOrigins });
+  const subject = track(program.text, {
+    imports,
+    sharesMemory: true,
+    tracksOrigins,
+    checksAccesses: seed % 4 > 1,
+  });
   const model = new Model(program);
   const random = randomOf(seed);
+  let isMixed = false;
   for (let i = 0; i < UNDEFINED_BYTES; i++) {
-    const shadow = random(3) === 0 ? random(256) : random(4) === 0 ? 255 : 0;
+    if (i % STRETCH === 0) isMixed = random(2) === 0;
+    // Of a stretch that is not mixed one byte, about, has undefined bits.
+    const isUndefined = isMixed ? random(2) === 0 : random(STRETCH) === 0;
+    const shadow = isUndefined ? (random(2) === 0 ? random(256) : 255) : 0;
     subject.bytes[i] = model.bytes[i] = random(256);
     subject.shadow[i] = model.shadow[i] = shadow;
   }

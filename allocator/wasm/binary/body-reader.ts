@@ -188,3 +188,16 @@ export class BodyReader {
     throw new ModuleError("malformed", `there is no instruction 0x${byte.toString(16)}`, this.start);
   }
 }
+
+/** The labels of the br_table at `start`, which was read before; the default's is the last. */
+export function tableLabels(bytes: Uint8Array, start: number): number[] {
+  let at = start + 1;
+  const next = (): number => {
+    let value = 0;
+    for (let unit = 1; ; unit *= 128) {
+      value += (bytes[at] & 0x7f) * unit;
+      if (bytes[at++] < 0x80) return value;
+    }
+  };
+  return Array.from({ length: next() + 1 }, next);
+}

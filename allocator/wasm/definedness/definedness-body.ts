@@ -21,6 +21,10 @@ export const PURPOSE_ADDRESS = 16;
 export const PURPOSE_SUM = 17;
 export const PURPOSE_COUNT = 18;
 export const PURPOSE_CONDITION = 19;
+/** Of a run that is written twice: where it looks, and what it stores. */
+export const PURPOSE_LOOK = 20;
+export const PURPOSE_PLACE = 21;
+export const PURPOSE_STORED = 22;
 /** From here on: what a br_table takes along. */
 export const PURPOSE_BRANCH = 2 ** 20;
 const ANY_TRUE = 0x53;

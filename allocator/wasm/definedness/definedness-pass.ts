@@ -2,6 +2,7 @@
 // memory has one at a fixed distance, and what must not depend on undefined bits is reported. It checks addresses, too.
 // Here is the walk and control flow: where paths join, the shadows of operands are in their slots' homes.
 
+import { tableLabels } from "../binary/body-reader.ts";
 import {
   ACCESS_BYTES,
   DEPENDS,
@@ -48,13 +49,15 @@ import {
   UNKNOWN,
   V128,
 } from "../binary/instructions.ts";
+import type { Module } from "../binary/module.ts";
 import { writeCopyCheck } from "../rewriting/address-pass.ts";
 import type { Code } from "../rewriting/code.ts";
 import { appendBody, type OffsetObserver } from "../rewriting/rewritten-body.ts";
 import { CallCode } from "./call-code.ts";
-import { PURPOSE_BRANCH, PURPOSE_CONDITION, PURPOSE_VALUES } from "./definedness-body.ts";
+import { DefinedRun } from "./defined-run.ts";
+import { PURPOSE_BRANCH, PURPOSE_CONDITION, PURPOSE_LOOK, PURPOSE_VALUES } from "./definedness-body.ts";
 import { DEFINED, pushZero } from "./slots.ts";
-import { USE_CONDITION, USE_TABLE_INDEX } from "./targets.ts";
+import { type DefinednessTargets, USE_CONDITION, USE_TABLE_INDEX } from "./targets.ts";
 import { shadowType, widthOf } from "./widths.ts";
 
 const SIMD_OR = 0x50;
@@ -75,6 +78,16 @@ const BULK = new Set([
 ]);
 
 export class DefinednessPass extends CallCode {
+  private readonly run: DefinedRun;
+
+  constructor(module: Module, targets: DefinednessTargets) {
+    super(module, targets);
+    const { walker, code, scratch, known, slots } = this;
+    const localShadow = (local: number): number => this.localShadow(local);
+    const takesFrame = (base: number): boolean => this.takesFrame(base);
+    this.run = new DefinedRun({ module, walker, code, scratch, targets, known, slots, localShadow, takesFrame });
+  }
+
   /** Appends the new body of the `body`-th defined function, with its length. @throws ModuleError */
   rewrite(body: number, out: Code, observer: OffsetObserver | null = null): void {
     const { walker, code, scratch, module, known } = this;
@@ -92,13 +105,15 @@ export class DefinednessPass extends CallCode {
     code.length = 0;
     scratch.begin(walker.localCount);
     this.checked.begin();
+    this.run.beginBody();
     this.beginLocals();
     this.beginValues();
     this.targets.paths?.begin(body, walker.type, code, scratch);
     this.takeArguments();
     writeCopyCheck(code, this.targets, walker.functionIndex);
+    const look = () => scratch.of(I32, PURPOSE_LOOK);
     while (walker.next()) {
-      observer?.instruction(walker.start, code.length);
+      this.run.next(observer, look);
       this.instruction();
     }
   }
@@ -199,6 +214,7 @@ export class DefinednessPass extends CallCode {
         }
       }
     }
+    if (isLoop) this.run.loop();
     this.copy();
     if (isLoop) this.facts.join();
     checked.open(isLoop);
@@ -297,7 +313,7 @@ export class DefinednessPass extends CallCode {
     }
     this.checkSlot(walker.height - 1, I32, USE_CONDITION);
     const types = walker.labelTypes(walker.second);
-    const labels = this.tableLabels();
+    const labels = tableLabels(this.module.bytes, walker.start);
     const targets = [...new Set(labels)];
     for (const label of targets) this.known.branch(label);
     if (types.length === 0) this.copy();
@@ -325,20 +341,6 @@ export class DefinednessPass extends CallCode {
       for (const local of values) code.localGet(local);
       code.branch(OP_BR, target + targets.length - 1 - i);
     }
-  }
-
-  /** The labels of a br_table, the default last. */
-  private tableLabels(): number[] {
-    const { bytes } = this.module;
-    let at = this.walker.start + 1;
-    const next = (): number => {
-      let value = 0;
-      for (let unit = 1; ; unit *= 128) {
-        value += (bytes[at] & 0x7f) * unit;
-        if (bytes[at++] < 0x80) return value;
-      }
-    };
-    return Array.from({ length: next() + 1 }, next);
   }
 
   /** Where the condition is undefined, only what both values agree in is defined. */

@@ -35,6 +35,11 @@ const F64_LOAD = 0x2b;
 const F32_STORE = 0x38;
 const F64_STORE = 0x39;
 
+/** The offset of an access of the shadow. Of an access so far out that there is none, the check ends the guest's code before. */
+export function shadowOffset(offset: number, validityBase: number): number {
+  return Math.min(offset + validityBase, LARGEST_OFFSET);
+}
+
 export abstract class MemoryCode extends ValueCode {
   /** A load or store. */
   protected access(opcode: number): void {
@@ -152,8 +157,7 @@ export abstract class MemoryCode extends ValueCode {
   /** The same access of the memory's shadow, which has integers where there are floats. */
   private shadowAccess(opcode: number): void {
     const { code, walker, targets, module } = this;
-    // Of an access so far out, the check ends the guest's code before.
-    const offset = Math.min(walker.second + targets.validityBase, LARGEST_OFFSET);
+    const offset = shadowOffset(walker.second, targets.validityBase);
     const integer = INTEGER_ACCESSES.get(opcode) ?? opcode;
     if (integer < 0x200) code.byte(integer);
     else {

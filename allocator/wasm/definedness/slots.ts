@@ -119,6 +119,12 @@ export class Slots {
     if (shadow !== DEFINED) this.origins.copy(shadow, home);
   }
 
+  /** Whether a slot below `height` shares the shadow of the guest's `local`. */
+  isSharedBelow(height: number, local: number): boolean {
+    for (let slot = 0; slot < height; slot++) if (this.sharedWith[slot] === local) return true;
+    return false;
+  }
+
   /** `local` of the guest gets another value: slots below `height` that share its shadow keep the old one at home. */
   unshare(local: number, height: number): void {
     for (let slot = 0; slot < height; slot++) {

@@ -77,6 +77,12 @@ export abstract class ValueCode extends DefinednessBody {
     return this.stackLocal >= 0 && this.slots.source(slot) === this.stackLocal && this.walker.depth === 1;
   }
 
+  /** Whether a difference of the operands at `base` and above it begins a frame, or makes one longer. */
+  protected takesFrame(base: number): boolean {
+    if (this.isStackPointer(base)) return true;
+    return this.leafFrame >= 0 && this.frameLocals.has(this.slots.source(base));
+  }
+
   /** An instruction that takes values and leaves one. */
   protected compute(opcode: number): void {
     const { walker, slots } = this;

@@ -178,6 +178,7 @@ export class AddressPass {
       case OP_IF:
         checked.open(opcode === OP_LOOP);
         if (opcode === OP_LOOP) {
+          this.run.loop();
           const { length } = walker.paramsOf(walker.first);
           this.forgetSources(walker.height - length, length);
         }

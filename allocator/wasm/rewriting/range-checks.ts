@@ -24,12 +24,12 @@ import type { StraightValues } from "./straight-values.ts";
 /** Of shadow bytes, what differs between those that may be stored to and those that may be loaded. */
 const ONLY_STORES = 0x01010101;
 /** Two loads of four shadow bytes each, wherever in a granule the range begins. */
-const MOST_BYTES = 57;
+export const MOST_BYTES = 57;
 /** Distances are kept far from where they would wrap. */
-const MOST_DISTANCE = 2 ** 20;
+export const MOST_DISTANCE = 2 ** 20;
 
 /** An access whose address is known: a base, and its distance in bytes, the instruction's offset included. */
-interface Access {
+export interface Access {
   readonly base: number;
   readonly from: number;
   readonly to: number;
@@ -41,19 +41,19 @@ interface Access {
 }
 
 /** Bytes of one base that are looked at together. */
-interface Range {
+export interface Range {
   readonly base: number;
   readonly from: number;
   to: number;
   isStored: boolean;
   /** What its begin must be aligned to; 1: nothing. More than one access: 1 or 8. */
   alignment: number;
-  readonly instructions: number[];
+  readonly accesses: Access[];
 }
 
 export class RangeChecks {
   private readonly accesses: Access[] = [];
-  private ranges: Range[] = [];
+  ranges: Range[] = [];
   /** Accesses in the ranges, and how many more they are than ranges. */
   count = 0;
   saved = 0;
@@ -74,16 +74,17 @@ export class RangeChecks {
     const { accesses, ranges } = this;
     accesses.sort((a, b) => a.base - b.base || a.from - b.from);
     let last: Range | null = null;
-    for (const { base, from, to, isStore, alignment, instruction } of accesses) {
-      if (instruction >= instructions) continue;
+    for (const access of accesses) {
+      const { base, from, to, isStore, alignment } = access;
+      if (access.instruction >= instructions) continue;
       this.count++;
       if (last !== null && last.base === base && to - last.from <= MOST_BYTES) {
         last.to = Math.max(last.to, to);
         last.isStored ||= isStore;
         last.alignment = last.alignment === 8 || alignment === 8 ? 8 : 1;
-        last.instructions.push(instruction);
+        last.accesses.push(access);
       } else {
-        last = { base, from, to, isStored: isStore, alignment, instructions: [instruction] };
+        last = { base, from, to, isStored: isStore, alignment, accesses: [access] };
         ranges.push(last);
       }
     }
@@ -92,7 +93,7 @@ export class RangeChecks {
 
   /** Marks the instructions that need no check of their own. */
   mark(covered: Uint8Array): void {
-    for (const { instructions } of this.ranges) for (const at of instructions) covered[at] = 1;
+    for (const { accesses } of this.ranges) for (const { instruction } of accesses) covered[instruction] = 1;
   }
 
   /** @param scratch an i32 local that may be overwritten */

@@ -1,6 +1,7 @@
 // A straight run of instructions, without calls and branches, of which a pass has written the checked code: if several of its accesses
 // lie in common ranges, it is written twice, once without their checks, and one look at the shadow decides which of the two runs.
-// Nothing in a run frees or unmaps memory, so what the look finds at its begin holds to its end. Ranges are range-checks.ts's.
+// Nothing in a run frees or unmaps memory, so what the look finds at its begin holds to its end. Ranges are range-checks.ts's. A pass
+// that checks more than addresses says by a subclass what more is looked at, and what the run without checks does beside the guest's.
 //
 //   look at the ranges, −1, i32.eq, if  the run without their checks  else  the run as it was  end
 //
@@ -24,6 +25,7 @@ import {
   OP_GLOBAL_SET,
   OP_I32_CONST,
   OP_I32_EQ,
+  OP_I32_EQZ,
   OP_I32_NE,
   OP_IF,
   OP_LOCAL_GET,
@@ -64,22 +66,22 @@ const DEPENDENT_POPS: ReadonlyMap<number, number> = new Map([
 ]);
 
 export class StraightRun {
-  private readonly module: Module;
-  private readonly walker: BodyWalker;
-  private readonly code: Code;
+  protected readonly module: Module;
+  protected readonly walker: BodyWalker;
+  protected readonly code: Code;
   private readonly shadowBase: number;
-  private readonly values = new StraightValues();
-  private readonly ranges = new RangeChecks();
+  protected readonly values = new StraightValues();
+  protected readonly ranges = new RangeChecks();
   private readonly copy = new Code(4096);
   /** Of each instruction of the run: its bytes in the module, and where its code begins. */
   private readonly starts = new Int32Array(MOST_INSTRUCTIONS);
   private readonly ends = new Int32Array(MOST_INSTRUCTIONS);
   private readonly places = new Int32Array(MOST_INSTRUCTIONS + 1);
   private readonly covered = new Uint8Array(MOST_INSTRUCTIONS);
-  private count = 0;
+  protected count = 0;
   /** Height of the stack where the run began, and the instructions up to the last place with that height. */
-  private height = 0;
-  private balanced = 0;
+  protected height = 0;
+  protected balanced = 0;
   private isOpen = false;
   /** Checks that the run has. */
   private checks = 0;
@@ -91,7 +93,7 @@ export class StraightRun {
   /** The address of the instruction that was noted last, if it is a load or store. */
   private address = UNKNOWN_VALUE;
   /** Values of the stack's slots from `height` on. */
-  private readonly slots: number[] = [];
+  protected readonly slots: number[] = [];
 
   constructor(module: Module, walker: BodyWalker, code: Code, shadowBase: number) {
     this.module = module;
@@ -112,10 +114,11 @@ export class StraightRun {
   next(observer: OffsetObserver | null, scratch: () => number): void {
     const { walker, code } = this;
     const { opcode, height } = walker;
-    const pops = walker.isDead || opcode === OP_MEMORY_GROW ? -1 : popsOf(opcode);
+    const pops = walker.isDead || !this.accepts(opcode) ? -1 : popsOf(opcode);
     if (this.isOpen) {
       if (height === this.height) this.balanced = this.count;
-      if (pops < 0 || height - pops < this.height || this.count === MOST_INSTRUCTIONS) this.end(observer, scratch());
+      const isEnd = pops < 0 || height - pops < this.height || this.count === MOST_INSTRUCTIONS;
+      if (isEnd || this.endsAt(opcode, height - this.height, pops)) this.end(observer, scratch());
     }
     if (pops < 0 || (!this.isOpen && pops > 0)) {
       if (opcode === OP_END && this.isInBlock) {
@@ -123,10 +126,6 @@ export class StraightRun {
         this.isInBlock = false;
       }
       observer?.instruction(walker.start, code.length);
-      if (opcode === OP_LOOP && walker.first === NO_TYPE) {
-        this.loopStart = code.length;
-        this.loopBody = code.length + walker.end - walker.start;
-      }
       return;
     }
     if (!this.isOpen) this.begin(height);
@@ -138,7 +137,25 @@ export class StraightRun {
     this.note(opcode, height - this.height, pops);
   }
 
-  private begin(height: number): void {
+  /** The walker's instruction begins a loop, and is about to be written as it is. */
+  loop(): void {
+    const { walker, code } = this;
+    if (walker.first !== NO_TYPE) return;
+    this.loopStart = code.length;
+    this.loopBody = code.length + walker.end - walker.start;
+  }
+
+  /** Whether an instruction whose effect on the stack is known may be in a run. */
+  protected accepts(opcode: number): boolean {
+    return opcode !== OP_MEMORY_GROW;
+  }
+
+  /** Whether the open run must end in front of the walker's instruction. `at` is the stack's height over the run's begin. */
+  protected endsAt(_opcode: number, _at: number, _pops: number): boolean {
+    return false;
+  }
+
+  protected begin(height: number): void {
     this.isOpen = true;
     this.count = 0;
     this.checks = 0;
@@ -149,7 +166,7 @@ export class StraightRun {
   }
 
   /** What the instruction does to the values that are known. `at` is the stack's height over the run's begin. */
-  private note(opcode: number, at: number, pops: number): void {
+  protected note(opcode: number, at: number, pops: number): void {
     const { values, slots, walker } = this;
     const top = at > 0 ? slots[at - 1] : UNKNOWN_VALUE;
     switch (opcode) {
@@ -203,16 +220,22 @@ export class StraightRun {
     const isLoop = this.isWholeLoop();
     if (isLoop) this.balanced = count;
     ranges.join(this.balanced);
-    const isWorthIt = ranges.saved >= FEWEST_SAVED || (isLoop && ranges.count > 0 && ranges.count === this.checks);
-    if (!isWorthIt) {
+    if (!this.isWorthIt(isLoop)) {
       this.tell(observer, 0, count, 0);
       return;
     }
     this.copy.length = 0;
     this.copy.append(code.bytes, places[0], code.length);
     ranges.mark(this.covered);
+    this.prepare();
     if (isLoop) this.writeLoop(observer, scratch);
     else this.writeArms(observer, scratch);
+  }
+
+  /** Whether what was joined is worth a second run. */
+  private isWorthIt(isLoop: boolean): boolean {
+    const { ranges } = this;
+    return ranges.saved >= FEWEST_SAVED || (isLoop && ranges.count > 0 && ranges.count === this.checks);
   }
 
   /** The walker's instruction ends a loop that is nothing but the run. */
@@ -239,6 +262,13 @@ export class StraightRun {
     const begin = places[0];
     code.length = begin;
     this.writeLook(scratch, OP_I32_EQ);
+    if (this.looksCloser) {
+      code.two(OP_IF, I32);
+      this.writeCloserLook();
+      code.plain(OP_I32_EQZ, OP_ELSE);
+      code.constant(0);
+      code.byte(OP_END);
+    }
     code.open(OP_IF);
     this.writeUnchecked(observer);
     code.byte(OP_ELSE);
@@ -260,6 +290,10 @@ export class StraightRun {
     code.open(OP_LOOP);
     this.writeLook(scratch, OP_I32_NE);
     code.branch(OP_BR_IF, 1);
+    if (this.looksCloser) {
+      this.writeCloserLook();
+      code.branch(OP_BR_IF, 1);
+    }
     this.writeUnchecked(observer);
     observer?.instruction(walker.start, code.length);
     code.branch(OP_BR_IF, 0);
@@ -270,16 +304,40 @@ export class StraightRun {
     this.isInBlock = true;
   }
 
-  /** The instructions up to the balanced place, those that the ranges cover as they are in the module. */
+  /** The ranges are joined, and the run is about to be written twice. */
+  protected prepare(): void {}
+
+  /** Whether there is more to be looked at than the ranges' addresses. */
+  protected get looksCloser(): boolean {
+    return false;
+  }
+
+  /** Of ranges that are the program's: pushes a number, an i32, that is 0 if nothing speaks against the run without checks. */
+  protected writeCloserLook(): void {}
+
   private writeUnchecked(observer: OffsetObserver | null): void {
-    const { code, copy, places, starts, ends, covered, module } = this;
-    const begin = places[0];
+    const { code, starts } = this;
     for (let i = 0; i < this.balanced; i++) {
       observer?.instruction(starts[i], code.length);
-      if (covered[i] === 1) code.append(module.bytes, starts[i], ends[i]);
-      else code.append(copy.bytes, places[i] - begin, places[i + 1] - begin);
+      this.writeUncheckedInstruction(i);
     }
+    this.endUnchecked();
   }
+
+  /** The run's `i`-th instruction, as it is in the module if the ranges cover it. */
+  protected writeUncheckedInstruction(i: number): void {
+    const { code, copy, places } = this;
+    const begin = places[0];
+    if (this.covered[i] === 1) this.writeOriginal(i);
+    else code.append(copy.bytes, places[i] - begin, places[i + 1] - begin);
+  }
+
+  protected writeOriginal(i: number): void {
+    this.code.append(this.module.bytes, this.starts[i], this.ends[i]);
+  }
+
+  /** Behind the run without checks. */
+  protected endUnchecked(): void {}
 
   /** Tells where instructions begin, whose code moved by `by` bytes. */
   private tell(observer: OffsetObserver | null, from: number, to: number, by: number): void {
