@@ -156,11 +156,6 @@ export class ChunkHeaders {
     return this.crc;
   }
 
-  /** What the cookie adds to {@link granuleSum}. */
-  get cookieChecksum(): number {
-    return this.cookieSum;
-  }
-
   /** {@link checksum} of a header with offset 0, by fewer steps; `pointer` is a multiple of 16 below 2^38. */
   granuleSum(pointer: Address, low: number): number {
     return granuleChecksum(this.cookieSum, pointer, low);

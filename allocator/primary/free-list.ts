@@ -14,6 +14,8 @@ export interface NodeSource {
 }
 
 const NONE = -1;
+/** Up to so many entries, as Scudo's own caches have, a loop is faster than the engine's copy. */
+const SHORT_COPY = 24;
 
 /**
  * Free lists of all classes. Scudo writes a node into its class-0 block; here node `r` is row `r` of these arrays and
@@ -288,9 +290,9 @@ export class FreeLists {
   }
 }
 
-/** A loop: there are so few that a call of the engine's own copy costs more. */
 function copyEntries(from: Int32Array, fromIndex: number, to: Int32Array, toIndex: number, count: number): void {
-  for (let i = 0; i < count; i++) to[toIndex + i] = from[fromIndex + i];
+  if (count > SHORT_COPY) to.set(from.subarray(fromIndex, fromIndex + count), toIndex);
+  else for (let i = 0; i < count; i++) to[toIndex + i] = from[fromIndex + i];
 }
 
 keepClass("FreeLists", FreeLists);

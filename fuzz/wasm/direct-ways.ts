@@ -95,6 +95,11 @@ const STEPS: readonly Step[] = [
   // More than a cache holds, and than a refill brings.
   (_, size, small) => `(call $take (i32.const ${small * small}) (i32.const ${size & 511}))`,
   (_, size, small) => `(call $give (i32.const ${small * small + (size & 1)}))`,
+  // A bit of the header, or of what is in front of it.
+  (slot, size, small) => {
+    const place = `(i32.sub (local.get ${slot}) (i32.const ${1 + (small & 31)}))`;
+    return `(if (local.get ${slot}) (then (i32.store8 ${place} (i32.xor (i32.load8_u ${place}) (i32.const ${1 << (size & 7)})))))`;
+  },
 ];
 
 /** Steps that allocate, and those that free what they allocated. */
@@ -108,8 +113,8 @@ export const STEP_PAIRS: readonly (readonly [allocate: number, free: number])[] 
   [18, 19],
 ];
 
-/** Steps that allocate, and that free, the square of a small number of chunks. */
-export const MANY = { take: STEPS.length - 2, give: STEPS.length - 1 };
+/** Steps that allocate, and that free, the square of a small number of chunks; one that changes a bit of a header. */
+export const [TAKE, GIVE, FLIP] = [23, 24, 25];
 
 /** What the host does between two runs. */
 const HOST: readonly ((instance: Instance, round: number) => void)[] = [
@@ -148,6 +153,8 @@ const program = fc.record({
   uninitialised: fc.constantFrom("off" as const, "byte" as const),
   trackOrigins: fc.boolean(),
   checks: fc.constantFrom("addresses" as const, "none" as const),
+  /** With them, the module frees by itself only where it has freed before by the same path. */
+  stacks: fc.boolean(),
 });
 
 export type DirectProgram = typeof program extends fc.Arbitrary<infer T> ? T : never;
@@ -168,9 +175,9 @@ export function runDirectWays(given: DirectProgram, journal: Journal): number {
   const text = textOf(given);
   journal.note(text);
   const bytes = wat(text);
-  const { uninitialised, checks, trackOrigins } = given;
+  const { uninitialised, checks, trackOrigins, stacks } = given;
   const instances = [{}, { hooks: { allocate: () => {} } }].map((hooks) => {
-    const heap = { seed: 1, stacks: true, write: () => {}, ...hooks } as const;
+    const heap = { seed: 1, stacks, write: () => {}, ...hooks } as const;
     const more = { uninitialised, checks, trackOrigins, invalidFree: "report" } as const;
     const options = { memoryBytes: LIMIT, nullBytes: 64, ...more, heap } as const;
     return new Instance(new Module(bytes, options satisfies ModuleOptions));

@@ -3,18 +3,21 @@
 
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
-import { copySums, SUM_COUNT } from "../../combined/checksum.ts";
-import { HEADER_SIZE } from "../../combined/chunk-header.ts";
+import { copySums, granuleChecksum, SUM_COUNT } from "../../combined/checksum.ts";
+import { HEADER_SIZE, ORIGIN_MALLOC, packLow, STATE_ALLOCATED } from "../../combined/chunk-header.ts";
 import { FILL_NONE } from "../../common/fill.ts";
 import { type Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
 import type { HeapParts } from "../../heap/parts.ts";
+import type { SizeClassMap } from "../../options/size-class-map.ts";
 import { type LocalCache, STAT_COUNT } from "../../primary/local-cache.ts";
 import { isTapped } from "../../record/heap-tap.ts";
 import * as tables from "../rewriting/heap-tables.ts";
-import type { Layout } from "../rewriting/layout.ts";
+import { GRANULE, type Layout, SHADOW_WRITABLE } from "../rewriting/layout.ts";
 import type { Addressable } from "./addressable.ts";
 
 const ROW_BYTES = 4;
+/** Of chunks, and so of the sizes between two classes. */
+const MIN_ALIGNMENT = 16;
 
 export class DirectHeap {
   private readonly heap: Heap;
@@ -22,6 +25,7 @@ export class DirectHeap {
   private readonly addressable: Addressable;
   private readonly buffer: ArrayBuffer;
   private readonly base: number;
+  private readonly limitBytes: ByteCount;
   /** The words below the tables' rows. */
   private readonly words: Int32Array;
   private readonly begins: Uint32Array;
@@ -38,6 +42,7 @@ export class DirectHeap {
     this.addressable = addressable;
     this.buffer = buffer;
     this.base = layout.pathBase;
+    this.limitBytes = layout.limitBytes;
     this.words = new Int32Array(buffer, layout.pathBase, tables.COUNTS / ROW_BYTES);
     this.begins = new Uint32Array(buffer, layout.pathBase + tables.BEGINS, this.classCount);
     const { allocator, family } = this.parts;
@@ -46,6 +51,7 @@ export class DirectHeap {
       isPossible &&
       family.kind === "plain" &&
       allocator.hasDirectWays &&
+      allocator.primary.blockSizes[1] <= tables.LARGEST_BLOCK &&
       stride * this.classCount * ROW_BYTES <= tables.BLOCKS_BYTES;
     allocator.gate.moveTo(this.words.subarray(tables.GATE / ROW_BYTES, tables.GATE / ROW_BYTES + 1));
     if (this.isPossible) this.fill();
@@ -71,16 +77,29 @@ export class DirectHeap {
     const stacks = this.row(tables.STACKS);
     for (let classId = 0; classId < stacks.length; classId++)
       stacks[classId] = base + tables.BLOCKS + classId * stride * ROW_BYTES;
-    const classes = new Uint8Array(buffer, base + tables.CLASS_OF_SIZE, tables.CLASS_OF_SIZE_BYTES);
-    let largest = 0;
-    for (let unit = 1; unit < classes.length && unit * 16 <= sizeClassMap.maxSize; unit++) {
-      classes[unit] = sizeClassMap.classOf(unit * 16);
-      if (sizeClassMap.sizeOf(classes[unit]) <= tables.LARGEST_BLOCK) largest = unit * 16 - HEADER_SIZE;
-    }
-    this.words[tables.LARGEST / ROW_BYTES] = largest;
-    this.words[tables.COOKIE_SUM / ROW_BYTES] = headers.cookieChecksum;
+    this.words[tables.LARGEST / ROW_BYTES] = this.fillHeaders(sizeClassMap);
     copySums(new Uint16Array(buffer, base + tables.SUMS, SUM_COUNT));
+    const places = new Uint16Array(buffer, base + tables.PLACE_SUMS, this.limitBytes >>> tables.PLACE_SHIFT);
+    for (let place = 0; place < places.length; place++)
+      places[place] = headers.granuleSum(place * 2 ** tables.PLACE_SHIFT, 0);
+    fillShadows(new Uint8Array(buffer, base + tables.SHADOWS, 8 * (tables.SHADOW_WORD + 1)));
     process.kernel.counters.countFillsIn(new Float64Array(buffer, base + tables.FILLED, 1));
+  }
+
+  /** @returns the largest size that has a header */
+  private fillHeaders(map: SizeClassMap): ByteCount {
+    const words = new Int32Array(this.buffer, this.base + tables.HEADERS, 2 * tables.LARGEST_BLOCK);
+    let size = 0;
+    for (let needed = HEADER_SIZE; needed <= map.maxSize; needed += MIN_ALIGNMENT) {
+      const classId = map.classOf(needed);
+      if (map.sizeOf(classId) > tables.LARGEST_BLOCK) break;
+      for (; size + HEADER_SIZE <= needed; size++) {
+        const low = packLow(classId, STATE_ALLOCATED, ORIGIN_MALLOC, size);
+        words[2 * size] = low;
+        words[2 * size + 1] = granuleChecksum(0, 0, low) << 16;
+      }
+    }
+    return size - 1;
   }
 
   /** A call of the heap begins, or a report: the checker learns that blocks came and went meanwhile. */
@@ -140,5 +159,15 @@ export class DirectHeap {
       new Float64Array(buffer, base + tables.STATISTICS, STAT_COUNT),
     );
     this.cache = cache;
+  }
+}
+
+/** As Addressable paints a chunk's last granules, in pages that take stores. */
+function fillShadows(bytes: Uint8Array): void {
+  for (let size = 0; size <= tables.SHADOW_WORD; size++) {
+    const begin = 8 * size;
+    const whole = Math.floor(size / GRANULE);
+    bytes.fill(SHADOW_WRITABLE, begin, begin + whole);
+    if (size % GRANULE !== 0) bytes[begin + whole] = size % GRANULE;
   }
 }

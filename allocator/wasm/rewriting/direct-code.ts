@@ -1,7 +1,7 @@
 // What the code of the direct ways is put together from: loads of their tables, checksums, traces, loops. Where the heap's tables lie is
 // heap-tables.ts; the ways themselves are direct-ways.ts.
 
-import { POINTER_LOW, POINTER_MIDDLE, POINTER_TOP, SIZE_HIGH, SIZE_LOW, WORD_LOW } from "../../combined/checksum.ts";
+import { lowBitsDifference, POINTER_LOW, SIZE_HIGH, SIZE_LOW, WORD_LOW } from "../../combined/checksum.ts";
 import { HEADER_SIZE } from "../../combined/chunk-header.ts";
 import {
   OP_BLOCK,
@@ -30,7 +30,6 @@ import {
   OP_I64_EXTEND_I32_U,
   OP_I64_LOAD,
   OP_I64_NE,
-  OP_I64_OR,
   OP_I64_SHL,
   OP_I64_SHR_U,
   OP_I64_XOR,
@@ -63,8 +62,14 @@ export interface DirectWay {
   readonly alignment: number;
 }
 
-/** Locals of type i32 behind the parameters; one of type i64 comes after them. */
+/** Locals of type i32 behind the parameters, and of type i64 after them. */
 export const LOCALS = 9;
+export const LONG_LOCALS = 2;
+
+/** By which bits headers of other low bits, which are class, state and origin, differ: those themselves, and of the checksum. */
+export function headerDifference(lowBits: number): bigint {
+  return BigInt(lowBits) | (BigInt(lowBitsDifference(lowBits)) << 48n);
+}
 
 /** Labels are counted from the block that is left to ask the host, in which everything is. */
 export class DirectCode extends Code {
@@ -82,6 +87,7 @@ export class DirectCode extends Code {
   readonly left: number;
   readonly origin: number;
   readonly word: number;
+  readonly header: number;
 
   constructor(params: number, way: DirectWay, layout: Layout, cacheHost: HostSlot) {
     super(1024);
@@ -93,6 +99,7 @@ export class DirectCode extends Code {
       (_, index) => params + index,
     );
     this.word = params + LOCALS;
+    this.header = this.word + 1;
   }
 
   /** A load or store of the tables, from the row or place on the stack. */
@@ -153,38 +160,52 @@ export class DirectCode extends Code {
     this.memory(OP_I32_LOAD8_U, this.layout.readyBase);
   }
 
-  /** The checksum of the chunk's header, whose low word is `low`. */
-  sum(): void {
-    this.loadWord(tables.COOKIE_SUM);
-    const part = (push: () => void, shift: number, mask: number, first: number) => {
-      push();
-      // Entries are two bytes: a bit less far to the right, and the lowest bit masked.
-      this.shiftRight(shift - 1);
-      this.constant(mask * 2);
-      this.byte(OP_I32_AND);
-      this.table(OP_I32_LOAD16_U, tables.SUMS + first * 2);
-      this.byte(OP_I32_XOR);
-    };
-    const pointer = () => this.pushPointer();
-    part(pointer, 4, 0xfff, POINTER_LOW);
-    part(pointer, 16, 0xfff, POINTER_MIDDLE);
-    part(pointer, 28, 0xf, POINTER_TOP);
-    const low = () => this.localGet(this.low);
-    low();
-    this.constant(0xfff);
-    this.byte(OP_I32_AND);
+  /** Pushes what the pointer and the cookie contribute to the checksum of the chunk's header. */
+  pointerSum(): void {
+    this.pushPointer();
+    this.shiftRight(tables.PLACE_SHIFT);
     this.shiftLeft(1);
-    this.table(OP_I32_LOAD16_U, tables.SUMS + WORD_LOW * 2);
-    this.byte(OP_I32_XOR);
-    part(low, 12, 0x3ff, SIZE_LOW);
-    part(low, 22, 0x3ff, SIZE_HIGH);
+    this.table(OP_I32_LOAD16_U, tables.PLACE_SUMS);
+    this.addPart(() => this.pushPointer(), 4, 0xfff, POINTER_LOW);
   }
 
-  /** The low word, as 64 bits, and a checksum on the stack become the whole header. */
-  sumToHigh(): void {
+  /** A sum on the stack becomes that of the header whose low word is `low`. */
+  wordSum(): void {
+    const low = () => this.localGet(this.low);
+    this.addPart(low, 0, 0xfff, WORD_LOW);
+    this.addPart(low, 12, 0x3ff, SIZE_LOW);
+    this.addPart(low, 22, 0x3ff, SIZE_HIGH);
+  }
+
+  private addPart(push: () => void, shift: number, mask: number, first: number): void {
+    push();
+    // Entries are two bytes: a bit less far to the right, and the lowest bit masked.
+    if (shift === 0) this.shiftLeft(1);
+    else this.shiftRight(shift - 1);
+    this.constant(mask * 2);
+    this.byte(OP_I32_AND);
+    this.table(OP_I32_LOAD16_U, tables.SUMS + first * 2);
+    this.byte(OP_I32_XOR);
+  }
+
+  /** Pushes the header of a chunk of `size` bytes; on the stack is what its pointer contributes to the checksum. */
+  headerOfSize(): void {
     this.byte(OP_I64_EXTEND_I32_U);
     this.constant64(48n);
-    this.plain(OP_I64_SHL, OP_I64_OR);
+    this.byte(OP_I64_SHL);
+    this.fromSize(OP_I64_LOAD);
+    this.byte(OP_I64_XOR);
+    const { origin } = this.way;
+    if (origin === 0) return;
+    this.constant64(headerDifference(origin << 10));
+    this.byte(OP_I64_XOR);
+  }
+
+  /** A load of the header that malloc gives a chunk of `size` bytes, or of its first byte, the class. */
+  fromSize(opcode: number): void {
+    this.localGet(this.size);
+    this.shiftLeft(3);
+    this.table(opcode, tables.HEADERS);
   }
 
   constant64(value: bigint): void {
@@ -192,7 +213,7 @@ export class DirectCode extends Code {
     this.s64(value);
   }
 
-  /** Adds the bytes of the block to, or takes them from, a double. Says also that something has changed. */
+  /** Adds the bytes of the block to, or takes them from, a double. */
   countBytes(place: number, operation: number): void {
     this.constant(0);
     this.constant(0);
@@ -200,6 +221,9 @@ export class DirectCode extends Code {
     this.fromRow(tables.BLOCK_SIZES);
     this.plain(OP_F64_CONVERT_I32_U, operation);
     this.table(OP_F64_STORE, place);
+  }
+
+  noteChange(): void {
     this.constant(0);
     this.constant(1);
     this.table(OP_I32_STORE, tables.CHANGED);

@@ -6,21 +6,21 @@ import {
   OP_F64_ADD,
   OP_I32_ADD,
   OP_I32_AND,
-  OP_I32_GE_U,
   OP_I32_GT_U,
+  OP_I32_LE_U,
   OP_I32_LOAD,
   OP_I32_MUL,
   OP_I32_STORE,
   OP_I32_STORE8,
-  OP_I32_STORE16,
   OP_I32_SUB,
-  OP_I32_WRAP_I64,
   OP_I64_EXTEND_I32_U,
+  OP_I64_LOAD,
   OP_I64_OR,
   OP_I64_SHL,
   OP_I64_SHR_U,
   OP_I64_STORE,
-  OP_I64_SUB,
+  OP_I64_STORE16,
+  OP_I64_STORE32,
   OP_IF,
 } from "../binary/instructions.ts";
 import type { DirectCode } from "./direct-code.ts";
@@ -29,96 +29,109 @@ import { ALLOCATION_BYTES, GRANULE, GRANULE_SHIFT, KEPT_ALLOCATIONS, PATTERN } f
 
 /** Up to so many bytes are set by single stores: the engine's memory.fill is a call out of the compiled code. */
 const SHORT = 256;
+/** Of any map of size classes. */
+const SMALLEST_BLOCK = 32;
+/** Sizes are rounded up to this, as blocks are made. */
+const ROUNDING = 2 * GRANULE;
 /** Bytes that have an origin together. */
 const WORD = 4;
 
 /** As Addressable.chunkAllocated: whole granules, and of the last one its bytes. The room of a block is an even number of granules. */
 export function markAddressable(code: DirectCode): void {
-  paint(code, -1n, () => {
-    code.localGet(code.word);
-    code.byte(OP_I32_WRAP_I64);
+  paint(code, -1n, (push) => {
+    push();
+    code.shiftLeft(3);
+    code.table(OP_I64_LOAD, tables.SHADOWS);
   });
 }
 
 /** As Addressable.chunkFreed. */
 export function erase(code: DirectCode): void {
-  paint(code, 0n, () => code.constant(0));
+  paint(code, 0n, () => code.constant64(0n));
 }
 
-/** The shadow of the chunk's granules: `whole` while a word of them is left, and then what `part` pushes. */
-function paint(code: DirectCode, whole: bigint, part: () => void): void {
-  const { at, left, size } = code;
+/**
+ * The shadow of the chunk's granules, two at a time, which a chunk is rounded up to: by one store or two that overlap, or by words
+ * and one that overlaps the one before.
+ * @param whole a word of it, of a chunk that goes on behind
+ * @param last its last word, from how many of the chunk's bytes that stands for, which are pushed
+ */
+function paint(code: DirectCode, whole: bigint, last: (push: () => void) => void): void {
+  const { at, left, size, word } = code;
+  const pushSize = () => code.localGet(size);
   code.pushPointer();
   code.shiftRight(GRANULE_SHIFT);
   code.localSet(at);
+  ifAtMost(code, size, 32);
+  ifAtMost(code, size, 16);
+  code.localGet(at);
+  last(pushSize);
+  shadow(code, OP_I64_STORE16);
+  code.byte(OP_ELSE);
+  code.localGet(at);
+  last(pushSize);
+  shadow(code, OP_I64_STORE32);
+  code.plain(OP_END, OP_ELSE);
+  // From here on, what the room has beyond 16 bytes.
   code.localGet(size);
+  code.constant(ROUNDING - 1);
+  code.byte(OP_I32_ADD);
+  code.constant(-ROUNDING);
+  code.byte(OP_I32_AND);
+  code.constant(ROUNDING);
+  code.byte(OP_I32_SUB);
   code.localSet(left);
-  code.whileAtLeast(left, 8 * GRANULE, () => {
+  ifAtMost(code, size, tables.SHADOW_WORD);
+  last(pushSize);
+  code.localSet(word);
+  code.localGet(at);
+  code.localGet(word);
+  shadow(code, OP_I64_STORE32);
+  pushTail(code);
+  code.localGet(word);
+  code.localGet(left);
+  code.constant(32 - ROUNDING);
+  code.plain(OP_I32_SUB, OP_I64_EXTEND_I32_U, OP_I64_SHR_U);
+  shadow(code, OP_I64_STORE32, (32 - ROUNDING) / GRANULE);
+  code.byte(OP_ELSE);
+  code.whileAtLeast(left, tables.SHADOW_WORD, () => {
     code.localGet(at);
     code.constant64(whole);
     shadow(code, OP_I64_STORE);
-    code.advance(at, 8);
+    code.advance(at, tables.SHADOW_WORD / GRANULE);
   });
-  if (code.way.kind === "allocate") lastWord(code);
-  rest(code, 32, OP_I32_STORE, part);
-  rest(code, 16, OP_I32_STORE16, part);
-  code.localGet(left);
-  code.open(OP_IF);
-  code.localGet(at);
-  part();
-  shadow(code, OP_I32_STORE16);
-  code.byte(OP_END);
+  pushTail(code);
+  last(() => {
+    code.localGet(size);
+    code.constant(ROUNDING - 1);
+    code.byte(OP_I32_ADD);
+    code.constant(ROUNDING - 1);
+    code.byte(OP_I32_AND);
+    code.constant(tables.SHADOW_WORD - ROUNDING + 1);
+    code.byte(OP_I32_ADD);
+  });
+  shadow(code, OP_I64_STORE, (tables.SHADOW_WORD - ROUNDING) / GRANULE);
+  code.plain(OP_END, OP_END);
 }
 
-/** What is left, as the bytes of a word: 0xff for each granule, then the count of the last one's. */
-function lastWord(code: DirectCode): void {
-  const { left, size, word } = code;
-  code.constant64(1n);
-  code.localGet(left);
+/** Pushes where the granules of what is left begin. */
+function pushTail(code: DirectCode): void {
+  code.localGet(code.at);
+  code.localGet(code.left);
   code.shiftRight(GRANULE_SHIFT);
-  code.shiftLeft(3);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.byte(OP_I64_SHL);
-  code.constant64(1n);
-  code.byte(OP_I64_SUB);
-  code.localGet(size);
-  code.constant(GRANULE - 1);
-  code.byte(OP_I32_AND);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.localGet(left);
-  code.shiftRight(GRANULE_SHIFT);
-  code.shiftLeft(3);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.plain(OP_I64_SHL, OP_I64_OR);
-  code.localSet(word);
+  code.byte(OP_I32_ADD);
 }
 
-function shadow(code: DirectCode, opcode: number): void {
-  code.memory(opcode, code.layout.shadowBase);
-}
-
-/** If `bytes` are left, the shadow of so many, and the word for the others moves down. */
-function rest(code: DirectCode, bytes: number, opcode: number, value: () => void): void {
-  const { at, left, word } = code;
-  code.localGet(left);
-  code.constant(bytes);
-  code.byte(OP_I32_GE_U);
+function ifAtMost(code: DirectCode, local: number, most: number): void {
+  code.localGet(local);
+  code.constant(most);
+  code.byte(OP_I32_LE_U);
   code.open(OP_IF);
-  code.localGet(at);
-  value();
-  shadow(code, opcode);
-  code.advance(at, bytes / GRANULE);
-  if (code.way.kind === "allocate") {
-    code.localGet(word);
-    code.constant64(BigInt(bytes));
-    code.byte(OP_I64_SHR_U);
-    code.localSet(word);
-  }
-  code.localGet(left);
-  code.constant(bytes);
-  code.byte(OP_I32_SUB);
-  code.localSet(left);
-  code.byte(OP_END);
+}
+
+/** A store to the shadow, of granules that begin so many before the address. */
+function shadow(code: DirectCode, opcode: number, before = 0): void {
+  code.memory(opcode, code.layout.shadowBase - before);
 }
 
 /** calloc's block is zeroed as a whole, and counted. */
@@ -133,17 +146,25 @@ export function zeroBlock(code: DirectCode): void {
     code,
     0,
     () => code.localGet(block),
-    () =>
-      code.whileAtLeast(left, 16, () => {
-        for (const offset of [0, 8]) {
-          code.localGet(at);
-          code.constant64(0n);
-          code.memory(OP_I64_STORE, offset);
-        }
-        code.advance(at, 16);
-      }),
+    () => {
+      zero(code, SMALLEST_BLOCK);
+      code.localGet(left);
+      code.constant(SMALLEST_BLOCK);
+      code.byte(OP_I32_SUB);
+      code.localSet(left);
+      code.whileAtLeast(left, ROUNDING, () => zero(code, ROUNDING));
+    },
   );
   code.countBytes(tables.FILLED, OP_F64_ADD);
+}
+
+function zero(code: DirectCode, bytes: number): void {
+  for (let offset = 0; offset < bytes; offset += 8) {
+    code.localGet(code.at);
+    code.constant64(0n);
+    code.memory(OP_I64_STORE, offset);
+  }
+  code.advance(code.at, bytes);
 }
 
 /** As Origins.allocated: the allocation gets a number, and a row. */

@@ -2,7 +2,6 @@
 // the heap's cache and headers, and what guest/guest.ts does to the shadows, step by step the same. Each gives up, with nothing done,
 // at the first thing that is unusual, and the host is asked as ever.
 
-import { WORD_LOW } from "../../combined/checksum.ts";
 import { HEADER_SIZE, STATE_ALLOCATED } from "../../combined/chunk-header.ts";
 import {
   I32,
@@ -20,20 +19,22 @@ import {
   OP_I32_GT_U,
   OP_I32_LOAD,
   OP_I32_LOAD8_U,
-  OP_I32_LOAD16_U,
   OP_I32_MUL,
   OP_I32_NE,
   OP_I32_OR,
   OP_I32_STORE,
   OP_I32_STORE16,
   OP_I32_SUB,
-  OP_I32_XOR,
-  OP_I64_EXTEND_I32_U,
+  OP_I32_WRAP_I64,
+  OP_I64_LOAD,
+  OP_I64_NE,
+  OP_I64_SHR_U,
   OP_I64_STORE,
+  OP_I64_XOR,
   OP_IF,
   OP_RETURN,
 } from "../binary/instructions.ts";
-import { DirectCode, type DirectHosts, type DirectWay, LOCALS } from "./direct-code.ts";
+import { DirectCode, type DirectHosts, type DirectWay, headerDifference, LOCALS, LONG_LOCALS } from "./direct-code.ts";
 import { erase, fillRange, markAddressable, markFresh, zeroBlock } from "./direct-shadows.ts";
 import * as tables from "./heap-tables.ts";
 import { finish, passOn } from "./helpers.ts";
@@ -52,7 +53,7 @@ export function directBody(
 ): Uint8Array {
   const code = new DirectCode(params, way, layout, hosts.cache);
   code.two(2, LOCALS);
-  code.two(I32, 1);
+  code.two(I32, LONG_LOCALS);
   code.byte(I64);
   code.append(head, 0, head.length);
   code.open(OP_BLOCK);
@@ -64,7 +65,7 @@ export function directBody(
 }
 
 function allocate(code: DirectCode): void {
-  const { row, count, block, low, size, way } = code;
+  const { row, count, block, size, way } = code;
   leaveUnlessOpen(code);
   sizeWanted(code);
   code.localTee(size);
@@ -72,11 +73,7 @@ function allocate(code: DirectCode): void {
   code.plain(OP_I32_GT_U);
   code.branch(OP_BR_IF, 0);
   // The class, the top of its stack, and the block there.
-  code.localGet(size);
-  code.constant(HEADER_SIZE + 15);
-  code.byte(OP_I32_ADD);
-  code.shiftRight(4);
-  code.table(OP_I32_LOAD8_U, tables.CLASS_OF_SIZE);
+  code.fromSize(OP_I32_LOAD8_U);
   code.shiftLeft(2);
   code.localTee(row);
   code.table(OP_I32_LOAD, tables.COUNTS);
@@ -105,24 +102,15 @@ function allocate(code: DirectCode): void {
   code.findTrace();
   // From here on nothing is unusual any more.
   if (way.isZeroed) zeroBlock(code);
-  code.localGet(row);
-  code.shiftRight(2);
-  code.localGet(size);
-  code.shiftLeft(12);
-  code.byte(OP_I32_OR);
-  code.constant((STATE_ALLOCATED << 8) | (way.origin << 10));
-  code.byte(OP_I32_OR);
-  code.localSet(low);
   code.localGet(block);
-  code.localGet(low);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.sum();
-  code.sumToHigh();
+  code.pointerSum();
+  code.headerOfSize();
   code.memory(OP_I64_STORE, 0);
   code.localGet(row);
   code.localGet(count);
   code.table(OP_I32_STORE, tables.COUNTS);
   code.countBytes(tables.STATISTICS, OP_F64_ADD);
+  code.noteChange();
   code.noteTrace(() => code.storeTrace(OP_I32_STORE, 0));
   markAddressable(code);
   if (code.layout.validityBase >= 0) markFresh(code);
@@ -131,7 +119,7 @@ function allocate(code: DirectCode): void {
 }
 
 function free(code: DirectCode): void {
-  const { row, count, block, low, size, way, layout } = code;
+  const { row, count, block, low, size, header, way, layout } = code;
   const pointer = way.operand;
   leaveUnlessOpen(code);
   code.localGet(pointer);
@@ -153,36 +141,29 @@ function free(code: DirectCode): void {
   code.ready();
   code.byte(OP_I32_EQZ);
   code.branch(OP_BR_IF, 0);
-  // Allocated, and of this origin.
   code.localGet(block);
-  code.memory(OP_I32_LOAD, 0);
+  code.memory(OP_I64_LOAD, 0);
+  code.localTee(header);
+  code.byte(OP_I32_WRAP_I64);
   code.localTee(low);
-  code.constant(0xf00);
-  code.byte(OP_I32_AND);
-  code.constant((STATE_ALLOCATED << 8) | (way.origin << 10));
-  code.byte(OP_I32_NE);
-  code.branch(OP_BR_IF, 0);
-  code.localGet(low);
-  code.constant(0xff);
-  code.byte(OP_I32_AND);
-  code.shiftLeft(2);
-  code.localTee(row);
-  code.byte(OP_I32_EQZ);
-  code.branch(OP_BR_IF, 0);
-  // The checksum is right, and the offset 0.
-  code.localGet(block);
-  code.memory(OP_I32_LOAD, 4);
-  code.sum();
-  code.localTee(code.at);
-  code.shiftLeft(16);
-  code.byte(OP_I32_NE);
-  code.branch(OP_BR_IF, 0);
-  code.localGet(low);
   code.shiftRight(12);
   code.localTee(size);
   code.loadWord(tables.LARGEST);
   code.byte(OP_I32_GT_U);
   code.branch(OP_BR_IF, 0);
+  code.pointerSum();
+  code.localTee(code.at);
+  code.headerOfSize();
+  code.localGet(header);
+  code.byte(OP_I64_NE);
+  code.open(OP_IF);
+  leaveUnlessWhole(code);
+  code.byte(OP_END);
+  code.localGet(low);
+  code.constant(0xff);
+  code.byte(OP_I32_AND);
+  code.shiftLeft(2);
+  code.localSet(row);
   code.localGet(row);
   code.table(OP_I32_LOAD, tables.COUNTS);
   code.localTee(count);
@@ -199,15 +180,9 @@ function free(code: DirectCode): void {
   code.findTrace();
   // From here on nothing is unusual any more: state and origin go, and their part of the checksum.
   code.localGet(block);
-  code.localGet(low);
-  code.constant(~0xf00);
-  code.byte(OP_I32_AND);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.localGet(code.at);
-  code.constant(0);
-  code.table(OP_I32_LOAD16_U, tables.SUMS + 2 * (WORD_LOW + ((STATE_ALLOCATED << 8) | (way.origin << 10))));
-  code.byte(OP_I32_XOR);
-  code.sumToHigh();
+  code.localGet(header);
+  code.constant64(headerDifference(stateAndOrigin(way)));
+  code.byte(OP_I64_XOR);
   code.memory(OP_I64_STORE, 0);
   code.localGet(count);
   code.stackEntry();
@@ -222,10 +197,40 @@ function free(code: DirectCode): void {
   code.byte(OP_I32_ADD);
   code.table(OP_I32_STORE, tables.COUNTS);
   code.countBytes(tables.STATISTICS, OP_F64_SUB);
+  code.noteChange();
   code.noteTrace(() => code.storeTrace(OP_I32_STORE16, 2));
   erase(code);
   if (layout.validityBase >= 0) fillRange(code, layout.validityBase, 0);
   code.byte(OP_RETURN);
+}
+
+/** What bits 11:8 of a chunk's low word are that may be freed this way. */
+function stateAndOrigin({ origin }: DirectWay): number {
+  return (STATE_ALLOCATED << 8) | (origin << 10);
+}
+
+/**
+ * The header is not the one that malloc gave a chunk of its size: one that was made smaller in its place has the class of its block
+ * instead. Within an `if`.
+ */
+function leaveUnlessWhole(code: DirectCode): void {
+  const { low, header, at, way } = code;
+  code.localGet(low);
+  code.constant(0xf00);
+  code.byte(OP_I32_AND);
+  code.constant(stateAndOrigin(way));
+  code.byte(OP_I32_NE);
+  code.localGet(low);
+  code.constant(0xff);
+  code.plain(OP_I32_AND, OP_I32_EQZ, OP_I32_OR);
+  // The checksum is right, and the offset 0.
+  code.localGet(at);
+  code.wordSum();
+  code.shiftLeft(16);
+  code.localGet(header);
+  code.constant64(32n);
+  code.plain(OP_I64_SHR_U, OP_I32_WRAP_I64, OP_I32_NE, OP_I32_OR);
+  code.branch(OP_BR_IF, 1);
 }
 
 function leaveUnlessOpen(code: DirectCode): void {

@@ -12,8 +12,6 @@ export const CHANGED = 20;
 export const KEEPS_TRACES = 24;
 /** The largest size of a chunk that goes the direct ways. */
 export const LARGEST = 28;
-/** What the heap's cookie adds to each checksum. */
-export const COOKIE_SUM = 32;
 /** The cache's statistics, three doubles. */
 export const STATISTICS = 40;
 /** Bytes that were filled, a double of the machine's counters. */
@@ -33,11 +31,8 @@ export const BLOCK_SIZES = MOST_COUNTS + 4 * CLASSES;
 export const BEGINS = BLOCK_SIZES + 4 * CLASSES;
 /** … and the address of their stack in the memory. */
 export const STACKS = BEGINS + 4 * CLASSES;
-/** Bytes: the class of a chunk by (its size + 31) / 16. */
-export const CLASS_OF_SIZE = STACKS + 4 * CLASSES;
 /** Chunks of the direct ways lie in at most two pages. */
 export const LARGEST_BLOCK = 4096;
-export const CLASS_OF_SIZE_BYTES = LARGEST_BLOCK / 16 + 2;
 
 /** Rows of 16 bytes: a path, and the number of its trace, which is not 0. */
 export const PATHS = 8192;
@@ -45,13 +40,24 @@ export const PATH_ROWS = 1024;
 export const PATH_ROW_BYTES = 16;
 export const PATH_TRACE = 8;
 
-/** 16 bits each. */
+/** combined/checksum.ts's parts of a sum, 16 bits each. */
 export const SUMS = PATHS + PATH_ROWS * PATH_ROW_BYTES;
 /** The cache's stacks, one after the other. */
 export const BLOCKS = 2 ** 16;
 export const BLOCKS_BYTES = 2 ** 16;
 
-if (SUMS + SUM_COUNT * 2 > BLOCKS || CLASS_OF_SIZE + CLASS_OF_SIZE_BYTES > PATHS)
+/** 16 bits for each 64 KiB of addresses: what a pointer's upper bits and the heap's cookie contribute to a sum. */
+export const PLACE_SUMS = BLOCKS + BLOCKS_BYTES;
+export const PLACE_SHIFT = 16;
+
+/** 64 bits for each size up to {@link LARGEST}: the header that malloc gives such a chunk, but for what its pointer contributes to the sum. */
+export const HEADERS = PLACE_SUMS + 2 * 2 ** (32 - PLACE_SHIFT);
+/** 64 bits for each size up to a word's: the shadow of a chunk's granules, 0 behind its end. */
+export const SHADOWS = HEADERS + 8 * LARGEST_BLOCK;
+export const SHADOW_WORD = 64;
+export const TABLES_END = SHADOWS + 8 * (SHADOW_WORD + 1);
+
+if (SUMS + SUM_COUNT * 2 > BLOCKS || STACKS + 4 * CLASSES > PATHS)
   throw new Error("the tables of the direct ways overlap");
 
 /** Of a path's bits, the byte at which its row begins: the lowest ones are the last call's alone. */

@@ -10,13 +10,14 @@
 //   allocationsBase … + 2^24   what the last 2^20 origins were allocated as (guest/origins.ts; only where origins are followed)
 //   readyBase … + limitBytes / 4096   a byte for each page: 1 where the module may store to a chunk's header by itself
 //   pathBase … + 16   the path of calls that leads to the heap, and what stands for the host's part of it (call-paths.ts)
-//   pathBase + 16 … + 2^17   what the direct ways of malloc and free go by (heap-tables.ts)
+//   pathBase + 16 … + 5 · 2^16   what the direct ways of malloc and free go by (heap-tables.ts)
 //   shadowBase … + 2^29   one byte for each 8 of all 4 GiB that an address can mean, so that none misses the shadow; and a
 //   page more, for the last look that takes several bytes
 //
 // A shadow byte of 0 means "nothing there", so that address space without memory costs none of the host's.
 
 import { ModuleError } from "../binary/module-error.ts";
+import { TABLES_END } from "./heap-tables.ts";
 
 export const WASM_PAGE = 65536;
 /** Bytes of memory that a shadow byte stands for. */
@@ -25,7 +26,7 @@ export const GRANULE_SHIFT = 3;
 const KERNEL_BYTES = 2 ** 20;
 const SHADOW_BYTES = 2 ** 32 / GRANULE;
 /** The two words of the call path, and the tables of the direct ways. */
-const TABLES_BYTES = 2 ** 17;
+const TABLES_BYTES = Math.ceil(TABLES_END / WASM_PAGE) * WASM_PAGE;
 /** Allocations that are remembered by their origins' numbers, and bytes of each one's row. */
 export const KEPT_ALLOCATIONS = 2 ** 20;
 export const ALLOCATION_BYTES = 16;

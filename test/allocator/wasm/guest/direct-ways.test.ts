@@ -2,15 +2,21 @@
 // recording or mempool hears of each call. What they do in every detail is compared by fuzz/wasm/direct-ways.ts, of which some programs run here.
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { CustomConfig } from "../../../../allocator/options/config.ts";
+import { SizeClassMap } from "../../../../allocator/options/size-class-map.ts";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { silent } from "../../../../fuzz/harness/journal.ts";
-import { directWays, MANY, STEP_PAIRS, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
+import { directWays, FLIP, GIVE, STEP_PAIRS, TAKE, wentDirectly } from "../../../../fuzz/wasm/direct-ways.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const PAIRS = `(module (memory (export "memory") 1)
   (func $malloc (export "malloc") (param i32) (result i32) unreachable)
   (func $free (export "free") (param i32) unreachable)
+  (func $realloc (param i32 i32) (result i32) unreachable)
+  (func (export "shrunk") (param $size i32) (local $p i32)
+    (local.set $p (call $malloc (i32.const 200)))
+    (call $free (call $realloc (local.get $p) (local.get $size))))
   (func (export "pairs") (param $n i32) (result i32) (local $p i32)
     (loop $again
       (local.set $p (call $malloc (i32.const 40)))
@@ -71,16 +77,38 @@ describe("a module goes the direct ways", () => {
     (allocate, free) => {
       const sizes = [0, 1, 3, 4, 5, 8, 12, 13, 16, 100, 300, 4080];
       const steps = sizes.flatMap((size, slot) => [free, allocate].map((kind) => ({ kind, slot, size, small: 1 })));
-      const given = { steps, between: [0], checks: "addresses" as const, trackOrigins: true };
+      const given = { steps, between: [0], checks: "addresses" as const, trackOrigins: true, stacks: true };
       for (const uninitialised of ["off", "byte"] as const) directWays.run({ ...given, uninitialised }, silent);
+    },
+  );
+
+  test.each(STEP_PAIRS)(
+    "and frees no chunk of which a bit of the header has changed, allocated by step %i and freed by step %i",
+    (allocate, free) => {
+      const steps = Array.from({ length: 64 }, (_, bit) => {
+        const slot = bit % 12;
+        const chunk = { slot, size: 40, small: 1 };
+        return [
+          { ...chunk, kind: allocate },
+          { kind: FLIP, slot, size: bit % 8, small: 8 + (bit >> 3) },
+          { ...chunk, kind: free },
+        ];
+      }).flat();
+      const given = {
+        between: [],
+        checks: "none" as const,
+        uninitialised: "off" as const,
+        trackOrigins: false,
+        stacks: false,
+      };
+      directWays.run({ ...given, steps }, silent);
     },
   );
 
   test.each([8, 500])("and has its cache filled and emptied as the host does, of chunks of %i bytes", (size) => {
     const many = (kind: number, small: number) => ({ kind, slot: 0, size, small });
-    const { take, give } = MANY;
-    const steps = [many(take, 28), many(give, 20), many(take, 19), many(give, 27), many(take, 3), many(give, 32)];
-    const given = { steps, between: [7, 2, 4, 1], checks: "addresses" as const, trackOrigins: true };
+    const steps = [many(TAKE, 28), many(GIVE, 20), many(TAKE, 19), many(GIVE, 27), many(TAKE, 3), many(GIVE, 32)];
+    const given = { steps, between: [7, 2, 4, 1], checks: "addresses" as const, trackOrigins: true, stacks: true };
     for (const uninitialised of ["off", "byte"] as const) directWays.run({ ...given, uninitialised }, silent);
   });
 
@@ -108,6 +136,18 @@ describe("a module goes the direct ways", () => {
     );
   });
 
+  test("for a chunk that was made smaller in its place, whose header has its block's class", () => {
+    const instance = instantiate({ heap: { stacks: false } });
+    call(instance, "pairs", 10);
+    call(instance, "shrunk", 20);
+    expect(wentDirectly(instance)).toBe(true);
+    const before = instance.heap.stats();
+    instance.guest.direct.takeChanges();
+    call(instance, "pairs", 1);
+    expect(instance.heap.stats()).toEqual(before);
+    expect(instance.checker.findings).toEqual([]);
+  });
+
   test("after a free that was refused, which has its finding each time", () => {
     const instance = instantiate({ invalidFree: "report" });
     call(instance, "twice", 20);
@@ -119,6 +159,28 @@ describe("a module goes the direct ways", () => {
 });
 
 describe("a module asks the heap for each block", () => {
+  test("where no chunk is as small as those of the direct ways", () => {
+    const large = { name: "large", sizes: [8192, 16384], maxCachedHint: 14, maxBytesCachedLog: 14 };
+    const config: CustomConfig = {
+      name: "large",
+      primary: {
+        sizeClassMap: new SizeClassMap(large),
+        maxBatches: 1,
+        regionSizeLog: 20,
+        groupSizeLog: 20,
+        contiguousRegions: false,
+        mapIncrement: 2 ** 16,
+        compactPointerBytes: 4,
+      },
+      secondaryCache: { entriesArraySize: 4, defaultMaxEntriesCount: 4, defaultMaxEntrySize: 2 ** 19 },
+    };
+    const instance = instantiate({ heap: { config } });
+    const refills = vi.spyOn(instance.guest.direct, "refill");
+    call(instance, "pairs", 100);
+    expect(refills).not.toHaveBeenCalled();
+    expect(wentDirectly(instance)).toBe(false);
+  });
+
   const ways: readonly (readonly [what: string, options: ModuleOptions, prepare: (instance: Instance) => void])[] = [
     ["where a hook is given", { heap: { hooks: { deallocate: () => {} } } }, () => {}],
     ["while fresh memory is filled", {}, ({ heap }) => heap.malloc_set_pattern_fill_contents(1)],
