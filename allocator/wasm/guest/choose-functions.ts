@@ -6,6 +6,7 @@ import { ModuleError } from "../binary/module-error.ts";
 import { isWholeAllocator } from "./allocator-state.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import type { KnownNames } from "./known-names.ts";
+import { isAsLinked } from "./operators.ts";
 
 /**
  * What is malloc and so on: an index among the module's functions, imported ones counted, or the name of an export. `"own"`: the
@@ -30,10 +31,16 @@ const C_NAMES: Readonly<Record<string, HeapRole>> = {
 };
 const C_PREFIXES = ["", "dl", "__libc_", "emscripten_builtin_"];
 
+/** Behind the size, as the linker has it and in words. */
+const NOTHROW = "(?:St11align_val_t)?RKSt9nothrow_t";
+const NOTHROW_TYPES = "unsigned long(?:, std::align_val_t)?, std::nothrow_t const&";
+
 /** Names of the other languages, as the name section has them: demangled, or as the linker knows them. */
 const PATTERNS: readonly (readonly [RegExp, HeapRole])[] = [
   [/^(?:_Znwm(?:St11align_val_t)?|operator new\(unsigned long(?:, std::align_val_t)?\))$/, "operator new"],
   [/^(?:_Znam(?:St11align_val_t)?|operator new\[\]\(unsigned long(?:, std::align_val_t)?\))$/, "operator new[]"],
+  [new RegExp(`^(?:_Znwm${NOTHROW}|operator new\\(${NOTHROW_TYPES}\\))$`), "operator new nothrow"],
+  [new RegExp(`^(?:_Znam${NOTHROW}|operator new\\[\\]\\(${NOTHROW_TYPES}\\))$`), "operator new[] nothrow"],
   [/^(?:_ZdlPv\w*|operator delete\(void\*.*\))$/, "operator delete"],
   [/^(?:_ZdaPv\w*|operator delete\[\]\(void\*.*\))$/, "operator delete[]"],
   [/(?:__rust_alloc|__rdl_alloc)$/, "rust_alloc"],
@@ -84,7 +91,9 @@ function chooseByName(module: Module, names: KnownNames): ChosenFunctions {
   const roles = new Set(chosen.values());
   // Where functions have names, what is missing is not in the module: linkers leave out a free that is never called.
   const isWhole = PAIRS.some(([allocate, release]) => roles.has(allocate) && (isNamed || roles.has(release)));
-  if (!isWhole) return new Map();
+  // So is a malloc, unless an optimiser has put its code into its one caller's.
+  const isReleaseAlone = isNamed && names.isWhole && roles.has("free") && isAsLinked(module);
+  if (!isWhole && !isReleaseAlone) return new Map();
   if (isNamed && names.isWhole) return chosen;
   return isWholeAllocator(module, new Set(chosen.keys()), names.functions) ? chosen : new Map();
 }

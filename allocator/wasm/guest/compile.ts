@@ -21,6 +21,7 @@ import { debugInfoOf, type FrameSources } from "./frames.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { compileHostTable } from "./host-table.ts";
 import { type KnownNames, knownNames } from "./known-names.ts";
+import { callsOperators, withoutOwnOperators } from "./operators.ts";
 import { framesOf } from "./origins.ts";
 import { endOfNull, findStack, type StackRegion } from "./stack-region.ts";
 
@@ -97,6 +98,8 @@ export interface Compiled {
   readonly rewritten: Rewritten;
   readonly layout: Layout;
   readonly functions: ChosenFunctions;
+  /** The heap's options: new and delete that do not belong together are reported if the code tells them apart. */
+  readonly heap: HeapOptions;
   readonly stack: StackRegion | null;
   /** The origin of stack memory that the instruction at byte n takes is this plus n. */
   readonly frameOrigins: number;
@@ -126,7 +129,8 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     origins: options.trackOrigins ?? false,
     initialPages: module.memory?.minimum ?? 0,
   });
-  const functions = chooseFunctions(module, names, options.functions);
+  const chosen = chooseFunctions(module, names, options.functions);
+  const functions = options.functions === undefined ? withoutOwnOperators(chosen, module, debugInfo) : chosen;
   const stack = findStack(module, names);
   const frameOrigins = layout.originBase < 0 ? 0 : framesOf(copy.length);
   const rewritten = rewrite(module, {
@@ -147,6 +151,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     rewritten,
     layout,
     functions,
+    heap: { deallocTypeMismatch: callsOperators(functions, module, debugInfo), ...options.heap },
     stack,
     frameOrigins,
     nullBytes,

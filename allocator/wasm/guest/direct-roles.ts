@@ -30,6 +30,8 @@ const WAYS: Partial<Record<HeapRole, DirectWay>> = {
   free: release(ORIGIN_MALLOC),
   "operator new": allocation(0, { origin: ORIGIN_NEW }),
   "operator new[]": allocation(0, { origin: ORIGIN_NEW_ARRAY }),
+  "operator new nothrow": allocation(0, { origin: ORIGIN_NEW }),
+  "operator new[] nothrow": allocation(0, { origin: ORIGIN_NEW_ARRAY }),
   "operator delete": release(ORIGIN_NEW),
   "operator delete[]": release(ORIGIN_NEW_ARRAY),
   rust_alloc: allocation(0, { alignment: 1 }),
@@ -43,5 +45,6 @@ export function directWayOf(role: HeapRole, params: number): DirectWay | null {
   if (way === undefined) return null;
   // With a second parameter, new has an alignment.
   if ((role === "operator new" || role === "operator new[]") && params === 2) return { ...way, alignment: 1 };
+  if (role.endsWith(" nothrow") && params === 3) return { ...way, alignment: 1 };
   return way;
 }

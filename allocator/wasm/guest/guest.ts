@@ -9,7 +9,7 @@ import type { InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import type { Operation } from "../../checker/finding.ts";
-import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
+import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
 import { Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
 import type { HeapParts } from "../../heap/parts.ts";
@@ -47,6 +47,8 @@ export interface GuestOptions {
   /** Addresses below are null pointers. */
   readonly nullBytes: number;
   readonly heap: HeapOptions;
+  /** A delete that does not belong to a block's new is a HeapError, as the user's own option says, and not a finding only. */
+  readonly throwsMismatches: boolean;
   /** How the kernel initialises frames (R8). */
   readonly initialisation: InitialisationPolicy;
   /** What free does with a pointer that is no block's: a HeapError for the guest and its caller, or only a finding. */
@@ -289,6 +291,10 @@ export class Guest {
     const { call } = HEAP_FUNCTIONS[role];
     const context = { heap: this.heap, store: (address: Address, value: number) => this.store32(address, value) };
     const { blockValidity, paths, direct } = this;
+    const attempt = (first: number, second: number, third: number, fourth: number): number =>
+      blockValidity === null
+        ? call(context, first, second, third, fourth)
+        : blockValidity.around(role, first, () => call(context, first, second, third, fourth));
     return (first, second, third, fourth) => {
       if (!this.isHeapUsed) {
         this.isHeapUsed = true;
@@ -297,11 +303,9 @@ export class Guest {
       direct.takeChanges();
       paths.begin();
       try {
-        return blockValidity === null
-          ? call(context, first, second, third, fourth)
-          : blockValidity.around(role, first, () => call(context, first, second, third, fourth));
+        return attempt(first, second, third, fourth);
       } catch (error) {
-        return this.heapFailed(error);
+        return this.heapFailed(error, () => attempt(first, second, third, fourth));
       } finally {
         paths.end();
         direct.settle();
@@ -309,14 +313,37 @@ export class Guest {
     };
   }
 
-  /** @throws what is given, unless it says that a pointer is no block's and that is only to be reported */
-  private heapFailed(error: unknown): number {
+  /**
+   * @param again the call that failed. A block whose delete does not belong to its new is reported, and given back as the program
+   * wants it, unless the heap's own option asked for such errors
+   * @throws what is given, unless it says that a pointer is no block's and that is only to be reported
+   */
+  private heapFailed(error: unknown, again: () => number): number {
     if (error instanceof HeapError && error.address !== null && FREE_ERRORS.has(error.kind)) {
-      wholeCheckerOf(this.heap).freeRefused(error.address, "free", error);
+      const isMismatch = error.kind === "type-mismatch" && !this.options.throwsMismatches;
+      // C's realloc takes what aligned_alloc gave, of which Scudo's does not know.
+      if (!isMismatch || this.originOf(error.address) !== ORIGIN_MEMALIGN)
+        wholeCheckerOf(this.heap).freeRefused(error.address, "free", error);
+      if (isMismatch) return this.withoutOrigins(again);
       if (this.options.invalidFree === "report") return 0;
     }
     this.paths.abandon();
     throw error;
+  }
+
+  private originOf(pointer: Address): number {
+    const { headers, memory } = partsOf(this.heap).allocator;
+    return originOf(headers.load(memory, pointer));
+  }
+
+  private withoutOrigins(run: () => number): number {
+    const { flags } = partsOf(this.heap).allocator.options;
+    flags.dealloc_type_mismatch = false;
+    try {
+      return run();
+    } finally {
+      flags.dealloc_type_mismatch = true;
+    }
   }
 
   /** @throws Error naming a broken invariant of the kernel, the heap or the shadow */

@@ -21,6 +21,8 @@ export type HeapRole =
   | "malloc_usable_size"
   | "operator new"
   | "operator new[]"
+  | "operator new nothrow"
+  | "operator new[] nothrow"
   | "operator delete"
   | "operator delete[]"
   | "rust_alloc"
@@ -95,6 +97,11 @@ function withTlsfHeader({ store }: HeapFunctionContext, chunk: Address, size: By
   return chunk + TLSF_HEADER;
 }
 
+/** What is given behind the size: an alignment perhaps, and a reference. */
+function alignmentBeforeNothrow([first, second]: readonly number[]): number {
+  return second === undefined ? MIN_ALIGNMENT : first;
+}
+
 function free(heap: Heap, pointer: Address): number {
   heap.free(unsigned(pointer));
   return 0;
@@ -122,7 +129,7 @@ export const HEAP_FUNCTIONS: Readonly<Record<HeapRole, HeapFunction>> = {
       posixMemalign(context, unsigned(target), unsigned(alignment), unsigned(size)),
   },
   malloc_usable_size: { signatures: ["i>i"], call: ({ heap }, pointer) => heap.malloc_usable_size(unsigned(pointer)) },
-  // With a second parameter it is an alignment; `const nothrow_t&` is given by a role's alias, which drops it.
+  // A second parameter is an alignment; those that are given a `const nothrow_t&` as their last are roles of their own.
   "operator new": {
     signatures: ["i>i", "ii>i"],
     call: ({ heap }, size, alignment = MIN_ALIGNMENT) => heap.operatorNew(unsigned(size), { alignment }),
@@ -130,6 +137,15 @@ export const HEAP_FUNCTIONS: Readonly<Record<HeapRole, HeapFunction>> = {
   "operator new[]": {
     signatures: ["i>i", "ii>i"],
     call: ({ heap }, size, alignment = MIN_ALIGNMENT) => heap.operatorNew(unsigned(size), { alignment, array: true }),
+  },
+  "operator new nothrow": {
+    signatures: ["ii>i", "iii>i"],
+    call: ({ heap }, size, ...rest) => heap.operatorNew(unsigned(size), { alignment: alignmentBeforeNothrow(rest) }),
+  },
+  "operator new[] nothrow": {
+    signatures: ["ii>i", "iii>i"],
+    call: ({ heap }, size, ...rest) =>
+      heap.operatorNew(unsigned(size), { alignment: alignmentBeforeNothrow(rest), array: true }),
   },
   "operator delete": {
     signatures: ["i>", "ii>", "iii>"],

@@ -71,7 +71,7 @@ export function instantiateCompiled(compiled: Compiled, imports: Imports = {}): 
 
 /** The guest of an imported memory, or a new one. */
 function guestFor(compiled: Compiled, imports: Imports): Guest {
-  const { module, layout, nullBytes, options } = compiled;
+  const { module, layout, nullBytes, options, heap } = compiled;
   const { memory } = module;
   if (memory?.isImported === true) {
     const entry = module.imports.find(({ kind }) => kind === EXTERNAL_MEMORY)!;
@@ -85,9 +85,10 @@ function guestFor(compiled: Compiled, imports: Imports): Guest {
       initialPages: memory?.minimum ?? 0,
       maximumPages: memory?.maximum ?? null,
       nullBytes,
-      heap: options.heap ?? {},
+      heap,
       initialisation: options.initialisation ?? "plumbed",
       invalidFree: options.invalidFree ?? "throw",
+      throwsMismatches: options.heap?.deallocTypeMismatch === true && options.invalidFree !== "report",
     },
     makeMemory(layout),
   );

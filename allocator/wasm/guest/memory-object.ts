@@ -113,9 +113,11 @@ export function guestOfMemory(memory: unknown, compiled: Compiled, name: string)
         initialPages: descriptor.initial,
         maximumPages: descriptor.maximum ?? null,
         nullBytes: compiled.nullBytes,
-        heap: compiled.options.heap ?? {},
+        heap: compiled.heap,
         initialisation: compiled.options.initialisation ?? "plumbed",
         invalidFree: compiled.options.invalidFree ?? "throw",
+        throwsMismatches:
+          compiled.options.heap?.deallocTypeMismatch === true && compiled.options.invalidFree !== "report",
       },
       memory as EngineMemory,
     );

@@ -14,6 +14,7 @@ interface CheckOptions extends ProgramOptions {
   readonly errorExitcode: number;
   readonly leakCheck: "no" | "summary" | "full";
   readonly undefinedValueErrors: "yes" | "no";
+  readonly showMismatchedFrees: "yes" | "no";
   readonly trackOrigins: "yes" | "no";
   readonly suppressions?: readonly string[];
   readonly genSuppressions: "no" | "all";
@@ -45,6 +46,11 @@ export function checkCommand(): Command {
     )
     .addOption(
       new Option("--undefined-value-errors <yes|no>", "report uses of uninitialised memory")
+        .choices(yesNo)
+        .default("yes"),
+    )
+    .addOption(
+      new Option("--show-mismatched-frees <yes|no>", "report blocks of new[] that delete gives back, and their like")
         .choices(yesNo)
         .default("yes"),
     )
@@ -82,6 +88,7 @@ async function check(file: string, args: string[], options: CheckOptions): Promi
       invalidFree: "report",
       uninitialised: options.undefinedValueErrors === "yes" ? "byte" : "off",
       trackOrigins: options.trackOrigins === "yes",
+      heap: options.showMismatchedFrees === "yes" ? {} : { deallocTypeMismatch: false },
     },
     ({ checker }) => {
       checker.addSuppressions(...suppressions);

@@ -32,7 +32,7 @@ function findTools(): { clang: string; path: string } | null {
 const tools = findTools();
 let programs = 0;
 
-/** The module of a C file for WASI, or null where it cannot be built. */
+/** The module of a C file for WASI, or with `--driver-mode=g++` of a C++ one; null where it cannot be built. */
 export function compileC(file: string, options: readonly string[]): Uint8Array<ArrayBuffer> | null {
   if (tools === null) return null;
   const output = join(folder, `program-${++programs}.wasm`);
