@@ -292,9 +292,9 @@ for (const pass of PASSES) {
     files.filter((file) => !isLate(file) && isAsked(file)),
   );
 }
+await askCold(verdicts, settings);
 if (mutants.some(({ id }) => !verdicts.read().killers.has(id)))
   await ask(verdicts, { ...settings, pass: "late", fromMs: 0, toMs: LONGEST_MS }, files.filter(isLate));
-await askCold(verdicts, settings);
 
 const { killers, reachedBy, importedBy } = verdicts.read();
 const known = equivalents();
