@@ -2,10 +2,11 @@
 // reads and what the kernel counts.
 
 import { beforeEach, describe, expect, test } from "vitest";
-import { PAGE_SIZE, PTE_FRAME_SHIFT } from "../../platform/hardware/layout.ts";
+import { ACCESS_LOAD, PAGE_SIZE, PTE_FRAME_SHIFT } from "../../platform/hardware/layout.ts";
 import { VALIDITY_BYTES_PER_FRAME } from "../../platform/hardware/physical-memory.ts";
 import { tagRange } from "../../platform/hardware/tag-store.ts";
 import { withTag } from "../../platform/hardware/tags.ts";
+import { findUndefined } from "../../platform/hardware/validity.ts";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_MTE, PROT_READ, PROT_WRITE } from "../../platform/kernel/abi/mman.ts";
 import { PR_SET_TAGGED_ADDR_CTRL } from "../../platform/kernel/abi/prctl.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
@@ -100,6 +101,19 @@ describe("reference pages that share equal contents", () => {
     expect(framesFor(make).frames).toBe(1);
   });
 
+  test.each([0, 1, 2047, 4095])(
+    "of the same kind are told apart by byte %i, and each is equal to itself",
+    (different) => {
+      for (const byte of [(index: number) => index & 255, () => 5]) {
+        write(byte);
+        expect(framesFor(make).frames).toBe(1);
+        const isPattern = byte(0) === byte(1);
+        write((index) => (isPattern || index === different ? byte(index) ^ 1 : byte(index)));
+        expect([framesFor(make).frames, framesFor(make).frames]).toEqual([1, 0]);
+      }
+    },
+  );
+
   test("of the second form are told apart by their period", () => {
     write(() => 0);
     const first = framesFor(() => refpage_create2(process, page, 1));
@@ -126,6 +140,33 @@ test("pages that differ in undefined bits alone do not share", () => {
     expect(framesFor(make).frames).toBe(0);
   }
 });
+
+test.each([
+  [0, 16],
+  [48, 16],
+  [2048, 8],
+  [4095, 1],
+])(
+  "a pattern's undefined bits come from its own place, %i bytes into a page, and repeat with its %i bytes",
+  (offset, size) => {
+    kernel = createKernel({ memoryBytes: 2 ** 24, shadow: true });
+    process = kernel.createProcess();
+    page = process.mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+    process.memory.fill(page, 7, PAGE_SIZE);
+    const frameOf = (address: number) =>
+      process.addressSpace.pageTable.entryOf(address / PAGE_SIZE) >>> PTE_FRAME_SHIFT;
+    const { ram } = kernel.machine;
+    const isUndefined = (frame: number, byte: number) => findUndefined(ram, frame * PAGE_SIZE + byte, 1) >= 0;
+    const content = frameOf(page);
+    ram.mayBeUndefined[content] = 1;
+    const bit = offset + (size >> 1);
+    ram.undefinedBits[content * VALIDITY_BYTES_PER_FRAME + (bit >> 3)] = 1 << (bit & 7);
+    const at = process.mmap(0, PAGE_SIZE, PROT_READ, MAP_PRIVATE, refpage_create2(process, page + offset, size));
+    process.memory.translate(at, 1, ACCESS_LOAD);
+    const made = frameOf(at);
+    for (let byte = 0; byte < PAGE_SIZE; byte++) expect(isUndefined(made, byte)).toBe(byte % size === size >> 1);
+  },
+);
 
 test("a store counts the pages that there are, equal ones that share a frame once", () => {
   const own = new Kernel({ memoryBytes: 2 ** 24 });
