@@ -1,6 +1,7 @@
 // The level "byte": which uses are found, how they are described, and that nothing else is.
 import { expect, test } from "vitest";
 import { Heap } from "../../../allocator/index.ts";
+import { failFrame, isLackOfMemory } from "../inject-failures.ts";
 
 function byteHeap(): Heap {
   return new Heap({ uninitialised: "byte", stacks: true, memoryBytes: 64 * 2 ** 20, seed: 1 });
@@ -219,6 +220,30 @@ test.each([
   expect(child.realloc(p, from)).toBe(p);
   child.memory.getUint8(p + from - 1);
   expect(kinds(child)).toEqual(["uninitialised load null"]);
+});
+
+test("what a fork's child shrinks over a page's border without a frame for it keeps all of its bits", () => {
+  const heap = byteHeap();
+  const p = heap.realloc(heap.malloc(60_000), 60_000);
+  heap.memory.fill(p, 1, 60_000);
+  let refused = 0;
+  for (let n = 1; n < 6; n++) {
+    const child = heap.fork();
+    child.memory.setUint8(p, 1);
+    const disarm = failFrame(n)(child);
+    try {
+      child.realloc(p, 57_000);
+    } catch (error) {
+      refused++;
+      expect(isLackOfMemory(error)).toBe(true);
+      expect(child.malloc_usable_size(p)).toBe(60_000);
+      for (let at = 56_900; at < 60_000; at++) child.memory.getUint8(p + at);
+      expect(kinds(child)).toEqual([]);
+    }
+    disarm();
+    child[Symbol.dispose]();
+  }
+  expect(refused).toBe(2);
 });
 
 test("a handler that throws stops the access; one that allocates and frees does not break the heap", () => {

@@ -276,3 +276,29 @@ test.each([
 ])("the settings %j are refused", (hugePages, message) => {
   expect(() => new Kernel(machine, { hugePages: hugePages as KernelOptions["hugePages"] })).toThrow(message);
 });
+
+describe("a folio that its last huge entry leaves", () => {
+  const shared = () => {
+    const process = start();
+    map(process, 1);
+    store(process, 0);
+    return { process, child: process.fork(), folios: process.kernel.frames.folios };
+  };
+
+  test("is partially mapped where the small entries that stay lack a page", () => {
+    const { process, child, folios } = shared();
+    child.madvise(BASE + 3 * PAGE, PAGE, DONTNEED);
+    expect(folios.partialCount).toBe(0);
+    process.munmap(BASE, HUGE);
+    expect(folios.partialCount).toBe(1);
+    process.kernel.checkInvariants();
+  });
+
+  test("is not where small entries map all of it", () => {
+    const { process, child, folios } = shared();
+    child.mprotect(BASE + 3 * PAGE, PAGE, 1);
+    process.munmap(BASE, HUGE);
+    expect(folios.partialCount).toBe(0);
+    process.kernel.checkInvariants();
+  });
+});
