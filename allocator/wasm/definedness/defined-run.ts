@@ -64,6 +64,11 @@ const MOVES = new Set([
   V128_CONST,
 ]);
 
+/** By opcode: 1 where its code does nothing but follow values. */
+const ACCEPTED = Uint8Array.from(RULES, (rule, opcode) =>
+  Number(rule !== null || MOVES.has(opcode) || ACCESS_BYTES[opcode] !== 0),
+);
+
 /** What a run asks of the pass. */
 export interface RunPass {
   readonly module: Module;
@@ -76,12 +81,6 @@ export interface RunPass {
   localShadow(local: number): number;
   /** Whether the difference of the operands at `base` and above it begins a frame, or makes one longer. */
   takesFrame(base: number): boolean;
-}
-
-/** A local, and the first instruction of the run that reads or sets it. */
-interface Touched {
-  readonly local: number;
-  readonly instruction: number;
 }
 
 /** Bytes of a range, from its begin on. */
@@ -98,9 +97,12 @@ const STORED = 2;
 export class DefinedRun extends StraightRun {
   private readonly pass: RunPass;
   /** Locals whose shadows must be zero where the run begins; those that the run must make zero. */
-  private readonly read: Touched[] = [];
-  private readonly set: Touched[] = [];
-  private readonly touched = new Set<number>();
+  private readonly read: number[] = [];
+  private readonly set: number[] = [];
+  /** By local: the run that touched it last, by number, and the first of its instructions that did. */
+  private touchedIn = new Int32Array(64);
+  private firstTouches = new Int32Array(64);
+  private run = 0;
   /** Bytes that the run reads before it stores to them. */
   private stretches: Stretch[] = [];
   /** Stores to bytes that are not looked at, by their instructions' numbers: their opcodes and offsets. */
@@ -113,8 +115,8 @@ export class DefinedRun extends StraightRun {
   }
 
   protected override accepts(opcode: number): boolean {
-    if (!this.pass.targets.checksAccesses) return false;
-    return ACCESS_BYTES[opcode] !== 0 || MOVES.has(opcode) || (RULES[opcode] ?? null) !== null;
+    // A walk that is wrong is made anew.
+    return this.pass.targets.checksAccesses && ACCEPTED[opcode] === 1 && !this.pass.known.isWrong;
   }
 
   protected override endsAt(opcode: number, at: number, pops: number): boolean {
@@ -131,13 +133,13 @@ export class DefinedRun extends StraightRun {
     super.begin(height);
     this.read.length = 0;
     this.set.length = 0;
-    this.touched.clear();
+    this.run++;
     this.stores.clear();
   }
 
   protected override note(opcode: number, at: number, pops: number): void {
     super.note(opcode, at, pops);
-    const { walker, touched, pass } = this;
+    const { walker, pass } = this;
     const instruction = this.count - 1;
     if (ACCESS_BYTES[opcode] !== 0) {
       this.access();
@@ -146,10 +148,22 @@ export class DefinedRun extends StraightRun {
     }
     if (opcode !== OP_LOCAL_GET && opcode !== OP_LOCAL_SET && opcode !== OP_LOCAL_TEE) return;
     const local = walker.first;
-    if (touched.has(local)) return;
-    touched.add(local);
+    if (local >= this.touchedIn.length) this.reserve(walker.localCount);
+    if (this.touchedIn[local] === this.run) return;
+    this.touchedIn[local] = this.run;
+    this.firstTouches[local] = instruction;
     if (pass.known.has(local) || shadowType(walker.localTypes[local]) === 0) return;
-    (opcode === OP_LOCAL_GET ? this.read : this.set).push({ local, instruction });
+    (opcode === OP_LOCAL_GET ? this.read : this.set).push(local);
+  }
+
+  private reserve(locals: number): void {
+    const longer = (row: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> => {
+      const copy = new Int32Array(locals * 2);
+      copy.set(row);
+      return copy;
+    };
+    this.touchedIn = longer(this.touchedIn);
+    this.firstTouches = longer(this.firstTouches);
   }
 
   protected override prepare(): void {
@@ -178,11 +192,12 @@ export class DefinedRun extends StraightRun {
   }
 
   protected override get looksCloser(): boolean {
-    return this.stretches.length > 0 || this.readBefore().length > 0;
+    return this.stretches.length > 0 || this.read.some((local) => this.isTouchedByBalanced(local));
   }
 
-  private readBefore(): Touched[] {
-    return this.read.filter(({ instruction }) => instruction < this.balanced);
+  /** Whether an instruction of those that are written twice touches the local. */
+  private isTouchedByBalanced(local: number): boolean {
+    return this.firstTouches[local] < this.balanced;
   }
 
   /** The union of the shadows of all that is read, as an i64. */
@@ -192,7 +207,8 @@ export class DefinedRun extends StraightRun {
     const join = (): void => {
       if (count++ > 0) code.byte(WIDTH_64.or);
     };
-    for (const { local } of this.readBefore()) {
+    for (const local of this.read) {
+      if (!this.isTouchedByBalanced(local)) continue;
       const type = shadowType(walker.localTypes[local]);
       code.localGet(pass.localShadow(local));
       if (type === V128) code.two(0xfd, ANY_TRUE);
@@ -238,8 +254,8 @@ export class DefinedRun extends StraightRun {
 
   protected override endUnchecked(): void {
     const { code, pass, walker } = this;
-    for (const { local, instruction } of this.set) {
-      if (instruction >= this.balanced) continue;
+    for (const local of this.set) {
+      if (!this.isTouchedByBalanced(local)) continue;
       code.zero(shadowType(walker.localTypes[local]));
       code.localSet(pass.localShadow(local));
     }

@@ -53,20 +53,33 @@ export interface Range {
 
 export class RangeChecks {
   private readonly accesses: Access[] = [];
-  ranges: Range[] = [];
+  readonly ranges: Range[] = [];
   /** Accesses in the ranges, and how many more they are than ranges. */
   count = 0;
   saved = 0;
 
   begin(): void {
     this.accesses.length = 0;
-    this.ranges = [];
+    this.ranges.length = 0;
     this.count = 0;
     this.saved = 0;
   }
 
   add(access: Access): void {
     if (Math.abs(access.from) < MOST_DISTANCE) this.accesses.push(access);
+  }
+
+  /** Whether joining may save as many checks: that many accesses have a base that one before them has. Cheaper than to join. */
+  maySave(checks: number): boolean {
+    const { accesses } = this;
+    let saved = 0;
+    for (let i = 1; i < accesses.length && saved < checks; i++) {
+      const { base } = accesses[i];
+      let before = i - 1;
+      while (before >= 0 && accesses[before].base !== base) before--;
+      if (before >= 0) saved++;
+    }
+    return saved >= checks;
   }
 
   /** Joins what was added, of the first `instructions` of the run, to ranges. */

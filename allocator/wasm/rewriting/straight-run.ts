@@ -219,7 +219,6 @@ export class StraightRun {
     places[count] = code.length;
     const isLoop = this.isWholeLoop();
     if (isLoop) this.balanced = count;
-    ranges.join(this.balanced);
     if (!this.isWorthIt(isLoop)) {
       this.tell(observer, 0, count, 0);
       return;
@@ -232,9 +231,11 @@ export class StraightRun {
     else this.writeArms(observer, scratch);
   }
 
-  /** Whether what was joined is worth a second run. */
+  /** Joins the accesses. @returns whether that is worth a second run */
   private isWorthIt(isLoop: boolean): boolean {
     const { ranges } = this;
+    if (!isLoop && !ranges.maySave(FEWEST_SAVED)) return false;
+    ranges.join(this.balanced);
     return ranges.saved >= FEWEST_SAVED || (isLoop && ranges.count > 0 && ranges.count === this.checks);
   }
 

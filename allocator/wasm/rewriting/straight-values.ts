@@ -23,6 +23,8 @@ export const NO_BASE = -2;
 /** Nodes of a run, and instructions of one value: beyond these, it is UNKNOWN. */
 const MOST_NODES = 96;
 const MOST_INSTRUCTIONS = 11;
+/** Of the table by which a node is found: a power of two, more than there are nodes. */
+const PLACES = 256;
 
 export class StraightValues {
   private readonly kinds = new Uint16Array(MOST_NODES);
@@ -31,6 +33,8 @@ export class StraightValues {
   /** Of a constant, and of a sum with one: the constant. */
   private readonly rights = new Int32Array(MOST_NODES);
   private readonly sizes = new Uint8Array(MOST_NODES);
+  /** Nodes plus 1, by a hash; 0: none. */
+  private readonly places = new Uint8Array(PLACES);
   private count = 0;
   /** Values now, of what was set in the run. */
   private readonly locals = new Map<number, number>();
@@ -38,6 +42,7 @@ export class StraightValues {
 
   begin(): void {
     this.count = 0;
+    this.places.fill(0);
     this.locals.clear();
     this.globals.clear();
   }
@@ -97,11 +102,15 @@ export class StraightValues {
 
   private node(kind: number, left: number, right: number, size: number): number {
     if (size > MOST_INSTRUCTIONS) return UNKNOWN_VALUE;
-    for (let i = 0; i < this.count; i++) {
+    const { places } = this;
+    let place = (kind * 31 + left * 7 + right) & (PLACES - 1);
+    for (; places[place] !== 0; place = (place + 1) & (PLACES - 1)) {
+      const i = places[place] - 1;
       if (this.kinds[i] === kind && this.lefts[i] === left && this.rights[i] === right) return i;
     }
     if (this.count === MOST_NODES) return UNKNOWN_VALUE;
     const i = this.count++;
+    places[place] = i + 1;
     this.kinds[i] = kind;
     this.lefts[i] = left;
     this.rights[i] = right;
