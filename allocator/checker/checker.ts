@@ -135,11 +135,19 @@ export class Checker extends Requests implements ChunkObserver {
     this.results.handler = handler === null ? null : givenHandler(handler);
   }
 
+  /** How a function's name reads in stacks, which may be given as linkers know it. */
+  readableName: (name: string) => string = (name) => name;
+
   /** @throws TypeError: one has something else than kind, functionName and file, or none of them; nothing was added */
   addSuppressions(...suppressions: readonly Suppression[]): void {
     for (const suppression of suppressions) requireSuppression(suppression);
-    this.results.suppressions.push(...suppressions);
+    this.results.suppressions.push(...suppressions.map((suppression) => this.withReadableName(suppression)));
     this.judge.noteChange();
+  }
+
+  private withReadableName(suppression: Suppression): Suppression {
+    const { functionName } = suppression;
+    return functionName === undefined ? suppression : { ...suppression, functionName: this.readableName(functionName) };
   }
 
   /** Lines that {@link parseSuppressions} reads and that would suppress what was found so far, one a finding. */

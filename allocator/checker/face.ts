@@ -12,7 +12,8 @@ type Inner =
   | "chunkAllocated"
   | "chunkFreed"
   | "chunkResized"
-  | "freeRefused";
+  | "freeRefused"
+  | "readableName";
 
 /** Finds misuse of a heap's memory; made by the heap. */
 export interface Checker extends Omit<WholeChecker, Inner> {}

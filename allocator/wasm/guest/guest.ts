@@ -18,6 +18,7 @@ import type { HeapHooks } from "../../options/hooks.ts";
 import type { HeapOptions } from "../../options/options.ts";
 import { defaultSizeClassMap, SizeClassMap } from "../../options/size-class-map.ts";
 import { ModuleError } from "../binary/module-error.ts";
+import { demangle } from "../debug/demangle/demangle.ts";
 import { type Layout, WASM_PAGE } from "../rewriting/layout.ts";
 import { Addressable } from "./addressable.ts";
 import { BlockTraces } from "./block-traces.ts";
@@ -133,7 +134,9 @@ export class Guest {
     this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
     const isHeard = Object.keys(options.heap.hooks ?? {}).length > 0;
     this.direct = new DirectHeap(this.heap, this.addressable, memory.buffer, layout, !isHeard);
-    wholeCheckerOf(this.heap).blocks.freed.otherOrigin = "malloc";
+    const checker = wholeCheckerOf(this.heap);
+    checker.blocks.freed.otherOrigin = "malloc";
+    checker.readableName = demangle;
   }
 
   private keepTraces(parts: HeapParts, frames: number): BlockTraces | null {

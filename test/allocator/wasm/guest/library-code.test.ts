@@ -45,6 +45,18 @@ test("memory.size covers the heap's blocks from the first call of malloc on, and
   expect(instance.guest.pages).toBe(3);
 });
 
+test("a suppression names a function as linkers know it, or as it reads", () => {
+  for (const functionName of ["_ZN5codec4readEi", "codec::read(int)", "codec::*"]) {
+    const instance = instantiate(`(module (memory 1) ${ALLOCATOR}
+      (func $_ZN5codec4readEi (i32.store (i32.const 4) (i32.const 0)))
+      (func $_ZN5other4readEi (i32.store (i32.const 8) (i32.const 0)))
+      (func (export "f") (call $_ZN5codec4readEi) (call $_ZN5other4readEi)))`);
+    instance.checker.addSuppressions({ functionName });
+    call(instance, "f");
+    expect(instance.checker.findings.map(({ stack }) => stack[0].functionName)).toEqual(["other::read(int)"]);
+  }
+});
+
 test("a block that embind's glue alone knows is no leak of the program's", () => {
   const instance = instantiate(`(module (memory 1) ${ALLOCATOR}
     (func $_ZN10emscripten8internal10getContextIM1AFvdEEEPT_RKS4_ (drop (call $malloc (i32.const 8))))
