@@ -59,7 +59,7 @@ export function functionsOf({ functions }: ProgramOptions): GivenFunctions | und
 
 /** What is said of a program whose memory is checked without a heap. */
 export const NO_MALLOC =
-  "no malloc was found in the module: its own allocator ran, and only its memory was checked; --functions malloc=INDEX,free=INDEX says which they are";
+  "no malloc was found in the module: its own allocator ran, and only its memory was checked; --functions malloc=INDEX,free=INDEX says which they are (wasm-opt drops names: docs/wasm.md)";
 
 /** Adds the options and arguments of a program to a command; what stands behind the program is the program's. */
 export function withProgram(command: Command): Command {

@@ -24,6 +24,8 @@ export class TinyWasi {
       fd_prestat_get: () => EBADF,
       fd_fdstat_get: (_fd, target) => this.describe(target),
       fd_close: () => 0,
+      environ_sizes_get: (count, size) => this.storeZeroes(count, size),
+      environ_get: () => 0,
       proc_exit: (code) => {
         throw new Exit(code);
       },
@@ -42,6 +44,11 @@ export class TinyWasi {
       total += length;
     }
     view.setUint32(written, total, true);
+    return 0;
+  }
+
+  private storeZeroes(...targets: number[]): number {
+    for (const target of targets) new DataView(this.memory!.buffer).setUint32(target, 0, true);
     return 0;
   }
 
