@@ -27,7 +27,9 @@ type Statement =
   | { readonly kind: "set"; readonly local: Local; readonly address: Address }
   /** Traps in the given round. */
   | { readonly kind: "trap"; readonly round: number }
-  | { readonly kind: "free" | "call" | "branch" };
+  /** Runs the program so many places behind, of those that are called together, with the same block; 0: a function that does nothing. */
+  | { readonly kind: "call"; readonly ahead: number }
+  | { readonly kind: "free" | "branch" };
 
 interface Program {
   readonly statements: readonly Statement[];
@@ -36,7 +38,11 @@ interface Program {
   readonly blockBytes: number;
 }
 
-function programOf(seed: number): Program {
+/** Programs that may call those behind them. */
+const TOGETHER = 4;
+
+/** @param callable how many programs stand behind it that it may call */
+function programOf(seed: number, callable: number): Program {
   const random = randomOf(seed);
   const one = <T>(values: readonly T[]): T => values[random(values.length)];
   const address = (): Address => ({
@@ -54,7 +60,7 @@ function programOf(seed: number): Program {
       case 2:
         return { kind: "set", local: one(LOCALS), address: { ...address(), offset: 0 } };
       case 3:
-        return random(3) > 0 ? { kind: "call" } : { kind: "free" };
+        return random(3) > 0 ? { kind: "call", ahead: random(1 + callable) } : { kind: "free" };
       case 4:
         return random(4) > 0 ? { kind: "branch" } : { kind: "trap", round: random(4) };
       case 5:
@@ -102,7 +108,7 @@ function storeText(address: Address, size: number, alignment: number, value: str
   return size === 16 ? `(v128.store ${place} (i64x2.splat ${value}))` : `(${STORES[size]} ${place} ${value})`;
 }
 
-function textOf(statement: Statement, number: number): string {
+function textOf(statement: Statement, number: number, index: number): string {
   switch (statement.kind) {
     case "load": {
       const loaded = loadText(statement.address, statement.size, statement.alignment);
@@ -119,19 +125,20 @@ function textOf(statement: Statement, number: number): string {
     case "free":
       return "(call $free (local.get $block))";
     case "call":
-      return "(call $nothing)";
+      if (statement.ahead === 0) return "(call $nothing)";
+      return `(local.set $sum (i64.xor (local.get $sum) (call $run${index + statement.ahead} (local.get $block))))`;
     case "branch":
       return "(block (br_if 0 (local.get $i)) (local.set $r (local.get $q)))";
   }
 }
 
 function functionText({ statements, rounds }: Program, index: number): string {
-  const body = statements.map(textOf).join("\n");
+  const body = statements.map((statement, number) => textOf(statement, number, index)).join("\n");
   const looped =
     rounds === 0
       ? body
       : `(loop $l ${body} (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const ${rounds}))))`;
-  return `(func (export "run${index}") (param $block i32) (result i64)
+  return `(func $run${index} (export "run${index}") (param $block i32) (result i64)
       (local $p i32) (local $q i32) (local $r i32) (local $i i32) (local $sum i64)
       (local.set $p (local.get $block)) (local.set $q (i32.add (local.get $block) (i32.const 16))) (local.set $r (i32.const 2048))
       ${looped}
@@ -162,46 +169,75 @@ interface Report {
 
 class Trap extends Error {}
 
-/** Executes the program on a copy of the memory. */
+/** What one call has of its own. */
+interface Frame {
+  readonly index: number;
+  readonly values: Record<Local, number>;
+  round: number;
+  sum: bigint;
+}
+
+/** Executes programs on a copy of the memory. */
 class Model {
   readonly memory: DataView;
-  private readonly program: Program;
+  private readonly programs: readonly Program[];
+  private readonly blockBytes: number;
   private readonly block: number;
   /** All blocks, in order; those at even places are live. */
   private readonly blocks: readonly number[];
   private readonly live: readonly number[];
-  private readonly values: Record<Local, number>;
-  private round = 0;
+  /** Of the call that runs now. */
+  private frame: Frame;
   isFreed = false;
   /** Whether it stored to the header of a block: what the heap says of that at a later free is not this fuzzer's matter. */
   hasStoredToHeader = false;
-  sum = 0n;
   readonly reports: Report[] = [];
   /** What was accessed since the round's begin or the last call. */
   private readonly accessed: { readonly isStore: boolean; readonly from: number; readonly to: number }[] = [];
 
-  constructor(program: Program, memory: Uint8Array, block: number, blocks: readonly number[]) {
-    this.program = program;
+  constructor(
+    programs: readonly Program[],
+    { index, memory }: { readonly index: number; readonly memory: Uint8Array },
+    block: number,
+    blocks: readonly number[],
+  ) {
+    this.programs = programs;
+    this.blockBytes = programs[index].blockBytes;
     this.blocks = blocks;
     this.live = blocks.filter((_, i) => i % 2 === 0);
     this.memory = new DataView(memory.buffer, memory.byteOffset, memory.length);
     this.block = block;
-    this.values = { p: block, q: block + 16, r: 2048 };
+    this.frame = this.frameOf(index);
   }
 
-  run(): void {
-    const { statements, rounds } = this.program;
+  private frameOf(index: number): Frame {
+    return { index, values: { p: this.block, q: this.block + 16, r: 2048 }, round: 0, sum: 0n };
+  }
+
+  /** @returns the sum */
+  run(): bigint {
+    const { frame } = this;
+    const { statements, rounds } = this.programs[frame.index];
     do {
       this.accessed.length = 0;
       for (const [number, statement] of statements.entries()) this.execute(statement, number);
-      this.round++;
-    } while (this.round < rounds);
+      frame.round++;
+    } while (frame.round < rounds);
+    return frame.sum;
+  }
+
+  private call(ahead: number): void {
+    const { frame } = this;
+    this.frame = this.frameOf(frame.index + ahead);
+    frame.sum ^= this.run();
+    this.frame = frame;
   }
 
   private execute(statement: Statement, number: number): void {
+    const { frame } = this;
     switch (statement.kind) {
       case "load":
-        this.sum = BigInt.asUintN(64, this.sum * 3n + this.load(statement.address, statement.size));
+        frame.sum = BigInt.asUintN(64, frame.sum * 3n + this.load(statement.address, statement.size));
         break;
       case "store":
         this.store(statement.address, statement.size, BigInt(number + 1));
@@ -210,10 +246,10 @@ class Model {
         this.store(statement.address, statement.size, this.load(statement.from, statement.size));
         break;
       case "set":
-        this.values[statement.local] = this.addressOf(statement.address);
+        frame.values[statement.local] = this.addressOf(statement.address);
         break;
       case "trap":
-        if (this.round === statement.round) throw new Trap("division by zero");
+        if (frame.round === statement.round) throw new Trap("division by zero");
         break;
       case "free":
         if (this.isFreed) throw new Trap("freed twice");
@@ -221,17 +257,19 @@ class Model {
         this.accessed.length = 0;
         break;
       case "call":
+        if (statement.ahead > 0) this.call(statement.ahead);
         this.accessed.length = 0;
         break;
       case "branch":
-        if (this.round === 0) this.values.r = this.values.q;
+        if (frame.round === 0) frame.values.r = frame.values.q;
         break;
       default:
     }
   }
 
   private addressOf({ base, index, distance }: Address): number {
-    return (this.values[base] + (index ? this.round * 8 : 0) + distance) >>> 0;
+    const { values, round } = this.frame;
+    return (values[base] + (index ? round * 8 : 0) + distance) >>> 0;
   }
 
   private load(address: Address, size: number): bigint {
@@ -259,7 +297,7 @@ class Model {
 
   private firstForeign(at: number, size: number): number {
     for (let byte = at; byte < at + size; byte++) {
-      const block = this.live.find((pointer) => byte >= pointer && byte < pointer + this.program.blockBytes);
+      const block = this.live.find((pointer) => byte >= pointer && byte < pointer + this.blockBytes);
       const isLive = block !== undefined && (block !== this.block || !this.isFreed);
       if (!isLive && (byte < IMAGE_START || byte >= IMAGE_END)) return byte;
     }
@@ -311,9 +349,10 @@ function outcome(action: () => unknown): string {
 }
 
 /** Runs one program of the instance and compares. @returns accesses that were reported */
-function compare({ exports, heap, guest }: Instance, program: Program, index: number): number {
+function compare({ exports, heap, guest }: Instance, programs: readonly Program[], index: number): number {
+  const { blockBytes } = programs[index];
   const run = exports[`run${index}`] as unknown as (block: number) => bigint;
-  const blocks = Array.from({ length: 9 }, () => heap.malloc(program.blockBytes)).sort((a, b) => a - b);
+  const blocks = Array.from({ length: 9 }, () => heap.malloc(blockBytes)).sort((a, b) => a - b);
   const block = blocks[4];
   // Every other block is freed: there are holes.
   const live = blocks.filter((_, i) => i % 2 === 0);
@@ -324,9 +363,12 @@ function compare({ exports, heap, guest }: Instance, program: Program, index: nu
     [Math.max(IMAGE_END, block - AROUND), Math.min(MEMORY_BYTES, block + AROUND)],
   ];
   for (const [from, to] of parts) copied.set(bytes.subarray(from, to), from);
-  const model = new Model(program, copied, block, blocks);
+  const model = new Model(programs, { index, memory: copied }, block, blocks);
   let sum = 0n;
-  const expected = outcome(() => model.run());
+  let expectedSum = 0n;
+  const expected = outcome(() => {
+    expectedSum = model.run();
+  });
   if (model.hasStoredToHeader) {
     for (const pointer of live) heap.free(pointer);
     return 0;
@@ -346,7 +388,7 @@ function compare({ exports, heap, guest }: Instance, program: Program, index: nu
   ok(areAsExpected(reports, model.reports), JSON.stringify({ index, reports, expected: model.reports }));
   // What memory holds behind a free is up to the heap.
   if (answer === "returned" && !model.isFreed) {
-    deepStrictEqual(sum, model.sum);
+    deepStrictEqual(sum, expectedSum);
     for (const [from, to] of parts) deepStrictEqual(bytes.slice(from, to), copied.slice(from, to));
   }
   for (const pointer of live) if (pointer !== block || !model.isFreed) heap.free(pointer);
@@ -355,13 +397,15 @@ function compare({ exports, heap, guest }: Instance, program: Program, index: nu
 
 /** @returns accesses that were reported */
 export function runStraightRuns(seed: number, journal: Journal): number {
-  const programs = Array.from({ length: PROGRAMS }, (_, i) => programOf(Math.imul(seed, 2654435761) + i * 40503));
+  const programs = Array.from({ length: PROGRAMS }, (_, i) =>
+    programOf(Math.imul(seed, 2654435761) + i * 40503, TOGETHER - 1 - (i % TOGETHER)),
+  );
   const text = moduleText(programs);
   journal.note(text);
   const instance = new Instance(new Module(wat(text), { memoryBytes: MEMORY_BYTES, heap: { seed } }));
   try {
     let found = 0;
-    for (const [index, program] of programs.entries()) found += compare(instance, program, index);
+    for (const index of programs.keys()) found += compare(instance, programs, index);
     instance.guest.checkInvariants();
     return found;
   } finally {
