@@ -26,6 +26,7 @@ const TEN = 10 * PAGE - 64;
 
 test.each([
   ["the one that wastes least, in any order", [13, 12, 14], 1],
+  ["the one that wastes least, with worse ones behind it", [12, 13, 13], 0],
   ["the first that wastes no more than a tenth, without a look at the others", [12, 11, 10], 1],
   ["the later of two that waste the same", [13, 13], 1],
   ["one with empty slots before it", [0, 0, 11], 2],
