@@ -158,7 +158,7 @@ export class Blocks {
       pointer,
       size,
       state: isLive ? "live" : "freed",
-      origin: origin ?? this.freed.get(pointer)?.origin ?? this.freed.otherOrigin ?? "unknown",
+      origin: origin ?? this.freed.originOf(pointer) ?? this.freed.otherOrigin ?? "unknown",
       grownFrom: isLive ? (this.grown.get(pointer) ?? null) : null,
       arena: null,
       allocation: parseFrames(stacks?.allocation ?? null),

@@ -13,47 +13,73 @@ export interface FreedBlock {
   readonly origin: Block["origin"];
 }
 
-/** Freed chunks whose origin is remembered, and large ones whose place is. */
+/** Freed chunks whose origin is remembered, a power of two, and large ones whose place is. */
 const REMEMBERED = 65_536;
 const LARGE_REMEMBERED = 256;
 /** What chunks are made by, as chunk headers number it. */
 const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 
+/**
+ * While all chunks that were freed were made by the same functions, as in most programs, that says it of each: they are only logged.
+ * The first one that was made otherwise takes the log into a table by address.
+ */
 export class FreedBlocks {
   /** What made chunks that are not remembered, if it is always the same. */
   otherOrigin: Block["origin"] | null = null;
+  /** What made all chunks that were freed; −1: none was, or the table says it. */
+  private onlyOrigin = -1;
+  private isMixed = false;
+  /** Chunks that were freed last, a ring: the newest at `logged − 1`. */
+  private log = new Float64Array(0);
+  private logged = 0;
   private readonly rows = new RecentRows(REMEMBERED);
   /** By row. */
-  private sizes = new Float64Array(0);
   private origins = new Uint8Array(0);
   /** The newest last. */
   private readonly large: FreedBlock[] = [];
 
   /** `origin`: as its header has it. `isLarge`: it had a mapping of its own, which may be gone. */
   note(pointer: Address, size: ByteCount, origin: number, isLarge: boolean): void {
-    const row = this.rows.add(pointer);
-    if (row >= this.sizes.length) this.grow(row + 1);
-    this.sizes[row] = size;
-    this.origins[row] = origin;
+    if (!this.isMixed && (origin === this.onlyOrigin || this.logged === 0)) this.append(pointer, origin);
+    else this.remember(pointer, origin);
     if (!isLarge) return;
     this.large.push({ pointer, size, origin: ORIGINS[origin] });
     if (this.large.length > LARGE_REMEMBERED) this.large.shift();
   }
 
-  private grow(rows: number): void {
-    const length = Math.max(64, rows * 2);
-    this.sizes = longer(Float64Array, this.sizes, length);
-    this.origins = longer(Uint8Array, this.origins, length);
+  private append(pointer: Address, origin: number): void {
+    const at = this.logged & (REMEMBERED - 1);
+    if (at >= this.log.length) this.log = longer(Float64Array, this.log, Math.min(REMEMBERED, Math.max(64, at * 2)));
+    this.log[at] = pointer;
+    this.logged++;
+    this.onlyOrigin = origin;
+  }
+
+  private remember(pointer: Address, origin: number): void {
+    if (!this.isMixed) this.takeLog();
+    const row = this.rows.add(pointer);
+    if (row >= this.origins.length) this.origins = longer(Uint8Array, this.origins, Math.max(64, (row + 1) * 2));
+    this.origins[row] = origin;
+  }
+
+  private takeLog(): void {
+    this.isMixed = true;
+    const { log, logged, onlyOrigin } = this;
+    for (let i = Math.max(0, logged - REMEMBERED); i < logged; i++)
+      this.remember(log[i & (REMEMBERED - 1)], onlyOrigin);
+    this.log = new Float64Array(0);
   }
 
   /** A chunk begins at `pointer`. */
   forget(pointer: Address): void {
-    this.rows.remove(pointer);
+    if (this.isMixed) this.rows.remove(pointer);
   }
 
-  get(pointer: Address): FreedBlock | null {
+  /** What made the chunk that was freed last at `pointer`; null: that is not remembered. */
+  originOf(pointer: Address): Block["origin"] | null {
+    if (!this.isMixed) return this.logged === 0 ? null : ORIGINS[this.onlyOrigin];
     const row = this.rows.find(pointer);
-    return row < 0 ? null : { pointer, size: this.sizes[row], origin: ORIGINS[this.origins[row]] };
+    return row < 0 ? null : ORIGINS[this.origins[row]];
   }
 
   /** The large chunk that was freed last of those that held `address`, or ended or began at most `room` bytes from it. */
