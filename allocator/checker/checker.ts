@@ -135,19 +135,11 @@ export class Checker extends Requests implements ChunkObserver {
     this.results.handler = handler === null ? null : givenHandler(handler);
   }
 
-  /** How a function's name reads in stacks, which may be given as linkers know it. */
-  readableName: (name: string) => string = (name) => name;
-
   /** @throws TypeError: one has something else than kind, functionName and file, or none of them; nothing was added */
   addSuppressions(...suppressions: readonly Suppression[]): void {
     for (const suppression of suppressions) requireSuppression(suppression);
-    this.results.suppressions.push(...suppressions.map((suppression) => this.withReadableName(suppression)));
+    this.results.suppressions.push(...suppressions.map(asInStacks));
     this.judge.noteChange();
-  }
-
-  private withReadableName(suppression: Suppression): Suppression {
-    const { functionName } = suppression;
-    return functionName === undefined ? suppression : { ...suppression, functionName: this.readableName(functionName) };
   }
 
   /** Lines that {@link parseSuppressions} reads and that would suppress what was found so far, one a finding. */
@@ -376,6 +368,21 @@ export class Checker extends Requests implements ChunkObserver {
       causeOfRefusal(pointer, error, this.heap.explain(pointer % TAG_UNIT)),
     );
   }
+}
+
+let readableName = (name: string): string => name;
+
+/**
+ * From now on suppressions may name functions as linkers know them, and `reader` says how these read in stacks. For all checkers: what
+ * one keeps is part of a snapshot, which has no functions.
+ */
+export function readNamesWith(reader: (name: string) => string): void {
+  readableName = reader;
+}
+
+function asInStacks(suppression: Suppression): Suppression {
+  const { functionName } = suppression;
+  return functionName === undefined ? suppression : { ...suppression, functionName: readableName(functionName) };
 }
 
 /** A misspelt name would suppress everything. */

@@ -12,8 +12,7 @@ type Inner =
   | "chunkAllocated"
   | "chunkFreed"
   | "chunkResized"
-  | "freeRefused"
-  | "readableName";
+  | "freeRefused";
 
 /** Finds misuse of a heap's memory; made by the heap. */
 export interface Checker extends Omit<WholeChecker, Inner> {}

@@ -8,6 +8,7 @@ import type { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
+import { readNamesWith } from "../../checker/checker.ts";
 import type { Operation } from "../../checker/finding.ts";
 import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
@@ -134,9 +135,8 @@ export class Guest {
     this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
     const isHeard = Object.keys(options.heap.hooks ?? {}).length > 0;
     this.direct = new DirectHeap(this.heap, this.addressable, memory.buffer, layout, !isHeard);
-    const checker = wholeCheckerOf(this.heap);
-    checker.blocks.freed.otherOrigin = "malloc";
-    checker.readableName = demangle;
+    wholeCheckerOf(this.heap).blocks.freed.otherOrigin = "malloc";
+    readNamesWith(demangle);
   }
 
   private keepTraces(parts: HeapParts, frames: number): BlockTraces | null {
