@@ -6,14 +6,36 @@ import { colourOf, drawPictureFile } from "../lab/report/plot.ts";
 import type { Measured } from "./runner.ts";
 
 const LIVE = /^replace, (\d+) live$/;
+/** Names whose lines end nearer to one another than this, as a factor, are moved apart. */
+const NEAREST = 1.2;
+/** Lines are told apart by colour and, when the colours begin anew, by their dashes. */
+const COLOURS = 8;
+
+interface Point {
+  readonly subject: string;
+  readonly live: number;
+  readonly nanoseconds: number;
+}
+
+/** Where names stand beside the ends of their lines, from the lowest up, none on another. */
+function namePlaces(ends: readonly Point[]): Point[] {
+  const places: Point[] = [];
+  for (const end of [...ends].sort((a, b) => a.live - b.live || a.nanoseconds - b.nanoseconds)) {
+    const below = places.at(-1);
+    const least = below?.live === end.live ? below.nanoseconds * NEAREST : 0;
+    places.push({ ...end, nanoseconds: Math.max(end.nanoseconds, least) });
+  }
+  return places;
+}
 
 export function growthPicture(rows: readonly Measured[]): string {
-  const points = rows.flatMap(({ subject, workload, nanoseconds }) => {
+  const points: Point[] = rows.flatMap(({ subject, workload, nanoseconds }) => {
     const live = LIVE.exec(workload)?.[1];
     return live === undefined ? [] : [{ subject, live: Number(live), nanoseconds: summarise(nanoseconds).median }];
   });
   const names = [...new Set(points.map(({ subject }) => subject))];
-  const ends = names.map((name) => points.findLast(({ subject }) => subject === name));
+  const ends = names.flatMap((name) => points.findLast(({ subject }) => subject === name) ?? []);
+  const dashes = (subject: string) => (names.indexOf(subject) < COLOURS ? "none" : "6,4");
   return drawPictureFile(
     {
       height: 460,
@@ -22,9 +44,21 @@ export function growthPicture(rows: readonly Measured[]): string {
       y: { label: "↑ time a call, ns", type: "log", grid: true },
       color: { domain: names, range: names.map((_, index) => colourOf(index)) },
       marks: [
-        Plot.lineY(points, { x: "live", y: "nanoseconds", stroke: "subject", strokeWidth: 2 }),
+        ...["none", "6,4"].map((strokeDasharray) =>
+          Plot.lineY(
+            points.filter(({ subject }) => dashes(subject) === strokeDasharray),
+            { x: "live", y: "nanoseconds", stroke: "subject", strokeWidth: 2, strokeDasharray },
+          ),
+        ),
         Plot.dot(points, { x: "live", y: "nanoseconds", fill: "subject", r: 3 }),
-        Plot.text(ends, { x: "live", y: "nanoseconds", text: "subject", fill: "subject", textAnchor: "start", dx: 8 }),
+        Plot.text(namePlaces(ends), {
+          x: "live",
+          y: "nanoseconds",
+          text: "subject",
+          fill: "subject",
+          textAnchor: "start",
+          dx: 8,
+        }),
       ],
     },
     "Time of replacing one of the live chunks, by their number, for each allocator",
