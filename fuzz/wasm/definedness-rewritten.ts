@@ -83,13 +83,14 @@ export function track(source: string | Uint8Array, options: TrackOptions = {}): 
       stackGlobal: options.hasStack ? 0 : -1,
       loadsFrom: 0,
       storesFrom: 0,
+      storedBase: layout.storedBase,
       hostFrames: new Set(),
     }),
   });
   const known = options.sharesMemory ? shared : null;
   const memory = known?.buffer.byteLength === layout.totalPages * 65536 ? known : makeMemory(layout.totalPages);
   if (options.sharesMemory) {
-    for (const at of [0, layout.validityBase, Math.max(0, layout.originBase)])
+    for (const at of [0, layout.validityBase, layout.storedBase, Math.max(0, layout.originBase)])
       new Uint8Array(memory.buffer, at, 65536).fill(0);
     shared = memory;
   }

@@ -13,7 +13,6 @@ import {
   FOUR_NUMBERS,
   fillShadowHelper,
   frameHelper,
-  fromHelper,
   hostFrameHelper,
   leafHelper,
   longerFrameHelper,
@@ -22,6 +21,7 @@ import {
 import { DefinednessPass } from "./definedness-pass.ts";
 import { loadOriginHelper, storeOriginHelper, TWO_TO_ONE } from "./origin-code.ts";
 import { pushZero } from "./slots.ts";
+import { loadedHelper, type StoredBytes, storedHelper } from "./stored-bytes.ts";
 import { type DefinednessTargets, USE_ARGUMENT } from "./targets.ts";
 import { shadowType, widthOf } from "./widths.ts";
 
@@ -40,6 +40,8 @@ export interface DefinednessOptions {
   /** Where the host is to hear of undefined bytes that are loaded or stored: at this address and above. */
   readonly loadsFrom: number;
   readonly storesFrom: number;
+  /** Where the bits of bytes lie that the guest stored with undefined bits. */
+  readonly storedBase: number;
   /** Functions that the host calls to have room on the stack, by index: what they give is the host's to write. */
   readonly hostFrames: ReadonlySet<number>;
 }
@@ -67,9 +69,15 @@ function addDefinedness(
   const tracksOrigins = originBase >= 0;
   const host = (type: FunctionType, purpose: Parameters<Additions["addHostFunction"]>[1]): number =>
     additions.addHostFunction(type, purpose);
-  const from = (address: number, purpose: Parameters<Additions["addHostFunction"]>[1]): number =>
-    additions.addFunction(ADDRESS_AND_SIZE, fromHelper(address, host(ADDRESS_AND_SIZE, purpose)));
-  const stored = from(options.storesFrom, "definedness store");
+  const bytesFrom = (from: number, purpose: Parameters<Additions["addHostFunction"]>[1]): StoredBytes => ({
+    from,
+    storedBase: options.storedBase,
+    host: host(ADDRESS_AND_SIZE, purpose),
+  });
+  const stored = additions.addFunction(
+    ADDRESS_AND_SIZE,
+    storedHelper(bytesFrom(options.storesFrom, "definedness store"), validityBase),
+  );
   const setOrigin = tracksOrigins ? host(THREE_NUMBERS, "definedness origin") : -1;
   const shadows = { validityBase, originBase };
   const frameType = tracksOrigins ? ADDRESS_AND_SIZE : ONE_NUMBER;
@@ -102,7 +110,10 @@ function addDefinedness(
     ...base,
     validityBase,
     reportHelper: host(tracksOrigins ? THREE_NUMBERS : ADDRESS_AND_SIZE, "definedness use"),
-    loadedHelper: from(options.loadsFrom, "definedness load"),
+    loadedHelper: additions.addFunction(
+      ADDRESS_AND_SIZE,
+      loadedHelper(bytesFrom(options.loadsFrom, "definedness load")),
+    ),
     storedHelper: tracksOrigins ? additions.addFunction(THREE_NUMBERS, storeOriginHelper(originBase, stored)) : stored,
     frameHelper: hasStack ? additions.addFunction(frameType, frameHelper(shadows, stackGlobal, setOrigin)) : -1,
     leafHelper: hasStack ? additions.addFunction(frameType, leafHelper(shadows, stackGlobal, setOrigin)) : -1,

@@ -221,20 +221,6 @@ export function hostFrameHelper(validityBase: number, stackGlobal: number): Uint
   return finish(code);
 }
 
-/** (address, size): calls `host` if the address is not below `from`. */
-export function fromHelper(from: number, host: number): Uint8Array {
-  const code = begin(0);
-  code.localGet(0);
-  code.constant(from);
-  code.byte(OP_I32_GE_U);
-  code.open(OP_IF);
-  code.localGet(0);
-  code.localGet(1);
-  code.call(host);
-  code.byte(OP_END);
-  return finish(code);
-}
-
 /**
  * (to, from, count): memory.copy of the bytes, by `copy` (which may check them first; −1: plainly), and of their shadows.
  * `stored` (address, size) is called if some of them are undefined, and before it `origins` (to, from, count) unless that is −1.

@@ -206,6 +206,7 @@ function instrumentOf(
     // What lies in the image is defined but for the stack, whose bytes the host looks after by itself.
     loadsFrom: image,
     storesFrom: image,
+    storedBase: layout.storedBase,
     hostFrames,
   });
 }
