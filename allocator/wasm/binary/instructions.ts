@@ -79,6 +79,7 @@ export const OP_I32_XOR = 0x73;
 export const OP_I32_SHL = 0x74;
 export const OP_I32_SHR_U = 0x76;
 export const OP_I64_SUB = 0x7d;
+export const OP_I64_AND = 0x83;
 export const OP_I64_OR = 0x84;
 export const OP_I64_XOR = 0x85;
 export const OP_I64_SHL = 0x86;

@@ -7,6 +7,7 @@
 //
 // Instructions whose code does more than follow values end a run, and so does an access whose address is not known at its begin.
 
+import { longer } from "../../common/longer.ts";
 import type { BodyWalker } from "../binary/body-walker.ts";
 import {
   ACCESS_BYTES,
@@ -17,7 +18,10 @@ import {
   OP_I32_SUB,
   OP_I64_CONST,
   OP_I64_LOAD,
+  OP_I64_LOAD32_U,
   OP_I64_STORE,
+  OP_I64_STORE16,
+  OP_I64_STORE32,
   OP_LOCAL_GET,
   OP_LOCAL_SET,
   OP_LOCAL_TEE,
@@ -31,7 +35,7 @@ import type { Code } from "../rewriting/code.ts";
 import { MOST_BYTES, MOST_DISTANCE, type Range } from "../rewriting/range-checks.ts";
 import type { ScratchLocals } from "../rewriting/scratch-locals.ts";
 import { StraightRun } from "../rewriting/straight-run.ts";
-import { PURPOSE_PLACE, PURPOSE_STORED } from "./definedness-body.ts";
+import { ANY_TRUE, PURPOSE_PLACE, PURPOSE_STORED } from "./definedness-body.ts";
 import type { KnownLocals } from "./known-locals.ts";
 import { shadowOffset } from "./memory-code.ts";
 import { RULES } from "./rules.ts";
@@ -39,11 +43,10 @@ import type { Slots } from "./slots.ts";
 import type { DefinednessTargets } from "./targets.ts";
 import { shadowType, WIDTH_64 } from "./widths.ts";
 
-const ANY_TRUE = 0x53;
 const I64_EXTEND_U = 0xad;
 /** Loads and stores of so many bytes, of an i64. */
-const LOADS: Readonly<Record<number, number>> = { 8: OP_I64_LOAD, 4: 0x35, 2: 0x33, 1: 0x31 };
-const STORES: Readonly<Record<number, number>> = { 8: OP_I64_STORE, 4: 0x3e, 2: 0x3d, 1: 0x3c };
+const LOADS: Readonly<Record<number, number>> = { 8: OP_I64_LOAD, 4: OP_I64_LOAD32_U, 2: 0x33, 1: 0x31 };
+const STORES: Readonly<Record<number, number>> = { 8: OP_I64_STORE, 4: OP_I64_STORE32, 2: OP_I64_STORE16, 1: 0x3c };
 
 const F32_CONST = 0x43;
 const F64_CONST = 0x44;
@@ -157,13 +160,8 @@ export class DefinedRun extends StraightRun {
   }
 
   private reserve(locals: number): void {
-    const longer = (row: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> => {
-      const copy = new Int32Array(locals * 2);
-      copy.set(row);
-      return copy;
-    };
-    this.touchedIn = longer(this.touchedIn);
-    this.firstTouches = longer(this.firstTouches);
+    this.touchedIn = longer(Int32Array, this.touchedIn, locals * 2);
+    this.firstTouches = longer(Int32Array, this.firstTouches, locals * 2);
   }
 
   protected override prepare(): void {

@@ -27,7 +27,7 @@ export const PURPOSE_PLACE = 21;
 export const PURPOSE_STORED = 22;
 /** From here on: what a br_table takes along. */
 export const PURPOSE_BRANCH = 2 ** 20;
-const ANY_TRUE = 0x53;
+export const ANY_TRUE = 0x53;
 const SIMD_XOR = 0x51;
 const I32_REINTERPRET = 0xbc;
 const I64_REINTERPRET = 0xbd;

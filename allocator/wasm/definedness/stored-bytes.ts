@@ -13,7 +13,7 @@ import {
   OP_I32_SHR_U,
   OP_I32_STORE,
   OP_I32_SUB,
-  OP_I64_CONST,
+  OP_I64_AND,
   OP_I64_EQ,
   OP_I64_EQZ,
   OP_I64_LOAD,
@@ -26,12 +26,10 @@ import {
 } from "../binary/instructions.ts";
 import { Code } from "../rewriting/code.ts";
 import { finish } from "../rewriting/helpers.ts";
-import { PATTERN } from "../rewriting/layout.ts";
+import { PATTERN_WORD } from "../rewriting/layout.ts";
 
-const OP_I64_AND = 0x83;
 const ONES = 0x0101010101010101n;
 const HIGH_BITS = BigInt.asIntN(64, 0x8080808080808080n);
-const PATTERNS = BigInt.asIntN(64, BigInt(PATTERN) * ONES);
 /** Bytes that a word of four has not. */
 const UPPER = BigInt.asIntN(64, 0xffffffff00000000n);
 
@@ -43,11 +41,6 @@ export interface StoredBytes {
 }
 
 const [ADDRESS, SIZE, WORD] = [0, 1, 2];
-
-function constant64(code: Code, value: bigint): void {
-  code.byte(OP_I64_CONST);
-  code.s64(value);
-}
 
 /** A body with one local of 64 bits, within an `if` that the address is one of those that the host hears of. */
 function beginFrom(from: number): Code {
@@ -114,7 +107,7 @@ export function loadedHelper({ from, storedBase, host }: StoredBytes): Uint8Arra
   for (const size of [8, 4]) {
     openIfSize(code, size);
     pushWord(code, size, 0);
-    constant64(code, size === 8 ? PATTERNS : PATTERNS & 0xffffffffn);
+    code.constant64(size === 8 ? PATTERN_WORD : PATTERN_WORD & 0xffffffffn);
     code.byte(OP_I64_EQ);
     code.open(OP_IF);
     code.plain(OP_RETURN, OP_END, OP_END);
@@ -134,12 +127,12 @@ function pushMask(code: Code): void {
 /** From 64 bits on the stack, as high bits of bytes, which bytes are zero; all of them are 0 only if none is. */
 function findZeroes(code: Code): void {
   code.localTee(WORD);
-  constant64(code, ONES);
+  code.constant64(ONES);
   code.byte(OP_I64_SUB);
   code.localGet(WORD);
-  constant64(code, -1n);
+  code.constant64(-1n);
   code.plain(OP_I64_XOR, OP_I64_AND);
-  constant64(code, HIGH_BITS);
+  code.constant64(HIGH_BITS);
   code.byte(OP_I64_AND);
 }
 
@@ -154,11 +147,11 @@ export function storedHelper({ from, storedBase, host }: StoredBytes, validityBa
     for (const base of [validityBase, 0]) {
       pushWord(code, size, base);
       if (base === 0) {
-        constant64(code, PATTERNS);
+        code.constant64(PATTERN_WORD);
         code.byte(OP_I64_XOR);
       }
       if (size === 4) {
-        constant64(code, UPPER);
+        code.constant64(UPPER);
         code.byte(OP_I64_OR);
       }
       findZeroes(code);

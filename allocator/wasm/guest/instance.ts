@@ -29,11 +29,11 @@ import {
   type Imports,
 } from "./engine.ts";
 import { callersUrl, translateFrames } from "./frames.ts";
-import { ACCESS_LOAD, ACCESS_STORE, Guest, makeMemory } from "./guest.ts";
+import { ACCESS_LOAD, ACCESS_STORE, type Guest, makeMemory } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { fillHostTable, type HostFunction } from "./host-table.ts";
 import { LIBRARY_FAULTS } from "./library-faults.ts";
-import { guestOfMemory, presentOwnMemory } from "./memory-object.ts";
+import { guestOfMemory, makeGuest, presentOwnMemory } from "./memory-object.ts";
 import { deadFrames } from "./stack-region.ts";
 import { UndefinedUses } from "./undefined-uses.ts";
 import { WatchedImports } from "./watched-imports.ts";
@@ -71,7 +71,7 @@ export function instantiateCompiled(compiled: Compiled, imports: Imports = {}): 
 
 /** The guest of an imported memory, or a new one. */
 function guestFor(compiled: Compiled, imports: Imports): Guest {
-  const { module, layout, nullBytes, options, heap } = compiled;
+  const { module, layout } = compiled;
   const { memory } = module;
   if (memory?.isImported === true) {
     const entry = module.imports.find(({ kind }) => kind === EXTERNAL_MEMORY)!;
@@ -79,19 +79,7 @@ function guestFor(compiled: Compiled, imports: Imports): Guest {
       throw new TypeError(`WebAssembly.Instance(): Import "${entry.module}": module is not an object or function`);
     return guestOfMemory(imports[entry.module]?.[entry.name], compiled, `${entry.module}.${entry.name}`);
   }
-  const guest = new Guest(
-    {
-      layout,
-      initialPages: memory?.minimum ?? 0,
-      maximumPages: memory?.maximum ?? null,
-      nullBytes,
-      heap,
-      initialisation: options.initialisation ?? "plumbed",
-      invalidFree: options.invalidFree ?? "throw",
-      throwsMismatches: options.heap?.deallocTypeMismatch === true && options.invalidFree !== "report",
-    },
-    makeMemory(layout),
-  );
+  const guest = makeGuest(compiled, layout, memory ?? { minimum: 0, maximum: null }, makeMemory(layout));
   if (memory !== null) presentOwnMemory(guest, memory);
   return guest;
 }

@@ -86,6 +86,29 @@ function growUnused(descriptor: MemoryDescriptor, layout: Layout, delta: number)
   return before;
 }
 
+/** A guest as the module's options say, on an engine's memory of the layout. */
+export function makeGuest(
+  { nullBytes, heap, options }: Compiled,
+  layout: Layout,
+  { minimum, maximum }: Limits,
+  memory: EngineMemory,
+): Guest {
+  const { initialisation = "plumbed", invalidFree = "throw" } = options;
+  return new Guest(
+    {
+      layout,
+      initialPages: minimum,
+      maximumPages: maximum,
+      nullBytes,
+      heap,
+      initialisation,
+      invalidFree,
+      throwsMismatches: options.heap?.deallocTypeMismatch === true && invalidFree !== "report",
+    },
+    memory,
+  );
+}
+
 /** The guest behind a memory that a module imports. @throws LinkError, ModuleError memory */
 export function guestOfMemory(memory: unknown, compiled: Compiled, name: string): Guest {
   const found = memory !== null && typeof memory === "object" ? prepared.get(memory) : undefined;
@@ -107,20 +130,8 @@ export function guestOfMemory(memory: unknown, compiled: Compiled, name: string)
       `the memory ${name} was made with other memoryBytes, another uninitialised or trackOrigins, than the module`,
     );
   if (found.guest === null) {
-    found.guest = new Guest(
-      {
-        layout,
-        initialPages: descriptor.initial,
-        maximumPages: descriptor.maximum ?? null,
-        nullBytes: compiled.nullBytes,
-        heap: compiled.heap,
-        initialisation: compiled.options.initialisation ?? "plumbed",
-        invalidFree: compiled.options.invalidFree ?? "throw",
-        throwsMismatches:
-          compiled.options.heap?.deallocTypeMismatch === true && compiled.options.invalidFree !== "report",
-      },
-      memory as EngineMemory,
-    );
+    const { initial, maximum = null } = descriptor;
+    found.guest = makeGuest(compiled, layout, { minimum: initial, maximum }, memory as EngineMemory);
     presentMemory(found.guest);
   }
   return found.guest;

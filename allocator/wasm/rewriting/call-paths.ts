@@ -125,7 +125,7 @@ export class CallPaths {
     code.localTee(path);
     code.byte(OP_I64_EQZ);
     code.open(OP_IF);
-    constant64(code, FIRST);
+    code.constant64(FIRST);
     code.localSet(path);
     this.storeZero(code, this.base + PATH_BYTES);
     code.byte(OP_END);
@@ -142,9 +142,9 @@ export class CallPaths {
     else if (opcode === OP_CALL_INDIRECT || this.functions[callee - importedFunctions] === 1) {
       code.constant(0);
       code.localGet(this.local);
-      constant64(code, BigInt(SHIFT));
+      code.constant64(BigInt(SHIFT));
       code.byte(OP_I64_SHL);
-      constant64(code, hashOf(place));
+      code.constant64(hashOf(place));
       code.byte(OP_I64_XOR);
       code.memory(OP_I64_STORE, this.base);
     }
@@ -163,7 +163,7 @@ export class CallPaths {
     code.byte(OP_END);
     this.storeZero(code, this.base);
     code.localGet(this.local);
-    constant64(code, FIRST);
+    code.constant64(FIRST);
     code.byte(OP_I64_EQ);
     code.open(OP_IF);
     this.storeZero(code, this.base + PATH_BYTES);
@@ -187,11 +187,6 @@ export function blockTypeOf(results: Uint8Array, addType: (type: FunctionType) =
   if (results.length === 0) return EMPTY - 128;
   if (results.length === 1) return results[0] - 128;
   return addType({ params: new Uint8Array(0), results });
-}
-
-function constant64(code: Code, value: bigint): void {
-  code.byte(OP_I64_CONST);
-  code.s64(value);
 }
 
 /** 64 bits that look random: two rounds of MurmurHash3's finaliser. */

@@ -11,6 +11,7 @@ import {
   OP_GLOBAL_GET,
   OP_GLOBAL_SET,
   OP_I32_CONST,
+  OP_I64_CONST,
   OP_LOCAL_GET,
   OP_LOCAL_SET,
   OP_LOCAL_TEE,
@@ -54,6 +55,12 @@ export class Code extends ByteWriter {
   constant(value: number): void {
     this.byte(OP_I32_CONST);
     this.s32(value | 0);
+  }
+
+  /** `i64.const`. */
+  constant64(value: bigint): void {
+    this.byte(OP_I64_CONST);
+    this.s64(value);
   }
 
   /** The constant zero of a number's or vector's type. */

@@ -25,7 +25,6 @@ import {
   OP_I32_SUB,
   OP_I32_WRAP_I64,
   OP_I32_XOR,
-  OP_I64_CONST,
   OP_I64_EQZ,
   OP_I64_EXTEND_I32_U,
   OP_I64_LOAD,
@@ -206,11 +205,6 @@ export class DirectCode extends Code {
     this.localGet(this.size);
     this.shiftLeft(3);
     this.table(opcode, tables.HEADERS);
-  }
-
-  constant64(value: bigint): void {
-    this.byte(OP_I64_CONST);
-    this.s64(value);
   }
 
   /** Adds the bytes of the block to, or takes them from, a double. */

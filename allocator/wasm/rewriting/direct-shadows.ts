@@ -25,7 +25,7 @@ import {
 } from "../binary/instructions.ts";
 import type { DirectCode } from "./direct-code.ts";
 import * as tables from "./heap-tables.ts";
-import { ALLOCATION_BYTES, GRANULE, GRANULE_SHIFT, KEPT_ALLOCATIONS, PATTERN } from "./layout.ts";
+import { ALLOCATION_BYTES, GRANULE, GRANULE_SHIFT, KEPT_ALLOCATIONS, PATTERN, PATTERN_WORD } from "./layout.ts";
 
 /** Up to so many bytes are set by single stores: the engine's memory.fill is a call out of the compiled code. */
 const SHORT = 256;
@@ -251,7 +251,6 @@ export function markFresh(code: DirectCode): void {
     code.localSet(at);
     code.localGet(size);
     code.localTee(left);
-    const pattern = BigInt.asIntN(64, BigInt(PATTERN) * 0x0101_0101_0101_0101n);
     fillLeft(
       code,
       PATTERN,
@@ -259,7 +258,7 @@ export function markFresh(code: DirectCode): void {
       () => {
         code.whileAtLeast(left, 8, () => {
           code.localGet(at);
-          code.constant64(pattern);
+          code.constant64(PATTERN_WORD);
           code.memory(OP_I64_STORE, 0);
           code.advance(at, 8);
         });

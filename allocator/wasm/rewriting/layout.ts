@@ -43,6 +43,8 @@ export const PATH_BYTES = 8;
  * (guest/validity.ts): no byte of ASCII, of UTF-8's first bytes for most scripts, nor of small numbers.
  */
 export const PATTERN = 0xb5;
+/** Eight times the same, as a constant of 64 bits has it. */
+export const PATTERN_WORD = BigInt.asIntN(64, BigInt(PATTERN) * 0x0101_0101_0101_0101n);
 
 /** All 8 bytes may be loaded and stored. Read by inlined code as −1. */
 export const SHADOW_WRITABLE = 0xff;
