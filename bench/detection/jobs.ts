@@ -1,8 +1,6 @@
 // What the detection benchmark measures in child processes, one level a process, so that the engine compiles for one kind of heap
 // and RSS is the level's own. The child's side is child.ts; tables and targets are in ../detection.ts.
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { runChild } from "../harness/child.ts";
 
 export const LEVELS = ["off", "page", "byte"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -24,10 +22,6 @@ export interface Figures {
   readonly reportNanoseconds: number;
 }
 
-const execute = promisify(execFile);
-const childProgram = fileURLToPath(new URL("./child.js", import.meta.url));
-
 export async function runJob(job: Job): Promise<Figures> {
-  const { stdout } = await execute(process.execPath, ["--expose-gc", childProgram, JSON.stringify(job)]);
-  return JSON.parse(stdout) as Figures;
+  return (await runChild(import.meta.url, job, ["--expose-gc"])) as Figures;
 }

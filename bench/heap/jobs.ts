@@ -1,8 +1,6 @@
 // What the heap benchmark measures in child processes, one job a process, so that each has a fresh machine and its own RSS.
 // The child's side is child.ts; tables and targets are in ../heap.ts.
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { runChild } from "../harness/child.ts";
 
 /** How fresh memory gets its pattern: not at all, by a pass over it, or by a mapping of a reference page. */
 export type Mode = "none" | "memset" | "refpage";
@@ -65,11 +63,7 @@ export type Figures<One extends Job> = One extends LargeJob
     ? FootprintFigures
     : SmallFigures;
 
-const childProgram = fileURLToPath(new URL("./child.js", import.meta.url));
-const execute = promisify(execFile);
-
 /** Does one job in a process of its own. */
 export async function measure<One extends Job>(job: One): Promise<Figures<One>> {
-  const { stdout } = await execute(process.execPath, ["--expose-gc", childProgram, JSON.stringify(job)]);
-  return JSON.parse(stdout) as Figures<One>;
+  return (await runChild(import.meta.url, job, ["--expose-gc"])) as Figures<One>;
 }

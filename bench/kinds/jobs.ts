@@ -1,9 +1,7 @@
 // The jobs of the kinds benchmark, one for each child process, and how such a process is run. What it does is child.ts.
 
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { HeapOptions } from "../../allocator/index.ts";
+import { runChild } from "../harness/child.ts";
 
 export const KINDS = {
   plain: {},
@@ -26,11 +24,7 @@ export interface Job {
   readonly milliseconds: number;
 }
 
-const execute = promisify(execFile);
-const CHILD = fileURLToPath(new URL("./child.js", import.meta.url));
-
 /** @returns nanoseconds a round, of the fastest turn */
 export async function measure(job: Job): Promise<number> {
-  const { stdout } = await execute(process.execPath, [CHILD, JSON.stringify(job)]);
-  return Number(stdout);
+  return (await runChild(import.meta.url, job)) as number;
 }

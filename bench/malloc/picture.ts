@@ -2,14 +2,12 @@
 // Written by `npm run bench -- malloc --svg FILE`, from the figures of that run.
 import * as Plot from "@observablehq/plot";
 import { summarise } from "../harness/statistics.ts";
-import { colourOf, drawPictureFile } from "../lab/report/plot.ts";
+import { colourOf, dashesOf, drawPictureFile } from "../lab/report/plot.ts";
 import type { Measured } from "./runner.ts";
 
 const LIVE = /^replace, (\d+) live$/;
 /** Names whose lines end nearer to one another than this, as a factor, are moved apart. */
 const NEAREST = 1.2;
-/** Lines are told apart by colour and, when the colours begin anew, by their dashes. */
-const COLOURS = 8;
 
 interface Point {
   readonly subject: string;
@@ -35,7 +33,6 @@ export function growthPicture(rows: readonly Measured[]): string {
   });
   const names = [...new Set(points.map(({ subject }) => subject))];
   const ends = names.flatMap((name) => points.findLast(({ subject }) => subject === name) ?? []);
-  const dashes = (subject: string) => (names.indexOf(subject) < COLOURS ? "none" : "6,4");
   return drawPictureFile(
     {
       height: 460,
@@ -44,10 +41,10 @@ export function growthPicture(rows: readonly Measured[]): string {
       y: { label: "↑ time a call, ns", type: "log", grid: true },
       color: { domain: names, range: names.map((_, index) => colourOf(index)) },
       marks: [
-        ...["none", "6,4"].map((strokeDasharray) =>
+        ...names.map((name, index) =>
           Plot.lineY(
-            points.filter(({ subject }) => dashes(subject) === strokeDasharray),
-            { x: "live", y: "nanoseconds", stroke: "subject", strokeWidth: 2, strokeDasharray },
+            points.filter(({ subject }) => subject === name),
+            { x: "live", y: "nanoseconds", stroke: "subject", strokeWidth: 2, strokeDasharray: dashesOf(index) },
           ),
         ),
         Plot.dot(points, { x: "live", y: "nanoseconds", fill: "subject", r: 3 }),

@@ -1,8 +1,6 @@
 // What the tagging benchmark measures in child processes, one job a process, so that the engine compiles for one kind of heap.
 // The child's side is child.ts; tables and targets are in ../tagging.ts.
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { runChild } from "../harness/child.ts";
 
 /**
  * `absent`: a machine without MTE, the heap without tags. `off`: a machine with MTE, the heap without tags. `stopped`: made
@@ -45,11 +43,7 @@ export interface Figures {
   readonly rssBytes: number;
 }
 
-const childProgram = fileURLToPath(new URL("./child.js", import.meta.url));
-const execute = promisify(execFile);
-
 /** Does one job in a process of its own. */
 export async function measure(job: Job): Promise<Figures> {
-  const { stdout } = await execute(process.execPath, [childProgram, JSON.stringify(job)]);
-  return JSON.parse(stdout) as Figures;
+  return (await runChild(import.meta.url, job)) as Figures;
 }
