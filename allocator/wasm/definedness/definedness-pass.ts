@@ -50,7 +50,7 @@ import {
   V128,
 } from "../binary/instructions.ts";
 import type { Module } from "../binary/module.ts";
-import { writeCopyCheck } from "../rewriting/address-pass.ts";
+import { writeWholeCheck } from "../rewriting/address-pass.ts";
 import type { Code } from "../rewriting/code.ts";
 import { appendBody, type OffsetObserver } from "../rewriting/rewritten-body.ts";
 import { CallCode } from "./call-code.ts";
@@ -110,7 +110,7 @@ export class DefinednessPass extends CallCode {
     this.beginValues();
     this.targets.paths?.begin(body, walker.type, code, scratch);
     this.takeArguments();
-    writeCopyCheck(code, this.targets, walker.functionIndex);
+    writeWholeCheck(code, this.targets, walker.functionIndex);
     const look = () => scratch.of(I32, PURPOSE_LOOK);
     while (walker.next()) {
       this.run.next(observer, look);

@@ -226,7 +226,7 @@ export abstract class MemoryCode extends ValueCode {
     if (targets.checksAccesses) {
       code.localGet(to);
       code.localGet(count);
-      code.call(targets.storeHelper);
+      code.call(targets.wholeStoreHelper);
     }
     code.localGet(to);
     code.localGet(from);

@@ -3,8 +3,7 @@
 import { type OptionKinds, requireOptions } from "../../../platform/hardware/given-options.ts";
 import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { HeapOptions } from "../../options/options.ts";
-import { I32 } from "../binary/instructions.ts";
-import { EXTERNAL_FUNCTION, type Module, typeOfFunction } from "../binary/module.ts";
+import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import type { Names } from "../binary/names.ts";
 import { readModule } from "../binary/read-module.ts";
@@ -20,10 +19,11 @@ import { type Bytes, type EngineModule, engine } from "./engine.ts";
 import { debugInfoOf, type FrameSources } from "./frames.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { compileHostTable } from "./host-table.ts";
-import { type KnownNames, knownNames } from "./known-names.ts";
+import { knownNames } from "./known-names.ts";
 import { callsOperators, withoutOwnOperators } from "./operators.ts";
 import { framesOf } from "./origins.ts";
 import { endOfNull, findStack, type StackRegion } from "./stack-region.ts";
+import { findWholeFunctions } from "./whole-calls.ts";
 
 /** How a module is put on the heap. */
 export interface ModuleOptions {
@@ -138,7 +138,7 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     checksAccesses: (options.checks ?? "addresses") === "addresses",
     heapFunctions: functions,
     directWayOf: (role, params) => directWayOf(role as HeapRole, params),
-    copyFunctions: findCopies(module, names),
+    wholeFunctions: findWholeFunctions(module, names),
     keepsPaths: (options.heap?.stacks ?? true) !== false,
     stack,
     instrument: instrumentOf(module, names, layout, { stack, frameOrigins }, options),
@@ -160,19 +160,6 @@ export function prepare(bytes: Bytes, options: ModuleOptions): Omit<Compiled, "e
     debugInfo,
     frames: { rewritten, debugInfo, fileName: options.fileName ?? (names.module || "module.wasm") },
   };
-}
-
-/** C's functions that copy, and what they have in common: (to, from, count), and a pointer back. */
-const COPIES: ReadonlySet<string> = new Set(["memcpy", "memmove", "mempcpy", "__memcpy", "__memmove"]);
-
-function findCopies(module: Module, names: KnownNames): ReadonlySet<number> {
-  const copies = new Set<number>();
-  for (const [index, name] of names.functions) {
-    if (!COPIES.has(name) || index < module.importedFunctions || index >= module.functionTypes.length) continue;
-    const { params, results } = typeOfFunction(module, index);
-    if (params.length === 3 && results.length === 1 && params.every((type) => type === I32)) copies.add(index);
-  }
-  return copies;
 }
 
 /** By these names the host takes room on the guest's stack and writes to it: Emscripten's, and wasm-bindgen's. */

@@ -14,10 +14,8 @@ import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from
 import { HeapError } from "../../common/heap-error.ts";
 import { Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
 import type { HeapParts } from "../../heap/parts.ts";
-import type { CustomConfig } from "../../options/config.ts";
 import type { HeapHooks } from "../../options/hooks.ts";
 import type { HeapOptions } from "../../options/options.ts";
-import { defaultSizeClassMap, SizeClassMap } from "../../options/size-class-map.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { demangle } from "../debug/demangle/demangle.ts";
 import { type Layout, WASM_PAGE } from "../rewriting/layout.ts";
@@ -26,19 +24,19 @@ import { BlockTraces } from "./block-traces.ts";
 import { BlockValidity } from "./block-validity.ts";
 import { DirectHeap } from "./direct-heap.ts";
 import { type EngineMemory, engine } from "./engine.ts";
+import { guestConfig } from "./guest-config.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import { Homes } from "./homes.ts";
 import { Origins } from "./origins.ts";
 import { PathTraces } from "./path-traces.ts";
 import { Validity } from "./validity.ts";
+import { WholeCalls } from "./whole-calls.ts";
 
 /**
  * Stacks are kept of this many blocks, since a leak's may be any; frames as Memcheck's --num-callers. A stack costs some microseconds,
  * once for each path of calls (path-traces.ts).
  */
 const STACKS = { capacity: 65536, frames: 12 };
-/** A region of the primary is this part of the guest's memory; it is reserved when the class is first used. */
-const REGION_SHARE_LOG = 5;
 
 /** What a guest is made of. */
 export interface GuestOptions {
@@ -78,6 +76,8 @@ export class Guest {
   readonly origins: Origins | null;
   /** Stacks by the paths of calls that the module keeps. */
   readonly paths: PathTraces;
+  /** Calls of which what they are asked for was reported. */
+  readonly calls = new WholeCalls();
   /** What the module allocates and frees by itself. */
   readonly direct: DirectHeap;
   private readonly options: GuestOptions;
@@ -222,7 +222,20 @@ export class Guest {
   access(address: Address, size: ByteCount, access: number): void {
     const foreign = this.addressable.firstForeign(address, size);
     const isPartial = foreign > address && access === ACCESS_LOAD && isAlignedWord(address, size);
-    if (foreign >= 0 && !isPartial) this.report(access === ACCESS_STORE ? "store" : "load", address, size, foreign);
+    const operation = access === ACCESS_STORE ? "store" : "load";
+    if (foreign >= 0 && !isPartial && !this.calls.isPart(operation, address, size))
+      this.report(operation, address, size, foreign);
+    this.makePresent(address, size, access);
+  }
+
+  /** The same of a range that is no instruction's own access: every byte of it counts, and what is done with it later is the same finding. */
+  accessWhole(address: Address, size: ByteCount, access: number): void {
+    const foreign = this.addressable.firstForeign(address, size);
+    const operation = access === ACCESS_STORE ? "store" : "load";
+    if (foreign >= 0 && !this.calls.isPart(operation, address, size)) {
+      this.calls.note(operation, address, size);
+      this.report(operation, address, size, foreign);
+    }
     this.makePresent(address, size, access);
   }
 
@@ -388,39 +401,6 @@ const FREE_ERRORS: ReadonlySet<string> = new Set([
   "type-mismatch",
   "size-mismatch",
 ]);
-
-/**
- * The default sizes, with caches eight times as large: a module empties and fills its cache by itself, and asks the host only beyond.
- * What was carved in eight batches comes in one instead.
- */
-const guestSizeClassMap = new SizeClassMap({
-  name: "wasm32",
-  sizes: [...defaultSizeClassMap.sizes.subarray(1)],
-  maxCachedHint: 8 * defaultSizeClassMap.maxCachedHint,
-  maxBytesCachedLog: 3 + defaultSizeClassMap.maxBytesCachedLog,
-});
-
-/** Scudo for a small address space: a region a class, each reserved when it is needed. */
-function guestConfig(limitBytes: number): CustomConfig {
-  const regionSizeLog = Math.max(20, Math.floor(Math.log2(limitBytes)) - REGION_SHARE_LOG);
-  return {
-    name: "wasm32",
-    primary: {
-      sizeClassMap: guestSizeClassMap,
-      maxBatches: 1,
-      regionSizeLog,
-      groupSizeLog: Math.min(20, regionSizeLog),
-      contiguousRegions: false,
-      mapIncrement: 2 ** 16,
-      compactPointerBytes: 4,
-    },
-    secondaryCache: {
-      entriesArraySize: 32,
-      defaultMaxEntriesCount: 32,
-      defaultMaxEntrySize: 2 ** 19,
-    },
-  };
-}
 
 /** A memory for a guest: reserved, and committed by the host as it is written. @throws ModuleError memory: the engine has none */
 export function makeMemory({ totalPages }: Layout): EngineMemory {

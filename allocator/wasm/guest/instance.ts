@@ -179,6 +179,10 @@ class Instantiation {
         return this.ending((address, size) => guest.access(address >>> 0, size >>> 0, ACCESS_LOAD));
       case "store":
         return this.ending((address, size) => guest.access(address >>> 0, size >>> 0, ACCESS_STORE));
+      case "whole load":
+        return this.ending((address, size) => guest.accessWhole(address >>> 0, size >>> 0, ACCESS_LOAD));
+      case "whole store":
+        return this.ending((address, size) => guest.accessWhole(address >>> 0, size >>> 0, ACCESS_STORE));
       case "segment":
         return this.ending((address, index) => this.segment(address >>> 0, index));
       case "grow":
@@ -236,10 +240,11 @@ class Instantiation {
 
   /** Learns the engine's name for this module, by which its frames are known. */
   private nameFrames(real: EngineInstance): void {
-    const { frames } = this.compiled;
+    const { frames, rewritten } = this.compiled;
     (real.exports[PROBE_NAME] as (value: number) => number)(0);
     if (this.url === "") return;
     translateFrames(this.url, frames);
+    this.guest.calls.addModule(this.url, rewritten);
     this.guest.kept.push(frames);
   }
 

@@ -33,6 +33,7 @@ import { type CheckTargets, writeCheck } from "./address-checks.ts";
 import type { CallPaths } from "./call-paths.ts";
 import { CheckedAddresses } from "./checked-addresses.ts";
 import { Code } from "./code.ts";
+import type { WholeKind } from "./helpers.ts";
 import { appendBody, type OffsetObserver } from "./rewritten-body.ts";
 import { ScratchLocals } from "./scratch-locals.ts";
 import { StraightRun } from "./straight-run.ts";
@@ -45,13 +46,15 @@ const PURPOSE_COUNT = 3;
 
 /** Indices of what the pass calls. */
 export interface PassTargets extends CheckTargets {
+  /** Functions (address, size) of ranges that are no instruction's. */
+  readonly wholeStoreHelper: number;
   readonly copyHelper: number;
   readonly fillHelper: number;
   readonly growHelper: number;
-  /** (to, from, count): checks what a copy reads and writes. It is called where a function begins that copies. */
-  readonly rangesHelper: number;
-  /** Functions that are C's memcpy or like it: inside, their loads look like those that go over strings by words, and may pass an end. */
-  readonly copyFunctions: ReadonlySet<number>;
+  /** Check what C's memcpy or memset, or one like it, is asked for. They are called where it begins, with its arguments. */
+  readonly rangesHelpers: Readonly<Record<WholeKind, number>>;
+  /** Functions that are so: inside, their loads look like those that go over strings by words, and may pass an end. */
+  readonly wholeFunctions: ReadonlyMap<number, WholeKind>;
   /** Keeps the paths of calls that lead to the heap; or null. */
   readonly paths: CallPaths | null;
   /** The i32 global with the guest's memory size in pages. */
@@ -74,11 +77,12 @@ export function writeStackCheck(code: Code, { stack, checksAccesses }: PassTarge
   code.byte(OP_END);
 }
 
-/** Of a function that copies, the check of what it copies. */
-export function writeCopyCheck(code: Code, targets: PassTargets, functionIndex: number): void {
-  if (!targets.copyFunctions.has(functionIndex)) return;
+/** Of a function that copies or fills, the check of all that it is asked for. */
+export function writeWholeCheck(code: Code, targets: PassTargets, functionIndex: number): void {
+  const kind = targets.wholeFunctions.get(functionIndex);
+  if (kind === undefined) return;
   for (const parameter of [0, 1, 2]) code.localGet(parameter);
-  code.call(targets.rangesHelper);
+  code.call(targets.rangesHelpers[kind]);
 }
 
 export class AddressPass {
@@ -108,7 +112,7 @@ export class AddressPass {
     this.checked.begin();
     this.run.beginBody();
     this.targets.paths?.begin(body, walker.type, code, scratch);
-    writeCopyCheck(code, this.targets, walker.functionIndex);
+    writeWholeCheck(code, this.targets, walker.functionIndex);
     const sum = () => scratch.of(I32, PURPOSE_SUM);
     while (walker.next()) {
       this.run.next(observer, sum);
@@ -289,7 +293,7 @@ export class AddressPass {
     code.localSet(from);
     code.localTee(to);
     code.localGet(count);
-    code.call(targets.storeHelper);
+    code.call(targets.wholeStoreHelper);
     code.localGet(to);
     code.localGet(from);
     code.localGet(count);

@@ -81,12 +81,16 @@ export function finish(code: Code): Uint8Array {
   return code.written.slice();
 }
 
+/** An access by an instruction of its own, or bytes of which only the range is given: a copy's, or those that a function is asked for. */
+export type RangeKind = "load" | "store" | "whole load" | "whole store";
+
 /**
  * (address, size): returns if all bytes are the program's in a page that takes the access, else asks the host, which may throw.
  * Granules are looked at one by one, eight at a time where they are plainly writable.
  */
-export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: boolean, host: HostSlot): Uint8Array {
+export function rangeHelper(shadowBase: number, pagesGlobal: number, kind: RangeKind, host: HostSlot): Uint8Array {
   const [address, size, last, at, state] = [0, 1, 2, 3, 4];
+  const isStore = kind === "store" || kind === "whole store";
   const code = begin(3);
   code.open(OP_BLOCK);
   // Nothing to access: it still must lie inside the guest's memory.
@@ -150,8 +154,8 @@ export function rangeHelper(shadowBase: number, pagesGlobal: number, isStore: bo
   code.byte(OP_I32_AND);
   code.branch(OP_BR_IF, 2);
   code.localGet(address);
-  if (isStore) lastByte(code, size);
-  else partialLoad(code, address, size);
+  if (kind === "load") partialLoad(code, address, size);
+  else lastByte(code, size);
   code.constant(MASK_7);
   code.byte(OP_I32_AND);
   code.localGet(state);
@@ -191,19 +195,6 @@ function lastByte(code: Code, size: number): void {
  * beyond the end of a block (guest.ts, isAlignedWord).
  */
 function partialLoad(code: Code, address: number, size: number): void {
-  isWord(code, address, size);
-  code.two(OP_IF, I32);
-  code.constant(0);
-  code.byte(OP_ELSE);
-  code.localGet(size);
-  code.constant(1);
-  code.byte(OP_I32_SUB);
-  code.byte(OP_END);
-  code.byte(OP_I32_ADD);
-}
-
-/** Pushes whether an access is an aligned word of 4 or 8 bytes. */
-function isWord(code: Code, address: number, size: number): void {
   code.localGet(size);
   code.constant(4);
   code.byte(OP_I32_EQ);
@@ -214,41 +205,41 @@ function isWord(code: Code, address: number, size: number): void {
   code.localGet(size);
   code.constant(1);
   code.plain(OP_I32_SUB, OP_I32_AND, OP_I32_EQZ, OP_I32_AND);
+  code.two(OP_IF, I32);
+  code.constant(0);
+  code.byte(OP_ELSE);
+  code.localGet(size);
+  code.constant(1);
+  code.byte(OP_I32_SUB);
+  code.byte(OP_END);
+  code.byte(OP_I32_ADD);
 }
 
-/** (address, size) of a load by no word: of one that {@link partialLoad} may let pass, the last byte is looked at, too. */
-export function bytesHelper(loadHelper: number): Uint8Array {
-  const [address, size] = [0, 1];
-  const code = begin(0);
-  code.localGet(address);
-  code.localGet(size);
-  code.call(loadHelper);
-  isWord(code, address, size);
-  code.open(OP_IF);
-  code.localGet(address);
-  lastByte(code, size);
-  code.constant(1);
-  code.call(loadHelper);
-  code.byte(OP_END);
-  return finish(code);
+/** What a function's arguments say that it accesses: (to, from, count), or (to, value, count). */
+export type WholeKind = "copy" | "fill";
+
+/** The range that begins at a parameter, and the function (address, size) that checks it. */
+export interface ArgumentRange {
+  readonly address: number;
+  readonly helper: number;
 }
 
 /**
- * (to, from, count) of a copy: checks both ranges, unless they are empty. Of a few bytes, which sorts and hash tables copy, the
- * granules of both ends are all that there are.
+ * (to, from or value, count): checks ranges, unless they are empty. Of a few bytes, which sorts and hash tables copy, the granules of
+ * both ends are all that there are.
  */
-export function rangesHelper(bytes: number, storeHelper: number, shadowBase: number): Uint8Array {
-  const [to, from, count] = [0, 1, 2];
+export function rangesHelper(ranges: readonly ArgumentRange[], shadowBase: number): Uint8Array {
+  const count = 2;
   const code = begin(0);
   code.localGet(count);
   code.open(OP_IF);
-  for (const address of [from, to]) {
+  for (const [i, { address }] of ranges.entries()) {
     for (const isLast of [false, true]) {
       code.localGet(address);
       if (isLast) lastByte(code, count);
       writeGranule(code);
       code.memory(OP_I32_LOAD8_S, shadowBase);
-      if (address !== from || isLast) code.byte(OP_I32_AND);
+      if (i > 0 || isLast) code.byte(OP_I32_AND);
     }
   }
   code.constant(-1);
@@ -257,22 +248,21 @@ export function rangesHelper(bytes: number, storeHelper: number, shadowBase: num
   code.constant(MOST_IN_TWO_GRANULES);
   code.plain(OP_I32_GT_U, OP_I32_OR);
   code.open(OP_IF);
-  code.localGet(from);
-  code.localGet(count);
-  code.call(bytes);
-  code.localGet(to);
-  code.localGet(count);
-  code.call(storeHelper);
+  for (const { address, helper } of ranges) {
+    code.localGet(address);
+    code.localGet(count);
+    code.call(helper);
+  }
   code.plain(OP_END, OP_END);
   return finish(code);
 }
 
 /** memory.copy (to, from, count), with both ranges checked first. */
-export function copyHelper(bytes: number, storeHelper: number): Uint8Array {
+export function copyHelper(loadHelper: number, storeHelper: number): Uint8Array {
   const code = begin(0);
   code.localGet(1);
   code.localGet(2);
-  code.call(bytes);
+  code.call(loadHelper);
   code.localGet(0);
   code.localGet(2);
   code.call(storeHelper);

@@ -32,7 +32,7 @@ import type { DirectWay } from "./direct-code.ts";
 import { directBody } from "./direct-ways.ts";
 import {
   ADDRESS_AND_SIZE,
-  bytesHelper,
+  type ArgumentRange,
   copyHelper,
   deepestHelper,
   fillHelper,
@@ -41,10 +41,12 @@ import {
   NOTHING_TO_NOTHING,
   ONE_NUMBER,
   ONE_TO_ONE,
+  type RangeKind,
   rangeHelper,
   rangesHelper,
   segmentsHelper,
   THREE_NUMBERS,
+  type WholeKind,
 } from "./helpers.ts";
 import type { Instrument, Instrumentation } from "./instrumentation.ts";
 import type { Layout } from "./layout.ts";
@@ -64,8 +66,7 @@ export const DEEPEST_NAME = `${PRIVATE}deepest`;
 
 /** What the host does when a slot is called. */
 export type Purpose =
-  | "load"
-  | "store"
+  | RangeKind
   | "segment"
   | "grow"
   | "stack"
@@ -87,8 +88,8 @@ export interface RewriteOptions {
   readonly heapFunctions: ReadonlyMap<number, string>;
   /** The direct way of a heap function with so many parameters, or null: each call of it asks the host. */
   readonly directWayOf?: (role: string, params: number) => DirectWay | null;
-  /** Functions that are C's memcpy or like it, by index: what they copy is checked as a whole, too. */
-  readonly copyFunctions?: ReadonlySet<number>;
+  /** Functions that are C's memcpy or memset, or like them, by index: what they are asked for is checked as a whole, too. */
+  readonly wholeFunctions?: ReadonlyMap<number, WholeKind>;
   /** Whether the module keeps the paths of calls that lead to the heap, for stacks. */
   readonly keepsPaths: boolean;
   /** The stack pointer's global, the least value that it may have, and the one that it begins with. */
@@ -106,6 +107,10 @@ export interface Rewritten {
   readonly pointerGlobals: readonly string[];
   /** Where the new body of each defined function begins (behind its length), its locals included. */
   readonly bodyStart: Uint32Array;
+  /** Where the last one of them ends: behind it come the functions that were added. */
+  readonly bodiesEnd: number;
+  /** Functions that are checked as a whole when they begin. */
+  readonly wholeFunctions: ReadonlyMap<number, WholeKind>;
   /** Whether a defined function is the heap's now. */
   isHeapFunction(body: number): boolean;
   /** Runs the pass on one function again, for its offsets. */
@@ -117,7 +122,7 @@ export function rewrite(module: Module, options: RewriteOptions): Rewritten {
   return new Rewriter(module, options).run();
 }
 
-const NO_FUNCTIONS: ReadonlySet<number> = new Set();
+const NO_FUNCTIONS: ReadonlyMap<number, WholeKind> = new Map();
 
 class Rewriter {
   private readonly module: Module;
@@ -223,6 +228,8 @@ class Rewriter {
       slots: this.slots,
       pointerGlobals,
       bodyStart,
+      bodiesEnd: code.length + written.codeStart,
+      wholeFunctions: targets.wholeFunctions,
       isHeapFunction: (body) => options.heapFunctions.has(module.importedFunctions + body),
       trace: (body, observer) => pass.rewrite(body, new Code(4096), observer),
     };
@@ -252,31 +259,35 @@ class Rewriter {
       paths,
       loadHelper: -1,
       storeHelper: -1,
+      wholeStoreHelper: -1,
       copyHelper: -1,
       fillHelper: -1,
-      rangesHelper: -1,
-      copyFunctions: NO_FUNCTIONS,
+      rangesHelpers: { copy: -1, fill: -1 },
+      wholeFunctions: NO_FUNCTIONS,
     };
     if (this.module.memory === null) return { ...none, growHelper: -1, checksAccesses: false, stack: null };
     const growHelper = host(ONE_TO_ONE, "grow");
     if (!checksAccesses) return { ...none, growHelper, checksAccesses, stack: null };
-    const range = (purpose: "load" | "store") => {
-      const slot = this.addSlot(ADDRESS_AND_SIZE, purpose);
-      return this.addFunction(ADDRESS_AND_SIZE, rangeHelper(shadowBase, pagesGlobal, purpose === "store", slot));
-    };
-    const loadHelper = range("load");
-    const storeHelper = range("store");
-    const bytes = this.addFunction(ADDRESS_AND_SIZE, bytesHelper(loadHelper));
+    const range = (kind: RangeKind) =>
+      this.addFunction(
+        ADDRESS_AND_SIZE,
+        rangeHelper(shadowBase, pagesGlobal, kind, this.addSlot(ADDRESS_AND_SIZE, kind)),
+      );
+    const from = { address: 1, helper: range("whole load") };
+    const to = { address: 0, helper: range("whole store") };
+    const ranges = (...given: readonly ArgumentRange[]) =>
+      this.addFunction(THREE_NUMBERS, rangesHelper(given, shadowBase));
     return {
       shadowBase,
       pagesGlobal,
       checksAccesses,
-      loadHelper,
-      storeHelper,
-      copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(bytes, storeHelper)),
-      rangesHelper: this.addFunction(THREE_NUMBERS, rangesHelper(bytes, storeHelper, shadowBase)),
-      copyFunctions: this.options.copyFunctions ?? NO_FUNCTIONS,
-      fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(storeHelper)),
+      loadHelper: range("load"),
+      storeHelper: range("store"),
+      wholeStoreHelper: to.helper,
+      copyHelper: this.addFunction(THREE_NUMBERS, copyHelper(from.helper, to.helper)),
+      fillHelper: this.addFunction(THREE_NUMBERS, fillHelper(to.helper)),
+      rangesHelpers: { copy: ranges(from, to), fill: ranges(to) },
+      wholeFunctions: this.options.wholeFunctions ?? NO_FUNCTIONS,
       growHelper,
       paths,
       stack: stack === null ? null : this.stackTargets(stack),

@@ -1,6 +1,6 @@
 // What code of C libraries does that a program cannot help, and how it is met: words that go over strings and copies, memory.size as
 // the end of all pointers, a store to null.
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
@@ -89,8 +89,18 @@ test.each([4, 6, 8, 12])(
     expect(kinds(instance)).toEqual([]);
     call(instance, "copy", to, from, size);
     expect(kinds(instance)).toEqual(["invalid-access load out-of-bounds"]);
+    expect(instance.checker.findings[0]).toMatchObject({ size, offset: 0 });
   },
 );
+
+test.each([4, 8, 16])("a memory.copy of %i bytes of a freed block is one finding", (size) => {
+  const instance = instantiate(WITH_HEAP);
+  const [from, to] = [call(instance, "malloc", 16), call(instance, "malloc", 16)];
+  call(instance, "free", from);
+  call(instance, "copy", to, from, size);
+  expect(kinds(instance)).toEqual(["invalid-access load use-after-free"]);
+  expect(instance.checker.findings[0]).toMatchObject({ size, count: 1 });
+});
 
 // As wasi-libc's: the last bytes go by a word. Without the name it might be a function that goes over a string.
 const COPY_BY_WORDS = (name: string) => `(module (memory (export "memory") 1) ${ALLOCATOR}
@@ -131,3 +141,83 @@ test("what C's memcpy is asked for is looked at from end to end: bytes between t
   call(instance, "copy", to, first + 15, 18);
   expect(kinds(instance)).toEqual(["invalid-access load out-of-bounds"]);
 });
+
+/** C's functions, byte by byte. The last of a copy's bytes are `more` than it is asked for. */
+const byBytes = (more = 0) => `(module (memory (export "memory") 1) ${ALLOCATOR}
+  (func $memcpy (export "memcpy") (param $to i32) (param $from i32) (param $count i32) (result i32) (local $at i32)
+    (block (loop
+      (br_if 1 (i32.eq (local.get $at) (i32.add (local.get $count) (i32.const ${more}))))
+      (i32.store8 (i32.add (local.get $to) (local.get $at)) (i32.load8_u (i32.add (local.get $from) (local.get $at))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br 0)))
+    (local.get $to))
+  (func $memmove (export "memmove") (param i32 i32 i32) (result i32)
+    (call $memcpy (local.get 0) (local.get 1) (local.get 2)))
+  (func $__memcpy (export "__memcpy") (param i32 i32 i32) (result i32)
+    (memory.copy (local.get 0) (local.get 1) (local.get 2))
+    (local.get 0))
+  (func $memset (export "memset") (param $to i32) (param $value i32) (param $count i32) (result i32) (local $at i32)
+    (block (loop
+      (br_if 1 (i32.eq (local.get $at) (local.get $count)))
+      (i32.store8 (i32.add (local.get $to) (local.get $at)) (local.get $value))
+      (i32.store8 offset=1 (i32.add (local.get $to) (local.get $at)) (local.get $value))
+      (local.set $at (i32.add (local.get $at) (i32.const 2)))
+      (br 0)))
+    (local.get $to))
+  (func (export "twice") (param i32 i32 i32)
+    (drop (call $memcpy (local.get 0) (local.get 1) (local.get 2)))
+    (drop (call $memcpy (local.get 0) (local.get 1) (local.get 2)))))`;
+
+describe.each(["off", "byte"] as const)(
+  "what one call of C's does is one finding, undefined bits %s:",
+  (uninitialised) => {
+    function subject(more = 0) {
+      const instance = instantiate(byBytes(more), { uninitialised });
+      return { instance, small: call(instance, "malloc", 16), large: call(instance, "malloc", 64) };
+    }
+
+    test.each(["memcpy", "memmove", "__memcpy"])("%s beyond a block's end", (name) => {
+      const { instance, small, large } = subject();
+      call(instance, name, large, small, 40);
+      expect(kinds(instance)).toEqual(["invalid-access load out-of-bounds"]);
+      expect(instance.checker.findings[0]).toMatchObject({ size: 40, offset: 0, count: 1 });
+      call(instance, name, small, large, 24);
+      expect(kinds(instance)).toEqual(["invalid-access load out-of-bounds", "invalid-access store out-of-bounds"]);
+      expect(instance.checker.findings[1]).toMatchObject({ size: 24, offset: 0, count: 1 });
+    });
+
+    test("memset beyond a block's end", () => {
+      const { instance, small } = subject();
+      call(instance, "memset", small, 1, 24);
+      expect(kinds(instance)).toEqual(["invalid-access store out-of-bounds"]);
+      expect(instance.checker.findings[0]).toMatchObject({ size: 24, offset: 0, count: 1 });
+      call(instance, "memset", 2000, 0, 0);
+      expect(instance.checker.findings).toHaveLength(1);
+    });
+
+    test("the same call made again has happened twice; a call from elsewhere is another finding", () => {
+      const { instance, small, large } = subject();
+      for (let i = 0; i < 2; i++) call(instance, "memcpy", large, small, 20);
+      expect(instance.checker.findings.map(({ count }) => count)).toEqual([2]);
+      call(instance, "twice", large, small, 20);
+      expect(instance.checker.findings.map(({ count }) => count)).toEqual([2, 1, 1]);
+    });
+
+    test("but what a program's own memcpy does beyond what it is asked for", () => {
+      const { instance, small, large } = subject(2);
+      call(instance, "memcpy", large, small, 16);
+      expect(instance.checker.findings.map(({ operation, size, count }) => [operation, size, count])).toEqual([
+        ["load", 1, 2],
+      ]);
+      call(instance, "memcpy", small, large, 20);
+      expect(instance.checker.findings.map(({ operation, size, count }) => [operation, size, count])).toEqual([
+        ["load", 1, 2],
+        ["store", 20, 1],
+        ["store", 1, 2],
+      ]);
+      // In other calls, which ask for no more than there is, it is in the bytes that were reported.
+      call(instance, "twice", small, large, 16);
+      expect(instance.checker.findings).toHaveLength(5);
+    });
+  },
+);
