@@ -97,8 +97,8 @@ export class Blocks {
     return now?.pointer === pointer && now.size === size ? now : this.describe(pointer, size, false, null);
   }
 
-  /** A chunk that was live once, with the stack of its allocation: as it is now, or freed if it is no more. */
-  describeEarlier(pointer: Address, size: ByteCount, allocation: string | null): Block {
+  /** A chunk that was live once, with what made it and the stack of that: as it is now, or freed if it is no more. */
+  describeEarlier(pointer: Address, size: ByteCount, allocation: string | null, origin: Block["origin"] | null): Block {
     const now = this.at(pointer);
     const stack = this.sources.stacksOf(pointer)?.allocation ?? null;
     if (now?.pointer === pointer && now.size === size && stack === allocation) return now;
@@ -107,7 +107,7 @@ export class Blocks {
       pointer,
       size,
       state: "freed",
-      origin: "malloc",
+      origin: origin ?? this.freed.otherOrigin ?? "unknown",
       grownFrom: null,
       arena: null,
       allocation: parseFrames(allocation),

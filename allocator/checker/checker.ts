@@ -338,9 +338,9 @@ export class Checker extends Requests implements ChunkObserver {
     return this.heap.allocationTrace(pointer);
   }
 
-  /** A chunk as it was once, which may be gone, and another in its place. */
-  describeEarlier(pointer: Address, size: ByteCount, allocation: Trace | null): Block {
-    return this.blocks.describeEarlier(pointer, size, allocation?.toString() ?? null);
+  /** A chunk as it was once, which may be gone, and another in its place. `origin`: what made it, if that is known. */
+  describeEarlier(pointer: Address, size: ByteCount, allocation: Trace | null, origin: Block["origin"] | null): Block {
+    return this.blocks.describeEarlier(pointer, size, allocation?.toString() ?? null, origin);
   }
 
   /** Kept bytes keep what was said of them, wherever they are now. */

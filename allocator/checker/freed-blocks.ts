@@ -19,6 +19,17 @@ const LARGE_REMEMBERED = 256;
 /** What chunks are made by, as chunk headers number it. */
 const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 
+/** Who knows what made freed chunks, where the checker does not hear of each. */
+export interface KnownOrigins {
+  /** As chunk headers number it; −1: it is not known of this one. */
+  madeBy(pointer: Address): number;
+}
+
+/** What made a chunk, by its number; null: −1. */
+export function originNamed(number: number): Block["origin"] | null {
+  return ORIGINS[number] ?? null;
+}
+
 /**
  * While all chunks that were freed were made by the same functions, as in most programs, that says it of each: they are only logged.
  * The first one that was made otherwise takes the log into a table by address.
@@ -26,6 +37,9 @@ const ORIGINS = ["malloc", "new", "new[]", "memalign"] as const;
 export class FreedBlocks {
   /** What made chunks that are not remembered, if it is always the same. */
   otherOrigin: Block["origin"] | null = null;
+  /** False: some chunks are freed without a {@link note}. Then only `known` says what made one. */
+  hearsAll = true;
+  known: KnownOrigins | null = null;
   /** What made all chunks that were freed; −1: none was, or the table says it. */
   private onlyOrigin = -1;
   private isMixed = false;
@@ -40,8 +54,10 @@ export class FreedBlocks {
 
   /** `origin`: as its header has it. `isLarge`: it had a mapping of its own, which may be gone. */
   note(pointer: Address, size: ByteCount, origin: number, isLarge: boolean): void {
-    if (!this.isMixed && (origin === this.onlyOrigin || this.logged === 0)) this.append(pointer, origin);
-    else this.remember(pointer, origin);
+    if (this.hearsAll) {
+      if (!this.isMixed && (origin === this.onlyOrigin || this.logged === 0)) this.append(pointer, origin);
+      else this.remember(pointer, origin);
+    }
     if (!isLarge) return;
     this.large.push({ pointer, size, origin: ORIGINS[origin] });
     if (this.large.length > LARGE_REMEMBERED) this.large.shift();
@@ -77,6 +93,7 @@ export class FreedBlocks {
 
   /** What made the chunk that was freed last at `pointer`; null: that is not remembered. */
   originOf(pointer: Address): Block["origin"] | null {
+    if (!this.hearsAll) return originNamed(this.known?.madeBy(pointer) ?? -1);
     if (!this.isMixed) return this.logged === 0 ? null : ORIGINS[this.onlyOrigin];
     const row = this.rows.find(pointer);
     return row < 0 ? null : ORIGINS[this.origins[row]];

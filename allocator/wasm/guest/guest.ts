@@ -10,7 +10,7 @@ import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
 import { readNamesWith } from "../../checker/checker.ts";
 import type { Operation } from "../../checker/finding.ts";
-import { classIdOf, HEADER_SIZE, ORIGIN_MALLOC, ORIGIN_MEMALIGN, originOf } from "../../combined/chunk-header.ts";
+import { classIdOf, HEADER_SIZE, ORIGIN_MEMALIGN, originOf } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
 import { Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
 import type { HeapParts } from "../../heap/parts.ts";
@@ -135,7 +135,10 @@ export class Guest {
     this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
     const isHeard = Object.keys(options.heap.hooks ?? {}).length > 0;
     this.direct = new DirectHeap(this.heap, this.addressable, memory.buffer, layout, !isHeard);
-    wholeCheckerOf(this.heap).blocks.freed.otherOrigin = "malloc";
+    const { freed } = wholeCheckerOf(this.heap).blocks;
+    freed.hearsAll = false;
+    freed.known = traces;
+    freed.otherOrigin = "malloc";
     readNamesWith(demangle);
   }
 
@@ -143,7 +146,10 @@ export class Guest {
     const { stackTable } = parts;
     if (stackTable === null) return null;
     const { isRecording } = stackTable;
-    const traces = new BlockTraces(this.memory.buffer, this.layout, this.paths, { frames, isRecording });
+    const traces = new BlockTraces(this.memory.buffer, this.layout, this.paths, parts.allocator, {
+      frames,
+      isRecording,
+    });
     parts.stackTable = traces;
     return traces;
   }
@@ -212,7 +218,7 @@ export class Guest {
     if (size < 0) return;
     this.addressable.chunkFreed(pointer, this.roomOf(pointer));
     this.blockValidity?.noteFree(pointer, size);
-    wholeCheckerOf(this.heap).chunkFreed(pointer, size, ORIGIN_MALLOC);
+    wholeCheckerOf(this.heap).chunkFreed(pointer, size, this.originOf(pointer));
   }
 
   /**
@@ -307,6 +313,7 @@ export class Guest {
     const { call } = HEAP_FUNCTIONS[role];
     const context = { heap: this.heap, store: (address: Address, value: number) => this.store32(address, value) };
     const { blockValidity, paths, direct } = this;
+    if (!MALLOCS.has(role)) wholeCheckerOf(this.heap).blocks.freed.otherOrigin = null;
     const attempt = (first: number, second: number, third: number, fourth: number): number =>
       blockValidity === null
         ? call(context, first, second, third, fourth)
@@ -392,6 +399,19 @@ export class Guest {
 function isAlignedWord(address: Address, size: ByteCount): boolean {
   return (size === 4 || size === 8 || size === 16) && address % size === 0;
 }
+
+/** Of a module that has only these, each block is from malloc. */
+const MALLOCS: ReadonlySet<HeapRole> = new Set([
+  "malloc",
+  "calloc",
+  "realloc",
+  "reallocarray",
+  "malloc_usable_size",
+  "free",
+  "tlsf_alloc",
+  "tlsf_realloc",
+  "tlsf_free",
+]);
 
 /** Errors of the heap that say that a pointer is no block's. */
 const FREE_ERRORS: ReadonlySet<string> = new Set([

@@ -5,6 +5,7 @@ import type { Address, ByteCount } from "../../../platform/hardware/integers.ts"
 import { keepClass } from "../../../platform/state/kept.ts";
 import type { Origin } from "../../checker/finding.ts";
 import type { Frame } from "../../checker/frames.ts";
+import { originNamed } from "../../checker/freed-blocks.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { wholeCheckerOf } from "../../heap/heap.ts";
 import type { Module } from "../binary/module.ts";
@@ -76,8 +77,10 @@ export class Origins {
     if (number === 0 || number > last || number <= last - KEPT_ALLOCATIONS) return null;
     const row = (number % KEPT_ALLOCATIONS) * WORDS_PER_ROW;
     const [pointer, size] = [this.allocations[row] >>> 0, this.allocations[row + 1] >>> 0];
-    const trace = this.traces?.traceOf(this.allocations[row + 2]) ?? null;
-    return { block: wholeCheckerOf(this.heap).describeEarlier(pointer, size, trace), frame: null };
+    const allocation = this.allocations[row + 2];
+    const trace = this.traces?.traceOf(allocation) ?? null;
+    const made = originNamed(this.traces?.originOf(allocation) ?? -1);
+    return { block: wholeCheckerOf(this.heap).describeEarlier(pointer, size, trace, made), frame: null };
   }
 
   private frameAt(number: number): Frame | null {
