@@ -8,7 +8,7 @@ import { runWasi, type WasiRun } from "../wasm/wasi-program.ts";
 import { functionsOf, NO_MALLOC, type ProgramOptions, programOf, withProgram } from "./program-options.ts";
 import { checkOutput, readText } from "./result-files.ts";
 import { plural } from "./tally-text.ts";
-import { wholeNumber } from "./values.ts";
+import { choiceOption, wholeNumber } from "./values.ts";
 
 interface CheckOptions extends ProgramOptions {
   readonly errorExitcode: number;
@@ -40,32 +40,31 @@ export function checkCommand(): Command {
         .default(0),
     )
     .addOption(
-      new Option("--leak-check <which>", "look for lost blocks at the end")
-        .choices(["no", "summary", "full"])
-        .default("full"),
+      choiceOption("--leak-check <which>", "look for lost blocks at the end", ["no", "summary", "full"]).default(
+        "full",
+      ),
     )
     .addOption(
-      new Option("--undefined-value-errors <yes|no>", "report uses of uninitialised memory")
-        .choices(yesNo)
-        .default("yes"),
+      choiceOption("--undefined-value-errors <yes|no>", "report uses of uninitialised memory", yesNo).default("yes"),
     )
     .addOption(
-      new Option("--show-mismatched-frees <yes|no>", "report blocks of new[] that delete gives back, and their like")
-        .choices(yesNo)
-        .default("yes"),
+      choiceOption(
+        "--show-mismatched-frees <yes|no>",
+        "report blocks of new[] that delete gives back, and their like",
+        yesNo,
+      ).default("yes"),
     )
-    .addOption(
-      new Option("--track-origins <yes|no>", "say where undefined bytes came from").choices(yesNo).default("no"),
-    )
+    .addOption(choiceOption("--track-origins <yes|no>", "say where undefined bytes came from", yesNo).default("no"))
     .addOption(
       new Option("--suppressions <file>", "findings that are not to be reported; may be repeated").argParser(
         (file: string, before: readonly string[] = []) => [...before, file],
       ),
     )
     .addOption(
-      new Option("--gen-suppressions <which>", "print the lines that would suppress what was found")
-        .choices(["no", "all"])
-        .default("no"),
+      choiceOption("--gen-suppressions <which>", "print the lines that would suppress what was found", [
+        "no",
+        "all",
+      ]).default("no"),
     )
     .addOption(new Option("--json", "print findings as JSON on standard error, instead of text"))
     .addOption(new Option("--sarif <file>", "write findings as SARIF 2.1.0"))

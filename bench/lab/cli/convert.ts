@@ -1,12 +1,12 @@
 // `refheap convert`: any trace into one of our own formats, which keep everything and read fastest.
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { readingProgress, startLine } from "../../harness/progress.ts";
 import type { TraceFormat } from "../traces/detect.ts";
 import { openTrace, STANDARD_INPUT, storedBytes } from "../traces/open.ts";
 import { WRITABLE_FORMATS, type WritableFormat, writeTrace } from "../traces/write.ts";
 import { checkOutput } from "./result-files.ts";
 import { describeTally, plural } from "./tally-text.ts";
-import { formatOption, oneOf, skipBadOption } from "./values.ts";
+import { choiceOption, formatOption, skipBadOption } from "./values.ts";
 
 interface ConvertOptions {
   readonly to?: WritableFormat;
@@ -24,9 +24,7 @@ export function convertCommand(): Command {
     )
     .argument("<trace>", "the trace to read")
     .argument("<output>", "the file to write")
-    .addOption(
-      new Option("--to <format>", "format to write").choices(WRITABLE_FORMATS).argParser(oneOf(WRITABLE_FORMATS)),
-    )
+    .addOption(choiceOption("--to <format>", "format to write", WRITABLE_FORMATS))
     .addOption(formatOption())
     .addOption(skipBadOption())
     .action(convert);

@@ -11,6 +11,7 @@ import { convertCommand } from "./convert.ts";
 import { reportFailure } from "./exit.ts";
 import { inspectCommand } from "./inspect.ts";
 import { mergeCommand } from "./merge.ts";
+import { withNearestOption } from "./nearest.ts";
 import { recordCommand } from "./record.ts";
 import { replayCommand } from "./replay.ts";
 import { reportCommand } from "./report.ts";
@@ -41,10 +42,17 @@ function program(): Command {
   ];
   for (const command of [root, ...commands]) {
     command.exitOverride().configureHelp({ helpWidth: HELP_WIDTH }).showHelpAfterError("(--help says more)");
+    command.configureOutput({ outputError: (text, write) => write(withNearestOption(text, optionsOf(command))) });
   }
   for (const command of commands) root.addCommand(command);
   addCompletion(root, commands);
   return root;
+}
+
+/** Names of a command's options, those of the library's own among them. */
+function optionsOf(command: Command): string[] {
+  const options = command.createHelp().visibleOptions(command);
+  return options.flatMap(({ long }) => (long === undefined ? [] : [long.slice(2)]));
 }
 
 /** A shell shows a line beside each subcommand: its summary, where the library would take the whole description. */

@@ -92,11 +92,16 @@ function hinting<T>(name: string, names: readonly string[], parse: () => T): T {
 }
 
 /** A value that must be one of a few. */
-export function oneOf<T extends string>(names: readonly T[]): (text: string) => T {
+function oneOf<T extends string>(names: readonly T[]): (text: string) => T {
   return optionValue((text) => {
     if (names.includes(text as T)) return text as T;
     throw new RangeError(`Allowed choices are ${names.join(", ")}.${didYouMean(text, names)}`);
   });
+}
+
+/** An option whose value must be one of a few, which its help names. */
+export function choiceOption(flags: string, description: string, names: readonly string[]): Option {
+  return new Option(flags, description).choices(names).argParser(oneOf(names));
 }
 
 /** The name of a built-in machine, or a file that is there. */

@@ -32,6 +32,13 @@ describe("wrong usage ends with code 2 and the nearest right name", () => {
   test.each([
     [["replya", "small.txt"], /unknown command 'replya'\n\(Did you mean replay\?\)/],
     [["replay", "small.txt", "--polcy", "none"], /unknown option '--polcy'\n\(Did you mean --policy\?\)/],
+    [["replay", "small.txt", "--polcy=none"], /unknown option '--polcy=none'\n\(Did you mean --policy\?\)/],
+    [["check", "--orgins=yes", "empty"], /unknown option '--orgins=yes'\n\(Did you mean --track-origins\?\)/],
+    [["check", "--orgins", "yes", "empty"], /unknown option '--orgins'\n\(Did you mean --track-origins\?\)/],
+    [["check", "--suppresions=a'b", "empty"], /\n\(Did you mean --suppressions\?\)\n\(--help says more\)/],
+    [["check", "--json=yes", "empty"], /unknown option '--json=yes'\n\(Did you mean --json\?\)/],
+    [["run", "--xyzzy=none", "empty"], /unknown option '--xyzzy=none'\n\(--help says more\)/],
+    [["check", "--leak-check=sumary", "empty"], /Allowed choices are no, summary, full\. \(Did you mean summary\?\)/],
     [["replay", "small.txt", "-p", "none,pattern-refpag"], /Did you mean pattern-refpage\?/],
     [["replay", "small.txt", "-t", "fractoin=0.5"], /Did you mean fraction\?/],
     [["replay", "small.txt", "-t", "fraction=2"], /fractions from 0 to 1/],
