@@ -23,6 +23,7 @@ import { type Block, type Finding, type LeakKind, makeFinding } from "./finding.
 import { formatFindings, type TextOptions } from "./finding-text.ts";
 import { Findings } from "./findings.ts";
 import { type Frame, formatFrame, framesOf, isProgramFrame, parseFrames } from "./frames.ts";
+import { readableName } from "./function-names.ts";
 import { causeOfRefusal } from "./invalid-frees.ts";
 import { Judge } from "./judge.ts";
 import { LeakScan, type PointerForm, type Root } from "./leaks.ts";
@@ -368,16 +369,6 @@ export class Checker extends Requests implements ChunkObserver {
       causeOfRefusal(pointer, error, this.heap.explain(pointer % TAG_UNIT)),
     );
   }
-}
-
-let readableName = (name: string): string => name;
-
-/**
- * From now on suppressions may name functions as linkers know them, and `reader` says how these read in stacks. For all checkers: what
- * one keeps is part of a snapshot, which has no functions.
- */
-export function readNamesWith(reader: (name: string) => string): void {
-  readableName = reader;
 }
 
 function asInStacks(suppression: Suppression): Suppression {

@@ -2,18 +2,20 @@
 
 import type { Finding, FindingKind } from "./finding.ts";
 import { type Frame, fileNameOf, isProgramFrame, pathOfFrame } from "./frames.ts";
+import { linkedNames } from "./function-names.ts";
 
 /** All that is given must match; `*` in a name stands for any characters. A name is looked for in every frame of the stack. */
 export interface Suppression {
   /** Only findings of this kind; absent: of all. */
   readonly kind?: FindingKind;
-  /** A function of the finding's stack; `*` stands for any text. */
+  /** A function of the finding's stack, as it reads or as linkers know it; `*` stands for any text. */
   readonly functionName?: string;
   /** The end of the path: `codec.ts`, `vendor/*.ts`. */
   readonly file?: string;
 }
 
 const KINDS: readonly FindingKind[] = ["uninitialised", "invalid-access", "invalid-free", "leak"];
+const LINKED = /^_[ZR]/;
 /** A word, or a prefix with a name in quotes, which may hold blanks, `#` and the names of kinds. */
 const WORD = /(?:(?:fun|file):)?"[^"]*"|\S+/g;
 
@@ -92,12 +94,18 @@ export function isSuppressed(finding: Finding, suppressions: readonly Suppressio
 function matches(finding: Finding, { kind, functionName, file }: Suppression): boolean {
   if (kind !== undefined && kind !== finding.kind) return false;
   const { stack } = finding;
-  if (functionName !== undefined && !stack.some((frame) => fits(frame.functionName, functionName))) return false;
+  if (functionName !== undefined && !stack.some((frame) => isCalled(frame.functionName, functionName))) return false;
   if (file === undefined) return true;
   // A guest's files are as its debug information names them, without a folder perhaps.
   return stack.some((frame) =>
     file.startsWith("/") ? fits(pathOfFrame(frame), file) : fits(`/${pathOfFrame(frame)}`, `*/${file}`),
   );
+}
+
+/** A pattern that begins as linkers' names of C++ and Rust do may be meant for these. */
+function isCalled(readable: string, pattern: string): boolean {
+  if (fits(readable, pattern)) return true;
+  return LINKED.test(pattern) && linkedNames(readable).some((name) => fits(name, pattern));
 }
 
 function fits(text: string, pattern: string): boolean {

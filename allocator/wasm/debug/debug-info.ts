@@ -1,7 +1,7 @@
 // What a module tells of its source, behind one face: names, DWARF and source maps, asked by function and byte offset.
 // Nothing is read before the first question; what is malformed is unknown, and no question throws.
 
-import { demangle } from "./demangle/demangle.ts";
+import { readName } from "./demangle/read-names.ts";
 import { Dwarf, type DwarfFrame } from "./dwarf/dwarf.ts";
 import { collectDwarfSections } from "./dwarf/sections.ts";
 import { type GuestFrame, nameOfIndex } from "./guest-frame.ts";
@@ -121,7 +121,7 @@ export class DebugInfo {
     if (mapped !== null) {
       const { file, line, column } = mapped;
       const functionName = this.givenName(functionIndex) ?? mapped.name ?? nameOfIndex(functionIndex);
-      return [{ ...own, functionName: demangle(functionName), file, line, column, isInlined: false }];
+      return [{ ...own, functionName: readName(functionName), file, line, column, isInlined: false }];
     }
     if (chain.length === 0) {
       const functionName = this.functionName(functionIndex);
@@ -145,13 +145,13 @@ export class DebugInfo {
   }
 
   private nameOfFrame({ functionName, isInlined }: DwarfFrame, functionIndex: number): string {
-    if (functionName !== null) return demangle(functionName);
+    if (functionName !== null) return readName(functionName);
     return isInlined ? "inlined function" : this.functionName(functionIndex);
   }
 
   private givenName(functionIndex: number): string | null {
     const name = this.names().functionName(functionIndex) || this.options.functionNames?.get(functionIndex);
-    return name ? demangle(name) : null;
+    return name ? readName(name) : null;
   }
 
   private mappedPlace(functionIndex: number, moduleOffset: number): MappedPlace | null {

@@ -8,8 +8,8 @@ import type { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { Process } from "../../../platform/kernel/process.ts";
 import { createKernel } from "../../../refpage/kernel.ts";
-import { readNamesWith } from "../../checker/checker.ts";
 import type { Operation } from "../../checker/finding.ts";
+import { readNamesWith } from "../../checker/function-names.ts";
 import { classIdOf, HEADER_SIZE, ORIGIN_MEMALIGN, originOf } from "../../combined/chunk-header.ts";
 import { HeapError } from "../../common/heap-error.ts";
 import { Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
@@ -18,6 +18,7 @@ import type { HeapHooks } from "../../options/hooks.ts";
 import type { HeapOptions } from "../../options/options.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { demangle } from "../debug/demangle/demangle.ts";
+import { linkedNamesOf } from "../debug/demangle/read-names.ts";
 import { type Layout, WASM_PAGE } from "../rewriting/layout.ts";
 import { Addressable } from "./addressable.ts";
 import { BlockTraces } from "./block-traces.ts";
@@ -139,7 +140,7 @@ export class Guest {
     freed.hearsAll = false;
     freed.known = traces;
     freed.otherOrigin = "malloc";
-    readNamesWith(demangle);
+    readNamesWith({ readable: demangle, linked: linkedNamesOf });
   }
 
   private keepTraces(parts: HeapParts, frames: number): BlockTraces | null {

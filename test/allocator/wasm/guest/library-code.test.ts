@@ -45,8 +45,9 @@ test("memory.size covers the heap's blocks from the first call of malloc on, and
   expect(instance.guest.pages).toBe(3);
 });
 
-test("a suppression names a function as linkers know it, or as it reads", () => {
-  for (const functionName of ["_ZN5codec4readEi", "codec::read(int)", "codec::*"]) {
+test.each(["_ZN5codec4readEi", "codec::read(int)", "codec::*", "_ZN5codec*", "_ZN*codec4read*", "_Z*5codec4readEi"])(
+  "a suppression names a function as linkers know it, or as it reads: %s",
+  (functionName) => {
     const instance = instantiate(`(module (memory 1) ${ALLOCATOR}
       (func $_ZN5codec4readEi (i32.store (i32.const 4) (i32.const 0)))
       (func $_ZN5other4readEi (i32.store (i32.const 8) (i32.const 0)))
@@ -54,7 +55,21 @@ test("a suppression names a function as linkers know it, or as it reads", () => 
     instance.checker.addSuppressions({ functionName });
     call(instance, "f");
     expect(instance.checker.findings.map(({ stack }) => stack[0].functionName)).toEqual(["other::read(int)"]);
-  }
+  },
+);
+
+test("a star stands for the hash that Rust's compiler puts behind a name, and a pattern as linkers know names does not fit what is read", () => {
+  const instance = instantiate(`(module (memory 1)
+    (func $_ZN5codec4read17h0123456789abcdefE (i32.store (i32.const 4) (i32.const 0)))
+    (func $_ZN5codec4seek17h0123456789abcdefE (i32.store (i32.const 4) (i32.const 0)))
+    (func (export "f") (call $_ZN5codec4read17h0123456789abcdefE) (call $_ZN5codec4seek17h0123456789abcdefE)))`);
+  instance.checker.addSuppressions(
+    { functionName: "_ZN5codec4read17h*E" },
+    { functionName: "_ZN5codec::*" },
+    { functionName: "*17h*E" },
+  );
+  call(instance, "f");
+  expect(instance.checker.findings.map(({ stack }) => stack[0].functionName)).toEqual(["codec::seek"]);
 });
 
 test("a block that embind's glue alone knows is no leak of the program's", () => {
