@@ -7,6 +7,7 @@ import { SnapshotError } from "../state/error.ts";
 import { keepClass, kept } from "../state/kept.ts";
 import { Counters } from "./counters.ts";
 import { type OptionKinds, requireOptions } from "./given-options.ts";
+import { type HostMemory, makeHostMemory } from "./host-memory.ts";
 import { PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 import { PageTable } from "./page-table.ts";
@@ -64,6 +65,8 @@ export class Machine {
   readonly gzvaBlockBytes: number;
   /** The RAM. */
   readonly ram: PhysicalMemory;
+  /** Where it lies in the host's memory; null: its parts have memory of their own, or the program's. */
+  readonly hostMemory: HostMemory | null;
   /** What happened on it. */
   readonly counters = new Counters();
   /** What stands on the machine: kernels and heaps, as long as they live. */
@@ -101,7 +104,19 @@ export class Machine {
     this.mte = mte;
     this.shadow = shadow;
     this.gzvaBlockBytes = gzvaBlockBytes;
-    this.ram = new PhysicalMemory({ memoryBytes, mte, shadow, gzvaBlockBytes, buffer });
+    this.hostMemory = buffer === undefined && !shadow ? makeHostMemory(memoryBytes, mte) : null;
+    this.ram = new PhysicalMemory({
+      memoryBytes,
+      mte,
+      shadow,
+      gzvaBlockBytes,
+      ...(buffer === undefined ? {} : { firstBank: new Uint8Array(buffer, 0, memoryBytes) }),
+      ...(this.hostMemory === null ? {} : { firstBank: this.hostMemory.ram, tags: this.hostMemory.tags }),
+    });
+    if (this.hostMemory !== null) {
+      this.counters.countFillsIn(this.hostMemory.filled);
+      this.sparePageTables.push(new PageTable(this.hostMemory.tableEntries));
+    }
     hideFields(this);
   }
 
@@ -149,9 +164,16 @@ export class Machine {
     this.counters.reset();
   }
 
-  /** A page table that is empty: a kept one, or a new one. */
+  /** A page table that is empty: a kept one, first of all the one in the machine's host memory, or a new one. */
   takePageTable(): PageTable {
-    return this.sparePageTables.pop() ?? new PageTable();
+    const { sparePageTables } = this;
+    const first = sparePageTables.findIndex((table) => this.isInHostMemory(table));
+    return (first < 0 ? sparePageTables.pop() : sparePageTables.splice(first, 1)[0]) ?? new PageTable();
+  }
+
+  /** Whether a page table is the one that {@link hostMemory} has room for. */
+  isInHostMemory({ entries }: PageTable): boolean {
+    return entries.buffer === this.hostMemory?.buffer;
   }
 
   /** A page table that stays empty, for what outlives its address space. */
@@ -164,7 +186,7 @@ export class Machine {
   returnPageTable(pageTable: PageTable): void {
     if (!pageTable.isEmpty) throw new Error("a page table was returned with entries in it");
     pageTable.detachReaders(this.emptyPageTable);
-    if (this.sparePageTables.length < 8) this.sparePageTables.push(pageTable);
+    if (this.sparePageTables.length < 8 || this.isInHostMemory(pageTable)) this.sparePageTables.push(pageTable);
   }
 }
 

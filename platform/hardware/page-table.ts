@@ -21,6 +21,9 @@ const ALL_PARTS = (1 << PARTS_PER_BLOCK) - 1;
 /** What entries of neighbouring frames differ by. */
 const FRAME_STEP = 1 << PTE_FRAME_SHIFT;
 
+/** Bytes of all entries together. */
+export const TABLE_BYTES = PAGE_COUNT * 4;
+
 /** In `huge`: the block is mapped by its small entries, by one huge entry, or by one that keeps no page table in reserve. */
 export const HUGE_NONE = 0;
 export const HUGE_ENTRY = 1;
@@ -46,7 +49,7 @@ export interface TableReader {
  * bit b of `blockBits` is set exactly if it has either; bit w of `wordBits` is set exactly if word w of `blockBits` is not 0.
  */
 export class PageTable {
-  readonly entries = new Int32Array(makeSparse(PAGE_COUNT * 4));
+  readonly entries: Int32Array;
   readonly populated = new Uint16Array(BLOCK_COUNT);
   readonly huge = new Uint8Array(BLOCK_COUNT);
   /** By block: the huge entry, as that of the block's first page. Only where `huge` says so. */
@@ -66,7 +69,9 @@ export class PageTable {
   /** Who reads this table, so that none of them sees the entries of the process that gets it next. */
   private readonly readers = new Set<TableReader>();
 
-  constructor() {
+  /** @param entries where the entries lie, all 0; absent: in memory of their own */
+  constructor(entries = new Int32Array(makeSparse(TABLE_BYTES))) {
+    this.entries = entries;
     hideFields(this);
   }
 

@@ -27,8 +27,10 @@ export interface PhysicalMemoryOptions {
   readonly shadow: boolean;
   /** DCZID_EL0.BS in bytes: what one DC GVA, DC GZVA or DC ZVA writes. */
   readonly gzvaBlockBytes: number;
-  /** Host memory that the first bank lies in, all zeroes, at least `memoryBytes` long; absent: the bank gets its own. */
-  readonly buffer?: ArrayBuffer;
+  /** Host memory for the first bank, all zeroes, `memoryBytes` long; absent: the bank gets its own. */
+  readonly firstBank?: Uint8Array;
+  /** Host memory for the tags, all zeroes, of their length; absent: they get their own. */
+  readonly tags?: Uint8Array;
 }
 
 const NO_BANK = new Uint8Array(0);
@@ -56,15 +58,15 @@ export class PhysicalMemory {
   /** A byte a frame: 0 only if all its bytes are defined. */
   readonly mayBeUndefined: Uint8Array;
 
-  constructor({ memoryBytes, mte, shadow, gzvaBlockBytes, buffer }: PhysicalMemoryOptions) {
+  constructor({ memoryBytes, mte, shadow, gzvaBlockBytes, firstBank, tags }: PhysicalMemoryOptions) {
     this.gzvaBlockBytes = gzvaBlockBytes;
     this.frameCount = memoryBytes / PAGE_SIZE;
     this.banks = Array.from({ length: Math.ceil(memoryBytes / BANK_BYTES) }, () => NO_BANK);
     this.views = this.banks.map((bank) => new DataView(bank.buffer));
-    if (buffer === undefined) this.makeBank(0);
-    else this.setBank(0, new Uint8Array(buffer, 0, memoryBytes));
-    this.tags = new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
-    this.tagWords = new Int32Array(this.tags.buffer);
+    if (firstBank === undefined) this.makeBank(0);
+    else this.setBank(0, firstBank);
+    this.tags = tags ?? new Uint8Array(mte ? this.frameCount * TAG_BYTES_PER_FRAME : 0);
+    this.tagWords = new Int32Array(this.tags.buffer, this.tags.byteOffset, this.tags.length / 4);
     this.mayHaveTags = new Uint8Array(mte ? this.frameCount : 0);
     this.undefinedBits = new Uint8Array(shadow ? this.frameCount * VALIDITY_BYTES_PER_FRAME : 0);
     this.undefinedWords = new Int32Array(this.undefinedBits.buffer);
@@ -92,7 +94,7 @@ export class PhysicalMemory {
 
   private setBank(index: number, bank: Uint8Array): Uint8Array {
     this.banks[index] = bank;
-    this.views[index] = new DataView(bank.buffer, 0, bank.length);
+    this.views[index] = new DataView(bank.buffer, bank.byteOffset, bank.length);
     return bank;
   }
 

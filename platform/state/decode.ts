@@ -2,6 +2,7 @@
 // What the bytes mean is nodes.ts, how they are written encode.ts.
 
 import { ByteReader } from "./bytes.ts";
+import { makeEngineMemory, ENGINE_MEMORY_LIMIT, toEnginePages } from "./engine-memory.ts";
 import { SnapshotError } from "./error.ts";
 import { hashBytes } from "./hash.ts";
 import { type KeptClass, kept } from "./kept.ts";
@@ -213,6 +214,8 @@ class Decoder {
         return new Set();
       case NODE.buffer:
         return hostRefusal(() => new ArrayBuffer(figures[0]));
+      case NODE.engineMemory:
+        return this.makeEngineMemory(figures[0]);
       case NODE.sparse:
         return hostRefusal(() => makeSparse(figures[0]));
       case NODE.view:
@@ -226,6 +229,11 @@ class Decoder {
       default:
         return this.makeMade(name, values);
     }
+  }
+
+  private makeEngineMemory(bytes: number): ArrayBuffer {
+    if (bytes > ENGINE_MEMORY_LIMIT || toEnginePages(bytes) !== bytes) throw damaged("a memory that no engine has");
+    return hostRefusal(() => makeEngineMemory(bytes));
   }
 
   private makeMade(name: string, captured: readonly unknown[]): object {
@@ -292,7 +300,7 @@ function lost(name: string): AnyFunction {
 }
 
 function isBuffer(kind: number): boolean {
-  return kind === NODE.buffer || kind === NODE.sparse;
+  return kind === NODE.buffer || kind === NODE.sparse || kind === NODE.engineMemory;
 }
 
 function hostRefusal<Value>(make: () => Value): Value {

@@ -2,6 +2,7 @@
 // depends on the state only. What of the library goes by which name is kept.ts; reading it back is decode.ts.
 
 import { ByteWriter } from "./bytes.ts";
+import { isEngineMemory } from "./engine-memory.ts";
 import { SnapshotError } from "./error.ts";
 import { hashBytes } from "./hash.ts";
 import { type KeptClass, kept } from "./kept.ts";
@@ -74,7 +75,8 @@ class Encoder {
     else if (Array.isArray(object)) this.arrayNode(object);
     else if (ArrayBuffer.isView(object)) this.viewNode(object);
     else if (isSparse(object)) this.bufferNode(object, NODE.sparse);
-    else if (object instanceof ArrayBuffer) this.bufferNode(object, NODE.buffer);
+    else if (object instanceof ArrayBuffer)
+      this.bufferNode(object, isEngineMemory(object) ? NODE.engineMemory : NODE.buffer);
     else if (object instanceof Map) {
       writer.count(NODE.map);
       writer.count(object.size);

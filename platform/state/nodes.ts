@@ -2,7 +2,7 @@
 
 export const MAGIC = "refheap\n";
 /** Counts changes of the format, and of what the library's classes keep. A file of another version is refused. */
-export const VERSION = 2;
+export const VERSION = 3;
 /** Behind all else: the hash of what comes before it, in hexadecimal digits. */
 export const HASH_BYTES = 16;
 
@@ -22,6 +22,7 @@ export const NODE = {
   lost: 11,
   ofHost: 12,
   sparse: 13,
+  engineMemory: 14,
 } as const;
 
 /** Kinds of values: where they are fields, elements, keys. */
