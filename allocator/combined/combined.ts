@@ -372,7 +372,8 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 }
 
-keepClass("Allocator", Allocator);
+// Its compiled ways are made anew where they are needed.
+keepClass("Allocator", Allocator, { atRest: () => ({ compiled: null }) });
 
 const clockOf = keepMaker("heap.clockOf", (program: Program) => () => program.now());
 const drainInto = keepMaker("heap.drainInto", (allocator: Allocator) => (tsd: Tsd) => allocator.retire(tsd));

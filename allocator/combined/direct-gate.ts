@@ -1,6 +1,7 @@
 // Whether a program may do the direct ways of malloc and free by itself, on the running thread's cache, without a call of the heap.
 // What those ways are is direct-paths.ts; the program that does so is a WebAssembly module (wasm/rewriting/direct-ways.ts).
 
+import { isEngineMemory } from "../../platform/state/engine-memory.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
 /**
@@ -21,6 +22,10 @@ export class DirectGate {
     this.word = word;
   }
 
+  get isInEngineMemory(): boolean {
+    return isEngineMemory(this.word.buffer);
+  }
+
   close(): void {
     this.word[0] = 1;
   }
@@ -30,4 +35,7 @@ export class DirectGate {
   }
 }
 
-keepClass("DirectGate", DirectGate);
+keepClass("DirectGate", DirectGate, {
+  // The compiled ways of a heap are not kept (combined.ts), and so their gate is closed.
+  atRest: (gate) => (gate.isInEngineMemory ? { word: Int32Array.of(1) } : {}),
+});

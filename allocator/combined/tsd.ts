@@ -230,6 +230,7 @@ export class TsdRegistry {
   setMemoryInitDisabled(isDisabled: boolean): void {
     this.state.isMemoryInitDisabled = isDisabled;
     this.isMemoryInitDisabled = isDisabled;
+    this.options.gate.close();
   }
 
   /** TSDs that releaseToOS force-all drains: all shared ones in use, or the caller's and the fallback (S30.6). */

@@ -19,6 +19,7 @@ import { ORIGIN_MALLOC, ORIGIN_MEMALIGN, ORIGIN_NEW, ORIGIN_NEW_ARRAY } from "..
 import { reallocate } from "../combined/reallocate.ts";
 import * as reports from "../common/report.ts";
 import { storeWord } from "../common/words.ts";
+import { compileWays } from "../compiled/compile.ts";
 import { freeObserved, noteAllocation, reallocObserved } from "./observed.ts";
 import type { HeapParts } from "./parts.ts";
 import { requireAlive } from "./parts.ts";
@@ -44,8 +45,15 @@ const OPERATOR_OPTIONS: OptionKinds = { array: "boolean", alignment: "number", s
 export function malloc(parts: HeapParts, size: ByteCount): number {
   // `size >>> 0` differs from what is no whole number of 32 bits: that is judged below.
   if (!parts.isObserved && typeof size === "number" && size >>> 0 === size) {
+    const { compiled } = parts.allocator;
+    if (compiled !== null) {
+      const pointer = compiled.allocate(compiled.area, size);
+      if (pointer !== 0) return pointer;
+      compiled.settle();
+    }
     const direct = parts.allocator.allocateDirectly(size, ORIGIN_MALLOC);
     if (direct !== 0) return direct;
+    if (compiled === null && parts.family.kind === "plain") parts.allocator.compiled = compileWays(parts.allocator);
   }
   if (!isSize(size)) rejectSize("malloc", "size", size);
   const pointer = parts.allocator.allocate(size, ORIGIN_MALLOC, MIN_ALIGNMENT, false);
@@ -66,7 +74,14 @@ export function calloc(parts: HeapParts, count: number, size: ByteCount): number
 
 export function free(parts: HeapParts, pointer: Address): void {
   // An address that is no pointer has no chunk: the direct way takes it for an unusual one, and it is judged below.
-  if (!parts.isObserved && typeof pointer === "number" && parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
+  if (!parts.isObserved && typeof pointer === "number") {
+    const { compiled } = parts.allocator;
+    if (compiled !== null) {
+      if (compiled.free(compiled.area, pointer) !== 0) return;
+      compiled.settle();
+    }
+    if (parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
+  }
   if (!isPointer(pointer)) rejectPointer("free", pointer);
   end(parts, pointer, ORIGIN_MALLOC, 0);
 }

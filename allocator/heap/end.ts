@@ -75,6 +75,7 @@ function refuseAll(parts: HeapParts, reason: string): void {
   if (parts.face !== null) parts.process.kernel.machine.residents.delete(parts.face);
   parts.program.detach();
   parts.allocator.gate.close();
+  parts.allocator.compiled?.end();
   parts.program = refusing(reason);
   parts.allocator = refusing(reason);
 }

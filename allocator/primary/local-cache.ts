@@ -1,6 +1,7 @@
 // A thread's cache of free blocks: one LIFO stack of compact pointers a class, and the thread's share of the statistics.
 // Refilling and draining belong to the primary (primary.ts); the hot push and pop are in combined.ts.
 
+import { isEngineMemory } from "../../platform/state/engine-memory.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 import type { SizeClassMap } from "../options/size-class-map.ts";
 
@@ -73,4 +74,8 @@ export class LocalCache {
   }
 }
 
-keepClass("LocalCache", LocalCache);
+keepClass("LocalCache", LocalCache, {
+  // Where compiled code reaches it, its arrays are a part of the machine's host memory, which others get in turn.
+  atRest: ({ counts, blocks, stats }) =>
+    isEngineMemory(stats.buffer) ? { counts: counts.slice(), blocks: blocks.slice(), stats: stats.slice() } : {},
+});

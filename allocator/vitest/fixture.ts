@@ -2,6 +2,7 @@
 // Its machine is machines.ts's; what a failed check says is testing/observe.ts.
 
 import { test as base } from "vitest";
+import type { Bytes, Imports } from "../../platform/host/engine.ts";
 import type { Finding } from "../checker/finding.ts";
 import type { Root } from "../checker/leaks.ts";
 import { Heap } from "../heap/heap.ts";
@@ -9,7 +10,6 @@ import { ownValues } from "../options/option-checks.ts";
 import { type HeapOptions, OPTION_NAMES } from "../options/options.ts";
 import { CheckError, findCorruption } from "../testing/observe.ts";
 import type { ModuleOptions } from "../wasm/guest/compile.ts";
-import type { Bytes, Imports } from "../wasm/guest/engine.ts";
 import { Instance, Module } from "../wasm/guest/functions.ts";
 import { enterTest, leaveTest } from "./active-heaps.ts";
 import { returnKernel, takeKernel } from "./machines.ts";

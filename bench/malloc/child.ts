@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { MemPool } from "@thi.ng/malloc";
 import { Heap } from "../../allocator/index.ts";
-import { engine } from "../../allocator/wasm/guest/engine.ts";
+import { engine } from "../../platform/host/engine.ts";
 import { hostRssKib } from "../harness/host-rss.ts";
 import type { Subject } from "./subjects.ts";
 

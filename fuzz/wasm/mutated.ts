@@ -2,7 +2,7 @@
 // takes is taken or refused by name. Whole modules, and what they do, are same-results.ts's and definedness.ts's.
 import fc from "fast-check";
 import { ModuleError } from "../../allocator/wasm/binary/module-error.ts";
-import { type EngineModule, engine } from "../../allocator/wasm/guest/engine.ts";
+import { type EngineModule, engine } from "../../platform/host/engine.ts";
 import { Instance, Module } from "../../allocator/wasm/guest/functions.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";

@@ -1,6 +1,7 @@
 // Where a machine lies in the host's memory: one WebAssembly memory for RAM, its tags and the first page table, so that code which the
 // library generates can work on them, with room below for tables of that code. What the code is, and who runs it, is known above.
 
+import type { EngineMemory } from "../host/engine.ts";
 import { ENGINE_MEMORY_LIMIT, engineMemoryOf, makeEngineMemory, toEnginePages } from "../state/engine-memory.ts";
 import { type Extent, keepClass } from "../state/kept.ts";
 import type { ByteCount } from "./integers.ts";
@@ -11,13 +12,13 @@ import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 
 /**
  * ```text
- *  0   64 KiB          4 MiB              260 MiB
+ *  0     64 KiB         16 MiB             272 MiB
  * │fixed│ room           │ page table       │ RAM                │ tags          │
  * ```
  * Below 64 KiB each use has a fixed place; the room above it is taken and given back.
  */
 const ROOM_BEGIN = 2 ** 16;
-export const TABLE_BEGIN = 2 ** 22;
+export const TABLE_BEGIN = 2 ** 24;
 export const RAM_BEGIN = TABLE_BEGIN + TABLE_BYTES;
 /** The double that counts what programs fill (counters.ts). */
 export const FILLED = 16;
@@ -47,7 +48,7 @@ export class HostMemory {
   }
 
   /** The engine's memory, for code's import; null: this host runs no such code. */
-  get memory(): object | null {
+  get memory(): EngineMemory | null {
     return engineMemoryOf(this.buffer);
   }
 

@@ -2,7 +2,7 @@
 // What the bytes mean is nodes.ts, how they are written encode.ts.
 
 import { ByteReader } from "./bytes.ts";
-import { makeEngineMemory, ENGINE_MEMORY_LIMIT, toEnginePages } from "./engine-memory.ts";
+import { ENGINE_MEMORY_LIMIT, makeEngineMemory, toEnginePages } from "./engine-memory.ts";
 import { SnapshotError } from "./error.ts";
 import { hashBytes } from "./hash.ts";
 import { type KeptClass, kept } from "./kept.ts";

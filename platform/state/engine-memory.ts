@@ -1,16 +1,8 @@
 // Host memory that WebAssembly code of the library's own can reach as well as its typed arrays can. What lies in it is up to others.
 
+import { type EngineMemory, engine } from "../host/engine.ts";
 import { makeBeside } from "./beside.ts";
 
-/** The engine's memory, and how one is made: no library of types that this project asks for has them. */
-export interface EngineMemory {
-  readonly buffer: ArrayBuffer;
-}
-
-type MakeMemory = new (descriptor: { readonly initial: number; readonly maximum: number }) => EngineMemory;
-
-/** Taken before anybody can replace it. Engines without WebAssembly have none. */
-const Memory = (globalThis as { WebAssembly?: { Memory?: MakeMemory } }).WebAssembly?.Memory;
 /** WebAssembly's pages. */
 const PAGE_BYTES = 65_536;
 /** The most that a memory can have: 4 GiB. */
@@ -31,9 +23,10 @@ export function makeEngineMemory(bytes: number): ArrayBuffer {
 }
 
 function askEngine(pages: number): EngineMemory | null {
-  if (Memory === undefined) return null;
+  // Engines without WebAssembly have no such class.
+  if ((engine.Memory as unknown) === undefined) return null;
   try {
-    return new Memory({ initial: pages, maximum: pages });
+    return new engine.Memory({ initial: pages, maximum: pages });
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;

@@ -1,6 +1,7 @@
 // From a module's bytes to what instances are made of: read, chosen, rewritten, compiled by the engine. Nothing of an instance is here.
 
 import { type OptionKinds, requireOptions } from "../../../platform/hardware/given-options.ts";
+import { type Bytes, type EngineModule, engine } from "../../../platform/host/engine.ts";
 import { INITIALISATION_POLICIES, type InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
 import type { HeapOptions } from "../../options/options.ts";
 import { EXTERNAL_FUNCTION, type Module } from "../binary/module.ts";
@@ -15,7 +16,6 @@ import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/
 import { type Rewritten, rewrite } from "../rewriting/rewriter.ts";
 import { type ChosenFunctions, chooseFunctions, type GivenFunctions } from "./choose-functions.ts";
 import { directWayOf } from "./direct-roles.ts";
-import { type Bytes, type EngineModule, engine } from "./engine.ts";
 import { debugInfoOf, type FrameSources } from "./frames.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { compileHostTable } from "./host-table.ts";

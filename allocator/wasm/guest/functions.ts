@@ -1,9 +1,6 @@
 // WebAssembly's functions for guests: compile, instantiate, Module and Instance, with the results of the engine's own and the heap.
 // Taking the place of the global ones is intercept.ts.
 
-import type { Checker } from "../../checker/face.ts";
-import type { Heap } from "../../heap/heap.ts";
-import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import type {
   Bytes,
   EngineInstance,
@@ -12,7 +9,10 @@ import type {
   Exports,
   Imports,
   MemoryDescriptor,
-} from "./engine.ts";
+} from "../../../platform/host/engine.ts";
+import type { Checker } from "../../checker/face.ts";
+import type { Heap } from "../../heap/heap.ts";
+import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import type { Guest } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";
 import { type GuestInstance, instantiateCompiled } from "./instance.ts";

@@ -3,6 +3,7 @@
 
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, PAGE_SIZE, PTE_READ, PTE_WRITE } from "../../../platform/hardware/layout.ts";
+import { type EngineMemory, engine } from "../../../platform/host/engine.ts";
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../../platform/kernel/kernel.ts";
 import type { InitialisationPolicy } from "../../../platform/kernel/mm/frames.ts";
@@ -24,7 +25,6 @@ import { Addressable } from "./addressable.ts";
 import { BlockTraces } from "./block-traces.ts";
 import { BlockValidity } from "./block-validity.ts";
 import { DirectHeap } from "./direct-heap.ts";
-import { type EngineMemory, engine } from "./engine.ts";
 import { guestConfig } from "./guest-config.ts";
 import { HEAP_FUNCTIONS, type HeapRole } from "./heap-functions.ts";
 import { Homes } from "./homes.ts";

@@ -1,10 +1,10 @@
 // Fills the table by which a rewritten module calls the host. Only WebAssembly functions can stand in a table, so a module that
 // imports the host's functions and exports them again, with nothing in it, is made for each list of types.
 
+import { type EngineModule, type EngineTable, engine } from "../../../platform/host/engine.ts";
 import { ByteWriter } from "../binary/byte-writer.ts";
 import type { FunctionType } from "../binary/module.ts";
 import type { Slot } from "../rewriting/rewriter.ts";
-import { type EngineModule, type EngineTable, engine } from "./engine.ts";
 
 export type HostFunction = (...values: number[]) => number | undefined;
 

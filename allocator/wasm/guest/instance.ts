@@ -2,6 +2,14 @@
 // engine's Instance. Two modules that import one memory are one guest, with one heap.
 
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
+import {
+  type EngineGlobal,
+  type EngineInstance,
+  type EngineTable,
+  type Exports,
+  engine,
+  type Imports,
+} from "../../../platform/host/engine.ts";
 import type { Checker } from "../../checker/face.ts";
 import type { Root } from "../../checker/leaks.ts";
 import type { Heap } from "../../heap/heap.ts";
@@ -20,14 +28,6 @@ import {
   TABLE_NAME,
 } from "../rewriting/rewriter.ts";
 import type { Compiled } from "./compile.ts";
-import {
-  type EngineGlobal,
-  type EngineInstance,
-  type EngineTable,
-  type Exports,
-  engine,
-  type Imports,
-} from "./engine.ts";
 import { callersUrl, translateFrames } from "./frames.ts";
 import { ACCESS_LOAD, ACCESS_STORE, type Guest, makeMemory } from "./guest.ts";
 import type { HeapRole } from "./heap-functions.ts";

@@ -1,12 +1,6 @@
 // Puts refheap's functions in the place of the global WebAssembly's, for packages that instantiate their modules by themselves.
 // Modules without a memory have nothing to check, and pass through as they are.
 
-import { EXTERNAL_MEMORY } from "../binary/module.ts";
-import { ModuleError } from "../binary/module-error.ts";
-import { readModule } from "../binary/read-module.ts";
-import { DEFAULT_LIMIT, WASM_PAGE } from "../rewriting/layout.ts";
-import { IMPORT_MODULE, PRIVATE } from "../rewriting/rewriter.ts";
-import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import {
   type Bytes,
   type Engine,
@@ -17,7 +11,13 @@ import {
   type ImportDescriptor,
   type Imports,
   type MemoryDescriptor,
-} from "./engine.ts";
+} from "../../../platform/host/engine.ts";
+import { EXTERNAL_MEMORY } from "../binary/module.ts";
+import { ModuleError } from "../binary/module-error.ts";
+import { readModule } from "../binary/read-module.ts";
+import { DEFAULT_LIMIT, WASM_PAGE } from "../rewriting/layout.ts";
+import { IMPORT_MODULE, PRIVATE } from "../rewriting/rewriter.ts";
+import { type Compiled, checkOptions, compileAsync, compileSync, type ModuleOptions } from "./compile.ts";
 import { type GuestInstance, instantiateCompiled } from "./instance.ts";
 import { createMemory } from "./memory-object.ts";
 import { bytesOfResponse } from "./streamed.ts";

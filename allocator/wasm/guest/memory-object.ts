@@ -1,11 +1,11 @@
 // How a guest's memory looks from JavaScript. It is the engine's own object, as node:wasi and glue need it, but longer than the guest
 // knows: its `buffer` also has what lies above the guest's limit, never changes and is never detached, and `grow` asks the guest.
 
+import { type EngineMemory, engine, type MemoryDescriptor } from "../../../platform/host/engine.ts";
 import type { Limits } from "../binary/module.ts";
 import { ModuleError } from "../binary/module-error.ts";
 import { DEFAULT_LIMIT, type Layout, makeLayout, WASM_PAGE } from "../rewriting/layout.ts";
 import type { Compiled, ModuleOptions } from "./compile.ts";
-import { type EngineMemory, engine, type MemoryDescriptor } from "./engine.ts";
 import { Guest, makeMemory } from "./guest.ts";
 
 /** A memory that was made for a guest, which modules may import. */

@@ -2,8 +2,8 @@
 // and what any other function wrote to the stack, by pointers that it was given, is found out afterwards. Bytes that the host
 // writes to the heap are recognised when they are loaded (validity.ts).
 
+import { engine, type Imports } from "../../../platform/host/engine.ts";
 import { EXTERNAL_FUNCTION, type Module, typeOfFunction } from "../binary/module.ts";
-import { engine, type Imports } from "./engine.ts";
 import type { Guest } from "./guest.ts";
 import type { StackRegion } from "./stack-region.ts";
 import type { UndefinedUses } from "./undefined-uses.ts";

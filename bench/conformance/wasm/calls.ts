@@ -1,7 +1,7 @@
 // Calls of exported functions by the bits of their arguments and results: JavaScript has no vectors, and no NaN's bits. A module in
 // between loads the arguments from its memory and stores the results there; the engine runs it as it is.
 import type { FunctionType } from "../../../allocator/wasm/binary/module.ts";
-import { type EngineMemory, type EngineModule, engine } from "../../../allocator/wasm/guest/engine.ts";
+import { type EngineMemory, type EngineModule, engine } from "../../../platform/host/engine.ts";
 import { assemble } from "./assemble.ts";
 import { BYTES_OF, type NumberType } from "./constants.ts";
 

@@ -1,6 +1,6 @@
 // What became of one command of a script in one way of running it, and which errors mean what.
 import { ModuleError } from "../../../allocator/wasm/binary/module-error.ts";
-import { engine } from "../../../allocator/wasm/guest/engine.ts";
+import { engine } from "../../../platform/host/engine.ts";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
 import { NotAssembled } from "./assemble.ts";
 

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { type FunctionType, type Module as ReadModule, typeOfFunction } from "../../../allocator/wasm/binary/module.ts";
 import { readModule } from "../../../allocator/wasm/binary/read-module.ts";
-import { type Exports, engine, type Imports } from "../../../allocator/wasm/guest/engine.ts";
+import { type Exports, engine, type Imports } from "../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../allocator/wasm/guest/functions.ts";
 import { WASM_PAGE } from "../../../allocator/wasm/rewriting/layout.ts";
 import { PRIVATE, START_NAME } from "../../../allocator/wasm/rewriting/rewriter.ts";

@@ -1,5 +1,5 @@
 // As much of WASI as a program needs that prints and ends: its calls on a guest's memory, by hand. node:wasi has a test of its own.
-import type { EngineMemory, Imports } from "../../../allocator/wasm/guest/engine.ts";
+import type { EngineMemory, Imports } from "../../../platform/host/engine.ts";
 
 const ENOSYS = 52;
 const EBADF = 8;

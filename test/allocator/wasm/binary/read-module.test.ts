@@ -6,7 +6,7 @@ import type { Module } from "../../../../allocator/wasm/binary/module.ts";
 import { ModuleError } from "../../../../allocator/wasm/binary/module-error.ts";
 import { readModule } from "../../../../allocator/wasm/binary/read-module.ts";
 import { NO_CHANGES, writeModule } from "../../../../allocator/wasm/binary/write-module.ts";
-import { type EngineGlobal, type EngineTable, engine } from "../../../../allocator/wasm/guest/engine.ts";
+import { type EngineGlobal, type EngineTable, engine } from "../../../../platform/host/engine.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 
 const everything = wat(`(module

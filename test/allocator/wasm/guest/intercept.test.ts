@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
-import type { Engine, EngineModule } from "../../../../allocator/wasm/guest/engine.ts";
+import type { Engine, EngineModule } from "../../../../platform/host/engine.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WASI } from "node:wasi";
 import { expect, test } from "vitest";
-import type { Imports } from "../../../../allocator/wasm/guest/engine.ts";
+import type { Imports } from "../../../../platform/host/engine.ts";
 import { instantiate } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
 

@@ -1,7 +1,7 @@
 // Rust on its standard library: what safe code does is no finding, what unsafe code does wrong is one, by its names in both manglings;
 // built where a compiler is installed.
 import { describe, expect, test } from "vitest";
-import type { EngineMemory } from "../../../../allocator/wasm/guest/engine.ts";
+import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { compileRust } from "../rustc.ts";
 import { TinyWasi } from "../wasi.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { WASI } from "node:wasi";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatFindings } from "../../../../../allocator/checker/finding-text.ts";
-import type { Imports } from "../../../../../allocator/wasm/guest/engine.ts";
+import type { Imports } from "../../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../../allocator/wasm/guest/functions.ts";
 import { SegmentationFault } from "../../../../../platform/hardware/faults.ts";
 import { ADDRESS_SOURCES } from "./address-sources.ts";

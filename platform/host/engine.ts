@@ -1,6 +1,5 @@
 // The JavaScript engine's own WebAssembly, as types and as a value: the standard types are in TypeScript's DOM library, which this
 // project does not ask for. Shapes are those of the WebAssembly JavaScript interface, so that both kinds fit each other.
-import type { ByteCount } from "../../../platform/hardware/integers.ts";
 
 /** The bytes of a module. */
 export type Bytes = ArrayBufferView | ArrayBuffer;
@@ -24,7 +23,7 @@ export interface EngineMemory {
 }
 
 export interface EngineTable {
-  readonly length: ByteCount;
+  readonly length: number;
   get(index: number): unknown;
   set(index: number, value?: unknown): void;
   grow(delta: number, value?: unknown): number;
@@ -85,11 +84,25 @@ export interface Engine {
   compile(bytes: Bytes): Promise<EngineModule>;
 }
 
-/** The host's global `WebAssembly`, with the members that it had when this file was loaded: intercept() replaces them later. */
-export const engine: Engine = membersOf((globalThis as unknown as { WebAssembly: Engine }).WebAssembly);
+/**
+ * The host's global `WebAssembly`, with the members that it had when this file was loaded: the guests' library replaces them later.
+ * On a host without it there are no members.
+ */
+export const engine: Engine = membersOf((globalThis as unknown as { WebAssembly?: Engine }).WebAssembly);
 
 /** Members are not enumerable, so they are named. */
-function membersOf(host: Engine): Engine {
+function membersOf(host: Partial<Engine> = {}): Engine {
   const { Module, Instance, Memory, Table, Global, CompileError, LinkError, RuntimeError, validate, compile } = host;
-  return { Module, Instance, Memory, Table, Global, CompileError, LinkError, RuntimeError, validate, compile };
+  return {
+    Module,
+    Instance,
+    Memory,
+    Table,
+    Global,
+    CompileError,
+    LinkError,
+    RuntimeError,
+    validate,
+    compile,
+  } as Engine;
 }
