@@ -85,8 +85,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     const cache = this.registry.currentCache;
     if (cache === null || size > this.directLimit) return 0;
     const classId = this.classBySize16[(size + 31) >>> 4];
+    if (cache.counts[classId] === 0 && !this.primary.refillFromList(cache, classId)) return 0;
     const top = cache.counts[classId] - 1;
-    if (top < 0) return 0;
     const { memory } = this.program;
     const compact = cache.blocks[classId * this.stride + top];
     // One step, since the next call waits for the pointer: the block's begin and its header's granule together.
@@ -154,10 +154,11 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     if (
       (low & 0xf00) !== ((origin << 10) | (STATE_ALLOCATED << 8)) ||
       high !== this.headers.granuleSum(pointer, low) << 16 ||
-      classId === 0 ||
-      count === this.maxCounts[classId]
+      classId === 0
     )
       return false;
+    // Nodes may take faults, and the machine pages for them: all is looked at again.
+    if (count === this.maxCounts[classId]) return this.drainDirectly(classId) && this.freeDirectly(pointer, origin);
     const newLow = (low & KEPT_WHEN_FREED) | this.beginFree(pointer, low, 0);
     words[word] = newLow;
     words[word + 1] = high ^ (lowBitsDifference(low ^ newLow) << 16);
