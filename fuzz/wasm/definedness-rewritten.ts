@@ -2,7 +2,6 @@
 import type { FunctionType } from "../../allocator/wasm/binary/module.ts";
 import { readModule } from "../../allocator/wasm/binary/read-module.ts";
 import { instrumentDefinedness } from "../../allocator/wasm/definedness/additions.ts";
-import { type EngineMemory, type EngineTable, engine } from "../../platform/host/engine.ts";
 import { GRANULE, makeLayout, SHADOW_WRITABLE } from "../../allocator/wasm/rewriting/layout.ts";
 import {
   IMPORT_MODULE,
@@ -12,6 +11,7 @@ import {
   type Slot,
   TABLE_NAME,
 } from "../../allocator/wasm/rewriting/rewriter.ts";
+import { type EngineMemory, type EngineTable, engine } from "../../platform/host/engine.ts";
 import { wat as assemble } from "./wat.ts";
 
 export interface Tracked {

@@ -2,8 +2,8 @@
 // takes is taken or refused by name. Whole modules, and what they do, are same-results.ts's and definedness.ts's.
 import fc from "fast-check";
 import { ModuleError } from "../../allocator/wasm/binary/module-error.ts";
-import { type EngineModule, engine } from "../../platform/host/engine.ts";
 import { Instance, Module } from "../../allocator/wasm/guest/functions.ts";
+import { type EngineModule, engine } from "../../platform/host/engine.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
 import { seedModules } from "./seed-modules.ts";

@@ -2,8 +2,8 @@
 // they are and on the heap. Results, memory and traps must be the same.
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { type EngineMemory, engine } from "../../platform/host/engine.ts";
 import { Instance, Module } from "../../allocator/wasm/guest/functions.ts";
+import { type EngineMemory, engine } from "../../platform/host/engine.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
 import { wat } from "./wat.ts";

@@ -1,7 +1,7 @@
 // What became of one command of a script in one way of running it, and which errors mean what.
 import { ModuleError } from "../../../allocator/wasm/binary/module-error.ts";
-import { engine } from "../../../platform/host/engine.ts";
 import { SegmentationFault } from "../../../platform/hardware/faults.ts";
+import { engine } from "../../../platform/host/engine.ts";
 import { NotAssembled } from "./assemble.ts";
 
 /**

@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto";
 import { type FunctionType, type Module as ReadModule, typeOfFunction } from "../../../allocator/wasm/binary/module.ts";
 import { readModule } from "../../../allocator/wasm/binary/read-module.ts";
-import { type Exports, engine, type Imports } from "../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../allocator/wasm/guest/functions.ts";
 import { WASM_PAGE } from "../../../allocator/wasm/rewriting/layout.ts";
 import { PRIVATE, START_NAME } from "../../../allocator/wasm/rewriting/rewriter.ts";
+import { type Exports, engine, type Imports } from "../../../platform/host/engine.ts";
 import { assemble } from "./assemble.ts";
 import { callByBits, isAllNumbers, isPlain } from "./calls.ts";
 import { type Action, type Command, type Constant, isSource, type ModuleSource } from "./commands.ts";

@@ -1,8 +1,8 @@
 // How the modules of a script are run: by the engine as they are, or rewritten, with one set of checks or another.
 // What a script's own host module has (`spectest`) is here too, since its memory must be one that the modules can have.
 import type { ModuleOptions } from "../../../allocator/wasm/guest/compile.ts";
-import { engine, type Imports } from "../../../platform/host/engine.ts";
 import { createMemory } from "../../../allocator/wasm/guest/functions.ts";
+import { engine, type Imports } from "../../../platform/host/engine.ts";
 
 export interface Way {
   readonly name: string;

@@ -6,8 +6,8 @@ import type { Module } from "../../../../allocator/wasm/binary/module.ts";
 import { ModuleError } from "../../../../allocator/wasm/binary/module-error.ts";
 import { readModule } from "../../../../allocator/wasm/binary/read-module.ts";
 import { NO_CHANGES, writeModule } from "../../../../allocator/wasm/binary/write-module.ts";
-import { type EngineGlobal, type EngineTable, engine } from "../../../../platform/host/engine.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { type EngineGlobal, type EngineTable, engine } from "../../../../platform/host/engine.ts";
 
 const everything = wat(`(module
   (type $unary (func (param i32) (result i32)))

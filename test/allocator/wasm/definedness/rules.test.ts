@@ -15,8 +15,8 @@ import {
   V128,
 } from "../../../../allocator/wasm/binary/instructions.ts";
 import { computes, RULES } from "../../../../allocator/wasm/definedness/rules.ts";
-import { engine } from "../../../../platform/host/engine.ts";
 import { type Tracked, track } from "../../../../fuzz/wasm/definedness-rewritten.ts";
+import { engine } from "../../../../platform/host/engine.ts";
 
 const SIZES: Readonly<Record<number, number>> = { [I32]: 4, [I64]: 8, [F32]: 4, [F64]: 8, [V128]: 16 };
 

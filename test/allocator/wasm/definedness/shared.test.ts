@@ -1,7 +1,7 @@
 // What modules and their hosts share beside memory: imported and exported globals, tables and references, segments, results by the dozen.
 import { describe, expect, test } from "vitest";
-import { engine } from "../../../../platform/host/engine.ts";
 import { track } from "../../../../fuzz/wasm/definedness-rewritten.ts";
+import { engine } from "../../../../platform/host/engine.ts";
 
 const CONDITION = 0;
 const ADDRESS = 1;

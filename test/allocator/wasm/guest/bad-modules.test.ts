@@ -2,9 +2,9 @@
 // Files with altered bytes are fuzz/wasm/mutated.ts's; what a module's bytes may not be is binary/read-module.test.ts's.
 import { afterEach, describe, expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import { engine } from "../../../../platform/host/engine.ts";
 import { compile, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { engine } from "../../../../platform/host/engine.ts";
 
 const made: Instance[] = [];
 afterEach(() => {

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { compileC } from "../clang.ts";
 import { TinyWasi } from "../wasi.ts";
 

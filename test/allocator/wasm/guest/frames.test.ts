@@ -1,10 +1,10 @@
 // Stacks of errors that come out of guests: by guestStack they are those of the module as it was given, byte for byte.
 import { afterEach, describe, expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import { engine, type Imports } from "../../../../platform/host/engine.ts";
 import { guestStack } from "../../../../allocator/wasm/guest/frames.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { engine, type Imports } from "../../../../platform/host/engine.ts";
 
 const BYTES = wat(`(module (import "host" "call" (func $call (param i32)))
   (memory (export "memory") 1) (table 1 funcref) (elem (i32.const 0) $leaf)

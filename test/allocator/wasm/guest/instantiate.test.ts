@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { ModuleError } from "../../../../allocator/wasm/binary/module-error.ts";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import { type EngineMemory, engine, type Imports } from "../../../../platform/host/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { type EngineMemory, engine, type Imports } from "../../../../platform/host/engine.ts";
 import { RLIMIT_DATA } from "../../../../platform/kernel/abi/rlimit.ts";
 
 type Call = (...values: number[]) => number;

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { describe, expect, test } from "vitest";
-import type { Engine, EngineModule } from "../../../../platform/host/engine.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import type { Engine, EngineModule } from "../../../../platform/host/engine.ts";
 
 const host = (
   globalThis as unknown as { WebAssembly: Engine & { instantiate: (...values: unknown[]) => Promise<unknown> } }

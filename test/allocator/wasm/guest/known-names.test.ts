@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { findCustomSection, type Section } from "../../../../allocator/wasm/binary/module.ts";
 import { readModule } from "../../../../allocator/wasm/binary/read-module.ts";
-import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { debugInfoOf } from "../../../../allocator/wasm/guest/frames.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
+import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { compileC } from "../clang.ts";
 import { Exit, TinyWasi } from "../wasi.ts";
 

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WASI } from "node:wasi";
 import { expect, test } from "vitest";
-import type { Imports } from "../../../../platform/host/engine.ts";
 import { instantiate } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import type { Imports } from "../../../../platform/host/engine.ts";
 
 test("node:wasi starts a guest, and reads what it prints from a block of the heap", async () => {
   const file = join(mkdtempSync(join(tmpdir(), "refheap-wasi-")), "output");

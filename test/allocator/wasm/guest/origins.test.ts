@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { formatFinding } from "../../../../allocator/checker/finding-text.ts";
 import { findingsToSarif } from "../../../../allocator/checker/sarif.ts";
-import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { compileC } from "../clang.ts";
 import { Exit, TinyWasi } from "../wasi.ts";
 

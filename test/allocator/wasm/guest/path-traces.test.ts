@@ -1,9 +1,9 @@
 // Stacks of a guest's allocations, which are taken once for each path of calls: they must be those that the host would take each time.
 import { afterEach, describe, expect, test } from "vitest";
 import { partsOf } from "../../../../allocator/heap/heap.ts";
-import { type EngineTable, engine } from "../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { type EngineTable, engine } from "../../../../platform/host/engine.ts";
 
 type Call = (...values: number[]) => number;
 

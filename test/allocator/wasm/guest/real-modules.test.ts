@@ -5,8 +5,8 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import type { Engine } from "../../../../platform/host/engine.ts";
 import { type Interception, intercept } from "../../../../allocator/wasm/guest/intercept.ts";
+import type { Engine } from "../../../../platform/host/engine.ts";
 
 const host = (globalThis as unknown as { WebAssembly: Engine & { Module: new (bytes: Uint8Array) => object } })
   .WebAssembly;

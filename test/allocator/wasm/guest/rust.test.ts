@@ -1,8 +1,8 @@
 // Rust on its standard library: what safe code does is no finding, what unsafe code does wrong is one, by its names in both manglings;
 // built where a compiler is installed.
 import { describe, expect, test } from "vitest";
-import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
+import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { compileRust } from "../rustc.ts";
 import { TinyWasi } from "../wasi.ts";
 

@@ -3,10 +3,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { formatFinding } from "../../../../allocator/checker/finding-text.ts";
 import { parseSuppressions } from "../../../../allocator/checker/suppressions.ts";
 import type { ModuleOptions } from "../../../../allocator/wasm/guest/compile.ts";
-import { type EngineMemory, engine, type Imports } from "../../../../platform/host/engine.ts";
 import { createMemory, Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
 import { intercept } from "../../../../allocator/wasm/guest/intercept.ts";
 import { wat } from "../../../../fuzz/wasm/wat.ts";
+import { type EngineMemory, engine, type Imports } from "../../../../platform/host/engine.ts";
 
 type Call = (...values: number[]) => number;
 

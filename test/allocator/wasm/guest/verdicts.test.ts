@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { Instance, Module } from "../../../../allocator/wasm/guest/functions.ts";
+import type { EngineMemory } from "../../../../platform/host/engine.ts";
 import { compileC } from "../clang.ts";
 import { Exit, TinyWasi } from "../wasi.ts";
 
