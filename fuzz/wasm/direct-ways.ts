@@ -24,6 +24,8 @@ const STACK_SLOTS = 1024;
 
 /** Bodies trap: the heap takes all of them over. */
 const HEAP_FUNCTIONS = `
+  (type $maker (func (param i32) (result i32)))
+  (table funcref (elem $malloc $_Znwm $_Znam))
   (func $malloc (export "malloc") (param i32) (result i32) unreachable)
   (func $free (export "free") (param i32) unreachable)
   (func $calloc (param i32 i32) (result i32) unreachable)
@@ -100,6 +102,14 @@ const STEPS: readonly Step[] = [
     const place = `(i32.sub (local.get ${slot}) (i32.const ${1 + (small & 31)}))`;
     return `(if (local.get ${slot}) (then (i32.store8 ${place} (i32.xor (i32.load8_u ${place}) (i32.const ${1 << (size & 7)})))))`;
   },
+  // By one path, what is made by malloc, new, new[] or memalign in turn.
+  (slot, size) =>
+    set(slot, `(call_indirect (type $maker) (i32.const ${size}) (i32.rem_u (local.get $rounds) (i32.const 3)))`),
+  (slot, size) =>
+    set(
+      slot,
+      `(call $memalign (i32.shl (i32.const 4) (i32.and (local.get $rounds) (i32.const 3))) (i32.const ${size}))`,
+    ),
 ];
 
 /** Steps that allocate, and those that free what they allocated. */

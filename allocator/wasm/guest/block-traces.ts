@@ -130,7 +130,7 @@ export class BlockTraces implements ChunkTraces, KnownOrigins {
       this.origins.push(origin);
       numbers.set(trace, number);
     }
-    this.paths.show(number);
+    this.paths.show(number, origin);
     return number;
   }
 

@@ -75,6 +75,7 @@ export class Guest {
   private readonly blockValidity: BlockValidity | null;
   /** Where undefined bits are from; null: that is not followed. */
   readonly origins: Origins | null;
+  private readonly traces: BlockTraces | null;
   /** Stacks by the paths of calls that the module keeps. */
   readonly paths: PathTraces;
   /** Calls of which what they are asked for was reported. */
@@ -131,6 +132,7 @@ export class Guest {
     const frames = partsOf(this.heap).options.stacks?.frames ?? STACKS.frames;
     this.paths = new PathTraces(memory.buffer, layout, frames);
     const traces = this.keepTraces(partsOf(this.heap), frames);
+    this.traces = traces;
     this.origins = layout.originBase < 0 ? null : new Origins(this.heap, memory.buffer, layout, traces);
     const blocks = { sizeOf: (pointer: Address) => this.sizeOf(pointer) };
     this.blockValidity = this.validity && new BlockValidity(this.validity, blocks, this.origins);
@@ -375,6 +377,14 @@ export class Guest {
     this.kernel.checkInvariants();
     this.heap.checkInvariants();
     this.addressable.checkInvariants(this.liveChunks());
+    for (const { pointer } of this.liveChunks()) this.checkOrigin(pointer);
+  }
+
+  private checkOrigin(pointer: Address): void {
+    const noted = this.traces?.madeBy(pointer) ?? -1;
+    const made = this.originOf(pointer);
+    if (noted >= 0 && noted !== made)
+      throw new Error(`chunk ${pointer} was made by ${made}, by its trace's number by ${noted}`);
   }
 
   private liveChunks(): { readonly pointer: Address; readonly size: ByteCount }[] {

@@ -5,7 +5,7 @@
 import { capturePlaces, type Places } from "../../../platform/host/stack.ts";
 import { keepClass } from "../../../platform/state/kept.ts";
 import type { KnownPaths, Trace } from "../../common/traces.ts";
-import { PATH_ROW_BYTES, PATH_ROWS, PATH_TRACE, PATHS, pathRow } from "../rewriting/heap-tables.ts";
+import { originBits, PATH_ROW_BYTES, PATH_ROWS, PATH_TRACE, PATHS, pathRow } from "../rewriting/heap-tables.ts";
 import type { Layout } from "../rewriting/layout.ts";
 
 /** Slots, a power of two; half of them are used at most. A program that recurses by several ways has thousands of paths. */
@@ -45,10 +45,13 @@ export class PathTraces implements KnownPaths {
     this.shown = new Int32Array(buffer, layout.pathBase + PATHS, (PATH_ROWS * PATH_ROW_BYTES) / 4);
   }
 
-  /** Has the module know that this path's trace is the one with the number. */
-  show(number: number): void {
-    const { low, high, shown } = this;
-    if ((low | high) === 0) return;
+  /** Has the module know that this path's trace, of blocks of an origin, is the one with the number. */
+  show(number: number, origin: number): void {
+    const { shown } = this;
+    if ((this.low | this.high) === 0) return;
+    const [lowBits, highBits] = originBits(origin);
+    const low = this.low ^ lowBits;
+    const high = this.high ^ highBits;
     const row = pathRow(low, high) / 4;
     shown[row] = low;
     shown[row + 1] = high;

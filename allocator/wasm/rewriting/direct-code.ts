@@ -2,7 +2,7 @@
 // heap-tables.ts; the ways themselves are direct-ways.ts.
 
 import { lowBitsDifference, POINTER_LOW, SIZE_HIGH, SIZE_LOW, WORD_LOW } from "../../combined/checksum.ts";
-import { HEADER_SIZE } from "../../combined/chunk-header.ts";
+import { HEADER_SIZE, ORIGIN_MALLOC } from "../../combined/chunk-header.ts";
 import {
   OP_BLOCK,
   OP_BR,
@@ -241,6 +241,7 @@ export class DirectCode extends Code {
     this.constant(0);
     this.table(OP_I64_LOAD, 0);
     this.byte(OP_I64_XOR);
+    this.changeByOrigin();
     this.localTee(word);
     this.localGet(word);
     this.constant64(32n);
@@ -260,6 +261,14 @@ export class DirectCode extends Code {
     this.byte(OP_I32_EQZ);
     this.branch(OP_BR_IF, 1);
     this.byte(OP_END);
+  }
+
+  private changeByOrigin(): void {
+    const { kind, origin } = this.way;
+    if (kind === "free" || origin === ORIGIN_MALLOC) return;
+    const [low, high] = tables.originBits(origin);
+    this.constant64((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0));
+    this.byte(OP_I64_XOR);
   }
 
   noteTrace(store: () => void): void {

@@ -34,7 +34,7 @@ export const STACKS = BEGINS + 4 * CLASSES;
 /** Chunks of the direct ways lie in at most two pages. */
 export const LARGEST_BLOCK = 4096;
 
-/** Rows of 16 bytes: a path, and the number of its trace, which is not 0. */
+/** Rows of 16 bytes: a path, changed by originBits(), and the number of its trace, which is not 0. */
 export const PATHS = 8192;
 export const PATH_ROWS = 1024;
 export const PATH_ROW_BYTES = 16;
@@ -59,6 +59,14 @@ export const TABLES_END = SHADOWS + 8 * (SHADOW_WORD + 1);
 
 if (SUMS + SUM_COUNT * 2 > BLOCKS || STACKS + 4 * CLASSES > PATHS)
   throw new Error("the tables of the direct ways overlap");
+
+/**
+ * By which bits a path has other rows for blocks that new made than for malloc's, low half first: one call by a table may be of both.
+ * Frees have malloc's. Odd numbers, other ones than those by which the host's parts of paths differ (guest/path-traces.ts).
+ */
+export function originBits(origin: number): readonly [low: number, high: number] {
+  return [Math.imul(origin, 0xc2b2ae35), Math.imul(origin, 0x27d4eb2f)];
+}
 
 /** Of a path's bits, the byte at which its row begins: the lowest ones are the last call's alone. */
 export function pathRow(low: number, high: number): number {

@@ -43,6 +43,13 @@ const text = `(module (memory (export "memory") 1)
   (func $_ZdaPv (param i32) unreachable)
   (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
   (func (export "decide") (param i32) (if (local.get 0) (then)))
+  (type $maker (func (param i32) (result i32)))
+  (table funcref (elem $malloc $_Znwm $_Znam))
+  (func (export "by table") (param $size i32) (local $i i32)
+    (loop
+      (i32.store offset=1024 (i32.shl (local.get $i) (i32.const 2))
+        (call_indirect (type $maker) (local.get $size) (i32.rem_u (local.get $i) (i32.const 3))))
+      (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 12)))))
   ${makers.join("\n")})`;
 
 function subject(options: ModuleOptions = {}) {
@@ -69,6 +76,18 @@ test.each([
       if (!(error instanceof SegmentationFault)) throw error;
     }
     expect([name, instance.checker.findings[0].block?.origin]).toEqual([name, WAYS[name][2]]);
+  }
+});
+
+test("one call by a table makes blocks of several functions", () => {
+  const { instance, call } = subject();
+  call("by table", 40);
+  for (let i = 0; i < 12; i++) {
+    const pointer = call("load", 1024 + 4 * i);
+    call(["end malloc", "end new", "end newArray"][i % 3], pointer);
+    instance.checker.clear();
+    call("load", pointer);
+    expect([i, instance.checker.findings[0].block?.origin]).toEqual([i, ["malloc", "new", "new[]"][i % 3]]);
   }
 });
 
