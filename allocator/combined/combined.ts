@@ -372,8 +372,7 @@ export class Allocator<P extends Program = Program, S extends Secondary<P> = Sec
   }
 }
 
-// Its compiled ways are made anew where they are needed.
-keepClass("Allocator", Allocator, { atRest: () => ({ compiled: null }) });
+keepClass("Allocator", Allocator);
 
 const clockOf = keepMaker("heap.clockOf", (program: Program) => () => program.now());
 const drainInto = keepMaker("heap.drainInto", (allocator: Allocator) => (tsd: Tsd) => allocator.retire(tsd));

@@ -13,7 +13,6 @@ import { lowBitsDifference } from "./checksum.ts";
 import { HEADER_SIZE, KEPT_WHEN_FREED, packLow, STATE_ALLOCATED } from "./chunk-header.ts";
 import { Chunks } from "./chunks.ts";
 import { type AllocatorParts, type QuarantineLimits, quarantineLimits } from "./combined-parts.ts";
-import type { CompiledWays } from "./compiled-ways.ts";
 import { DirectGate } from "./direct-gate.ts";
 import type { TsdRegistry } from "./tsd.ts";
 
@@ -22,8 +21,6 @@ const PER_GRANULE = 1 / HEADER_SIZE;
 export abstract class DirectPaths<P extends Program, S extends Secondary<P>> extends Chunks<P, S> {
   abstract readonly registry: TsdRegistry;
   readonly gate = new DirectGate();
-  /** The same ways, compiled; null: the heap has none, or none yet. */
-  compiled: CompiledWays | null = null;
   abstract readonly primaryRelease: PrimaryRelease;
   abstract readonly pattern: Uint8Array;
   /** What fresh memory reads; can change at run time (S15.4). */

@@ -3,6 +3,7 @@
 
 import type { HostMemory } from "../../platform/hardware/host-memory.ts";
 import { type EngineModule, engine } from "../../platform/host/engine.ts";
+import { leaveOut } from "../../platform/state/kept.ts";
 import { copySums, granuleChecksum, SUM_COUNT } from "../combined/checksum.ts";
 import { HEADER_SIZE, ORIGIN_MALLOC, packLow, STATE_ALLOCATED } from "../combined/chunk-header.ts";
 import type { Allocator } from "../combined/combined.ts";
@@ -184,3 +185,6 @@ class HeapWays implements CompiledWays {
     this.hostMemory.giveRoom(this.area);
   }
 }
+
+// Its tables are in the host memory, whose room a snapshot does not keep.
+leaveOut(HeapWays);

@@ -43,17 +43,23 @@ export const PLAIN_OPERATOR: OperatorOptions = {};
 const OPERATOR_OPTIONS: OptionKinds = { array: "boolean", alignment: "number", size: "number" };
 
 export function malloc(parts: HeapParts, size: ByteCount): number {
+  const { compiled } = parts;
   // `size >>> 0` differs from what is no whole number of 32 bits: that is judged below.
+  if (compiled !== null && !parts.isObserved && typeof size === "number" && size >>> 0 === size) {
+    const pointer = compiled.allocate(compiled.area, size);
+    if (pointer !== 0) return pointer;
+  }
+  return mallocAnyway(parts, size);
+}
+
+/** Apart from the compiled way, so that heaps of other kinds in the process do not change what the engine makes of that one. */
+function mallocAnyway(parts: HeapParts, size: ByteCount): number {
   if (!parts.isObserved && typeof size === "number" && size >>> 0 === size) {
-    const { compiled } = parts.allocator;
-    if (compiled !== null) {
-      const pointer = compiled.allocate(compiled.area, size);
-      if (pointer !== 0) return pointer;
-      compiled.settle();
-    }
+    const { compiled } = parts;
+    compiled?.settle();
     const direct = parts.allocator.allocateDirectly(size, ORIGIN_MALLOC);
     if (direct !== 0) return direct;
-    if (compiled === null && parts.family.kind === "plain") parts.allocator.compiled = compileWays(parts.allocator);
+    if (compiled === null && parts.family.kind === "plain") parts.compiled = compileWays(parts.allocator);
   }
   if (!isSize(size)) rejectSize("malloc", "size", size);
   const pointer = parts.allocator.allocate(size, ORIGIN_MALLOC, MIN_ALIGNMENT, false);
@@ -73,15 +79,17 @@ export function calloc(parts: HeapParts, count: number, size: ByteCount): number
 }
 
 export function free(parts: HeapParts, pointer: Address): void {
-  // An address that is no pointer has no chunk: the direct way takes it for an unusual one, and it is judged below.
-  if (!parts.isObserved && typeof pointer === "number") {
-    const { compiled } = parts.allocator;
-    if (compiled !== null) {
-      if (compiled.free(compiled.area, pointer) !== 0) return;
-      compiled.settle();
-    }
-    if (parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
+  const { compiled } = parts;
+  if (compiled !== null && !parts.isObserved && typeof pointer === "number") {
+    if (compiled.free(compiled.area, pointer) !== 0) return;
   }
+  freeAnyway(parts, pointer);
+}
+
+function freeAnyway(parts: HeapParts, pointer: Address): void {
+  parts.compiled?.settle();
+  // An address that is no pointer has no chunk: the direct way takes it for an unusual one, and it is judged below.
+  if (!parts.isObserved && typeof pointer === "number" && parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
   if (!isPointer(pointer)) rejectPointer("free", pointer);
   end(parts, pointer, ORIGIN_MALLOC, 0);
 }

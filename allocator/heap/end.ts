@@ -75,7 +75,8 @@ function refuseAll(parts: HeapParts, reason: string): void {
   if (parts.face !== null) parts.process.kernel.machine.residents.delete(parts.face);
   parts.program.detach();
   parts.allocator.gate.close();
-  parts.allocator.compiled?.end();
+  parts.compiled?.end();
+  parts.compiled = null;
   parts.program = refusing(reason);
   parts.allocator = refusing(reason);
 }

@@ -121,6 +121,7 @@ function putTogether({ options, process, ownsProcess, parent }: Origin): HeapPar
     family,
     program: family.program,
     allocator: family.allocator,
+    compiled: null,
     options,
     process,
     ownsProcess,

@@ -9,6 +9,7 @@ import { keepMaker } from "../../platform/state/kept.ts";
 import { Checker } from "../checker/checker.ts";
 import type { CheckedHeap } from "../checker/requests.ts";
 import type { Allocator } from "../combined/combined.ts";
+import type { CompiledWays } from "../combined/compiled-ways.ts";
 import { type ChunkStacks, HeapError } from "../common/heap-error.ts";
 import type { Program } from "../common/program.ts";
 import type { ChunkTraces } from "../common/stacks.ts";
@@ -25,6 +26,8 @@ export interface HeapParts {
   /** The family's program and allocator, until the heap ends. */
   program: Program;
   allocator: Allocator;
+  /** The direct ways of malloc and free, compiled; null: the heap has none, or none yet. */
+  compiled: CompiledWays | null;
   readonly tagControl: TagControl | null;
   checker: Checker | null;
   /** Takes back what watches the process's memory for this heap. */

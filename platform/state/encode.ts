@@ -215,6 +215,7 @@ class Encoder {
       writer.count(VALUE.bigint);
       this.text(String(value));
     } else if (typeof value === "symbol") this.refuse("a symbol");
+    else if (kept.leftOut.has(Object.getPrototypeOf(value) as object)) writer.count(VALUE.null);
     else {
       writer.count(VALUE.object);
       writer.count(this.idOf(value as object, name));

@@ -47,6 +47,13 @@ function claim(names: Map<string, unknown>, name: string): void {
   if (names.has(name)) throw new Error(`two parts of the library are named "${name}" in snapshots`);
 }
 
+const leftOut = new Set<object>();
+
+/** Objects of this class are not kept: null is, in their place, and the library makes them anew when it needs them. */
+export function leaveOut(type: { readonly prototype: object }): void {
+  leftOut.add(type.prototype);
+}
+
 /** Objects of this class are kept by their fields. */
 export function keepClass<Instance extends object>(
   name: string,
@@ -112,4 +119,15 @@ export function keepPlaceOfGiven<Given extends AnyFunction>(name: string, substi
   };
 }
 
-export const kept = { classes, byPrototype, makers, recipes, values, nameOfValue, tables, givens, substitutes };
+export const kept = {
+  classes,
+  byPrototype,
+  makers,
+  recipes,
+  values,
+  nameOfValue,
+  tables,
+  givens,
+  substitutes,
+  leftOut,
+};
