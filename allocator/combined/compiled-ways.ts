@@ -10,6 +10,8 @@ export interface CompiledWays {
   readonly area: TablePlace;
   /** malloc of a chunk with nothing unusual about it. `size`: any 32 bits. @returns 0, with nothing done, for all others */
   readonly allocate: (area: TablePlace, size: ByteCount) => Address;
+  /** As {@link allocate}, and the chunk reads zero, as calloc's do. */
+  readonly allocateZeroed: (area: TablePlace, size: ByteCount) => Address;
   /** free of such a chunk. @returns 1; 0, with nothing done, for all others */
   readonly free: (area: TablePlace, pointer: Address) => number;
   /** Something was unusual: opens the gate again if it was closed, and nothing speaks against it. */

@@ -39,7 +39,7 @@ import {
   OP_RETURN,
 } from "../wasm/binary/instructions.ts";
 import { finish } from "../wasm/rewriting/helpers.ts";
-import { fillBlock } from "./fill-code.ts";
+import { type FillKind, fillAnyBlock, fillShortBlock } from "./fill-code.ts";
 import { HeapCode } from "./heap-code.ts";
 import * as places from "./places.ts";
 
@@ -54,20 +54,23 @@ const STATE_AND_ORIGIN = 0xf00;
 
 if (HEADER_SIZE !== GRANULE_SIZE) throw new Error("a header takes a granule");
 
+/** Up to this many bytes a loop beats a call out of the compiled code. */
+const LONGEST_LOOP = 256;
+
 /** How a chunk's header is put together, and looked at: from the table of sizes, or for any size. */
 export interface Way {
   readonly isInTable: boolean;
-  /** Where sizes, or chunks, are gone on with that are not in the table; null: nowhere. */
+  /** The function that goes on with sizes, or chunks, that are not in the table, or long; null: none. */
   readonly others: number | null;
 }
 
 /** (area, size) → pointer, or 0. */
-export function allocateBody({ isInTable, others }: Way, fills: boolean): Uint8Array {
+export function allocateBody({ isInTable, others }: Way, fill: FillKind): Uint8Array {
   const code = new HeapCode();
-  const { area, operand: size, inCache, count, at, end: low, address, header } = code;
+  const { area, operand: size, inCache, count, at, low, address, header } = code;
   if (others !== null) {
     code.localGet(size);
-    code.constant(places.LARGEST_IN_TABLE);
+    code.constant(fill === "none" ? places.LARGEST_IN_TABLE : LONGEST_LOOP);
     code.byte(OP_I32_GT_U);
     passOnTo(code, others);
   }
@@ -129,7 +132,7 @@ export function allocateBody({ isInTable, others }: Way, fills: boolean): Uint8A
     code.byte(OP_I64_EXTEND_I32_U);
     code.localSet(header);
   }
-  if (fills) fillBlock(code);
+  if (fill !== "none") (isInTable ? fillShortBlock : fillAnyBlock)(code, fill);
   // From here on nothing is unusual any more: the header, the stack, the statistics.
   code.moveAddress(OP_I64_ADD);
   code.localGet(at);
@@ -150,7 +153,7 @@ export function allocateBody({ isInTable, others }: Way, fills: boolean): Uint8A
 /** (area, pointer) → 1, or 0. */
 export function freeBody({ isInTable, others }: Way): Uint8Array {
   const code = new HeapCode();
-  const { area, operand: pointer, inCache, count, at, end: low, address, header, double } = code;
+  const { area, operand: pointer, inCache, count, at, low, address, header, double } = code;
   code.open(OP_BLOCK);
   code.areaWord(places.GATE);
   code.giveUpIf();

@@ -18,7 +18,7 @@ import * as places from "./places.ts";
 const MIN_ALIGNMENT = 16;
 
 /** What the module exports. */
-interface Functions extends Pick<CompiledWays, "allocate" | "free"> {
+interface Functions extends Pick<CompiledWays, "allocate" | "allocateZeroed" | "free"> {
   readonly allocateFilled: CompiledWays["allocate"];
 }
 
@@ -83,6 +83,7 @@ function isPossible(allocator: Allocator): boolean {
 class HeapWays implements CompiledWays {
   readonly area: TablePlace;
   allocate: CompiledWays["allocate"];
+  readonly allocateZeroed: CompiledWays["allocateZeroed"];
   readonly free: CompiledWays["free"];
   private readonly functions: Functions;
   private readonly allocator: Allocator;
@@ -98,6 +99,7 @@ class HeapWays implements CompiledWays {
     this.area = area;
     this.functions = functions;
     this.allocate = functions.allocate;
+    this.allocateZeroed = functions.allocateZeroed;
     this.free = functions.free;
     this.words = new Int32Array(hostMemory.buffer, area, places.ROWS / 4);
     this.fillTables();

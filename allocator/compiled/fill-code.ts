@@ -1,5 +1,5 @@
-// How the compiled malloc fills a block: sixteen bytes a store, over pages that need neither a fault nor a check and whose frames are
-// neighbours. Long blocks are left to the heap, which has the engine fill them.
+// How the compiled malloc and calloc fill a block whose pages need neither a fault nor a check and whose frames are neighbours: sixteen
+// bytes a store, or by one instruction of the engine's that is a call out of the code.
 
 import { FILLED, RAM_BEGIN, TABLE_BEGIN } from "../../platform/hardware/host-memory.ts";
 import {
@@ -35,29 +35,36 @@ import * as places from "./places.ts";
 
 const SPLAT_8 = 0x0f;
 const V128_STORE = 0x0b;
-/** Up to this many bytes a loop beats a call out of the compiled code. */
-const SHORT = 2048;
 /** What the loop stores at least. */
 export const SMALLEST_BLOCK = 32;
 const FRAME_STEP = 1 << PTE_FRAME_SHIFT;
 const COMPARED = PTE_FRAME_MASK | PTE_READ | PTE_WRITE | PTE_CHECKED;
 
-/** Fills the block at `at`, whose page's entry is `entry`; gives up if it is long, or lies in frames that are not neighbours. */
-export function fillBlock(code: HeapCode): void {
-  const { at, next, end } = code;
+/** What fresh chunks are filled with: not at all, with the heap's byte, with zeroes. */
+export type FillKind = "none" | "heap" | "zero";
+
+/** Fills the block at `at`, whose page's entry is `entry`, by a loop: one of less than a page. */
+export function fillShortBlock(code: HeapCode, kind: FillKind): void {
+  const { at, next, end, vector } = code;
+  code.localGet(at);
+  code.constant(PAGE_SIZE - 1);
+  code.byte(OP_I32_AND);
   code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
-  code.constant(SHORT);
+  code.byte(OP_I32_ADD);
+  code.constant(PAGE_SIZE);
   code.byte(OP_I32_GT_U);
-  code.giveUpIf();
-  giveUpUnlessNeighbours(code);
+  code.open(OP_IF);
+  pageEntry(code);
+  giveUpUnlessNext(code, 1);
+  code.byte(OP_END);
   code.localGet(at);
   code.localTee(next);
   code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
   code.byte(OP_I32_ADD);
   code.localSet(end);
-  code.areaWord(places.FILL);
+  fillByte(code, kind);
   code.two(PREFIX_SIMD, SPLAT_8);
-  code.localSet(code.vector);
+  code.localSet(vector);
   code.open(OP_LOOP);
   store(code, 0);
   store(code, 16);
@@ -77,6 +84,48 @@ export function fillBlock(code: HeapCode): void {
   code.byte(OP_I32_SUB);
   code.localSet(next);
   store(code, 0);
+  countFill(code);
+}
+
+/** As {@link fillShortBlock}, blocks of any length, by the engine's own instruction. */
+export function fillAnyBlock(code: HeapCode, kind: FillKind): void {
+  const { at, end } = code;
+  // How far the block reaches from the begin of the page that is looked at.
+  code.localGet(at);
+  code.constant(PAGE_SIZE - 1);
+  code.byte(OP_I32_AND);
+  code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
+  code.byte(OP_I32_ADD);
+  code.localTee(end);
+  code.constant(PAGE_SIZE);
+  code.byte(OP_I32_GT_U);
+  code.open(OP_IF);
+  pageEntry(code);
+  code.open(OP_LOOP);
+  giveUpUnlessNext(code, 2);
+  code.localGet(end);
+  code.constant(PAGE_SIZE);
+  code.byte(OP_I32_SUB);
+  code.localTee(end);
+  code.constant(PAGE_SIZE);
+  code.byte(OP_I32_GT_U);
+  code.branch(OP_BR_IF, 0);
+  code.plain(OP_END, OP_END);
+  code.localGet(at);
+  code.constant(RAM_BEGIN);
+  code.byte(OP_I32_ADD);
+  fillByte(code, kind);
+  code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
+  code.fillMemory();
+  countFill(code);
+}
+
+function fillByte(code: HeapCode, kind: FillKind): void {
+  if (kind === "zero") code.constant(0);
+  else code.areaWord(places.FILL);
+}
+
+function countFill(code: HeapCode): void {
   code.constant(0);
   code.constant(0);
   code.memory(OP_F64_LOAD, FILLED);
@@ -93,29 +142,30 @@ function store(code: HeapCode, offset: number): void {
   code.u32(RAM_BEGIN + offset);
 }
 
-/** The block's second page, if it has one, must be as its first one, and its frame the next one. */
-function giveUpUnlessNeighbours(code: HeapCode): void {
-  const { at, entry, address } = code;
-  code.localGet(at);
-  code.constant(PAGE_SIZE - 1);
-  code.byte(OP_I32_AND);
-  code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
-  code.byte(OP_I32_ADD);
-  code.constant(PAGE_SIZE);
-  code.byte(OP_I32_GT_U);
-  code.open(OP_IF);
-  code.localGet(address);
+/** Keeps in `next` where the entry of the page of `address` is in the page table. */
+function pageEntry(code: HeapCode): void {
+  code.localGet(code.address);
   code.constant64(BigInt(PAGE_SHIFT));
   code.plain(OP_I64_SHR_U, OP_I32_WRAP_I64);
   code.shiftLeft(2);
-  code.memory(OP_I32_LOAD, TABLE_BEGIN + 4);
+  code.localSet(code.next);
+}
+
+/** Goes on to the next page, which must be as the one before, and its frame the next one. `depth`: blocks around this, but for the body's. */
+function giveUpUnlessNext(code: HeapCode, depth: number): void {
+  const { entry, next } = code;
+  code.localGet(next);
+  code.constant(4);
+  code.byte(OP_I32_ADD);
+  code.localTee(next);
+  code.memory(OP_I32_LOAD, TABLE_BEGIN);
   code.constant(COMPARED);
   code.byte(OP_I32_AND);
   code.localGet(entry);
   code.constant(FRAME_STEP);
   code.byte(OP_I32_ADD);
+  code.localTee(entry);
   code.constant(COMPARED);
   code.plain(OP_I32_AND, OP_I32_NE);
-  code.branch(OP_BR_IF, 1);
-  code.byte(OP_END);
+  code.branch(OP_BR_IF, depth);
 }

@@ -40,7 +40,7 @@ import { Code } from "../wasm/rewriting/code.ts";
 import * as places from "./places.ts";
 
 /** Locals of each type, behind the two parameters. */
-const WORDS = 8;
+const WORDS = 9;
 const LONGS = 2;
 const F64_CONST = 0x44;
 /** Both a load and a store may go on, without a fault and without a check. */
@@ -64,11 +64,13 @@ export class HeapCode extends Code {
   readonly at = 7;
   readonly next = 8;
   readonly end = 9;
+  /** The low word of a header. */
+  readonly low = 10;
   /** The address of the block at first, then that of the chunk; or the other way round. */
-  readonly address = 10;
-  readonly header = 11;
-  readonly double = 12;
-  readonly vector = 13;
+  readonly address = 11;
+  readonly header = 12;
+  readonly double = 13;
+  readonly vector = 14;
 
   constructor() {
     super(1024);

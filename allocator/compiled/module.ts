@@ -41,12 +41,14 @@ function functions(): readonly Function[] {
   const allocates = { params: Uint8Array.of(I32, I32), result: F64 };
   const frees = { params: Uint8Array.of(I32, F64), result: I32 };
   return [
-    { ...allocates, name: "allocateAny", body: allocateBody(WHOLE, false) },
-    { ...allocates, name: "fillAny", body: allocateBody(WHOLE, true) },
+    { ...allocates, name: "allocateAny", body: allocateBody(WHOLE, "none") },
+    { ...allocates, name: "allocateAnyFilled", body: allocateBody(WHOLE, "heap") },
+    { ...allocates, name: "allocateAnyZeroed", body: allocateBody(WHOLE, "zero") },
     { ...frees, name: "freeAny", body: freeBody(WHOLE) },
-    { ...allocates, name: "allocate", body: allocateBody(inTable(0), false) },
-    { ...allocates, name: "allocateFilled", body: allocateBody(inTable(1), true) },
-    { ...frees, name: "free", body: freeBody(inTable(2)) },
+    { ...allocates, name: "allocate", body: allocateBody(inTable(0), "none") },
+    { ...allocates, name: "allocateFilled", body: allocateBody(inTable(1), "heap") },
+    { ...allocates, name: "allocateZeroed", body: allocateBody(inTable(2), "zero") },
+    { ...frees, name: "free", body: freeBody(inTable(3)) },
   ];
 }
 

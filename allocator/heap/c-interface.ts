@@ -52,6 +52,11 @@ export function malloc(parts: HeapParts, size: ByteCount): number {
   return mallocAnyway(parts, size);
 }
 
+/** The first whole way of a plain heap's is the last one where it can be: what follows is compiled. */
+function compile(parts: HeapParts): void {
+  if (parts.compiled === null && parts.family.kind === "plain") parts.compiled = compileWays(parts.allocator);
+}
+
 /** Apart from the compiled way, so that heaps of other kinds in the process do not change what the engine makes of that one. */
 function mallocAnyway(parts: HeapParts, size: ByteCount): number {
   if (!parts.isObserved && typeof size === "number" && size >>> 0 === size) {
@@ -59,7 +64,7 @@ function mallocAnyway(parts: HeapParts, size: ByteCount): number {
     compiled?.settle();
     const direct = parts.allocator.allocateDirectly(size, ORIGIN_MALLOC);
     if (direct !== 0) return direct;
-    if (compiled === null && parts.family.kind === "plain") parts.compiled = compileWays(parts.allocator);
+    compile(parts);
   }
   if (!isSize(size)) rejectSize("malloc", "size", size);
   const pointer = parts.allocator.allocate(size, ORIGIN_MALLOC, MIN_ALIGNMENT, false);
@@ -70,6 +75,13 @@ export function calloc(parts: HeapParts, count: number, size: ByteCount): number
   checkSize("calloc", "count", count);
   checkSize("calloc", "size", size);
   const total = count * size;
+  const { compiled } = parts;
+  if (compiled !== null && !parts.isObserved && total >>> 0 === total) {
+    const pointer = compiled.allocateZeroed(compiled.area, total);
+    if (pointer !== 0) return pointer;
+    compiled.settle();
+  }
+  compile(parts);
   const { allocator } = parts;
   if (total >= SIZE_LIMIT) {
     if (!allocator.mayReturnNull) reports.reportCallocOverflow(count, size, allocator.reports);
