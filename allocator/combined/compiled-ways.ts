@@ -14,8 +14,11 @@ export interface CompiledWays {
   readonly allocateZeroed: (area: TablePlace, size: ByteCount) => Address;
   /** free of such a chunk. @returns 1; 0, with nothing done, for all others */
   readonly free: (area: TablePlace, pointer: Address) => number;
-  /** Something was unusual: opens the gate again if it was closed, and nothing speaks against it. */
-  settle(): void;
+  /**
+   * Something was unusual: opens the gate again if it was closed, and nothing speaks against it.
+   * @returns false: the heap has changed so that it has no such ways any more
+   */
+  settle(): boolean;
   /** The heap ends: what is in the host memory goes back to its owner. */
   end(): void;
 }

@@ -46,8 +46,8 @@ import * as places from "./places.ts";
 /** Chunks lie below this. */
 const ADDRESS_END = 1n << BigInt(ADDRESS_BITS);
 /** A double of this and a whole number below it has the number in its lowest bits, above which it is always the same. */
-const LARGE = 2 ** 52;
-const LARGE_BITS = new BigInt64Array(new Float64Array([LARGE]).buffer)[0];
+export const LARGE = 2 ** 52;
+export const LARGE_BITS = new BigInt64Array(new Float64Array([LARGE]).buffer)[0];
 const ALLOCATED = STATE_ALLOCATED << 8;
 /** State and origin, of the header's low word: a chunk of malloc's has {@link ALLOCATED} there. */
 const STATE_AND_ORIGIN = 0xf00;

@@ -2,6 +2,7 @@
 // and opens the gate when nothing asks for another way. The code is code.ts; when it is called is heap/c-interface.ts's.
 
 import type { HostMemory } from "../../platform/hardware/host-memory.ts";
+import type { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import { type EngineModule, engine } from "../../platform/host/engine.ts";
 import { leaveOut } from "../../platform/state/kept.ts";
 import { copySums, granuleChecksum, SUM_COUNT } from "../combined/checksum.ts";
@@ -11,15 +12,24 @@ import type { CompiledWays, TablePlace } from "../combined/compiled-ways.ts";
 import { FILL_NONE, FILL_PATTERN, fillByteOf } from "../common/fill.ts";
 import type { SizeClassMap } from "../options/size-class-map.ts";
 import { type LocalCache, STAT_COUNT } from "../primary/local-cache.ts";
+import { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 import { SMALLEST_BLOCK } from "./fill-code.ts";
 import { moduleBytes } from "./module.ts";
 import * as places from "./places.ts";
 
 const MIN_ALIGNMENT = 16;
 
+type Allocate = CompiledWays["allocate"];
+type Free = CompiledWays["free"];
+
 /** What the module exports. */
-interface Functions extends Pick<CompiledWays, "allocate" | "allocateZeroed" | "free"> {
-  readonly allocateFilled: CompiledWays["allocate"];
+interface Functions {
+  readonly allocate: Allocate;
+  readonly allocateFilled: Allocate;
+  readonly allocateZeroed: Allocate;
+  readonly allocateTagged: Allocate;
+  readonly free: Free;
+  readonly freeTagged: Free;
 }
 
 /** By size classes: the table of headers that all heaps with them have. */
@@ -53,8 +63,8 @@ function moduleOfProcess(): EngineModule | null {
   return compiledModule;
 }
 
-/** Compiled ways for the heap, if its options, its machine and the engine have room for them. */
-export function compileWays(allocator: Allocator): CompiledWays | null {
+/** Compiled ways for a plain or tagged heap, if its options, its machine and the engine have room for them. */
+export function compileWays(allocator: Allocator | TaggedAllocator): CompiledWays | null {
   const { process } = allocator.program;
   const { machine } = process.kernel;
   const { hostMemory } = machine;
@@ -63,37 +73,52 @@ export function compileWays(allocator: Allocator): CompiledWays | null {
   const { memory } = hostMemory;
   const module = memory === null ? null : moduleOfProcess();
   if (memory === null || module === null) return null;
+  const tagged = allocator instanceof TaggedAllocator ? allocator : null;
   const area = hostMemory.takeRoom(places.CLASS_BY_SIZE + allocator.primary.config.sizeClassMap.classBySize16.length);
-  if (area === 0) return null;
+  const freed = tagged === null ? 0 : hostMemory.takeRoom(tagged.freed.bytes);
+  if (area === 0 || (tagged !== null && freed === 0)) {
+    if (area !== 0) hostMemory.giveRoom(area);
+    return null;
+  }
   const { exports } = new engine.Instance(module, { host: { memory } });
-  return new HeapWays(allocator, hostMemory, area, exports as unknown as Functions);
+  const rooms = { hostMemory, area, freed };
+  const functions = exports as unknown as Functions;
+  return tagged === null ? new HeapWays(allocator, rooms, functions) : new TaggedHeapWays(tagged, rooms, functions);
 }
 
-function isPossible(allocator: Allocator): boolean {
+function isPossible(allocator: Allocator | TaggedAllocator): boolean {
   const { hasDirectWays, options, primary, pattern } = allocator;
   return (
     hasDirectWays &&
     options.config.primary.contiguousRegions &&
     primary.blockSizes[1] >= SMALLEST_BLOCK &&
     allocator.largestDirect >= places.LARGEST_IN_TABLE &&
-    fillByteOf(FILL_PATTERN, pattern) >= 0
+    fillByteOf(FILL_PATTERN, pattern) >= 0 &&
+    (!(allocator instanceof TaggedAllocator) || allocator.drawsAnyTag)
   );
+}
+
+interface Rooms {
+  readonly hostMemory: HostMemory;
+  readonly area: TablePlace;
+  /** Where the ring of a tagged heap's freed chunks is; 0 of others. */
+  readonly freed: number;
 }
 
 class HeapWays implements CompiledWays {
   readonly area: TablePlace;
-  allocate: CompiledWays["allocate"];
-  readonly allocateZeroed: CompiledWays["allocateZeroed"];
-  readonly free: CompiledWays["free"];
+  allocate: Allocate;
+  allocateZeroed: Allocate;
+  free: Free;
   private readonly functions: Functions;
-  private readonly allocator: Allocator;
-  private readonly hostMemory: HostMemory;
+  private readonly allocator: Allocator | TaggedAllocator;
+  protected readonly hostMemory: HostMemory;
   /** The heap's words. */
-  private readonly words: Int32Array;
+  protected readonly words: Int32Array;
   /** Caches that were moved. */
   private readonly caches = new Set<LocalCache>();
 
-  constructor(allocator: Allocator, hostMemory: HostMemory, area: TablePlace, functions: Functions) {
+  constructor(allocator: Allocator | TaggedAllocator, { hostMemory, area }: Rooms, functions: Functions) {
     this.allocator = allocator;
     this.hostMemory = hostMemory;
     this.area = area;
@@ -132,18 +157,25 @@ class HeapWays implements CompiledWays {
     copySums(new Uint16Array(buffer, places.SUMS, SUM_COUNT));
   }
 
-  settle(): void {
+  settle(): boolean {
     const { allocator, words } = this;
     const { gate, registry } = allocator;
     const cache = registry.currentCache;
-    if (gate.isOpen || cache === null) return;
+    if (gate.isOpen || cache === null) return true;
     const place = this.placeOf(cache);
-    if (place === 0) return;
-    const mode = registry.isMemoryInitDisabled ? FILL_NONE : allocator.fillMode;
-    this.allocate = mode === FILL_NONE ? this.functions.allocate : this.functions.allocateFilled;
-    words[places.FILL / 4] = fillByteOf(mode, allocator.pattern);
+    if (place === 0) return true;
     words[places.CACHE / 4] = place;
-    gate.open();
+    if (this.takeState()) gate.open();
+    return true;
+  }
+
+  /** Has the code do what the heap's settings and its running thread ask for. @returns whether it can */
+  protected takeState(): boolean {
+    const { allocator, functions } = this;
+    const mode = allocator.currentFill;
+    this.allocate = mode === FILL_NONE ? functions.allocate : functions.allocateFilled;
+    this.words[places.FILL / 4] = fillByteOf(mode, allocator.pattern);
+    return true;
   }
 
   /** Where a cache is, for the code to reach it; 0: there is no room for it. */
@@ -188,5 +220,63 @@ class HeapWays implements CompiledWays {
   }
 }
 
+/** Those of a tagged heap: the ring of freed chunks and each thread's generator of tags lie where the code reaches them. */
+class TaggedHeapWays extends HeapWays {
+  private readonly tagged: TaggedAllocator;
+  private readonly freed: number;
+  /** Where the words of generators are. */
+  private readonly generators = new Map<UncheckedMemory, number>();
+
+  constructor(tagged: TaggedAllocator, rooms: Rooms, functions: Functions) {
+    super(tagged, rooms, functions);
+    this.tagged = tagged;
+    this.freed = rooms.freed;
+    this.allocate = functions.allocateTagged;
+    this.allocateZeroed = functions.allocateTagged;
+    this.free = functions.freeTagged;
+    const { words, hostMemory } = this;
+    const { machine } = tagged.program.process.kernel;
+    tagged.freed.moveTo(hostMemory.buffer, rooms.freed);
+    words[places.TAGS / 4] = hostMemory.tags.byteOffset;
+    words[places.FREED / 4] = rooms.freed;
+    words[places.FREED_CAPACITY / 4] = tagged.freed.capacity;
+    words[places.GZVA_SHIFT / 4] = Math.log2(machine.gzvaBlockBytes);
+  }
+
+  override settle(): boolean {
+    return this.tagged.drawsAnyTag && super.settle();
+  }
+
+  protected override takeState(): boolean {
+    const { words } = this;
+    const { program, registry } = this.tagged;
+    const place = this.generatorOf(program.own);
+    words[places.RANDOM_TAGS / 4] = place;
+    words[places.THREAD / 4] = program.threadId;
+    return place !== 0 && !registry.isMemoryInitDisabled && program.own.tagExclude === 0;
+  }
+
+  private generatorOf(memory: UncheckedMemory): number {
+    const known = this.generators.get(memory);
+    if (known !== undefined) return known;
+    const place = this.hostMemory.takeRoom(4);
+    if (place === 0) return 0;
+    memory.keepRandomTagsIn(new Int32Array(this.hostMemory.buffer, place, 1));
+    this.generators.set(memory, place);
+    return place;
+  }
+
+  override end(): void {
+    super.end();
+    this.tagged.freed.moveHome();
+    this.hostMemory.giveRoom(this.freed);
+    for (const [memory, place] of this.generators) {
+      memory.keepRandomTagsIn(new Int32Array(1));
+      this.hostMemory.giveRoom(place);
+    }
+  }
+}
+
 // Its tables are in the host memory, whose room a snapshot does not keep.
 leaveOut(HeapWays);
+leaveOut(TaggedHeapWays);

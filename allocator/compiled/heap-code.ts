@@ -40,7 +40,7 @@ import { Code } from "../wasm/rewriting/code.ts";
 import * as places from "./places.ts";
 
 /** Locals of each type, behind the two parameters. */
-const WORDS = 9;
+const WORDS = 14;
 const LONGS = 2;
 const F64_CONST = 0x44;
 /** Both a load and a store may go on, without a fault and without a check. */
@@ -66,11 +66,17 @@ export class HeapCode extends Code {
   readonly end = 9;
   /** The low word of a header. */
   readonly low = 10;
+  /** Of a tagged heap: a chunk's tag, bytes and their place that get a tag, a place among tags, a draw. */
+  readonly tag = 11;
+  readonly tagBytes = 12;
+  readonly place = 13;
+  readonly pair = 14;
+  readonly draw = 15;
   /** The address of the block at first, then that of the chunk; or the other way round. */
-  readonly address = 11;
-  readonly header = 12;
-  readonly double = 13;
-  readonly vector = 14;
+  readonly address = 16;
+  readonly header = 17;
+  readonly double = 18;
+  readonly vector = 19;
 
   constructor() {
     super(1024);
@@ -146,8 +152,11 @@ export class HeapCode extends Code {
     this.localSet(this.address);
   }
 
-  /** Looks the page of `address` up: gives up if it cannot be loaded and stored just so; `at` is the place in RAM. */
-  locate(): void {
+  /**
+   * Looks the page of `address` up: gives up if its entry does not have exactly the bits `wanted` of those in `mask`; `at` is the place in
+   * RAM.
+   */
+  locate(mask = PLAIN_MASK, wanted = PLAIN): void {
     const { address, entry, at } = this;
     this.localGet(address);
     this.constant64(BigInt(PAGE_SHIFT));
@@ -155,9 +164,9 @@ export class HeapCode extends Code {
     this.shiftLeft(2);
     this.memory(OP_I32_LOAD, TABLE_BEGIN);
     this.localTee(entry);
-    this.constant(PLAIN_MASK);
+    this.constant(mask);
     this.byte(OP_I32_AND);
-    this.constant(PLAIN);
+    this.constant(wanted);
     this.byte(OP_I32_NE);
     this.giveUpIf();
     this.localGet(entry);

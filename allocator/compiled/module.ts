@@ -12,6 +12,7 @@ import {
   SECTION_TYPE,
 } from "../wasm/binary/module.ts";
 import { allocateBody, freeBody, type Way } from "./code.ts";
+import { allocateTaggedBody, freeTaggedBody } from "./tagged-code.ts";
 
 const MAGIC_AND_VERSION = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 const FUNCTION_TYPE = 0x60;
@@ -49,6 +50,8 @@ function functions(): readonly Function[] {
     { ...allocates, name: "allocateFilled", body: allocateBody(inTable(1), "heap") },
     { ...allocates, name: "allocateZeroed", body: allocateBody(inTable(2), "zero") },
     { ...frees, name: "free", body: freeBody(inTable(3)) },
+    { ...allocates, name: "allocateTagged", body: allocateTaggedBody() },
+    { ...frees, name: "freeTagged", body: freeTaggedBody() },
   ];
 }
 

@@ -24,6 +24,19 @@ export const COOKIE = 12;
 /** Where the running thread's cache begins. */
 export const CACHE = 16;
 
+// Of a tagged heap also:
+/** Where the machine's tags begin, … */
+export const TAGS = 20;
+/** … the running thread's state of IRG's generator, … */
+export const RANDOM_TAGS = 24;
+/** … the ring of freed chunks (tagging/freed-chunks.ts), how many rows it has, … */
+export const FREED = 28;
+export const FREED_CAPACITY = 32;
+/** … the id of the running thread, … */
+export const THREAD = 36;
+/** … and log2 of the bytes that a DC GZVA writes. */
+export const GZVA_SHIFT = 40;
+
 /** A row a class: … */
 export const ROWS = 64;
 export const ROW_SHIFT = 5;

@@ -52,16 +52,25 @@ export function malloc(parts: HeapParts, size: ByteCount): number {
   return mallocAnyway(parts, size);
 }
 
-/** The first whole way of a plain heap's is the last one where it can be: what follows is compiled. */
+/** The first whole way of a heap's is the last one where it can be: what follows is compiled. */
 function compile(parts: HeapParts): void {
-  if (parts.compiled === null && parts.family.kind === "plain") parts.compiled = compileWays(parts.allocator);
+  const { family } = parts;
+  if (parts.compiled === null && (family.kind === "plain" || family.kind === "tagged"))
+    parts.compiled = compileWays(family.allocator);
+}
+
+/** What the compiled ways found unusual may be that their gate is closed, or that the heap has become another. */
+function settle(parts: HeapParts): void {
+  const { compiled } = parts;
+  if (compiled === null || compiled.settle()) return;
+  compiled.end();
+  parts.compiled = null;
 }
 
 /** Apart from the compiled way, so that heaps of other kinds in the process do not change what the engine makes of that one. */
 function mallocAnyway(parts: HeapParts, size: ByteCount): number {
   if (!parts.isObserved && typeof size === "number" && size >>> 0 === size) {
-    const { compiled } = parts;
-    compiled?.settle();
+    settle(parts);
     const direct = parts.allocator.allocateDirectly(size, ORIGIN_MALLOC);
     if (direct !== 0) return direct;
     compile(parts);
@@ -79,7 +88,7 @@ export function calloc(parts: HeapParts, count: number, size: ByteCount): number
   if (compiled !== null && !parts.isObserved && total >>> 0 === total) {
     const pointer = compiled.allocateZeroed(compiled.area, total);
     if (pointer !== 0) return pointer;
-    compiled.settle();
+    settle(parts);
   }
   compile(parts);
   const { allocator } = parts;
@@ -99,7 +108,7 @@ export function free(parts: HeapParts, pointer: Address): void {
 }
 
 function freeAnyway(parts: HeapParts, pointer: Address): void {
-  parts.compiled?.settle();
+  settle(parts);
   // An address that is no pointer has no chunk: the direct way takes it for an unusual one, and it is judged below.
   if (!parts.isObserved && typeof pointer === "number" && parts.allocator.freeDirectly(pointer, ORIGIN_MALLOC)) return;
   if (!isPointer(pointer)) rejectPointer("free", pointer);

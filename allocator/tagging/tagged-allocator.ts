@@ -69,9 +69,15 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
   /** S23.5: from now on nothing is tagged; what is cached is unmapped. */
   stopTagging(): void {
     this.isTagging = false;
+    this.gate.close();
     this.primary.extraProtection = 0;
     this.secondary.isTagging = false;
     this.secondary.cache?.empty();
+  }
+
+  /** Whether small chunks are tagged, as {@link reuseFast} and {@link freeFast} do it, with any tag for any block. */
+  get drawsAnyTag(): boolean {
+    return this.isTagging && !this.oddEvenTags && this.hasFastFree;
   }
 
   protected override get promisesBlock(): boolean {
@@ -85,6 +91,7 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
 
   override setOddEvenTags(on: boolean): void {
     this.oddEvenTags = on;
+    this.gate.close();
   }
 
   override untag(pointer: Address): Address {
@@ -107,7 +114,8 @@ export class TaggedAllocator extends Allocator<TaggedProgram, TaggedSecondary> {
     const cache = this.registry.currentCache;
     if (cache === null || size > this.fastLimit) return 0;
     const classId = this.classBySize16[(size + 31) >>> 4];
-    return cache.counts[classId] === 0 ? 0 : this.reuseFast(cache, classId, size, origin);
+    if (cache.counts[classId] === 0 && !this.primary.refillFromList(cache, classId)) return 0;
+    return this.reuseFast(cache, classId, size, origin);
   }
 
   /** A tagged pointer is looked at by the whole way. */

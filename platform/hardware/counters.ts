@@ -64,9 +64,6 @@ export class Counters {
   framesCopied = 0;
   /** Bytes that the kernel copied. */
   bytesCopied = 0;
-  /** DC GZVA blocks that zeroed and tagged memory, the kernel's and the programs'. */
-  gzvaBlocks = 0;
-
   /** Page-table entries that were set. */
   ptesSet = 0;
   /** Page-table entries that were cleared. */
@@ -77,8 +74,9 @@ export class Counters {
   segmentationFaults = 0;
 
   private systemCallCounts = new Float64Array(FIRST_CAPACITY);
-  /** A count that a program's own code may take part in. */
+  /** Counts that a program's own code may take part in. */
   private filled: Float64Array = new Float64Array(1);
+  private blocks: Float64Array = new Float64Array(1);
 
   /** Bytes that programs wrote by Memory.fill and fillPattern. */
   get userBytesFilled(): number {
@@ -96,12 +94,29 @@ export class Counters {
     this.filled = filled;
   }
 
+  /** DC GZVA blocks that zeroed and tagged memory, the kernel's and the programs'. */
+  get gzvaBlocks(): number {
+    return this.blocks[0];
+  }
+
+  /** Sets the count. */
+  set gzvaBlocks(blocks: number) {
+    this.blocks[0] = blocks;
+  }
+
+  /** As {@link countFillsIn}, of {@link gzvaBlocks}. */
+  countBlocksIn(blocks: Float64Array): void {
+    blocks[0] = this.blocks[0];
+    this.blocks = blocks;
+  }
+
   /** Everything is 0 again. */
   reset(): void {
     const numbers = this as unknown as Record<string, unknown>;
     for (const [name, value] of Object.entries(this)) if (typeof value === "number") numbers[name] = 0;
     this.systemCallCounts.fill(0);
     this.userBytesFilled = 0;
+    this.gzvaBlocks = 0;
   }
 
   /** Counts a system call; `id` comes from systemCallId, once for each name. */
@@ -128,6 +143,7 @@ export class Counters {
     const numbers: Record<string, number> = {};
     for (const [name, value] of Object.entries(this)) if (typeof value === "number") numbers[name] = value;
     numbers.userBytesFilled = this.userBytesFilled;
+    numbers.gzvaBlocks = this.gzvaBlocks;
     return { ...(numbers as unknown as CounterNumbers), systemCalls: Object.fromEntries(this.systemCalls) };
   }
 

@@ -12,16 +12,18 @@ import { TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 
 /**
  * ```text
- *  0     64 KiB         16 MiB             272 MiB
+ *  0     64 KiB         32 MiB             288 MiB
  * │fixed│ room           │ page table       │ RAM                │ tags          │
  * ```
  * Below 64 KiB each use has a fixed place; the room above it is taken and given back.
  */
 const ROOM_BEGIN = 2 ** 16;
-export const TABLE_BEGIN = 2 ** 24;
+export const TABLE_BEGIN = 2 ** 25;
 export const RAM_BEGIN = TABLE_BEGIN + TABLE_BYTES;
 /** The double that counts what programs fill (counters.ts). */
 export const FILLED = 16;
+/** The double that counts DC GZVA's blocks. */
+export const GZVA_BLOCKS = 24;
 /** From here up to 64 KiB the code's own fixed tables lie. */
 export const FIXED_BEGIN = 64;
 export const FIXED_END = ROOM_BEGIN;
@@ -35,6 +37,7 @@ export class HostMemory {
   readonly tags: Uint8Array;
   readonly tableEntries: Int32Array;
   readonly filled: Float64Array;
+  readonly gzvaBlocks: Float64Array;
   /** Begin and end of what is taken, in ascending order. */
   private taken: (readonly [begin: number, end: number])[] = [];
 
@@ -44,6 +47,7 @@ export class HostMemory {
     this.tags = new Uint8Array(this.buffer, RAM_BEGIN + memoryBytes, tagBytes);
     this.tableEntries = new Int32Array(this.buffer, TABLE_BEGIN, TABLE_BYTES / 4);
     this.filled = new Float64Array(this.buffer, FILLED, 1);
+    this.gzvaBlocks = new Float64Array(this.buffer, GZVA_BLOCKS, 1);
     hideFields(this);
   }
 
@@ -81,8 +85,9 @@ export function makeHostMemory(memoryBytes: ByteCount, hasTags: boolean): HostMe
 }
 
 keepClass("HostMemory", HostMemory, {
-  *extents({ filled }): Iterable<Extent> {
+  *extents({ filled, gzvaBlocks }): Iterable<Extent> {
     yield [filled, 0, filled.byteLength];
+    yield [gzvaBlocks, 0, gzvaBlocks.byteLength];
   },
   // Who has taken room makes its tables anew.
   atRest: () => ({ taken: [] }),

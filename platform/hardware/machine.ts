@@ -115,6 +115,7 @@ export class Machine {
     });
     if (this.hostMemory !== null) {
       this.counters.countFillsIn(this.hostMemory.filled);
+      this.counters.countBlocksIn(this.hostMemory.gzvaBlocks);
       this.sparePageTables.push(new PageTable(this.hostMemory.tableEntries));
     }
     hideFields(this);

@@ -75,8 +75,8 @@ export class Mmu implements TableReader {
   asyncTagFault = false;
   /** GCR_EL1.Exclude: tags that IRG, ADDG and SUBG pass over, one bit a tag. */
   tagExclude = 0;
-  /** State of IRG's generator (RGSR_EL1), not 0; a kernel seeds it for each thread. */
-  randomTagState = 0x2545f491;
+  /** State of IRG's generator, one word. */
+  private randomTags: Int32Array = Int32Array.of(0x2545f491);
   /** PSTATE.NZCV as the last SUBPS left it: N * 8 + Z * 4 + C * 2 + V. */
   nzcv = 0;
 
@@ -150,6 +150,22 @@ export class Mmu implements TableReader {
     this.pageTable.removeReader(this);
     this.pageTable = empty;
     this.entries = empty.entries;
+  }
+
+  /** State of IRG's generator (RGSR_EL1), 32 bits, not 0; a kernel seeds it for each thread. */
+  get randomTagState(): number {
+    return this.randomTags[0];
+  }
+
+  /** Sets the state. */
+  set randomTagState(state: number) {
+    this.randomTags[0] = state;
+  }
+
+  /** Keeps {@link randomTagState} in this word from now on, where a program that draws tags by itself goes on with it, too. */
+  keepRandomTagsIn(word: Int32Array): void {
+    word[0] = this.randomTags[0];
+    this.randomTags = word;
   }
 
   /** SCTLR_EL1.TCF0: what a tag mismatch does to this thread. */

@@ -195,4 +195,7 @@ export class UncheckedMemory extends Memory {
   }
 }
 
-keepClass("UncheckedMemory", UncheckedMemory);
+keepClass("UncheckedMemory", UncheckedMemory, {
+  // Where compiled code reaches it, the word is a part of the machine's host memory, which others get in turn.
+  atRest: (memory) => ({ randomTags: Int32Array.of(memory.randomTagState) }),
+});

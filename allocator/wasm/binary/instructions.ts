@@ -64,6 +64,7 @@ export const OP_I32_EQ = 0x46;
 export const OP_I32_NE = 0x47;
 export const OP_I32_LT_S = 0x48;
 export const OP_I32_LT_U = 0x49;
+export const OP_I32_GT_S = 0x4a;
 export const OP_I32_GT_U = 0x4b;
 export const OP_I32_LE_U = 0x4d;
 export const OP_I32_GE_U = 0x4f;
