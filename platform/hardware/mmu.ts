@@ -24,6 +24,7 @@ import {
 import { DETACH, type PageTable, type TableReader } from "./page-table.ts";
 import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
 import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
+import { TagState } from "./tag-state.ts";
 import {
   copyBits,
   findUndefined,
@@ -61,7 +62,7 @@ export function granuleMask(refused: number): number {
   return IS_LITTLE_ENDIAN ? LOAD_AND_STORE | refused : NEVER;
 }
 
-export class Mmu implements TableReader {
+export class Mmu extends TagState implements TableReader {
   /** The machine's RAM. */
   readonly ram: PhysicalMemory;
   /** The machine's counters. */
@@ -70,15 +71,6 @@ export class Mmu implements TableReader {
   pageTable: PageTable;
   protected entries: Int32Array;
   private readonly faults: FaultHandler;
-
-  /** TFSRE0_EL1.TF0: an asynchronous mismatch happened; the next kernel entry turns it into a signal. */
-  asyncTagFault = false;
-  /** GCR_EL1.Exclude: tags that IRG, ADDG and SUBG pass over, one bit a tag. */
-  tagExclude = 0;
-  /** State of IRG's generator, one word. */
-  private randomTags: Int32Array = Int32Array.of(0x2545f491);
-  /** PSTATE.NZCV as the last SUBPS left it: N * 8 + Z * 4 + C * 2 + V. */
-  nzcv = 0;
 
   /** Results of {@link translate}: the bank and frame of the byte that was asked for, and whether its page has PROT_MTE. */
   bank = 0;
@@ -131,6 +123,7 @@ export class Mmu implements TableReader {
   protected checksTags = false;
 
   constructor(ram: PhysicalMemory, counters: Counters, pageTable: PageTable, faults: FaultHandler) {
+    super();
     this.ram = ram;
     this.counters = counters;
     this.pageTable = pageTable;
@@ -150,22 +143,6 @@ export class Mmu implements TableReader {
     this.pageTable.removeReader(this);
     this.pageTable = empty;
     this.entries = empty.entries;
-  }
-
-  /** State of IRG's generator (RGSR_EL1), 32 bits, not 0; a kernel seeds it for each thread. */
-  get randomTagState(): number {
-    return this.randomTags[0];
-  }
-
-  /** Sets the state. */
-  set randomTagState(state: number) {
-    this.randomTags[0] = state;
-  }
-
-  /** Keeps {@link randomTagState} in this word from now on, where a program that draws tags by itself goes on with it, too. */
-  keepRandomTagsIn(word: Int32Array): void {
-    word[0] = this.randomTags[0];
-    this.randomTags = word;
   }
 
   /** SCTLR_EL1.TCF0: what a tag mismatch does to this thread. */
