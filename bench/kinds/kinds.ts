@@ -23,6 +23,8 @@ interface Row extends Pick<Job, "kind" | Company> {
 function companyOf(kinds: readonly Kind[], kind: Kind): Pick<Job, Company>[] {
   const others = kinds.filter((other) => other !== kind);
   return [
+    // What the engine makes of code for one heap is more than what it makes of the same code for any heap: no other kind is to blame.
+    { after: [kind], beside: [] },
     ...others.map((other) => ({ after: [other], beside: [] })),
     ...others.map((other) => ({ after: [], beside: [other] })),
     // As a test suite that has all of them.
@@ -72,7 +74,8 @@ function print(rows: readonly Row[]): void {
   ];
   const cells = rows.map((row) => [nameOf(row), formatNanoseconds(row.nanoseconds), `${row.ratio.toFixed(2)} ×`]);
   const targets: Target[] = (["after", "beside"] as const).map((company) => {
-    const worst = rows.filter((row) => row[company].length === 1).sort((a, b) => b.ratio - a.ratio)[0];
+    const isOther = (row: Row): boolean => row[company].length === 1 && row[company][0] !== row.kind;
+    const worst = rows.filter(isOther).sort((a, b) => b.ratio - a.ratio)[0];
     const what = `a heap ${company === "after" ? "after one" : "in turns with one"} of another kind, at worst (${nameOf(worst)})`;
     return { what, measured: worst.ratio, unit: " times", atMost: MOST };
   });

@@ -79,6 +79,17 @@ function doubling(): Workload {
   return workload("realloc 16 B … 1 MiB", round);
 }
 
+/** Two buffers that double in turns, so that neither can grow where it is for long: the other one is behind it. */
+function doublingInTurns(): Workload {
+  const round: number[] = [];
+  for (let time = 0; time < 10; time++) {
+    round.push(0, 16, 1, 16);
+    for (let bytes = 32; bytes <= 2 ** 20; bytes *= 2) round.push(0, -bytes, 1, -bytes);
+    round.push(0, 0, 1, 0);
+  }
+  return workload("realloc of two in turns", round, { slots: 2 });
+}
+
 const uniform =
   (least: number, most: number): Draw =>
   (random) =>
@@ -156,6 +167,7 @@ export async function makeWorkloads(isQuick: boolean): Promise<Workload[]> {
     replacement("espresso-like", 5000, espresso),
     replacement("mstress-like", 5000, mstress),
     doubling(),
+    doublingInTurns(),
     ...(await Promise.all((isQuick ? files.slice(0, 1) : files).map(traced))),
   ];
 }
