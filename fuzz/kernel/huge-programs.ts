@@ -8,14 +8,13 @@ import * as mman from "../../platform/kernel/abi/mman.ts";
 import type { Kernel } from "../../platform/kernel/kernel.ts";
 import { INITIALISATION_POLICIES, NO_FRAME } from "../../platform/kernel/mm/frames.ts";
 import type { PinnedPages } from "../../platform/kernel/mm/gup.ts";
-import type { Process } from "../../platform/kernel/process.ts";
 import { HUGE_REFERENCE_PAGES } from "../../refpage/huge.ts";
 import { createKernel, refpage_create2 } from "../../refpage/kernel.ts";
 import { expect } from "../harness/expect.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
-import { PlainObject, PlainProcess } from "./plain-model.ts";
-import { outcome } from "./plain-programs.ts";
+import { outcome, type Pair, Pairs } from "./pairs.ts";
+import { PlainObject, type PlainProcess } from "./plain-model.ts";
 
 const BASE = 0x10_0000_0000;
 const BASE_PAGE = BASE / PAGE_SIZE;
@@ -43,12 +42,6 @@ class PatternObject extends PlainObject {
   }
 }
 
-interface Pair {
-  readonly process: Process;
-  readonly plain: PlainProcess;
-  alive: boolean;
-}
-
 /** Pages that somebody outside holds. */
 interface Pin {
   readonly pages: PinnedPages;
@@ -62,7 +55,7 @@ interface Pin {
 
 interface World {
   readonly kernel: Kernel;
-  readonly pairs: Pair[];
+  readonly pairs: Pairs;
   readonly pins: Pin[];
   readonly file: PlainObject;
   readonly fd: number;
@@ -139,7 +132,7 @@ function createWorld({ settings: given }: Program, journal: Journal): World {
     return { fd: refpage_create2(process, scratch, pattern.length), object: new PatternObject(pattern) };
   });
   process.munmap(scratch, PAGE_SIZE);
-  const pairs = [{ process, plain: new PlainProcess(), alive: true }];
+  const pairs = new Pairs(process, MOST_PROCESSES);
   return { kernel, pairs, pins: [], file: new PlainObject(), fd, patterns };
 }
 
@@ -158,8 +151,8 @@ const WHOLE = new Set(["anonymous", "reference", "file", "collapse"]);
 const TAKES_PAGES = new Set(["anonymous", "reference", "file", "unmap", "drop", "move", "exit", "punch", "guard"]);
 
 function run(world: World, drawn: Step): void {
-  const pair = world.pairs[drawn.who % world.pairs.length];
-  if (!pair.alive) return;
+  const pair = world.pairs.living(drawn.who);
+  if (pair === null) return;
   const { process, plain } = pair;
   const isWhole = WHOLE.has(drawn.op) && drawn.value < 192;
   const given = isWhole ? { ...drawn, page: drawn.page - (drawn.page % H), count: drawn.count > H ? 2 * H : H } : drawn;
@@ -194,29 +187,12 @@ function run(world: World, drawn: Step): void {
       plain.map(page, pages, { write, shared }, world.file, index);
       break;
     }
-    case "unmap":
-      process.munmap(address, length);
-      plain.unmap(page, count);
-      break;
-    case "protect": {
-      const access = { read: shared, write };
-      const bits = (access.read ? mman.PROT_READ : 0) | (write ? mman.PROT_WRITE : 0);
-      const got = outcome(() => process.mprotect(address, length, bits));
-      expect(got).toBe(plain.isWholeRange(page, count) ? 0 : "ENOMEM");
-      plain.protect(page, count, access);
-      break;
-    }
-    case "drop": {
-      const got = advise(mman.MADV_DONTNEED);
-      expect(typeof got === "string" ? got : undefined).toBe(plain.dontNeed(page, count));
-      break;
-    }
     case "move": {
       // By whole blocks, or by any distance; away and, often, back.
       const distance = given.value < 128 ? 0 : given.value % 3;
       if (!plain.isWholeRange(page, count)) break;
       moveTo(pair, page, count, AWAY_PAGE + given.page + distance);
-      if (given.options > 3) fork(world, pair);
+      if (given.options > 3) world.pairs.fork(pair);
       if (!shared) moveTo(pair, AWAY_PAGE + given.page + distance, count, page);
       else {
         const to = BASE_PAGE + Math.min(given.other, PAGES - count);
@@ -224,22 +200,6 @@ function run(world: World, drawn: Step): void {
       }
       break;
     }
-    case "lock":
-    case "unlock": {
-      const locked = given.op === "lock";
-      outcome(() => (locked ? process.mlock(address, length) : process.munlock(address, length)));
-      plain.lock(page, count, locked);
-      break;
-    }
-    case "fork":
-      fork(world, pair);
-      break;
-    case "exit":
-      if (world.pairs.filter(({ alive }) => alive).length > 1) {
-        process.exit(0);
-        pair.alive = false;
-      }
-      break;
     case "advise":
       advise(shared ? mman.MADV_NOHUGEPAGE : mman.MADV_HUGEPAGE);
       break;
@@ -288,16 +248,8 @@ function run(world: World, drawn: Step): void {
       for (let index = from; index < from + pages; index++) world.file.page(index).fill(0);
       break;
     }
-    case "store": {
-      const at = address + given.value * 16;
-      expect(outcome(() => process.memory.setUint8(at, given.value))).toBe(plain.store(at, given.value));
-      break;
-    }
-    case "load": {
-      const at = address + given.value * 16;
-      expect(outcome(() => process.memory.getUint8(at))).toBe(plain.load(at));
-      break;
-    }
+    default:
+      world.pairs.run(pair, { op: given.op, page, count, value: given.value, access: { read: shared, write } });
   }
 }
 
@@ -311,10 +263,6 @@ function moveTo({ process, plain }: Pair, from: number, count: number, to: numbe
   const flags = mman.MREMAP_MAYMOVE | mman.MREMAP_FIXED;
   expect(process.mremap(from * PAGE_SIZE, length, length, flags, to * PAGE_SIZE)).toBe(to * PAGE_SIZE);
   plain.move(from, count, to);
-}
-
-function fork({ pairs }: World, { process, plain }: Pair): void {
-  if (pairs.length < MOST_PROCESSES) pairs.push({ process: process.fork(), plain: plain.fork(), alive: true });
 }
 
 function pin({ pins }: World, pair: Pair, page: number, { options, value }: Step): void {
@@ -349,8 +297,8 @@ function checkPins({ pins }: World): void {
 
 /** A byte of one process becomes a byte of another, or of itself, by the kernel. */
 function transfer(world: World, { process, plain }: Pair, { page, other, value }: Step): void {
-  const target = world.pairs[value % world.pairs.length];
-  if (!target.alive) return;
+  const target = world.pairs.living(value);
+  if (target === null) return;
   const from = (BASE_PAGE + other) * PAGE_SIZE + value;
   const to = (BASE_PAGE + page) * PAGE_SIZE + value;
   const byte = plain.load(from);
@@ -360,17 +308,7 @@ function transfer(world: World, { process, plain }: Pair, { page, other, value }
   expect(target.plain.store(to, byte as number)).toBeUndefined();
 }
 
-function compareMemory({ pairs }: World): void {
-  for (const { process, plain, alive } of pairs) {
-    if (!alive) continue;
-    for (let page = BASE_PAGE; page < BASE_PAGE + PAGES; page++) {
-      const want = plain.content(page);
-      const got = outcome(() => process.memory.read(page * PAGE_SIZE, PAGE_SIZE));
-      if (typeof want === "string" || typeof got === "string") expect(got, `page ${page - BASE_PAGE}`).toBe(want);
-      else expect(Buffer.compare(got, want), `page ${page - BASE_PAGE}`).toBe(0);
-    }
-  }
-}
+const comparedPages = Array.from({ length: PAGES }, (_, index) => BASE_PAGE + index);
 
 function runProgram(program: Program, journal: Journal): number {
   const world = createWorld(program, journal);
@@ -380,8 +318,8 @@ function runProgram(program: Program, journal: Journal): number {
     kernel.checkInvariants();
     checkPins(world);
   }
-  compareMemory(world);
-  for (const { process, alive } of world.pairs) if (alive) process.exit(0);
+  world.pairs.compare(comparedPages);
+  world.pairs.end();
   for (const one of world.pins) one.pages.release();
   kernel.checkInvariants();
   Reflect.deleteProperty(kernel.frames, "allocateFolio");

@@ -1,12 +1,9 @@
 // Random programs of system calls, loads and stores by several processes against a plain model: after each step the kernel's invariants
 // hold and the step had the model's outcome; at the end every process sees the model's bytes and every frame is free again.
 import fc from "fast-check";
-import { SegmentationFault } from "../../platform/hardware/faults.ts";
 import { PAGE_SIZE } from "../../platform/hardware/layout.ts";
 import { Machine } from "../../platform/hardware/machine.ts";
-import { SystemError } from "../../platform/kernel/abi/errors.ts";
 import {
-  MADV_DONTNEED,
   MAP_ANONYMOUS,
   MAP_FIXED,
   MAP_POPULATE,
@@ -19,11 +16,11 @@ import {
 } from "../../platform/kernel/abi/mman.ts";
 import { Kernel } from "../../platform/kernel/kernel.ts";
 import { INITIAL_BRK } from "../../platform/kernel/mm/brk.ts";
-import type { Process } from "../../platform/kernel/process.ts";
 import { expect } from "../harness/expect.ts";
 import type { Fuzzer } from "../harness/fuzzer.ts";
 import type { Journal } from "../harness/journal.ts";
-import { PlainObject, PlainProcess } from "./plain-model.ts";
+import { outcome, type Pair, Pairs } from "./pairs.ts";
+import { PlainObject } from "./plain-model.ts";
 
 const BASE = 0x10_0000_0000;
 const BASE_PAGE = BASE / PAGE_SIZE;
@@ -33,17 +30,11 @@ const FILE_PAGES = 64;
 const AWAY_PAGE = BASE_PAGE + 2 * PAGES;
 const HEAP_PAGE = INITIAL_BRK / PAGE_SIZE;
 const HEAP_PAGES = 5;
-
-/** A process of the kernel beside its model. */
-interface Pair {
-  readonly process: Process;
-  readonly plain: PlainProcess;
-  alive: boolean;
-}
+const MOST_PROCESSES = 5;
 
 interface World {
   readonly kernel: Kernel;
-  readonly pairs: Pair[];
+  readonly pairs: Pairs;
   readonly file: PlainObject;
   readonly descriptor: number;
   readonly freeAtStart: number;
@@ -59,7 +50,7 @@ function createWorld(journal: Journal): World {
   const process = kernel.createProcess({ name: "program" });
   const descriptor = process.memfd_create("file");
   process.ftruncate(descriptor, FILE_PAGES * PAGE_SIZE);
-  const pairs = [{ process, plain: new PlainProcess(), alive: true }];
+  const pairs = new Pairs(process, MOST_PROCESSES);
   return { kernel, pairs, file: new PlainObject(), descriptor, freeAtStart };
 }
 
@@ -105,19 +96,9 @@ export const step: fc.Arbitrary<Step> = fc.record({
   options: fc.nat(7),
 });
 
-/** The errno or si_code that `call` ends with, or what it returns. */
-export function outcome<T>(call: () => T): T | string {
-  try {
-    return call();
-  } catch (error) {
-    if (error instanceof SystemError || error instanceof SegmentationFault) return error.code;
-    throw error;
-  }
-}
-
 function run(world: World, given: Step): void {
-  const pair = world.pairs[given.who % world.pairs.length];
-  if (!pair.alive) return;
+  const pair = world.pairs.living(given.who);
+  if (pair === null) return;
   const { process, plain } = pair;
   const count = Math.min(given.count, PAGES - given.page);
   const page = BASE_PAGE + given.page;
@@ -137,24 +118,6 @@ function run(world: World, given: Step): void {
       expect(process.mmap(address, length, prot, flags, world.descriptor, given.other * PAGE_SIZE)).toBe(address);
       plain.map(page, count, { write, shared }, world.file, given.other);
       break;
-    case "unmap":
-      process.munmap(address, length);
-      plain.unmap(page, count);
-      break;
-    case "protect": {
-      const want = plain.isWholeRange(page, count) ? undefined : "ENOMEM";
-      const access = { read: (given.options & 1) !== 0, write };
-      const bits = (access.read ? PROT_READ : 0) | (write ? PROT_WRITE : 0);
-      const got = outcome(() => process.mprotect(address, length, bits));
-      expect(typeof got === "string" ? got : undefined).toBe(want);
-      plain.protect(page, count, access);
-      break;
-    }
-    case "drop": {
-      const got = outcome(() => process.madvise(address, length, MADV_DONTNEED));
-      expect(typeof got === "string" ? got : undefined).toBe(plain.dontNeed(page, count));
-      break;
-    }
     case "move": {
       const to = BASE_PAGE + Math.min(given.other, PAGES - count);
       const overlap = to < page + count && page < to + count;
@@ -183,7 +146,7 @@ function run(world: World, given: Step): void {
       plain.map(from, around, { ...access, shared: false }, null, 0);
       process.mremap(AWAY_PAGE * PAGE_SIZE, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address);
       plain.move(AWAY_PAGE, count, page);
-      if (populate !== 0) fork(world, pair);
+      if (populate !== 0) world.pairs.fork(pair);
       break;
     }
     case "grow": {
@@ -206,35 +169,9 @@ function run(world: World, given: Step): void {
       expect(outcome(() => process.memory.setUint8(at, given.value))).toBe(plain.store(at, given.value));
       break;
     }
-    case "lock":
-    case "unlock": {
-      const locked = given.op === "lock";
-      outcome(() => (locked ? process.mlock(address, length) : process.munlock(address, length)));
-      plain.lock(page, count, locked);
-      break;
-    }
     case "pipe":
       throughPipe(pair, address - 8, (BASE_PAGE + given.other) * PAGE_SIZE - 8);
       break;
-    case "fork":
-      fork(world, pair);
-      break;
-    case "exit":
-      if (world.pairs.filter(({ alive }) => alive).length > 1) {
-        process.exit(0);
-        pair.alive = false;
-      }
-      break;
-    case "store": {
-      const at = address + given.value * 16;
-      expect(outcome(() => process.memory.setUint8(at, given.value))).toBe(plain.store(at, given.value));
-      break;
-    }
-    case "load": {
-      const at = address + given.value * 16;
-      expect(outcome(() => process.memory.getUint8(at))).toBe(plain.load(at));
-      break;
-    }
     case "fill":
       expect(outcome(() => process.memory.fill(address + 7, given.value, length - 7))).toBe(
         eachByte(length - 7, (i) => plain.store(address + 7 + i, given.value)),
@@ -251,11 +188,9 @@ function run(world: World, given: Step): void {
       }
       break;
     }
+    default:
+      world.pairs.run(pair, { op: given.op, page, count, value: given.value, access: { read: shared, write } });
   }
-}
-
-function fork({ pairs }: World, { process, plain }: Pair): void {
-  if (pairs.length < 5) pairs.push({ process: process.fork(), plain: plain.fork(), alive: true });
 }
 
 /** 16 bytes over a page's border are written to a pipe, and read from it over another: all that fits, or none of them. */
@@ -291,18 +226,6 @@ const comparedPages = [
   ...Array.from({ length: HEAP_PAGES }, (_, index) => HEAP_PAGE + index),
 ];
 
-function compareMemory({ pairs }: World): void {
-  for (const { process, plain, alive } of pairs) {
-    if (!alive) continue;
-    for (const page of comparedPages) {
-      const want = plain.content(page);
-      const got = outcome(() => process.memory.read(page * PAGE_SIZE, PAGE_SIZE));
-      if (typeof want === "string") expect(got).toBe(want);
-      else expect(Buffer.compare(Buffer.from(got as Uint8Array), Buffer.from(want))).toBe(0);
-    }
-  }
-}
-
 /** Runs a program to its end. @throws at the first difference from the model, a broken invariant, a frame that is left */
 export function runPlainProgram(steps: readonly Step[], journal: Journal): number {
   const world = createWorld(journal);
@@ -311,9 +234,9 @@ export function runPlainProgram(steps: readonly Step[], journal: Journal): numbe
     run(world, given);
     kernel.checkInvariants();
   }
-  compareMemory(world);
+  world.pairs.compare(comparedPages);
   kernel.checkInvariants();
-  for (const { process, alive } of world.pairs) if (alive) process.exit(0);
+  world.pairs.end();
   kernel.checkInvariants();
   expect(kernel.frames.freeFrames, "free frames").toBe(world.freeAtStart);
   return steps.length;
