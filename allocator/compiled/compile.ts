@@ -3,7 +3,7 @@
 
 import type { HostMemory } from "../../platform/hardware/host-memory.ts";
 import type { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
-import { type EngineModule, engine } from "../../platform/host/engine.ts";
+import { type EngineMemory, type EngineModule, engine } from "../../platform/host/engine.ts";
 import { leaveOut } from "../../platform/state/kept.ts";
 import { copySums, granuleChecksum, SUM_COUNT } from "../combined/checksum.ts";
 import { HEADER_SIZE, ORIGIN_MALLOC, packLow, STATE_ALLOCATED } from "../combined/chunk-header.ts";
@@ -76,14 +76,23 @@ export function compileWays(allocator: Allocator | TaggedAllocator): CompiledWay
   const tagged = allocator instanceof TaggedAllocator ? allocator : null;
   const area = hostMemory.takeRoom(places.CLASS_BY_SIZE + allocator.primary.config.sizeClassMap.classBySize16.length);
   const freed = tagged === null ? 0 : hostMemory.takeRoom(tagged.freed.bytes);
-  if (area === 0 || (tagged !== null && freed === 0)) {
-    if (area !== 0) hostMemory.giveRoom(area);
+  const hasRoom = area !== 0 && (tagged === null || freed !== 0);
+  const functions = hasRoom ? functionsOn(memory, module) : null;
+  if (functions === null) {
+    for (const room of [area, freed]) if (room !== 0) hostMemory.giveRoom(room);
     return null;
   }
-  const { exports } = new engine.Instance(module, { host: { memory } });
   const rooms = { hostMemory, area, freed };
-  const functions = exports as unknown as Functions;
   return tagged === null ? new HeapWays(allocator, rooms, functions) : new TaggedHeapWays(tagged, rooms, functions);
+}
+
+/** The module's functions over a machine's memory; null: the engine has no room for them, or refuses them. */
+function functionsOn(memory: EngineMemory, module: EngineModule): Functions | null {
+  try {
+    return new engine.Instance(module, { host: { memory } }).exports as unknown as Functions;
+  } catch {
+    return null;
+  }
 }
 
 function isPossible(allocator: Allocator | TaggedAllocator): boolean {

@@ -8,6 +8,8 @@ const PAGE_BYTES = 65_536;
 /** The most that a memory can have: 4 GiB. */
 export const ENGINE_MEMORY_LIMIT = 2 ** 32;
 
+const IS_LITTLE_ENDIAN = new Uint8Array(Int32Array.of(1).buffer)[0] === 1;
+
 /** By buffer: its memory, or null where the engine refused one. */
 const memories = makeBeside<ArrayBufferLike, EngineMemory | null>();
 
@@ -23,13 +25,13 @@ export function makeEngineMemory(bytes: number): ArrayBuffer {
 }
 
 function askEngine(pages: number): EngineMemory | null {
-  // Engines without WebAssembly have no such class.
-  if ((engine.Memory as unknown) === undefined) return null;
+  // Engines without WebAssembly have no such class; its words are little-endian, typed arrays' are the host's.
+  if ((engine.Memory as unknown) === undefined || !IS_LITTLE_ENDIAN) return null;
   try {
     return new engine.Memory({ initial: pages, maximum: pages });
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
+  } catch {
+    // For lack of room or of leave: all works without it.
+    return null;
   }
 }
 
