@@ -31,6 +31,10 @@ export const fuzzers: Readonly<Record<string, Entry>> = {
     "heaps of all option combinations against a list of live chunks",
     async () => (await import("./heap/heap-programs.ts")).heapPrograms,
   ),
+  "both-ways": entry(
+    "plain heaps whose malloc and free are compiled against such that have none, on equal machines",
+    async () => (await import("./heap/both-ways.ts")).bothWays,
+  ),
   misuse: entry(
     "misuse, failing frames and limits on heaps of every family",
     async () => (await import("./heap/misuse.ts")).heapMisuse,

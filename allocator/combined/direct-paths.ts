@@ -89,7 +89,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     // One step, since the next call waits for the pointer: the block's begin and its header's granule together.
     const pointer = this.begins[classId] + (compact + 1) * 16;
     const blockSize = this.blockSizes[classId];
-    let word = memory.granuleWordOf(this.beginPages[classId] + (compact >>> 8), compact & 0xff);
+    // By a sign, too: a free of a forged header may have brought in a block in front of its region.
+    let word = memory.granuleWordOf(this.beginPages[classId] + (compact >> 8), compact & 0xff);
     if (word < 0) return 0;
     if (this.fillMode !== FILL_NONE && !this.registry.isMemoryInitDisabled) {
       const byte = this.fillMode === FILL_ZERO ? 0 : this.patternByte;

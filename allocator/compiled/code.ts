@@ -30,7 +30,6 @@ import {
   OP_I64_LOAD,
   OP_I64_NE,
   OP_I64_REINTERPRET_F64,
-  OP_I64_SHL,
   OP_I64_SHR_U,
   OP_I64_STORE,
   OP_I64_SUB,
@@ -112,14 +111,7 @@ export function allocateBody({ isInTable, others }: Way, fill: FillKind): Uint8A
   code.constant(1);
   code.byte(OP_I32_SUB);
   code.localTee(count);
-  code.stackEntry();
-  code.memory(OP_I32_LOAD, 0);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.constant64(BigInt(GRANULE_SHIFT));
-  code.byte(OP_I64_SHL);
-  code.fromRow(OP_I64_LOAD, places.BEGIN);
-  code.byte(OP_I64_ADD);
-  code.localSet(address);
+  code.toBlock();
   code.locate();
   if (!isInTable) {
     code.localGet(low);

@@ -3,6 +3,8 @@
 
 import { RAM_BEGIN, TABLE_BEGIN } from "../../platform/hardware/host-memory.ts";
 import {
+  ADDRESS_BITS,
+  GRANULE_SHIFT,
   GRANULE_SIZE,
   PAGE_SHIFT,
   PAGE_SIZE,
@@ -30,7 +32,10 @@ import {
   OP_I32_SHR_U,
   OP_I32_WRAP_I64,
   OP_I32_XOR,
+  OP_I64_ADD,
+  OP_I64_EXTEND_I32_S,
   OP_I64_EXTEND_I32_U,
+  OP_I64_GE_U,
   OP_I64_LOAD,
   OP_I64_SHL,
   OP_I64_SHR_U,
@@ -46,6 +51,8 @@ const F64_CONST = 0x44;
 /** Both a load and a store may go on, without a fault and without a check. */
 const PLAIN = PTE_READ | PTE_WRITE;
 const PLAIN_MASK = PLAIN | PTE_CHECKED;
+/** Blocks that begin below this end below 2^38: of a size a header has 20 bits. */
+const BLOCKS_END = (1n << BigInt(ADDRESS_BITS)) - (1n << 20n);
 /** The granule's place in its page, of an address. */
 const GRANULE_MASK = PAGE_SIZE - GRANULE_SIZE;
 
@@ -142,6 +149,22 @@ export class HeapCode extends Code {
     this.byte(OP_I32_ADD);
     this.localGet(this.cache);
     this.byte(OP_I32_ADD);
+  }
+
+  /** From the number of a block in the class's stack to its `address`; gives up if the block may lie in pages that there are not. */
+  toBlock(): void {
+    this.stackEntry();
+    this.memory(OP_I32_LOAD, 0);
+    // A free of a forged header may have brought in any address, also one in front of the region.
+    this.byte(OP_I64_EXTEND_I32_S);
+    this.constant64(BigInt(GRANULE_SHIFT));
+    this.byte(OP_I64_SHL);
+    this.fromRow(OP_I64_LOAD, places.BEGIN);
+    this.byte(OP_I64_ADD);
+    this.localTee(this.address);
+    this.constant64(BLOCKS_END);
+    this.byte(OP_I64_GE_U);
+    this.giveUpIf();
   }
 
   /** Moves `address` by a granule, up or down. */

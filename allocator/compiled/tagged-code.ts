@@ -109,14 +109,7 @@ export function allocateTaggedBody(): Uint8Array {
   code.constant(1);
   code.byte(OP_I32_SUB);
   code.localTee(count);
-  code.stackEntry();
-  code.memory(OP_I32_LOAD, 0);
-  code.byte(OP_I64_EXTEND_I32_U);
-  code.constant64(BigInt(GRANULE_SHIFT));
-  code.byte(OP_I64_SHL);
-  code.fromRow(OP_I64_LOAD, places.BEGIN);
-  code.byte(OP_I64_ADD);
-  code.localSet(address);
+  code.toBlock();
   code.locate(TAGGED_MASK, TAGGED);
   code.localGet(at);
   code.constant(OFFSET_MASK);

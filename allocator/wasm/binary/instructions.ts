@@ -91,6 +91,7 @@ export const OP_I64_SHR_U = 0x88;
 export const OP_F64_ADD = 0xa0;
 export const OP_F64_SUB = 0xa1;
 export const OP_I32_WRAP_I64 = 0xa7;
+export const OP_I64_EXTEND_I32_S = 0xac;
 export const OP_I64_EXTEND_I32_U = 0xad;
 export const OP_F64_CONVERT_I32_U = 0xb8;
 export const OP_F64_CONVERT_I64_S = 0xb9;
