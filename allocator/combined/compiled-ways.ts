@@ -19,6 +19,8 @@ export interface CompiledWays {
    * @returns false: the heap has changed so that it has no such ways any more
    */
   settle(): boolean;
+  /** A thread has ended: what of it is in the host memory goes back to its owner. */
+  threadEnded(): void;
   /** The heap ends: what is in the host memory goes back to its owner. */
   end(): void;
 }

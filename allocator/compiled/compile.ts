@@ -192,12 +192,8 @@ class HeapWays implements CompiledWays {
     if (this.caches.has(cache)) return cache.stats.byteOffset;
     const { buffer } = this.hostMemory;
     const bytes = places.STACK_BLOCKS + 4 * cache.blocks.length;
-    let place = this.hostMemory.takeRoom(bytes);
-    if (place === 0) {
-      this.dropCaches();
-      place = this.hostMemory.takeRoom(bytes);
-      if (place === 0) return 0;
-    }
+    const place = this.hostMemory.takeRoom(bytes);
+    if (place === 0) return 0;
     new Uint8Array(buffer, place, bytes).fill(0);
     cache.moveTo(
       new Int32Array(buffer, place + places.COUNTS, cache.counts.length),
@@ -208,8 +204,7 @@ class HeapWays implements CompiledWays {
     return place;
   }
 
-  /** Gives the room of caches back whose threads have ended. */
-  private dropCaches(): void {
+  threadEnded(): void {
     const used = new Set(this.allocator.registry.all().map(({ cache }) => cache));
     for (const cache of this.caches) if (!used.has(cache)) this.drop(cache);
   }

@@ -55,6 +55,8 @@ export function malloc(parts: HeapParts, size: ByteCount): number {
 /** The first whole way of a heap's is the last one where it can be: what follows is compiled. */
 function compile(parts: HeapParts): void {
   const { family } = parts;
+  // An ended heap's family is still there.
+  if (parts.ended !== null) return;
   if (parts.compiled === null && (family.kind === "plain" || family.kind === "tagged"))
     parts.compiled = compileWays(family.allocator);
 }

@@ -26,9 +26,11 @@ export function endThread(parts: HeapParts, thread: Thread): void {
   const { registry } = parts.allocator;
   if (thread.ended) {
     registry.endThread(thread);
+    parts.compiled?.threadEnded();
     return;
   }
   withThread(parts, thread, () => registry.endThread(thread));
+  parts.compiled?.threadEnded();
   if (parts.thread === thread) switchTo(parts, parts.process.mainThread);
   thread.exit();
 }

@@ -40,6 +40,8 @@ export class HostMemory {
   readonly gzvaBlocks: Float64Array;
   /** Begin and end of what is taken, in ascending order. */
   private taken: (readonly [begin: number, end: number])[] = [];
+  /** What was asked for in vain since room was last given back: as much, or more, is not looked for again. */
+  private refusedBytes = Number.POSITIVE_INFINITY;
 
   constructor(memoryBytes: ByteCount, tagBytes: ByteCount) {
     this.buffer = makeEngineMemory(toEnginePages(RAM_BEGIN + memoryBytes + tagBytes));
@@ -63,11 +65,15 @@ export class HostMemory {
 
   /** Room for tables, with what was last there. @returns where it begins, or 0: there is none left */
   takeRoom(bytes: ByteCount): number {
+    if (bytes >= this.refusedBytes) return 0;
     let begin = ROOM_BEGIN;
     let at = 0;
     for (; at < this.taken.length && this.taken[at][0] - begin < bytes; at++) begin = this.taken[at][1];
     const end = Math.ceil((begin + bytes) / ROOM_UNIT) * ROOM_UNIT;
-    if (end > TABLE_BEGIN) return 0;
+    if (end > TABLE_BEGIN) {
+      this.refusedBytes = bytes;
+      return 0;
+    }
     this.taken.splice(at, 0, [begin, end]);
     return begin;
   }
@@ -75,6 +81,7 @@ export class HostMemory {
   /** @param begin what {@link takeRoom} answered */
   giveRoom(begin: number): void {
     this.taken = this.taken.filter(([taken]) => taken !== begin);
+    this.refusedBytes = Number.POSITIVE_INFINITY;
   }
 }
 
@@ -90,5 +97,5 @@ keepClass("HostMemory", HostMemory, {
     yield [gzvaBlocks, 0, gzvaBlocks.byteLength];
   },
   // Who has taken room makes its tables anew.
-  atRest: () => ({ taken: [] }),
+  atRest: () => ({ taken: [], refusedBytes: Number.POSITIVE_INFINITY }),
 });
