@@ -13,7 +13,7 @@ import type { ModuleOptions } from "../wasm/guest/compile.ts";
 import { Instance, Module } from "../wasm/guest/functions.ts";
 import { enterTest, leaveTest } from "./active-heaps.ts";
 import { returnKernel, takeKernel } from "./machines.ts";
-import { checkFolder, type PostMortem, watchForPostMortem } from "./post-mortem.ts";
+import { checkFolder, type NamedTask, type PostMortem, watchForPostMortem } from "./post-mortem.ts";
 import { recordFindings } from "./test-meta.ts";
 
 /** Options of the fixture's heap: a heap's own, and what is checked at the test's end. */
@@ -54,7 +54,7 @@ export interface HeapFixtures {
 }
 
 /** What is used of the runner's task. */
-type TestTask = Parameters<typeof recordFindings>[0] & { readonly result?: { readonly state?: string } };
+type TestTask = Parameters<typeof recordFindings>[0] & NamedTask & { readonly result?: { readonly state?: string } };
 
 /** RAM of the fixture's machine, unless the test says otherwise. */
 const MEMORY_BYTES = 256 * 2 ** 20;
@@ -69,15 +69,14 @@ export const test = base.extend<HeapFixtures>({
   heap: async ({ heapOptions, onTestFinished, task }, use) => {
     ownValues(heapOptions, NAMES);
     const { leaks = "fail", roots = [], postMortem: folder, ...given } = heapOptions;
-    if (folder !== undefined) checkFolder(folder);
+    checkFolder(folder);
     const { heap, end } = openHeap(given);
-    const postMortem = folder === undefined ? null : watchForPostMortem(heap, folder, task);
-    await useJudged({ heap, end, leaks, roots, postMortem, task, onTestFinished, use: () => use(heap) });
+    await useJudged({ heap, end, leaks, roots, folder, task, onTestFinished, use: () => use(heap) });
   },
   wasmOptions: {},
   wasm: async ({ wasmOptions, onTestFinished, task }, use) => {
     const { module, imports, leaks = "fail", postMortem: folder, ...options } = wasmOptions;
-    if (folder !== undefined) checkFolder(folder);
+    checkFolder(folder);
     if (module === undefined)
       throw new TypeError("wasm: no module was given; say which one with test.override({ wasmOptions: { module } })");
     // Compiled without waiting: see useJudged.
@@ -85,8 +84,7 @@ export const test = base.extend<HeapFixtures>({
     const instance = new Instance(compiled, imports);
     const end = (): void => instance[Symbol.dispose]();
     const { heap } = instance;
-    const postMortem = folder === undefined ? null : watchForPostMortem(heap, folder, task);
-    await useJudged({ heap, end, leaks, postMortem, task, onTestFinished, use: () => use(instance) });
+    await useJudged({ heap, end, leaks, folder, task, onTestFinished, use: () => use(instance) });
   },
 });
 
@@ -102,13 +100,15 @@ interface Judged {
   readonly leaks: "fail" | "ignore";
   /** Absent: the heap knows its own. */
   readonly roots?: readonly Root[];
-  readonly postMortem?: PostMortem | null;
+  /** Where the state of a test that fails goes. */
+  readonly folder: string | undefined;
   readonly task: TestTask;
   readonly onTestFinished: (hook: () => void) => void;
   readonly use: () => Promise<void>;
 }
 
-async function useJudged({ heap, end, leaks, roots, postMortem, task, onTestFinished, use }: Judged): Promise<void> {
+async function useJudged({ heap, end, leaks, roots, folder, task, onTestFinished, use }: Judged): Promise<void> {
+  const postMortem = folder === undefined ? null : watchForPostMortem(heap, folder, task);
   // Before anything is awaited, so that the test's function runs in this context, too.
   enterTest(task, heap);
   const finish = (): void => {
@@ -117,7 +117,7 @@ async function useJudged({ heap, end, leaks, roots, postMortem, task, onTestFini
       const looksForLeaks = leaks === "fail" && task.result?.state !== "fail";
       const errors = findErrors(heap, looksForLeaks ? { roots } : null);
       recordFindings(task, errors);
-      if (errors.length > 0 && postMortem) keepState(postMortem, errors);
+      if (errors.length > 0 && postMortem !== null) keepState(postMortem, errors);
       // The runner takes an array as several errors, each shown with its own line.
       if (errors.length > 0) throw errors.length === 1 ? errors[0] : errors;
     } finally {

@@ -50,11 +50,10 @@ export function watchForPostMortem(heap: Heap, folder: string, task: NamedTask):
   };
 }
 
-/** @throws TypeError: no folder's name */
-export function checkFolder(folder: unknown): string {
-  if (typeof folder !== "string" || folder === "")
+/** @throws TypeError: no folder's name; undefined: no folder is given */
+export function checkFolder(folder: unknown): void {
+  if (folder !== undefined && (typeof folder !== "string" || folder === ""))
     throw new TypeError(`postMortem: ${JSON.stringify(folder)} is not the name of a folder`);
-  return folder;
 }
 
 function fileSystem(): FileSystem {
