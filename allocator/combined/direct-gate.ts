@@ -4,16 +4,19 @@
 import { isEngineMemory } from "../../platform/state/engine-memory.ts";
 import { keepClass } from "../../platform/state/kept.ts";
 
+/** In the word: closed. */
+const CLOSED = 1;
+
 /**
- * A word that is not 0 while the program must ask. Each change of what the direct ways go by closes the gate; the program's library
+ * A word that is odd while the program must ask. Each change of what the direct ways go by closes the gate; the program's library
  * opens it at the next call that comes to it, when it has seen that all is as it was.
  */
 export class DirectGate {
   /** One word. It may lie where the program's own code sees it. */
-  private word: Int32Array = Int32Array.of(1);
+  private word: Int32Array = Int32Array.of(CLOSED);
 
   get isOpen(): boolean {
-    return this.word[0] === 0;
+    return (this.word[0] & CLOSED) === 0;
   }
 
   /** Keeps the word there from now on. */
@@ -27,15 +30,16 @@ export class DirectGate {
   }
 
   close(): void {
-    this.word[0] = 1;
+    this.word[0] = CLOSED;
   }
 
-  open(): void {
-    this.word[0] = 0;
+  /** @param key an even number that the program finds in the word */
+  open(key = 0): void {
+    this.word[0] = key;
   }
 }
 
 keepClass("DirectGate", DirectGate, {
   // The compiled ways of a heap are not kept (combined.ts), and so their gate is closed.
-  atRest: (gate) => (gate.isInEngineMemory ? { word: Int32Array.of(1) } : {}),
+  atRest: (gate) => (gate.isInEngineMemory ? { word: Int32Array.of(CLOSED) } : {}),
 });

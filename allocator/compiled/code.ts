@@ -74,8 +74,7 @@ export function allocateBody({ isInTable, others }: Way, fill: FillKind): Uint8A
     passOnTo(code, others);
   }
   code.open(OP_BLOCK);
-  code.areaWord(places.GATE);
-  code.giveUpIf();
+  code.enter();
   // The class, the top of its stack, and the block there.
   if (isInTable) {
     code.localGet(size);
@@ -147,8 +146,7 @@ export function freeBody({ isInTable, others }: Way): Uint8Array {
   const code = new HeapCode();
   const { area, operand: pointer, inCache, count, at, low, address, header, double } = code;
   code.open(OP_BLOCK);
-  code.areaWord(places.GATE);
-  code.giveUpIf();
+  code.enter();
   // One with a fraction, a tag, a sign or nothing at all, and null, is not such an address.
   code.localGet(pointer);
   code.constantDouble(LARGE);

@@ -167,14 +167,12 @@ class HeapWays implements CompiledWays {
   }
 
   settle(): boolean {
-    const { allocator, words } = this;
-    const { gate, registry } = allocator;
+    const { gate, registry } = this.allocator;
     const cache = registry.currentCache;
     if (gate.isOpen || cache === null) return true;
     const place = this.placeOf(cache);
     if (place === 0) return true;
-    words[places.CACHE / 4] = place;
-    if (this.takeState()) gate.open();
+    if (this.takeState()) gate.open(place);
     return true;
   }
 

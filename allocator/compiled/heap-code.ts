@@ -120,13 +120,21 @@ export class HeapCode extends Code {
     this.memory(OP_I32_LOAD, place);
   }
 
+  /** The first step: gives up while the gate is closed. */
+  enter(): void {
+    this.areaWord(places.GATE);
+    this.localTee(this.cache);
+    this.constant(1);
+    this.byte(OP_I32_AND);
+    this.giveUpIf();
+  }
+
   /** Takes a class: its row and its place in the cache are meant from now on. */
   toRow(): void {
     const { row, cache, inCache, area } = this;
     this.localTee(row);
     this.shiftLeft(2);
-    this.areaWord(places.CACHE);
-    this.localTee(cache);
+    this.localGet(cache);
     this.byte(OP_I32_ADD);
     this.localSet(inCache);
     this.localGet(row);

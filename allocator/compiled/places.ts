@@ -13,7 +13,7 @@ if (SUMS + 2 * SUM_COUNT > FIXED_END) throw new Error("the table of sums has no 
 const CLASSES = 256;
 
 // A heap's tables, from their begin. Words of 32 bits first.
-/** 0: malloc and free may go this way (combined/direct-gate.ts). */
+/** Odd: malloc and free may not go this way (combined/direct-gate.ts). Else where the running thread's cache begins. */
 export const GATE = 0;
 /** The largest size that goes this way. */
 export const LARGEST = 4;
@@ -21,8 +21,6 @@ export const LARGEST = 4;
 export const FILL = 8;
 /** What the heap's cookie contributes to a checksum. */
 export const COOKIE = 12;
-/** Where the running thread's cache begins. */
-export const CACHE = 16;
 
 // Of a tagged heap also:
 /** Where the machine's tags begin, … */

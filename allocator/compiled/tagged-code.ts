@@ -86,8 +86,7 @@ export function allocateTaggedBody(): Uint8Array {
   const code = new HeapCode();
   const { operand: size, inCache, count, at, low, address, header, tag, tagBytes, place } = code;
   code.open(OP_BLOCK);
-  code.areaWord(places.GATE);
-  code.giveUpIf();
+  code.enter();
   // Of no bytes, or not in the table.
   code.localGet(size);
   code.constant(1);
@@ -210,8 +209,7 @@ export function freeTaggedBody(): Uint8Array {
   const code = new HeapCode();
   const { operand: pointer, inCache, count, at, low, address, header, double, tag, tagBytes, place } = code;
   code.open(OP_BLOCK);
-  code.areaWord(places.GATE);
-  code.giveUpIf();
+  code.enter();
   code.localGet(pointer);
   code.constantDouble(LARGE);
   code.byte(OP_F64_ADD);

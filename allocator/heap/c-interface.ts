@@ -45,7 +45,7 @@ const OPERATOR_OPTIONS: OptionKinds = { array: "boolean", alignment: "number", s
 export function malloc(parts: HeapParts, size: ByteCount): number {
   const { compiled } = parts;
   // `size >>> 0` differs from what is no whole number of 32 bits: that is judged below.
-  if (compiled !== null && !parts.isObserved && typeof size === "number" && size >>> 0 === size) {
+  if (compiled !== null && typeof size === "number" && size >>> 0 === size) {
     const pointer = compiled.allocate(compiled.area, size);
     if (pointer !== 0) return pointer;
   }
@@ -57,7 +57,7 @@ function compile(parts: HeapParts): void {
   const { family } = parts;
   // An ended heap's family is still there.
   if (parts.ended !== null) return;
-  if (parts.compiled === null && (family.kind === "plain" || family.kind === "tagged"))
+  if (parts.compiled === null && !parts.isObserved && (family.kind === "plain" || family.kind === "tagged"))
     parts.compiled = compileWays(family.allocator);
 }
 
@@ -87,7 +87,7 @@ export function calloc(parts: HeapParts, count: number, size: ByteCount): number
   checkSize("calloc", "size", size);
   const total = count * size;
   const { compiled } = parts;
-  if (compiled !== null && !parts.isObserved && total >>> 0 === total) {
+  if (compiled !== null && total >>> 0 === total) {
     const pointer = compiled.allocateZeroed(compiled.area, total);
     if (pointer !== 0) return pointer;
     settle(parts);
@@ -103,7 +103,7 @@ export function calloc(parts: HeapParts, count: number, size: ByteCount): number
 
 export function free(parts: HeapParts, pointer: Address): void {
   const { compiled } = parts;
-  if (compiled !== null && !parts.isObserved && typeof pointer === "number") {
+  if (compiled !== null && typeof pointer === "number") {
     if (compiled.free(compiled.area, pointer) !== 0) return;
   }
   freeAnyway(parts, pointer);

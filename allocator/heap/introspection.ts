@@ -149,6 +149,9 @@ export function setTrackAllocationStacks(parts: HeapParts, on: CBoolean): void {
   parts.allocator.gate.close();
   // A chunk must not be said to be from where an earlier one in its place was allocated.
   parts.isObserved = isRecording || !stackTable.isEmpty || Object.keys(parts.hooks).length > 0;
+  if (!parts.isObserved) return;
+  parts.compiled?.end();
+  parts.compiled = null;
 }
 
 /** @throws OptionError: no such mode. RangeError: the heap was made without tagging, or it was switched off before */

@@ -26,7 +26,7 @@ export interface HeapParts {
   /** The family's program and allocator, until the heap ends. */
   program: Program;
   allocator: Allocator;
-  /** The direct ways of malloc and free, compiled; null: the heap has none, or none yet. */
+  /** The direct ways of malloc and free, compiled; null: the heap has none, or none yet, or is observed. */
   compiled: CompiledWays | null;
   readonly tagControl: TagControl | null;
   checker: Checker | null;
