@@ -2,7 +2,13 @@
 // library generates can work on them, with room below for tables of that code. What the code is, and who runs it, is known above.
 
 import type { EngineMemory } from "../host/engine.ts";
-import { ENGINE_MEMORY_LIMIT, engineMemoryOf, makeEngineMemory, toEnginePages } from "../state/engine-memory.ts";
+import {
+  ENGINE_MEMORY_LIMIT,
+  engineMemoryOf,
+  isEngineMemory,
+  makeEngineMemory,
+  toEnginePages,
+} from "../state/engine-memory.ts";
 import { type Extent, keepClass } from "../state/kept.ts";
 import type { ByteCount } from "./integers.ts";
 import { PAGE_SIZE } from "./layout.ts";
@@ -58,6 +64,22 @@ export class HostMemory {
     return engineMemoryOf(this.buffer);
   }
 
+  /**
+   * Generated code has the places in it: no other machine may come out of a snapshot.
+   * @throws Error: these are not where the constructor puts them
+   */
+  requireThere(ram: Uint8Array, tags: Uint8Array, frameCount: number): void {
+    const { buffer, tableEntries } = this;
+    const tagBegin = RAM_BEGIN + frameCount * PAGE_SIZE;
+    const isThere =
+      isEngineMemory(buffer) &&
+      isAt(tableEntries, buffer, TABLE_BEGIN, TABLE_BYTES) &&
+      isAt(ram, buffer, RAM_BEGIN, frameCount * PAGE_SIZE) &&
+      isAt(tags, buffer, tagBegin, tags.byteLength) &&
+      [0, frameCount * TAG_BYTES_PER_FRAME].includes(tags.byteLength);
+    if (!isThere) throw new Error("parts of the machine are not where they belong in the host's memory");
+  }
+
   /** Where the tags begin. */
   get tagBegin(): number {
     return this.tags.byteOffset;
@@ -83,6 +105,10 @@ export class HostMemory {
     this.taken = this.taken.filter(([taken]) => taken !== begin);
     this.refusedBytes = Number.POSITIVE_INFINITY;
   }
+}
+
+function isAt(view: ArrayBufferView, buffer: ArrayBuffer, begin: number, bytes: ByteCount): boolean {
+  return view.buffer === buffer && view.byteOffset === begin && view.byteLength === bytes;
 }
 
 /** Memory for a machine; null: RAM is too large for one memory. */

@@ -7,7 +7,7 @@ import { SnapshotError } from "../state/error.ts";
 import { keepClass, kept } from "../state/kept.ts";
 import { Counters } from "./counters.ts";
 import { type OptionKinds, requireOptions } from "./given-options.ts";
-import { type HostMemory, makeHostMemory } from "./host-memory.ts";
+import { type HostMemory, makeHostMemory, TABLE_BEGIN } from "./host-memory.ts";
 import { PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
 import { PageTable } from "./page-table.ts";
@@ -174,7 +174,8 @@ export class Machine {
 
   /** Whether a page table is the one that {@link hostMemory} has room for. */
   isInHostMemory({ entries }: PageTable): boolean {
-    return entries.buffer === this.hostMemory?.buffer;
+    const { hostMemory } = this;
+    return hostMemory !== null && entries.buffer === hostMemory.buffer && entries.byteOffset === TABLE_BEGIN;
   }
 
   /** A page table that stays empty, for what outlives its address space. */
@@ -210,8 +211,9 @@ function machineIn(bytes: Uint8Array, given: GivenFunctions): Machine {
   return machine;
 }
 
-function requireSound({ residents }: Machine): void {
+function requireSound({ residents, hostMemory, ram, frameCount }: Machine): void {
   try {
+    hostMemory?.requireThere(ram.bankOf(0), ram.tags, frameCount);
     for (const resident of residents) resident.checkInvariants();
   } catch (error) {
     throw new SnapshotError(`the snapshot is damaged: ${error instanceof Error ? error.message : String(error)}`);

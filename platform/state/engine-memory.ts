@@ -25,12 +25,12 @@ export function makeEngineMemory(bytes: number): ArrayBuffer {
 }
 
 function askEngine(pages: number): EngineMemory | null {
-  // Engines without WebAssembly have no such class; its words are little-endian, typed arrays' are the host's.
-  if ((engine.Memory as unknown) === undefined || !IS_LITTLE_ENDIAN) return null;
+  // WebAssembly's words are little-endian, typed arrays' are the host's.
+  if (!IS_LITTLE_ENDIAN) return null;
   try {
     return new engine.Memory({ initial: pages, maximum: pages });
   } catch {
-    // For lack of room or of leave: all works without it.
+    // For lack of WebAssembly, of room or of leave: all works without it.
     return null;
   }
 }

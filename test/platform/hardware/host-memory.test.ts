@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { HostMemory, makeHostMemory, RAM_BEGIN, TABLE_BEGIN } from "../../../platform/hardware/host-memory.ts";
 import { Machine } from "../../../platform/hardware/machine.ts";
 import { Kernel } from "../../../platform/kernel/kernel.ts";
+import { makeEngineMemory } from "../../../platform/state/engine-memory.ts";
+import { SnapshotError } from "../../../platform/state/error.ts";
 
 const MEMORY = 2 ** 24;
 /** From 64 KiB to the page table. */
@@ -20,7 +22,7 @@ test("RAM, tags and the first process's page table are parts of one memory, and 
   expect(hostMemory?.memory?.buffer).toBe(hostMemory?.buffer);
   expect(tables.map((table) => machine.isInHostMemory(table))).toEqual([true, false]);
   // What the first one has left is the next one's.
-  processes[0].exit(0);
+  for (const process of processes) process.exit(0);
   expect(machine.isInHostMemory(kernel.createProcess().addressSpace.pageTable)).toBe(true);
   kernel.checkInvariants();
 });
@@ -82,4 +84,27 @@ test("a restored machine has its memory, all of the room, and what was counted",
   expect(twin.counters.userBytesFilled).toBe(7);
   expect(twin.hostMemory?.takeRoom(ROOM)).toBe(2 ** 16);
   expect(machine.hostMemory?.takeRoom(1)).toBe(0);
+});
+
+test("a snapshot of a machine whose parts lie elsewhere in the memory is refused: generated code has their places in it", () => {
+  const { buffer, ram, tags, tableEntries } = new HostMemory(MEMORY, MEMORY / 32);
+  const elsewhere: Partial<Record<keyof HostMemory, unknown>>[] = [
+    { buffer: new ArrayBuffer(buffer.byteLength) },
+    { buffer: makeEngineMemory(65_536) },
+    { tableEntries: new Int32Array(buffer, TABLE_BEGIN + 4, tableEntries.length) },
+    { tableEntries: tableEntries.subarray(1) },
+  ];
+  for (const fields of elsewhere) {
+    const machine = new Machine({ memoryBytes: MEMORY });
+    for (const [name, value] of Object.entries(fields))
+      Object.defineProperty(machine.hostMemory, name, { value, enumerable: false, writable: true, configurable: true });
+    expect(() => Machine.restore(machine.snapshot())).toThrow(SnapshotError);
+  }
+  for (const [name, value] of Object.entries({ banks: [ram.slice()], tags: tags.slice(), frameCount: 1 })) {
+    const machine = new Machine({ memoryBytes: MEMORY });
+    const owner = name === "frameCount" ? machine : machine.ram;
+    Object.defineProperty(owner, name, { value, enumerable: true, writable: true, configurable: true });
+    expect(() => Machine.restore(machine.snapshot()), name).toThrow(SnapshotError);
+  }
+  expect(() => Machine.restore(new Machine({ memoryBytes: MEMORY, mte: false }).snapshot())).not.toThrow();
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decode } from "../../../platform/state/decode.ts";
 import { digest, encode } from "../../../platform/state/encode.ts";
+import { engineMemoryOf, isEngineMemory, makeEngineMemory } from "../../../platform/state/engine-memory.ts";
 import { SnapshotError } from "../../../platform/state/error.ts";
 import { hashBytes } from "../../../platform/state/hash.ts";
 import { keepClass, keepMaker, keepPlaceOfGiven, keepTable, keepValue } from "../../../platform/state/kept.ts";
@@ -33,13 +34,12 @@ const giveClock = keepPlaceOfGiven("TestClock", () => 42);
 
 const through = <Value extends object>(value: Value): Value => decode(encode([value]))[0] as Value;
 
-/** A snapshot in which one text became another of the same length, its hash made to fit. */
+/** A snapshot in which one text became another, its hash made to fit. */
 function renamed(value: object, from: string, to: string): Uint8Array {
   const bytes = encode([value]);
   const text = String.fromCharCode(...bytes).replace(from, to);
   const changed = Uint8Array.from(text, (character) => character.charCodeAt(0));
-  const hash = hashBytes(bytes, bytes.length - hashBytes(bytes, 0).length);
-  const end = bytes.length - hash.length;
+  const end = changed.length - hashBytes(bytes, 0).length;
   changed.set(new TextEncoder().encode(hashBytes(changed, end)), end);
   return changed;
 }
@@ -94,6 +94,37 @@ test("objects that are the same stay so, in circles too, and maps and sets keep 
   expect((copy.map as Map<unknown, unknown>).get(copy.a)).toBe(copy);
   expect([...(copy.set as Set<unknown>)]).toEqual([3, 1, copy.a, 2]);
   expect(copy.a).not.toBe(shared);
+});
+
+describe("memory that the engine's code reaches", () => {
+  /** The length as a snapshot has it: 7 bits a byte, the lowest first. */
+  const LENGTH = "\x80\x80\x04";
+
+  test("is such memory again, with its bytes and its views", () => {
+    const buffer = makeEngineMemory(65_536);
+    new Uint8Array(buffer).set([1, 2, 3], 100);
+    const copy = through({ buffer, view: new Uint16Array(buffer, 100, 2) });
+    expect([isEngineMemory(copy.buffer), copy.view.buffer === copy.buffer]).toEqual([true, true]);
+    expect(engineMemoryOf(copy.buffer)?.buffer).toBe(copy.buffer);
+    expect([...copy.view]).toEqual([0x201, 3]);
+    expect(digest([copy.buffer])).toBe(digest([buffer]));
+    expect(digest([copy.buffer])).not.toBe(digest([new ArrayBuffer(65_536)]));
+  });
+
+  test.each([
+    ["no whole pages", "\x81\x80\x04"],
+    ["more than 4 GiB", "\x80\x80\x80\x80\x80\x01"],
+    ["what no host has", "\x80\x80\xc0\xff\xff\xff\xff\x0f"],
+  ])("of %s is refused", (_what, length) => {
+    const box = { buffer: makeEngineMemory(65_536) };
+    expect(() => decode(renamed(box, LENGTH, LENGTH))).not.toThrow();
+    expect(() => decode(renamed(box, LENGTH, length))).toThrow(SnapshotError);
+  });
+
+  test("of less than its views see is refused", () => {
+    const box = { view: new Uint8Array(makeEngineMemory(65_536), 0, 100) };
+    expect(() => decode(renamed(box, LENGTH, "\x00"))).toThrow(SnapshotError);
+  });
 });
 
 test("views of one buffer see each other's stores, at their offsets", () => {
