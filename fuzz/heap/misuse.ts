@@ -34,6 +34,8 @@ interface Program {
   readonly family: (typeof FAMILIES)[number];
   /** Whether the kernel is Linux as it is. */
   readonly isLinux: boolean;
+  /** Whether the machine's RAM is a buffer of its own: plain and tagged heaps have no compiled ways then. */
+  readonly isApart?: boolean;
   readonly steps: readonly Step[];
   readonly seed: number;
 }
@@ -48,6 +50,7 @@ const program: fc.Arbitrary<Program> = fc.record({
   options: drawnOptions,
   family: fc.constantFrom(...FAMILIES),
   isLinux: fc.boolean(),
+  isApart: fc.boolean(),
   steps: fc.array(fc.record({ kind: fc.constantFrom(...KINDS), size, pick: fc.nat() }), {
     minLength: 1,
     maxLength: 50,
@@ -298,12 +301,14 @@ function kindOf(act: () => unknown): string {
 
 const kernels = new Map<string, Kernel>();
 
-function runMisuse({ options, family, isLinux, steps, seed }: Program, journal: Journal): number {
+function runMisuse({ options, family, isLinux, isApart = false, steps, seed }: Program, journal: Journal): number {
   const shadow = family === "byte";
-  const machine = { memoryBytes: 2 ** 26, shadow };
-  const known = kernels.get(`${shadow} ${isLinux}`);
+  const name = `${shadow} ${isLinux} ${isApart}`;
+  const known = kernels.get(name);
+  const memoryBytes = 2 ** 26;
+  const machine = { memoryBytes, shadow, ...(isApart ? { buffer: new ArrayBuffer(memoryBytes) } : {}) };
   const kernel = known ?? (isLinux ? new Kernel(machine) : createKernel(machine));
-  kernels.set(`${shadow} ${isLinux}`, kernel);
+  kernels.set(name, kernel);
   const process = kernel.createProcess({ name: "misuse" });
   const kind: HeapOptions =
     family === "plain" ? {} : family === "page" || family === "byte" ? { uninitialised: family } : { tagging: family };
@@ -314,7 +319,8 @@ function runMisuse({ options, family, isLinux, steps, seed }: Program, journal: 
   journal.note('import { Heap, SizeClassMap } from "refheap";');
   journal.note('import { createKernel, Kernel } from "refheap/kernel";');
   const create = isLinux ? "new Kernel" : "createKernel";
-  journal.note(`const kernel = ${create}({ memoryBytes: 2 ** 26, shadow: ${shadow} });`);
+  const buffer = isApart ? ", buffer: new ArrayBuffer(2 ** 26)" : "";
+  journal.note(`const kernel = ${create}({ memoryBytes: 2 ** 26, shadow: ${shadow}${buffer} });`);
   const wrapped = journal.wrap(process, "process");
   journal.note("const process = kernel.createProcess();");
   const make = () => new Heap({ ...given, write: () => {}, process: journal.unwrap(wrapped) });
@@ -338,7 +344,7 @@ function runMisuse({ options, family, isLinux, steps, seed }: Program, journal: 
     return steps.length;
   } catch (error) {
     // What a failed program leaves does not reach the next one.
-    kernels.delete(`${shadow} ${isLinux}`);
+    kernels.delete(name);
     throw error;
   }
 }

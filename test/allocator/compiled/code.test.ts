@@ -38,6 +38,35 @@ describe("compiled ways are gone", () => {
     expect(count).toBe(1000);
   });
 
+  test("by each usual calloc", () => {
+    const count = sameBothWays({ fill: "pattern" }, 100, (heap) => {
+      for (let left = 500; left > 0; left--) {
+        const p = heap.calloc(5, 20);
+        heap.memory.fill(p, left, 100);
+        heap.free(p);
+      }
+      return [...heap.memory.read(heap.calloc(4, 25), 100)];
+    });
+    expect(count).toBe(1001);
+  });
+
+  test.each(["sync", "async", "asymm"] as const)(
+    "by each usual malloc, calloc and free of a heap with tags: %s",
+    (tagging) => {
+      const count = sameBothWays({ tagging }, 100, (heap) => {
+        const made: number[] = [];
+        for (let left = 250; left > 0; left--) {
+          const p = left % 2 === 0 ? heap.malloc(100) : heap.calloc(1, 100);
+          made.push(p, heap.memory.getUint8(p + 99));
+          heap.memory.setUint8(p + 99, 7);
+          heap.free(p);
+        }
+        return made;
+      });
+      expect(count).toBe(500);
+    },
+  );
+
   test("by chunks of every size that a cache has, beyond those in the table of headers", () => {
     for (const size of [0, 1, 16, 2032, 4080, 4081, 5000, 40_000, 65_000]) {
       const count = sameBothWays({}, size, (heap) => {
