@@ -91,14 +91,18 @@ export class ChunkHeaders {
   /** 32 random bits of this heap; without them a program could forge headers. */
   readonly cookie: number;
   private readonly crc: boolean;
+  /** Classes that a header can name; one of another is forged, with a right checksum, too. */
+  private readonly classCount: number;
   private readonly cookieSum: number;
   /** Offset field of the header last loaded: 16-byte units from block begin + 16 to the user pointer. */
   offset = 0;
   /** High word of that header. */
   private high = 0;
 
-  constructor(options: { cookie: number; form: ChecksumForm }) {
+  /** `classCount`: class 0 included. Default 256, as many as the field can name. */
+  constructor(options: { cookie: number; form: ChecksumForm; classCount?: number }) {
     this.cookie = options.cookie | 0;
+    this.classCount = options.classCount ?? 256;
     this.crc = options.form === "crc32c";
     this.cookieSum = cookieSum(this.cookie);
   }
@@ -120,7 +124,7 @@ export class ChunkHeaders {
     // Offset 0 of a pointer that can be a chunk's: nearly always. One with a tag is not.
     const isPlain = this.crc && offset === 0 && (pointer & 15) === 0 && pointer < GRANULE_SUM_END;
     const sum = isPlain ? this.granuleSum(pointer, low) : this.checksum(pointer, low, offset);
-    if (sum !== high >>> 16) return false;
+    if (sum !== high >>> 16 || classIdOf(low) >= this.classCount) return false;
     this.offset = offset;
     this.high = high;
     return true;

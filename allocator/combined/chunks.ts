@@ -45,7 +45,8 @@ export abstract class Chunks<P extends Program, S extends Secondary<P>> extends 
     this.options = options;
     this.reports = reports;
     checkHeaderFits(options.config.primary.sizeClassMap, reports);
-    this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum });
+    const classCount = options.config.primary.sizeClassMap.largestClass + 1;
+    this.headers = new ChunkHeaders({ cookie: given.cookie, form: options.checksum, classCount });
     this.primary = createPrimary(given, inherited?.primary.regions.copy());
     this.secondary = secondary;
   }

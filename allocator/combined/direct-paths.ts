@@ -124,7 +124,8 @@ export abstract class DirectPaths<P extends Program, S extends Secondary<P>> ext
     if (
       (low & 0xf00) !== STATE_ALLOCATED << 8 ||
       memory.words[word + 1] !== this.headers.granuleSum(pointer, low) << 16 ||
-      classId === 0
+      classId === 0 ||
+      classId >= this.maxCounts.length
     )
       return -1;
     const size = low >>> 12;

@@ -1,6 +1,7 @@
 // Scudo's tests of its combined allocator (S33, combined), mirrored for the Default, Android and Fuchsia configurations.
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { packLow, STATE_ALLOCATED } from "../../../allocator/combined/chunk-header.ts";
 import { gatherStatistics } from "../../../allocator/inspection/gather-statistics.ts";
 import { kindOf, openHeap, tinyConfig } from "../open-heap.ts";
 
@@ -183,6 +184,17 @@ test("a pointer of another heap is a corrupted chunk to this one", () => {
   const heap = openHeap({ process: openHeap().process, seed: 2 });
   const other = openHeap({ process: heap.process, seed: 3 });
   expect(kindOf(() => heap.free(other.malloc(100)))).toBe("corrupted-header");
+});
+
+test("a header that names a class that there is not is a corrupted one, with a right checksum, too", () => {
+  const heap = openHeap();
+  const { headers, primary, program } = heap.parts;
+  for (const classId of [primary.shape.classCount, 100, 200, 255]) {
+    const p = heap.malloc(100);
+    headers.store(program.memory, p, packLow(classId, STATE_ALLOCATED, 0, 100), 0);
+    for (const act of [() => heap.free(p), () => heap.realloc(p, 5000), () => heap.malloc_usable_size(p)])
+      expect(kindOf(act), `class ${classId}`).toBe("corrupted-header");
+  }
 });
 
 test("numbers that C could not express are refused before anything changes", () => {
