@@ -1,7 +1,7 @@
 // System calls on descriptors: memfd_create, pipe, dup, read, write and their like, as Process has them from here.
 // What a kind of file does is in its own file; here is what all calls check first.
 import type { Address, ByteCount, Descriptor, FileOffset } from "../hardware/integers.ts";
-import { int, list, structure, text, word } from "./abi/arguments.ts";
+import { int, list, named, structure, text, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import {
   F_ADD_SEALS,
@@ -85,7 +85,8 @@ export abstract class FileCalls {
   /** ftruncate(2). @throws SystemError EINVAL: a negative length, or a file without a length or not open for writing. EBADF, EFBIG */
   ftruncate(fd: Descriptor, length: ByteCount): 0 {
     enter(this, calls.ftruncate);
-    if (!Number.isInteger(length)) throw new RangeError(`ftruncate: length ${length} is not a whole number of bytes`);
+    if (!Number.isInteger(length))
+      throw new RangeError(`ftruncate: length ${named(length)} is not a whole number of bytes`);
     if (length < 0) throw new SystemError("EINVAL", "ftruncate", `length ${length}`);
     const file = this.fds.get(fd, "ftruncate");
     if (file.inode === null || !file.writable) throw new SystemError("EINVAL", "ftruncate");
@@ -240,7 +241,8 @@ export abstract class FileCalls {
     const file = this.fds.get(fd, "lseek");
     if (whence >>> 0 > SEEK_HOLE) throw new SystemError("EINVAL", "lseek", `whence ${whence}`);
     if (!file.operations.seekable) throw new SystemError("ESPIPE", "lseek");
-    if (!Number.isInteger(offset)) throw new RangeError(`lseek: offset ${offset} is not a whole number of bytes`);
+    if (!Number.isInteger(offset))
+      throw new RangeError(`lseek: offset ${named(offset)} is not a whole number of bytes`);
     const size = file.inode?.size ?? 0;
     if (whence === SEEK_DATA || whence === SEEK_HOLE) {
       if (offset < 0 || offset >= size) throw new SystemError("ENXIO", "lseek", `offset ${offset}`);
@@ -343,7 +345,8 @@ function writePosition(file: OpenFile, offset: FileOffset): number {
 }
 
 function checkOffset(file: OpenFile, offset: FileOffset, syscall: string): void {
-  if (!Number.isInteger(offset)) throw new RangeError(`${syscall}: offset ${offset} is not a whole number of bytes`);
+  if (!Number.isInteger(offset))
+    throw new RangeError(`${syscall}: offset ${named(offset)} is not a whole number of bytes`);
   if (offset < 0) throw new SystemError("EINVAL", syscall, "negative offset");
   if (!file.operations.seekable) throw new SystemError("ESPIPE", syscall);
 }

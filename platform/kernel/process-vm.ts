@@ -2,7 +2,7 @@
 // Remote pages are taken hold of a vector at a time, local ones are touched as the copy reaches them.
 import type { Address, ByteCount, FrameNumber, ProcessId } from "../hardware/integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, OFFSET_MASK, PAGE_SIZE, PTE_FRAME_SHIFT } from "../hardware/layout.ts";
-import { list, untagged, word } from "./abi/arguments.ts";
+import { int, list, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { accessOk } from "./mm/address-space.ts";
 import { NO_FRAME } from "./mm/frames.ts";
@@ -110,7 +110,8 @@ export function processVmCall(
   remote: readonly IoVector[],
   flags: number,
 ): number {
-  if (flags !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
+  int(pid, "pid", syscall);
+  if (word(flags, "flags", syscall) !== 0) throw new SystemError("EINVAL", syscall, `flags ${flags}`);
   for (const vectors of [local, remote]) {
     for (const vector of list(vectors, "vectors", syscall)) {
       const [address, length] = list(vector, "vector", syscall);

@@ -11,7 +11,7 @@ import {
   PAGE_SIZE,
   PTE_FRAME_SHIFT,
 } from "../hardware/layout.ts";
-import { untagged } from "./abi/arguments.ts";
+import { int, untagged, word } from "./abi/arguments.ts";
 import { SystemError } from "./abi/errors.ts";
 import { TASK_SIZE_PAGES } from "./mm/address-space.ts";
 import { FAULT_DONE } from "./mm/fault.ts";
@@ -45,6 +45,8 @@ export function ptraceTags(
   address: Address,
   vector: TagVector,
 ): number {
+  word(request, "request", "ptrace");
+  int(pid, "pid", "ptrace");
   if (request !== PTRACE_PEEKMTETAGS && request !== PTRACE_POKEMTETAGS)
     throw new SystemError("EIO", "ptrace", `request ${request}`);
   const target = thread.process.kernel.processes.get(pid);

@@ -1,4 +1,5 @@
 // /proc/PID/pagemap: one 64-bit word a page (pte_to_pagemap_entry). Only reads; costs touched pages.
+
 import type { Address, ByteCount } from "../../hardware/integers.ts";
 import {
   PAGE_COUNT,
@@ -9,6 +10,7 @@ import {
   PTE_PRESENT,
   PTE_SPECIAL,
 } from "../../hardware/layout.ts";
+import { named } from "../abi/arguments.ts";
 import type { AddressSpace } from "../mm/address-space.ts";
 
 const PM_PRESENT = 1n << 63n;
@@ -22,7 +24,9 @@ const PM_MMAP_EXCLUSIVE = 1n << 56n;
  */
 export function pagemap(space: AddressSpace, address: Address, length: ByteCount): BigUint64Array {
   if (!Number.isInteger(address) || !Number.isInteger(length) || address < 0 || length < 0) {
-    throw new RangeError(`pagemap: [${address}, ${address} + ${length}) is not a range of whole bytes`);
+    throw new RangeError(
+      `pagemap: [${named(address)}, ${named(address)} + ${named(length)}) is not a range of whole bytes`,
+    );
   }
   const first = Math.floor(address / PAGE_SIZE);
   const end = Math.max(first, Math.min(Math.ceil((address + length) / PAGE_SIZE), PAGE_COUNT));

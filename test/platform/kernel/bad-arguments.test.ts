@@ -243,5 +243,16 @@ describeNoNumbers({
     "local length": ({ process }, value) => process.process_vm_readv(process.pid, [[BASE, value]], vectors(1)),
     "remote address": ({ process }, value) => process.process_vm_readv(process.pid, vectors(1), [[value, 8]]),
     "remote length": ({ process }, value) => process.process_vm_readv(process.pid, vectors(1), [[BASE, value]]),
+    process: ({ process }, value) => process.process_vm_readv(value, vectors(1), vectors(1)),
+    flags: ({ process }, value) =>
+      process.process_vm_readv(process.pid, vectors(1), vectors(1), value === undefined ? NaN : value),
+  },
+  pagemap: {
+    address: ({ process }, value) => process.pagemap(value === 2 ** 64 ? NaN : value, 4096),
+    length: ({ process }, value) => process.pagemap(BASE, value === 2 ** 64 ? NaN : value),
+  },
+  ptrace: {
+    request: ({ process }, value) => process.ptrace(value, process.pid, BASE, { base: BASE, length: 1 }),
+    process: ({ process }, value) => process.ptrace(33, value, BASE, { base: BASE, length: 1 }),
   },
 });
