@@ -31,6 +31,8 @@ const CHANGES = [
   "makeDefined",
 ] as const;
 const WIDTHS = [1, 2, 4, 8];
+/** Larger blocks have a mapping of their own, which realloc may move. */
+const LARGEST_SMALL = 2 ** 16;
 
 export const step = fc.record({
   operation: fc.oneof({ arbitrary: fc.constantFrom(...ACCESSES), weight: 3 }, fc.constantFrom(...CHANGES)),
@@ -48,6 +50,8 @@ interface Block {
   readonly pointer: number;
   readonly size: number;
   isLive: boolean;
+  /** Whether realloc moved its pages away, so that its addresses may be another block's at any time. */
+  isMoved: boolean;
   /** By byte. */
   readonly written: boolean[];
   readonly forbidden: boolean[];
@@ -91,12 +95,21 @@ export class Model {
   }
 
   private add(pointer: number, size: number, written: boolean[]): void {
+    this.forgetMoved(pointer, size);
     for (const block of this.blocks) {
       // The list of freed blocks is longer than a program of the test: no address comes twice.
       const isApart = pointer + size <= block.pointer || block.pointer + block.size <= pointer;
       expect(isApart || block.pointer === pointer).toBe(true);
     }
-    this.blocks.push({ pointer, size, isLive: true, written, forbidden: Array(size).fill(false) });
+    this.blocks.push({ pointer, size, isLive: true, isMoved: false, written, forbidden: Array(size).fill(false) });
+  }
+
+  /** Blocks whose place another one has now are not known any more. */
+  private forgetMoved(pointer: number, size: number): void {
+    for (const block of [...this.blocks]) {
+      const isApart = pointer + size <= block.pointer || block.pointer + block.size <= pointer;
+      if (block.isMoved && !isApart) this.blocks.splice(this.blocks.indexOf(block), 1);
+    }
   }
 
   private change({ operation, size, at, length }: Step, block: Block): void {
@@ -114,9 +127,11 @@ export class Model {
         forbidden: [...block.forbidden.slice(0, kept), ...Array<boolean>(size - kept).fill(false)],
       };
       block.isLive = false;
+      block.isMoved = block.size > LARGEST_SMALL;
       // In place: the old block is no freed one, but gone.
       if (moved === block.pointer) this.blocks.splice(this.blocks.indexOf(block), 1);
-      this.blocks.push({ pointer: moved, size, isLive: true, ...next });
+      this.forgetMoved(moved, size);
+      this.blocks.push({ pointer: moved, size, isLive: true, isMoved: false, ...next });
     } else if (operation.startsWith("make")) {
       const request = operation as "makeNoAccess" | "makeUndefined" | "makeDefined";
       heap.checker[request](block.pointer + from, end - from);
@@ -141,12 +156,22 @@ export class Model {
     const findings = [...this.heap.checker.findings];
     this.heap.checker.clear();
     this.judge(operation, block, from, bytes, findings);
+    if (operation === "pin" && error === null) this.pinned(block.pointer + from, bytes);
     if (!block.isLive || !stores) return;
     const begin = Math.max(0, from);
     // What was interrupted is not said any more.
     if (error !== null) this.settle(block, begin, from + bytes - begin);
     else
       for (let i = begin; i < Math.min(block.size, from + bytes); i++) if (!block.forbidden[i]) block.written[i] = true;
+  }
+
+  /** Who held the pages may have written to all of their bytes, those of other blocks too. */
+  private pinned(address: number, bytes: number): void {
+    for (const { pointer, size, isLive, written, forbidden } of this.blocks) {
+      if (!isLive) continue;
+      const end = Math.min(size, address + bytes - pointer);
+      for (let i = Math.max(0, address - pointer); i < end; i++) if (!forbidden[i]) written[i] = true;
+    }
   }
 
   private settle(block: Block, from: number, bytes: number): void {
