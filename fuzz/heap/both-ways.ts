@@ -16,7 +16,7 @@ import type { Fuzzer } from "../harness/fuzzer.ts";
 import { type Journal, show } from "../harness/journal.ts";
 import { type DrawnOptions, drawnOptions, heapOptions, shownOptions } from "./drawn-options.ts";
 
-export const MEMORY_BYTES = 2 ** 24;
+export const MEMORY_BYTES = 2 ** 26;
 /** More would only be slow. */
 const MOST_HEAPS = 4;
 const MOST_THREADS = 4;

@@ -111,8 +111,15 @@ function isAt(view: ArrayBufferView, buffer: ArrayBuffer, begin: number, bytes: 
   return view.buffer === buffer && view.byteOffset === begin && view.byteLength === bytes;
 }
 
-/** Memory for a machine; null: RAM is too large for one memory. */
+/**
+ * The engine counts the whole memory as garbage to come, touched or not, and collects all garbage whenever that has grown by some 64 MiB.
+ * From here on RAM alone brings a collection for each machine that is made; below, the page table would.
+ */
+const SMALLEST_RAM = 2 ** 26;
+
+/** Memory for a machine; null: RAM is too large for one memory, or too small to be worth one. */
 export function makeHostMemory(memoryBytes: ByteCount, hasTags: boolean): HostMemory | null {
+  if (memoryBytes < SMALLEST_RAM) return null;
   const tagBytes = hasTags ? (memoryBytes / PAGE_SIZE) * TAG_BYTES_PER_FRAME : 0;
   return RAM_BEGIN + memoryBytes + tagBytes > ENGINE_MEMORY_LIMIT ? null : new HostMemory(memoryBytes, tagBytes);
 }

@@ -43,7 +43,7 @@ const engines: readonly (readonly [string, unknown])[] = [
 
 /** What a program sees of a heap. */
 function seen(library: Made, options: HeapOptions): unknown {
-  const kernel = library.createKernel({ memoryBytes: 2 ** 25 }, { clock: () => 1000 });
+  const kernel = library.createKernel({ memoryBytes: 2 ** 26 }, { clock: () => 1000 });
   const heap = new library.Heap({ ...options, kernel, seed: 5 });
   const live: number[] = [];
   const seenPointers: number[] = [];
@@ -77,7 +77,7 @@ describe.each<HeapOptions>([{}, { fill: "zero" }, { fill: "pattern" }, { tagging
 );
 
 test("room that was taken for a refused instance is given back", () => {
-  const kernel = createKernel({ memoryBytes: 2 ** 24 });
+  const kernel = createKernel({ memoryBytes: 2 ** 26 });
   const begin = kernel.machine.hostMemory?.takeRoom(64) ?? 0;
   kernel.machine.hostMemory?.giveRoom(begin);
   vi.spyOn(engine as { Instance: typeof Instance }, "Instance").mockImplementation(function refuse() {

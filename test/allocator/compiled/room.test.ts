@@ -17,7 +17,7 @@ function freeRoom({ machine }: Kernel): number {
   const { hostMemory } = machine;
   if (hostMemory === null) return 0;
   let bytes = 0;
-  for (let step = 2 ** 24; step >= 64; step /= 2) {
+  for (let step = 2 ** 26; step >= 64; step /= 2) {
     const begin = hostMemory.takeRoom(bytes + step);
     if (begin === 0) continue;
     hostMemory.giveRoom(begin);
@@ -28,7 +28,7 @@ function freeRoom({ machine }: Kernel): number {
 
 /** Takes all the room of a machine, but for less than 64 bytes. */
 function takeAll(kernel: Kernel): void {
-  for (let bytes = 2 ** 24; bytes >= 64; bytes /= 2) while (kernel.machine.hostMemory?.takeRoom(bytes) !== 0) {}
+  for (let bytes = 2 ** 26; bytes >= 64; bytes /= 2) while (kernel.machine.hostMemory?.takeRoom(bytes) !== 0) {}
 }
 
 describe.each<HeapOptions>([{}, { tagging: "sync" }])("the room of a heap with %j", (options) => {

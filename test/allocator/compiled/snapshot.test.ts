@@ -12,7 +12,7 @@ afterEach(() => void vi.restoreAllMocks());
 const clock = () => 1000;
 
 function makeHeap(options: HeapOptions): Heap {
-  return new Heap({ ...options, kernel: createKernel({ memoryBytes: 2 ** 24 }, { clock }), seed: 4 });
+  return new Heap({ ...options, kernel: createKernel({ memoryBytes: 2 ** 26 }, { clock }), seed: 4 });
 }
 
 /** Calls of two threads, after which some chunks live. @returns their pointers */

@@ -143,7 +143,7 @@ describe("the compiled malloc gives up, and the heap allocates or refuses", () =
 
   /** A seed that gives a heap's last region to a class of small blocks, which are filled by compiled code. */
   const seed = Array.from({ length: 100 }, (_, index) => index + 1).find((one) => {
-    const heap = openHeap({ seed: one, memoryBytes: 2 ** 24 });
+    const heap = openHeap({ seed: one, memoryBytes: 2 ** 26 });
     const blockSize = heap.parts.primary.blockSizes[classAt(heap, true)];
     return blockSize > 64 && blockSize <= 1024;
   });

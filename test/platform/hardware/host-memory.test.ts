@@ -6,7 +6,7 @@ import { Kernel } from "../../../platform/kernel/kernel.ts";
 import { makeEngineMemory } from "../../../platform/state/engine-memory.ts";
 import { SnapshotError } from "../../../platform/state/error.ts";
 
-const MEMORY = 2 ** 24;
+const MEMORY = 2 ** 26;
 /** From 64 KiB to the page table. */
 const ROOM = TABLE_BEGIN - 2 ** 16;
 
@@ -33,6 +33,7 @@ test("a machine whose RAM is the program's, has validity bits, or does not fit, 
     { memoryBytes: MEMORY, buffer },
     { memoryBytes: MEMORY, shadow: true },
     { memoryBytes: 2 ** 34 },
+    { memoryBytes: 2 ** 25 },
   ])
     expect(new Machine(options).hostMemory).toBeNull();
   expect(makeHostMemory(2 ** 32, false)).toBeNull();
