@@ -1,5 +1,6 @@
 // Copies and comparisons between pages that need neither a fault nor a check, by stretches of neighbouring frames.
 // What stops such a stretch is left to bulk.ts, which goes page by page.
+import { copyBytes } from "./array-methods.ts";
 import type { Address, ByteCount, PageNumber } from "./integers.ts";
 import {
   FAST_LOAD,
@@ -76,7 +77,7 @@ export function copyDirectly(memory: Mmu, to: Address, from: Address, length: By
     if (target > source && target < source + bytes)
       bytes = Math.min(bytes, PAGE_SIZE - toOffset, PAGE_SIZE - fromOffset);
     if (bytes < SHORT && (target <= source || target >= source + bytes)) copyShort(memory, target, source, bytes);
-    else bank.copyWithin(target, source, source + bytes);
+    else copyBytes(bank, target, source, source + bytes);
     left -= bytes;
     toOffset += bytes;
     fromOffset += bytes;
@@ -106,7 +107,7 @@ export function moveDirectly(memory: Mmu, to: Address, from: Address, length: By
   if (plainStretch(entries, fromPage, fromOffset, length, FAST_LOAD, PTE_READ) !== length) return false;
   if (plainStretch(entries, toPage, toOffset, length, FAST_STORE, PTE_WRITE) !== length) return false;
   const source = positionIn(entries[fromPage], fromOffset);
-  memory.bytes.copyWithin(positionIn(entries[toPage], toOffset), source, source + length);
+  copyBytes(memory.bytes, positionIn(entries[toPage], toOffset), source, source + length);
   return true;
 }
 

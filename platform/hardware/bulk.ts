@@ -1,6 +1,7 @@
 // Bulk memory operations by virtual address: fill, copy, compare, transfers from and to host arrays, C strings.
 // They go page by page upwards, joining pages whose frames are neighbours; the scalar accesses are in memory.ts, copies and
 // comparisons that need neither a fault nor a check in bulk-direct.ts.
+import { copyBytes, fillBytes } from "./array-methods.ts";
 import { copyDirectly, moveDirectly, plainStretch, sameDirectly } from "./bulk-direct.ts";
 import type { Address, ByteCount } from "./integers.ts";
 import {
@@ -72,7 +73,7 @@ export function fill(memory: Mmu, address: Address, byte: number, length: ByteCo
     const position = settle(memory, address, found, ACCESS_STORE);
     const bank = memory.ram.banks[memory.bank];
     if (bytes < SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = byte;
-    else bank.fill(byte, position, position + bytes);
+    else fillBytes(bank, byte, position, position + bytes);
     memory.counters.userBytesFilled += bytes;
     address += bytes;
     length -= bytes;
@@ -98,7 +99,7 @@ export function fillPattern(memory: Mmu, address: Address, length: ByteCount, pa
     const period = Math.min(bytes, pattern.length);
     for (let i = 0; i < period; i++) bank[position + i] = pattern[(done + i) % pattern.length];
     for (let filled = period; filled < bytes; filled *= 2) {
-      bank.copyWithin(position + filled, position, position + Math.min(filled, bytes - filled));
+      copyBytes(bank, position + filled, position, position + Math.min(filled, bytes - filled));
     }
     memory.counters.userBytesFilled += bytes;
     done += bytes;
@@ -159,7 +160,7 @@ function copyPiece(memory: Mmu, to: Address, from: Address, bytes: ByteCount): v
   if (sourceBank !== targetBank) targetBank.set(sourceBank.subarray(source, source + bytes), target);
   else if (bytes < SHORT && target <= source)
     for (let i = 0; i < bytes; i++) targetBank[target + i] = sourceBank[source + i];
-  else targetBank.copyWithin(target, source, source + bytes);
+  else copyBytes(targetBank, target, source, source + bytes);
 }
 
 function carryValidity(memory: Mmu, to: Address, from: Address, bytes: ByteCount): void {

@@ -1,6 +1,7 @@
 // The instructions of the Memory Tagging Extension (DDI 0487) for one thread: tags chosen, loaded and stored.
 // Checks of ordinary accesses are in mmu.ts and tag-check.ts; what the kernel does to whole frames is in tag-store.ts.
 
+import { fillBytes } from "./array-methods.ts";
 import { BusError, IllegalInstruction } from "./faults.ts";
 import type { Address, ByteCount, Tag } from "./integers.ts";
 import { ACCESS_LOAD, ACCESS_STORE, GRANULE_SHIFT, GRANULE_SIZE, OFFSET_MASK, PAGE_SIZE, TAG_UNIT } from "./layout.ts";
@@ -214,7 +215,7 @@ function storeBlockTags(memory: Mmu, address: Address): void {
 }
 
 function zero(memory: Mmu, position: number, bytes: ByteCount): void {
-  memory.ram.banks[memory.bank].fill(0, position, position + bytes);
+  fillBytes(memory.ram.banks[memory.bank], 0, position, position + bytes);
   define(memory, position, bytes);
 }
 

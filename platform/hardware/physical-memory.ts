@@ -2,6 +2,7 @@
 // Knows nothing of addresses, owners or reference counts; the host commits a page only when it is written.
 
 import { type Extent, keepClass } from "../state/kept.ts";
+import { copyBytes, fillBytes } from "./array-methods.ts";
 import type { ByteCount, FrameNumber, Tag } from "./integers.ts";
 import { GRANULES_PER_PAGE, PAGE_SIZE } from "./layout.ts";
 import { hideFields, outline } from "./outline.ts";
@@ -128,13 +129,13 @@ export class PhysicalMemory {
   /** Sets every byte of a frame. */
   fillFrame(frame: FrameNumber, byte: number): void {
     const position = this.positionOf(frame);
-    this.bankOf(frame).fill(byte, position, position + PAGE_SIZE);
+    fillBytes(this.bankOf(frame), byte, position, position + PAGE_SIZE);
   }
 
   /** Sets every byte of `count` neighbouring frames of one bank. */
   fillFrames(first: number, count: number, byte: number): void {
     const position = this.positionOf(first);
-    this.bankOf(first).fill(byte, position, position + count * PAGE_SIZE);
+    fillBytes(this.bankOf(first), byte, position, position + count * PAGE_SIZE);
   }
 
   /** Whether every byte of a frame is 0. */
@@ -152,7 +153,7 @@ export class PhysicalMemory {
     const source = this.positionOf(from);
     const target = this.bankOf(to);
     const origin = this.bankOf(from);
-    if (target === origin) target.copyWithin(this.positionOf(to), source, source + PAGE_SIZE);
+    if (target === origin) copyBytes(target, this.positionOf(to), source, source + PAGE_SIZE);
     else target.set(origin.subarray(source, source + PAGE_SIZE), this.positionOf(to));
   }
 
@@ -161,7 +162,7 @@ export class PhysicalMemory {
     const bank = this.bankOf(frame);
     const position = this.positionOf(frame);
     for (let filled = size; filled < PAGE_SIZE; filled *= 2) {
-      bank.copyWithin(position + filled, position, position + filled);
+      copyBytes(bank, position + filled, position, position + filled);
     }
   }
 
@@ -171,7 +172,7 @@ export class PhysicalMemory {
     const position = this.positionOf(first);
     const end = count * PAGE_SIZE;
     for (let filled = PAGE_SIZE; filled < end; filled *= 2) {
-      bank.copyWithin(position + filled, position, position + Math.min(filled, end - filled));
+      copyBytes(bank, position + filled, position, position + Math.min(filled, end - filled));
     }
   }
 

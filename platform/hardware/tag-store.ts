@@ -1,6 +1,7 @@
 // Allocation tags in bulk: ranges that a program tags granule by granule, and the tags of whole frames (the kernel's LDGM,
 // STGM and STZGM). Single instructions are in mte.ts.
 
+import { fillBytes } from "./array-methods.ts";
 import type { Counters } from "./counters.ts";
 import type { Address, ByteCount, FrameNumber, Tag } from "./integers.ts";
 import {
@@ -31,7 +32,7 @@ export function fillTagRange(ram: PhysicalMemory, frame: FrameNumber, first: num
   const from = frame * TAG_BYTES_PER_FRAME + (first >> 1);
   const to = frame * TAG_BYTES_PER_FRAME + (end >> 1);
   if (to - from < SHORT) for (let i = from; i < to; i++) ram.tags[i] = tag * 0x11;
-  else ram.tags.fill(tag * 0x11, from, to);
+  else fillBytes(ram.tags, tag * 0x11, from, to);
 }
 
 /**
@@ -75,7 +76,7 @@ function sweep(memory: Mmu, address: Address, lengthBytes: ByteCount, zero: bool
 function zeroBytes(memory: Mmu, position: number, offset: number, bytes: ByteCount): void {
   const bank = memory.ram.banks[memory.bank];
   if (bytes <= SHORT) for (let i = 0; i < bytes; i++) bank[position + i] = 0;
-  else bank.fill(0, position, position + bytes);
+  else fillBytes(bank, 0, position, position + bytes);
   const block = memory.ram.gzvaBlockBytes;
   const blocks = Math.floor((offset + bytes) / block) - Math.ceil(offset / block);
   if (blocks > 0) memory.counters.gzvaBlocks += blocks;

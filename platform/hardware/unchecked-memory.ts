@@ -1,6 +1,8 @@
 // Memory as an allocator's own code uses it: never tag-checked, as with PSTATE.TCO always set, and with the tag instructions
 // on one page in a few operations each. Everything else takes the slow paths of memory.ts, mte.ts and tag-store.ts.
+
 import { keepClass } from "../state/kept.ts";
+import { fillBytes } from "./array-methods.ts";
 import type { Address, ByteCount, Tag } from "./integers.ts";
 import {
   GRANULE_SHIFT,
@@ -126,7 +128,7 @@ export class UncheckedMemory extends Memory {
   tagAndZeroThere(position: number, length: ByteCount, tag: Tag): void {
     if (length === 0) return;
     const end = position + length;
-    if (length > LONG) this.bytes.fill(0, position, end);
+    if (length > LONG) fillBytes(this.bytes, 0, position, end);
     else {
       const { doubles } = this;
       for (let word = position >>> 3; word < end >>> 3; word += 2) {
