@@ -31,6 +31,11 @@ export class ReferencePage implements CleanPage {
     copyContent(ram, counters, this.content, this.frame, frame, this.gzvaBlockBytes);
   }
 
+  byteOf(ram: PhysicalMemory): number {
+    const { kind, period, tag } = this.content;
+    return kind === "pattern" && period === 1 && tag === 0 ? ram.bankOf(this.frame)[ram.positionOf(this.frame)] : -1;
+  }
+
   initialiseFrames(ram: PhysicalMemory, counters: Counters, first: number, count: number): void {
     copyContentToFrames(ram, counters, this.content, this.frame, first, count, this.gzvaBlockBytes);
   }

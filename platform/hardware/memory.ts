@@ -67,7 +67,7 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || pages - page !== offset * PAGES_PER_BYTE) {
-      const position = this.matchedPosition(address, 1, this.matchedStore);
+      const position = this.storePosition(address, 1);
       if (position >= 0) {
         this.bytes[position] = value;
         return;
@@ -153,7 +153,7 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
-      const position = this.matchedPosition(address, 4, this.matchedStore);
+      const position = this.storePosition(address, 4);
       if (position >= 0) {
         this.view.setUint32(position, value, littleEndian);
         return;
@@ -184,7 +184,7 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4092 || pages - page !== offset * PAGES_PER_BYTE) {
-      const position = this.matchedPosition(address, 4, this.matchedStore);
+      const position = this.storePosition(address, 4);
       if (position >= 0) {
         this.view.setInt32(position, value, littleEndian);
         return;
@@ -239,7 +239,7 @@ export class Memory extends Mmu {
     const offset = address & OFFSET_MASK;
     const entry = this.entries[page];
     if ((entry & FAST_STORE) !== PTE_WRITE || offset > 4088 || pages - page !== offset * PAGES_PER_BYTE) {
-      const position = this.matchedPosition(address, 8, this.matchedStore);
+      const position = this.storePosition(address, 8);
       if (position >= 0) {
         this.view.setFloat64(position, value, littleEndian);
         return;
@@ -355,7 +355,9 @@ export class Memory extends Mmu {
     this.staged = false;
     const position = this.hasShadow
       ? this.definedPosition(address, size, access)
-      : this.matchedPosition(address, size, access === ACCESS_LOAD ? this.matchedLoad : this.matchedStore);
+      : access === ACCESS_LOAD
+        ? this.matchedPosition(address, size, this.matchedLoad)
+        : this.storePosition(address, size);
     if (position >= 0) {
       this.position = position;
       return this.view;

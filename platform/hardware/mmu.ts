@@ -4,7 +4,7 @@
 import { atProgram } from "../host/stack.ts";
 import type { Counters } from "./counters.ts";
 import { type BusError, type IllegalInstruction, SegmentationFault } from "./faults.ts";
-import type { Address, ByteCount, FrameNumber, PageNumber } from "./integers.ts";
+import type { Address, ByteCount, FrameNumber, PageNumber, PageTableEntry } from "./integers.ts";
 import {
   ACCESS_LOAD,
   ACCESS_STORE,
@@ -40,6 +40,8 @@ import {
 /** The kernel's side of a fault: makes the access at `address` (without tag) possible, or throws what the program gets. */
 export interface FaultHandler {
   handleFault(address: Address, access: number, by?: Mmu): void;
+  /** The commonest fault, a store to a page without an entry, if nothing about it is unusual. @returns the entry; 0: not done */
+  storeFirst?(page: PageNumber): PageTableEntry;
   /** Called with a fault that the CPU itself found (tag check, alignment, illegal instruction) before it is thrown. */
   raise?(fault: SegmentationFault | BusError | IllegalInstruction): void;
 }
@@ -200,6 +202,29 @@ export class Mmu extends TagState implements TableReader {
     return ((entry & PTE_FRAME_MASK) << 2) | offset;
   }
 
+  /** As {@link matchedPosition}, for a store; a first store to a page is made here if the kernel's straight way is open to it. */
+  protected storePosition(address: Address, size: ByteCount): number {
+    const page = (address * PAGES_PER_BYTE) & PAGE_MASK;
+    const offset = address & OFFSET_MASK;
+    const entry = this.entries[page];
+    const wanted = this.matchedStore;
+    if ((entry & (wanted | PTE_BANK_MASK)) !== wanted || (offset & 15) > 16 - size)
+      return entry === 0 ? this.firstStore(address, page, offset, size) : -1;
+    const index = ((entry & PTE_FRAME_MASK) >>> TAG_POSITION_SHIFT) + (offset >> 5);
+    const tag = (this.tags[index] >> ((offset >> 2) & 4)) & 15;
+    if (page * PAGE_SIZE + offset + tag * TAG_UNIT !== address) return -1;
+    return ((entry & PTE_FRAME_MASK) << 2) | offset;
+  }
+
+  /** The position of a store to a page without an entry, if the kernel makes it by its straight way; −1: not done. */
+  private firstStore(address: Address, page: PageNumber, offset: number, size: ByteCount): number {
+    if (address !== page * PAGE_SIZE + offset || offset + size > PAGE_SIZE) return -1;
+    this.faultTag = 0;
+    this.faultAddress = address;
+    const entry = this.faults.storeFirst?.(page) ?? 0;
+    return entry === 0 ? -1 : (((entry & PTE_FRAME_MASK) << 2) | offset) >>> 0;
+  }
+
   /**
    * The place in {@link words} of the granule at `address`, a multiple of 16 without tag, if it may be both loaded and stored
    * with no fault and no check; −1 for every other, which goes the usual ways. Good until the next fault or system call.
@@ -229,6 +254,11 @@ export class Mmu extends TagState implements TableReader {
     if (offset !== (offset | 0)) this.refuse(address, access);
     const permission = access === ACCESS_LOAD ? PTE_READ : PTE_WRITE;
     let entry = this.entries[page];
+    if (entry === 0 && access === ACCESS_STORE) {
+      this.faultTag = tag;
+      this.faultAddress = plain;
+      entry = this.faults.storeFirst?.(page) ?? 0;
+    }
     while ((entry & permission) === 0) {
       this.faultTag = tag;
       this.faultAddress = plain;

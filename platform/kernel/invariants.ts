@@ -110,6 +110,7 @@ function checkSpace(process: Process, mapCounts: Int32Array, hugeCounts: Map<num
   for (const [name, found, counted] of counts) {
     if (found !== counted) throw new Error(`${who}: ${name} is ${found} but counted as ${counted}`);
   }
+  space.firstStores.checkInvariants();
 }
 
 function checkEntry(space: AddressSpace, id: AreaId, page: PageNumber, entry: PageTableEntry, who: string): void {

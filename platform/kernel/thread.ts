@@ -2,7 +2,7 @@
 // Here a fault that cannot be resolved becomes the signal's error; resolving is fault.ts.
 
 import { BusError, SegmentationFault } from "../hardware/faults.ts";
-import type { Address } from "../hardware/integers.ts";
+import type { Address, PageNumber, PageTableEntry } from "../hardware/integers.ts";
 import { ACCESS_STORE, PAGES_PER_BYTE } from "../hardware/layout.ts";
 import { Memory } from "../hardware/memory.ts";
 import type { FaultHandler, Mmu } from "../hardware/mmu.ts";
@@ -12,6 +12,7 @@ import { ValidatedMemory } from "../hardware/validated-memory.ts";
 import { keepClass } from "../state/kept.ts";
 import { OutOfMemoryError } from "./abi/errors.ts";
 import { FAULT_DONE, FAULT_FORBIDDEN, FAULT_OUT_OF_MEMORY, FAULT_PAST_END, handlePageFault } from "./mm/fault.ts";
+import type { FirstStores } from "./mm/first-stores.ts";
 import type { Process } from "./process.ts";
 import { type FaultError, forceFault, SignalMask } from "./signals.ts";
 import { applyControl } from "./tagged-address.ts";
@@ -26,6 +27,7 @@ export class Thread implements FaultHandler {
   readonly memory: Memory;
   /** The word of PR_SET_TAGGED_ADDR_CTRL. */
   taggedAddressControl = 0;
+  private readonly firstStores: FirstStores;
   /** Signals that wait. */
   signalMask = new SignalMask();
   /** Whether it has ended. */
@@ -34,6 +36,7 @@ export class Thread implements FaultHandler {
   constructor(process: Process, tid: number) {
     this.process = process;
     this.tid = tid;
+    this.firstStores = process.addressSpace.firstStores;
     const { machine } = process.kernel;
     const ThreadMemory = machine.shadow ? ValidatedMemory : Memory;
     const memory = new ThreadMemory(machine.ram, machine.counters, process.addressSpace.pageTable, this);
@@ -61,6 +64,11 @@ export class Thread implements FaultHandler {
         : new SegmentationFault(result === FAULT_FORBIDDEN ? "SEGV_ACCERR" : "SEGV_MAPERR", address, kind, tag);
     forceFault(this, fault, tag);
     throw fault;
+  }
+
+  /** The MMU's straight way into the kernel, for the commonest fault. @returns the new entry; 0: nothing was done, take the whole way */
+  storeFirst(page: PageNumber): PageTableEntry {
+    return this.ended ? 0 : this.firstStores.store(this.process, page);
   }
 
   /** For whoever kept the memory of a thread that has ended: no signal handler hears of it. */

@@ -308,7 +308,7 @@ function setMissing(space: AddressSpace, page: PageNumber, endPage: PageNumber, 
     at = Math.min(endPage, vmas.endPage[id]);
     if ((vmas.flags[id] & VM_UFFD_MISSING) === bit) continue;
     const area = modifyFlags(space, id, start, at, (vmas.flags[id] & ~VM_UFFD_MISSING) | bit, "ioctl");
-    vmas.flags[area] = (vmas.flags[area] & ~VM_UFFD_MISSING) | bit;
+    vmas.setFlags(area, (vmas.flags[area] & ~VM_UFFD_MISSING) | bit);
   }
 }
 

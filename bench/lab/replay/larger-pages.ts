@@ -41,6 +41,8 @@ export class LargerPages {
       handleFault(address, access);
       this.completeGroup(address, access, handleFault);
     };
+    // No fault may go past it by the straight path.
+    thread.storeFirst = () => 0;
   }
 
   /** The counters as they would be if a group had one entry: of those cleared, groups have the share that they have of those set. */

@@ -13,6 +13,7 @@ import { SystemError } from "../abi/errors.ts";
 import { type ResourceLimits, RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK } from "../abi/rlimit.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
 import type { FileOperations, OpenFile } from "./file.ts";
+import { FirstStores } from "./first-stores.ts";
 import type { CleanPage, FrameAllocator, HugeCleanPage } from "./frames.ts";
 import type { HugePageSettings, ThpDisable } from "./huge-settings.ts";
 import type { Inode } from "./inode.ts";
@@ -129,6 +130,8 @@ export class AddressSpace {
   readonly limits: ResourceLimits;
   /** The group that its frames are charged to; null: none. */
   readonly cgroup: MemoryCgroup | null;
+  /** Where the commonest fault goes straight. */
+  readonly firstStores: FirstStores;
   /** Called with the page when a load, of the program or of the kernel for it, has been given an untouched page's clean page. */
   cleanLoadObserver: ((page: PageNumber) => void) | null = null;
 
@@ -180,6 +183,7 @@ export class AddressSpace {
     this.limits = limits;
     this.cgroup = cgroup;
     this.pageTable = kernel.machine.takePageTable();
+    this.firstStores = new FirstStores(this);
   }
 
   /** All resident pages. */

@@ -47,7 +47,7 @@ export function adviseExtended(
   else {
     if (request.flags !== flags) {
       const area = modifyFlags(space, id, start, end, request.flags, "madvise");
-      vmas.flags[area] = request.flags | (vmas.flags[area] & VM_MAYBE_GUARD);
+      vmas.setFlags(area, request.flags | (vmas.flags[area] & VM_MAYBE_GUARD));
     }
     if (request.drop) dropPages(space, start, end);
   }
@@ -79,9 +79,9 @@ function replaceCleanPage(
   if (start > vmas.startPage[area]) area = cutArea(space, area, start);
   if (end < vmas.endPage[area]) cutArea(space, area, end);
   const before = vmas.files[area];
-  vmas.cleanPages[area] = cleanPage;
+  vmas.setCleanPage(area, cleanPage);
   dropPages(space, start, end);
-  vmas.flags[area] = flags;
+  vmas.setFlags(area, flags);
   if (file === before) return;
   vmas.files[area] = file;
   before?.put();

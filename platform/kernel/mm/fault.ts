@@ -181,6 +181,7 @@ function anonymousWriteFault(space: AddressSpace, id: AreaId, page: PageNumber):
   if ((flags & VM_LOCKED) !== 0) frames.batch(frame);
   kernel.counters.ptesSet++;
   kernel.counters.anonymousWriteFaults++;
+  space.firstStores.note(id);
   return FAULT_DONE;
 }
 

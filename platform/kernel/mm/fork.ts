@@ -84,8 +84,7 @@ function forkArea(parent: AddressSpace, child: AddressSpace, id: AreaId): void {
   if (!hasAnonVma && (flags & VM_MAYBE_GUARD) === 0) return;
   if (hasAnonVma) {
     // The child's area has an anon_vma of its own behind its parent's (anon_vma_fork).
-    child.vmas.anonVma[copy] = kernel.nextAnonVma();
-    child.vmas.anonChain[copy] = vmas.anonChain[id] + 1;
+    child.vmas.setAnonVma(copy, kernel.nextAnonVma(), vmas.anonChain[id] + 1);
   }
   copyEntries(parent, child, start, end, flags);
 }

@@ -3,7 +3,7 @@
 
 import type { Counters } from "../../hardware/counters.ts";
 import type { FrameNumber, PageNumber } from "../../hardware/integers.ts";
-import { PAGE_SIZE } from "../../hardware/layout.ts";
+import { PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import { hideFields, outline } from "../../hardware/outline.ts";
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
@@ -25,6 +25,8 @@ export interface CleanPage {
   readonly frame: FrameNumber;
   /** Makes `frame` equal to the clean page, data and tags, by the cheapest way there is, and counts it. */
   initialise(ram: PhysicalMemory, counters: Counters, frame: FrameNumber): void;
+  /** The byte that is all of its content, if it has no tags and its frames are counted as zeroed (the zero page) or filled; else −1. */
+  byteOf?(ram: PhysicalMemory): number;
   /** The same for `count` neighbouring frames of a large folio, in one pass over them. */
   initialiseFrames?(ram: PhysicalMemory, counters: Counters, first: number, count: number): void;
   /** How areas with this clean page take part in huge pages; without it they do not. The zero page's is the kernel's. */
@@ -45,6 +47,7 @@ export const ZERO_FRAME = 0;
 /** The zero page: the clean page of every area that has no other. */
 export const zeroPage: CleanPage = keepValue("the zero page", {
   frame: ZERO_FRAME,
+  byteOf: () => 0,
   initialise(ram, counters, frame) {
     ram.fillFrame(frame, 0);
     ram.fillTags(frame, 0);
@@ -159,6 +162,18 @@ export class FrameAllocator extends FrameCounts {
     return frame;
   }
 
+  /** A frame that one entry maps, uncharged, its content to come (first-stores.ts); NO_FRAME: `allocate` has to be asked. */
+  takeStraight(): FrameNumber {
+    if (this.failureCountdown >= 0) return NO_FRAME;
+    const frame = this.free.popStraight(this.firstChecked);
+    if (frame === NO_FRAME) return NO_FRAME;
+    this.references[frame] = 1;
+    this.exclusive[frame] = 1;
+    this.mapCounts[frame] = 1;
+    this.usedFrames++;
+    return frame;
+  }
+
   private allocateHome(clean: CleanPage, cgroup: MemoryCgroup | null, page: PageNumber): number {
     if (this.take(cgroup, page) === NO_FRAME) return NO_FRAME;
     const { ram, counters, reservedFrame } = this;
@@ -255,6 +270,36 @@ export class FrameAllocator extends FrameCounts {
     if (frame < this.homeFrames) this.usedHomes--;
     else this.free.push(frame);
     this.counters.framesFreed++;
+  }
+
+  /**
+   * Clears entries of small pages from `page` on, and does to each frame what unmap() does, as long as an entry is the only reference
+   * to an anonymous page that no cgroup pays. What entries count is the caller's. @returns the first page left as it was, or `end`
+   */
+  zapStraight(entries: Int32Array, page: PageNumber, end: PageNumber): PageNumber {
+    const { references, mapCounts, exclusive, dirty, batchedIn, lazyFree, cgroupIds } = this;
+    const { stack, top } = this.free;
+    const stop = this.homeFrames === 0 ? Math.min(end, page + stack.length - top) : page;
+    let at = page;
+    for (; at < stop; at++) {
+      const entry = entries[at];
+      if ((entry & (PTE_PRESENT | PTE_SPECIAL | PTE_ANON)) !== (PTE_PRESENT | PTE_ANON)) break;
+      const frame = entry >>> PTE_FRAME_SHIFT;
+      if (references[frame] !== 1 || cgroupIds[frame] !== 0) break;
+      entries[at] = 0;
+      references[frame] = 0;
+      mapCounts[frame] = 0;
+      exclusive[frame] = 0;
+      dirty[frame] = 0;
+      batchedIn[frame] = 0;
+      lazyFree[frame] = 0;
+      stack[top + at - page] = frame;
+    }
+    const count = at - page;
+    if (count > 0) this.free.pushed(count);
+    this.usedFrames -= count;
+    this.counters.framesFreed += count;
+    return at;
   }
 
   /**
@@ -379,6 +424,8 @@ export class FrameAllocator extends FrameCounts {
       if (this.references[frame] < 0 && this.references[frame] !== IN_FOLIO)
         throw new Error(`frame ${frame} has reference count ${this.references[frame]}`);
       if (this.references[frame] === 0 && this.dirty[frame] === 1) throw new Error(`free frame ${frame} is dirty`);
+      if (this.references[frame] === 0 && (this.exclusive[frame] | this.lazyFree[frame] | this.mapCounts[frame]) !== 0)
+        throw new Error(`free frame ${frame} has marks of a page that it held`);
       if (this.cgroupIds[frame] === 0) continue;
       charges[this.cgroupIds[frame] - 1] += this.isInFolio(frame) ? this.folios.sizeOf(frame) : 1;
     }

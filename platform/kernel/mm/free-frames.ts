@@ -25,8 +25,9 @@ export class FreeFrames {
   private readonly frameCount: number;
   private readonly references: Int32Array;
   /** Freed frames, the latest on top, so that the host's cache is warm. Twice as long as needed: stale entries stay a while. */
-  private readonly stack: Int32Array;
-  private top = 0;
+  readonly stack: Int32Array;
+  /** Entries of the stack that count. */
+  top = 0;
   /** Frames below are not the allocator's to give. */
   private readonly firstFrame: number;
   private firstUnused: number;
@@ -77,10 +78,31 @@ export class FreeFrames {
     return this.breakBlock() ? this.pop() : NONE_FREE;
   }
 
+  /** As pop(), of what lies on top or was never used; NONE_FREE where that needs more, or from the frame `end` on. */
+  popStraight(end: FrameNumber): number {
+    const { top } = this;
+    if (top > 0) {
+      const frame = this.stack[top - 1];
+      if (frame >= end || this.references[frame] !== 0) return NONE_FREE;
+      this.top = top - 1;
+      return frame;
+    }
+    const frame = this.firstUnused;
+    if (frame >= end || frame >= this.frameCount) return NONE_FREE;
+    this.firstUnused = frame + 1;
+    return frame;
+  }
+
   /** Takes a frame back whose count is 0. */
   push(frame: FrameNumber): void {
     if (this.top === this.stack.length) this.dropStale();
     this.stack[this.top++] = frame;
+    this.freedSinceSearch = true;
+  }
+
+  /** `count` frames were put on the stack, all of whose counts are 0. */
+  pushed(count: number): void {
+    this.top += count;
     this.freedSinceSearch = true;
   }
 

@@ -185,7 +185,7 @@ function refuseDroppable(flags: number): void {
 function setFlags(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber, flags: number): void {
   if (flags === space.vmas.flags[id]) return;
   const area = modifyForAdvice(space, id, start, end, flags);
-  space.vmas.flags[area] = flags | (space.vmas.flags[area] & VM_MAYBE_GUARD);
+  space.vmas.setFlags(area, flags | (space.vmas.flags[area] & VM_MAYBE_GUARD));
 }
 
 /** What runs out for the moment is EAGAIN in madvise, not ENOMEM (madvise_vma_behavior). */
@@ -215,7 +215,7 @@ function removePages(space: AddressSpace, id: AreaId, start: PageNumber, end: Pa
 function installGuards(space: AddressSpace, id: AreaId, start: PageNumber, end: PageNumber): void {
   if ((space.vmas.flags[id] & VM_LOCKED) !== 0) throw new SystemError("EINVAL", "madvise", "locked memory");
   if (space.vmas.anonymous[id] === 1) prepareAnonVma(space, id);
-  space.vmas.flags[id] |= VM_MAYBE_GUARD;
+  space.vmas.setFlags(id, space.vmas.flags[id] | VM_MAYBE_GUARD);
   zapPages(space, start, end, space.vmas.flags[id]);
   for (let page = start; page < end; page++) space.pageTable.set(page, PTE_GUARD);
 }

@@ -112,7 +112,7 @@ function lockArea(
   // Droppable memory is passed over: it can't be locked.
   if (flags === oldFlags || (oldFlags & VM_DROPPABLE) !== 0) return;
   const area = modifyFlags(space, id, start, end, flags, syscall);
-  vmas.flags[area] = flags | (vmas.flags[area] & ~VM_LOCKED_MASK);
+  vmas.setFlags(area, flags | (vmas.flags[area] & ~VM_LOCKED_MASK));
   const wasLocked = (oldFlags & VM_LOCKED) !== 0;
   if (wasLocked !== (locked !== 0)) space.kernel.frames.drainBatches();
   if (locked === 0) space.lockedPages -= wasLocked ? end - start : 0;

@@ -117,7 +117,7 @@ function protectArea(
     kernel.uncommit(charge);
     throw error;
   }
-  vmas.flags[area] = flags | (vmas.flags[area] & ~(VM_ACCESS_FLAGS | VM_ACCOUNT));
+  vmas.setFlags(area, flags | (vmas.flags[area] & ~(VM_ACCESS_FLAGS | VM_ACCOUNT)));
   changeEntries(space, area, start, end);
   if ((oldFlags & VM_ACCOUNT) !== 0 && (flags & VM_ACCOUNT) === 0) kernel.uncommit(pages);
   // A private locked area that becomes writable has its pages copied now rather than at the first store.

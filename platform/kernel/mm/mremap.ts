@@ -217,7 +217,7 @@ function moveArea(space: AddressSpace, { start, oldPages, newPages, target, flag
     throw new SystemError("ENOMEM", "mremap", "overcommit");
   const moved = copyArea(space, id, start, target, newPages);
   // A userfaultfd that does not ask for events of remaps loses what moves (mremap_userfaultfd_prep).
-  vmas.flags[moved] &= ~VM_UFFD_MISSING;
+  vmas.setFlags(moved, vmas.flags[moved] & ~VM_UFFD_MISSING);
   moveEntries(space, start, target, oldPages, moved);
   space.freshMarks?.moved(start, target, oldPages);
   space.account(areaFlags, newPages);
@@ -314,9 +314,6 @@ function realigned(
 function keepOldArea(space: AddressSpace, start: PageNumber, pages: PageCount, moved: number): void {
   const { vmas } = space;
   const old = vmas.lookup(start);
-  vmas.flags[old] &= ~VM_LOCKED_MASK;
-  if (old !== moved && vmas.startPage[old] === start && vmas.endPage[old] === start + pages) {
-    vmas.anonVma[old] = 0;
-    vmas.anonChain[old] = 0;
-  }
+  vmas.setFlags(old, vmas.flags[old] & ~VM_LOCKED_MASK);
+  if (old !== moved && vmas.startPage[old] === start && vmas.endPage[old] === start + pages) vmas.setAnonVma(old, 0, 0);
 }

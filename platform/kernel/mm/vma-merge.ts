@@ -77,10 +77,8 @@ function anonVmasCompatible(space: AddressSpace, a: number, b: number): boolean 
 function duplicateAnonVma(space: AddressSpace, target: AreaId, source: AreaId): void {
   const { vmas } = space;
   if (source === -1) return;
-  if (vmas.anonVma[source] !== 0 && vmas.anonVma[target] === 0) {
-    vmas.anonVma[target] = vmas.anonVma[source];
-    vmas.anonChain[target] = vmas.anonChain[source];
-  }
+  if (vmas.anonVma[source] !== 0 && vmas.anonVma[target] === 0)
+    vmas.setAnonVma(target, vmas.anonVma[source], vmas.anonChain[source]);
 }
 
 /** Takes an area out of the table and gives its file back. */
@@ -125,7 +123,7 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): AreaId {
   if (left && right) {
     duplicateAnonVma(space, previous, next);
     duplicateAnonVma(space, previous, range.copiedFrom);
-    vmas.flags[previous] |= sticky | (vmas.flags[next] & VM_STICKY);
+    vmas.setFlags(previous, vmas.flags[previous] | (sticky | (vmas.flags[next] & VM_STICKY)));
     const end = vmas.endPage[next];
     removeArea(space, next);
     vmas.setRange(previous, vmas.startPage[previous], end, vmas.pageOffset[previous]);
@@ -133,13 +131,13 @@ export function mergeNewRange(space: AddressSpace, range: MergeRange): AreaId {
   }
   if (left) {
     duplicateAnonVma(space, previous, range.copiedFrom);
-    vmas.flags[previous] |= sticky;
+    vmas.setFlags(previous, vmas.flags[previous] | sticky);
     vmas.setRange(previous, vmas.startPage[previous], range.end, vmas.pageOffset[previous]);
     return previous;
   }
   if (right) {
     duplicateAnonVma(space, next, range.copiedFrom);
-    vmas.flags[next] |= sticky;
+    vmas.setFlags(next, vmas.flags[next] | sticky);
     vmas.setRange(next, range.start, vmas.endPage[next], range.pageOffset);
     return next;
   }
@@ -219,12 +217,12 @@ function mergeExistingRange(
   if (!left && !right) return -1;
   const sticky = (flags | vmas.flags[middle]) & VM_STICKY;
   if (left) {
-    vmas.flags[previous] |= sticky;
+    vmas.setFlags(previous, vmas.flags[previous] | sticky);
     duplicateAnonVma(space, previous, right && vmas.anonVma[next] !== 0 ? next : middle);
     let newEnd = end;
     if (right) {
       newEnd = vmas.endPage[next];
-      vmas.flags[previous] |= vmas.flags[next] & VM_STICKY;
+      vmas.setFlags(previous, vmas.flags[previous] | (vmas.flags[next] & VM_STICKY));
       removeArea(space, next);
     }
     if (!rightSide) splitHugeAt(space, end);
@@ -232,7 +230,7 @@ function mergeExistingRange(
     vmas.setRange(previous, vmas.startPage[previous], newEnd, vmas.pageOffset[previous]);
     return previous;
   }
-  vmas.flags[next] |= sticky;
+  vmas.setFlags(next, vmas.flags[next] | sticky);
   duplicateAnonVma(space, next, middle);
   if (!leftSide) splitHugeAt(space, start);
   shrinkOrRemove(space, middle, vmas.startPage[middle], start);
@@ -257,8 +255,7 @@ export function prepareAnonVma(space: AddressSpace, id: AreaId): void {
   let anonVma = 0;
   if (next !== -1) anonVma = reusableAnonVma(space, next, id, next);
   if (anonVma === 0 && previous !== -1) anonVma = reusableAnonVma(space, previous, previous, id);
-  vmas.anonVma[id] = anonVma !== 0 ? anonVma : space.kernel.nextAnonVma();
-  vmas.anonChain[id] = 1;
+  vmas.setAnonVma(id, anonVma !== 0 ? anonVma : space.kernel.nextAnonVma(), 1);
 }
 
 /** The anon_vma of `old` if areas a and b (a before b) could be one but for their permissions (reusable_anon_vma). */

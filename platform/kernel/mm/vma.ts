@@ -1,7 +1,7 @@
 // Virtual memory areas of one address space: a sorted index over a structure of arrays.
 // Splitting and merging by Linux's rules is in vma-merge.ts; page tables and faults live elsewhere, nothing here touches a frame.
 
-import type { AreaId, PageNumber } from "../../hardware/integers.ts";
+import type { AreaFlags, AreaId, PageNumber } from "../../hardware/integers.ts";
 import { keepClass } from "../../state/kept.ts";
 import type { OpenFile } from "./file.ts";
 import { type CleanPage, zeroPage } from "./frames.ts";
@@ -49,6 +49,8 @@ export class VmaTable {
   private idCount = 0;
   /** Index of the last area found: most faults hit it again. */
   private lastIndex = 0;
+  /** Another number after each change of an area that there was, its end included. A new area changes no other. */
+  changes = 0;
 
   /** Index of the first area that ends after `page` (find_vma), or `count`. O(log n). */
   findIndex(page: PageNumber): number {
@@ -146,6 +148,7 @@ export class VmaTable {
     }
     this.shift(end, first);
     this.count -= end - first;
+    this.noteChange();
   }
 
   /** Moves the borders of an area; it must stay between its neighbours. */
@@ -155,6 +158,29 @@ export class VmaTable {
     this.startPage[id] = start;
     this.endPage[id] = end;
     this.pageOffset[id] = pageOffset;
+    this.noteChange();
+  }
+
+  setFlags(id: AreaId, flags: AreaFlags): void {
+    this.flags[id] = flags;
+    this.noteChange();
+  }
+
+  setCleanPage(id: AreaId, clean: CleanPage): void {
+    this.cleanPages[id] = clean;
+    this.noteChange();
+  }
+
+  /** Gives an area an anon_vma and the length of its chain; 0: it has had no private page. */
+  setAnonVma(id: AreaId, anonVma: number, chain: number): void {
+    this.anonVma[id] = anonVma;
+    this.anonChain[id] = chain;
+    this.noteChange();
+  }
+
+  /** Whatever changes an area that there was ends here. */
+  private noteChange(): void {
+    this.changes = (this.changes + 1) | 0;
   }
 
   private link(id: AreaId): void {
@@ -232,4 +258,4 @@ function grown(array: Int32Array<ArrayBuffer>, capacity: number): Int32Array<Arr
   return larger;
 }
 
-keepClass("VmaTable", VmaTable);
+keepClass("VmaTable", VmaTable, { atRest: () => ({ changes: 0 }) });

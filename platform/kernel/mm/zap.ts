@@ -22,6 +22,7 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
   const { pageTable, kernel } = space;
   const { frames } = kernel;
   const { entries } = pageTable;
+  const isStraight = !locked && space.cgroup === null;
   let zapped = 0;
   let anonymousPages = 0;
   let filePages = 0;
@@ -42,6 +43,15 @@ export function zapPages(space: AddressSpace, page: PageNumber, endPage: PageNum
         // Where nothing was touched, eight at a time: most of a range that shares its block with others is such.
         while (at + 8 < stop && isEmpty(entries, at + 1)) at += 8;
         continue;
+      }
+      if (isStraight && (entry & PTE_ANON) !== 0) {
+        const left = frames.zapStraight(entries, at, stop);
+        if (left > at) {
+          zapped += left - at;
+          anonymousPages += left - at;
+          at = left - 1;
+          continue;
+        }
       }
       entries[at] = 0;
       zapped++;
@@ -93,9 +103,10 @@ function zapWholeHuge(space: AddressSpace, page: PageNumber, stop: number): bool
  */
 export function dropPages(space: AddressSpace, start: PageNumber, end: PageNumber): void {
   space.noteRss();
-  const { pageTable, vmas } = space;
+  const { pageTable, vmas, kernel } = space;
   const id = vmas.lookup(start);
   const flags = vmas.flags[id];
+  const isStraight = (flags & VM_LOCKED) === 0 && space.cgroup === null;
   space.homes?.emptied(start, end, vmas.cleanPages[id]);
   space.freshMarks?.emptied(start, end);
   for (let page = pageTable.next(start, end); page < end; page = pageTable.next(page + 1, end)) {
@@ -106,7 +117,19 @@ export function dropPages(space: AddressSpace, start: PageNumber, end: PageNumbe
         continue;
       }
     }
-    if ((pageTable.entries[page] & PTE_GUARD) === 0) removeEntry(space, page, flags);
+    const entry = pageTable.entries[page];
+    if (isStraight && (entry & PTE_ANON) !== 0) {
+      const stop = Math.min(pageTable.blockEnd(page), end);
+      const zapped = kernel.frames.zapStraight(pageTable.entries, page, stop) - page;
+      if (zapped > 0) {
+        pageTable.noteCleared(page, zapped);
+        space.rssAnonymous -= zapped;
+        kernel.counters.ptesZapped += zapped;
+        page += zapped - 1;
+        continue;
+      }
+    }
+    if ((entry & PTE_GUARD) === 0) removeEntry(space, page, flags);
   }
   pageTable.freeTables(start, end);
 }
