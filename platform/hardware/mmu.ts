@@ -23,7 +23,7 @@ import {
 } from "./layout.ts";
 import { DETACH, type PageTable, type TableReader } from "./page-table.ts";
 import { type PhysicalMemory, TAG_BYTES_PER_FRAME } from "./physical-memory.ts";
-import { faultsSynchronously, findTagMismatch, TAG_CHECK_NONE, type TagCheckMode } from "./tag-check.ts";
+import { faultsSynchronously, findTagMismatch } from "./tag-check.ts";
 import { TagState } from "./tag-state.ts";
 import {
   copyBits,
@@ -119,11 +119,6 @@ export class Mmu extends TagState implements TableReader {
   private isLoadReported = false;
   private isStoreReported = false;
 
-  private mode: TagCheckMode = TAG_CHECK_NONE;
-  private override = false;
-  /** Whether accesses compare tags now: a mode is set and TCO is not. */
-  protected checksTags = false;
-
   constructor(ram: PhysicalMemory, counters: Counters, pageTable: PageTable, faults: FaultHandler) {
     super();
     this.ram = ram;
@@ -147,30 +142,8 @@ export class Mmu extends TagState implements TableReader {
     this.entries = empty.entries;
   }
 
-  /** SCTLR_EL1.TCF0: what a tag mismatch does to this thread. */
-  get tagCheckMode(): TagCheckMode {
-    return this.mode;
-  }
-
-  /** Sets how a tag that does not match is reported. */
-  set tagCheckMode(mode: TagCheckMode) {
-    this.mode = mode;
-    this.update();
-  }
-
-  /** PSTATE.TCO: suppresses this thread's tag checks while set; tags are still stored and loaded. */
-  get tco(): boolean {
-    return this.override;
-  }
-
-  /** Sets whether checks are off for the moment (PSTATE.TCO). */
-  set tco(suppress: boolean) {
-    this.override = suppress;
-    this.update();
-  }
-
-  private update(): void {
-    this.checksTags = this.mode !== TAG_CHECK_NONE && !this.override;
+  protected override update(): void {
+    super.update();
     this.matchedLoad = this.checksTags && !this.hasShadow ? PTE_READ | PTE_MTE : NEVER;
     this.matchedStore = this.checksTags && !this.hasShadow ? PTE_WRITE | PTE_MTE : NEVER;
   }
@@ -280,7 +253,7 @@ export class Mmu extends TagState implements TableReader {
     const offset = address & OFFSET_MASK;
     const mismatch = findTagMismatch(this.ram, this.frame, offset, size, (address * TAGS_PER_BYTE) | 0);
     if (mismatch === PAGE_SIZE) return size;
-    if (faultsSynchronously(this.mode, access)) return mismatch - offset;
+    if (faultsSynchronously(this.tagCheckMode, access)) return mismatch - offset;
     this.asyncTagFault = true;
     return size;
   }

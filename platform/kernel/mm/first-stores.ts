@@ -14,7 +14,7 @@ import type { HugePageSettings } from "./huge-settings.ts";
 import { VM_LOCKED, VM_MTE, VM_UFFD_MISSING, VM_WRITE } from "./vm-flags.ts";
 import type { VmaTable } from "./vma.ts";
 
-/** Of an area's flags these decide: stores are permitted, and nobody supplies, tags or batches a page. */
+/** Of an area's flags these decide: stores are permitted, and no page is supplied by a user, tagged or batched. */
 const DECIDING_FLAGS = VM_WRITE | VM_UFFD_MISSING | VM_MTE | VM_LOCKED;
 const ENTRY_BITS = PTE_PRESENT | PTE_ANON | PTE_READ | PTE_WRITE;
 const BLOCK_SHIFT = 9;

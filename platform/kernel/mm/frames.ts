@@ -3,14 +3,14 @@
 
 import type { Counters } from "../../hardware/counters.ts";
 import type { FrameNumber, PageNumber } from "../../hardware/integers.ts";
-import { PAGE_SIZE, PTE_ANON, PTE_FRAME_SHIFT, PTE_PRESENT, PTE_SPECIAL } from "../../hardware/layout.ts";
+import { PAGE_SIZE } from "../../hardware/layout.ts";
 import type { Machine } from "../../hardware/machine.ts";
 import { hideFields, outline } from "../../hardware/outline.ts";
 import type { PhysicalMemory } from "../../hardware/physical-memory.ts";
 import { keepClass, keepValue } from "../../state/kept.ts";
 import type { MemoryCgroup } from "./cgroup.ts";
-import { FrameCounts } from "./frame-counts.ts";
 import { FreeFrames, HUGE_FRAMES, HUGE_ORDER, IN_FOLIO, NONE_FREE } from "./free-frames.ts";
+import { StraightFrames } from "./straight-frames.ts";
 
 /**
  * How frames are initialised (R8). `nozero`: those that will be filled leave uninitialised (v4's __GFP_NOZERO).
@@ -81,7 +81,7 @@ const FIRST_BANK_FRAMES = 2 ** 20;
  * module), page n of the process has frame n and no other. Its bytes are kept by the address space's HomeKeeper, so taking it
  * counts the initialisation but leaves them alone.
  */
-export class FrameAllocator extends FrameCounts {
+export class FrameAllocator extends StraightFrames {
   /** The machine's RAM. */
   readonly ram: PhysicalMemory;
   /** The machine's counters. */
@@ -90,13 +90,13 @@ export class FrameAllocator extends FrameCounts {
   readonly policy: InitialisationPolicy;
   /** Accesses to frames from this one on take the checked path: those beyond the first bank of RAM, or all with validity bits. */
   readonly firstChecked: number;
-  private readonly cgroupIds: Uint16Array;
+  protected readonly cgroupIds: Uint16Array;
   /** The groups that frames can be charged to. */
   readonly cgroups: MemoryCgroup[] = [];
 
-  private readonly free: FreeFrames;
-  private usedFrames = 1;
-  private failureCountdown = -1;
+  protected readonly free: FreeFrames;
+  protected usedFrames = 1;
+  protected failureCountdown = -1;
   /** Frames from 0 to here belong to the page of the same number; 0: there are no such frames. */
   readonly homeFrames: number;
   private usedHomes = 0;
@@ -159,18 +159,6 @@ export class FrameAllocator extends FrameCounts {
     if (frame === NO_FRAME) return NO_FRAME;
     if (this.policy === "double" && clean !== zeroPage) zeroPage.initialise(this.ram, this.counters, frame);
     clean.initialise(this.ram, this.counters, frame);
-    return frame;
-  }
-
-  /** A frame that one entry maps, uncharged, its content to come (first-stores.ts); NO_FRAME: `allocate` has to be asked. */
-  takeStraight(): FrameNumber {
-    if (this.failureCountdown >= 0) return NO_FRAME;
-    const frame = this.free.popStraight(this.firstChecked);
-    if (frame === NO_FRAME) return NO_FRAME;
-    this.references[frame] = 1;
-    this.exclusive[frame] = 1;
-    this.mapCounts[frame] = 1;
-    this.usedFrames++;
     return frame;
   }
 
@@ -270,36 +258,6 @@ export class FrameAllocator extends FrameCounts {
     if (frame < this.homeFrames) this.usedHomes--;
     else this.free.push(frame);
     this.counters.framesFreed++;
-  }
-
-  /**
-   * Clears entries of small pages from `page` on, and does to each frame what unmap() does, as long as an entry is the only reference
-   * to an anonymous page that no cgroup pays. What entries count is the caller's. @returns the first page left as it was, or `end`
-   */
-  zapStraight(entries: Int32Array, page: PageNumber, end: PageNumber): PageNumber {
-    const { references, mapCounts, exclusive, dirty, batchedIn, lazyFree, cgroupIds } = this;
-    const { stack, top } = this.free;
-    const stop = this.homeFrames === 0 ? Math.min(end, page + stack.length - top) : page;
-    let at = page;
-    for (; at < stop; at++) {
-      const entry = entries[at];
-      if ((entry & (PTE_PRESENT | PTE_SPECIAL | PTE_ANON)) !== (PTE_PRESENT | PTE_ANON)) break;
-      const frame = entry >>> PTE_FRAME_SHIFT;
-      if (references[frame] !== 1 || cgroupIds[frame] !== 0) break;
-      entries[at] = 0;
-      references[frame] = 0;
-      mapCounts[frame] = 0;
-      exclusive[frame] = 0;
-      dirty[frame] = 0;
-      batchedIn[frame] = 0;
-      lazyFree[frame] = 0;
-      stack[top + at - page] = frame;
-    }
-    const count = at - page;
-    if (count > 0) this.free.pushed(count);
-    this.usedFrames -= count;
-    this.counters.framesFreed += count;
-    return at;
   }
 
   /**

@@ -178,7 +178,7 @@ export class VmaTable {
     this.noteChange();
   }
 
-  /** Whatever changes an area that there was ends here. */
+  /** What changes an area that there was ends here. */
   private noteChange(): void {
     this.changes = (this.changes + 1) | 0;
   }
