@@ -179,7 +179,7 @@ export class PhysicalMemory {
   /** Gives every granule of a frame one tag. Nothing happens on a machine without MTE. */
   fillTags(frame: FrameNumber, tag: Tag): void {
     if (this.tags.length === 0 || (tag === 0 && this.mayHaveTags[frame] === 0)) return;
-    this.mayHaveTags[frame] = tag;
+    this.mayHaveTags[frame] = tag === 0 ? 0 : 1;
     const { tagWords } = this;
     const word = tag * 0x11111111;
     const end = (frame + 1) * TAG_WORDS_PER_FRAME;

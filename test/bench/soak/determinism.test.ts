@@ -1,5 +1,5 @@
 // The same seed gives the same state, to the last bit, after a million operations: in another process, in a worker thread, and on an
-// engine that interprets everything. What a digest covers is test/platform/state/snapshot.test.ts.
+// engine that interprets everything, and so has no compiled malloc and free either. What a digest covers is test/platform/state/snapshot.test.ts.
 import { execFileSync } from "node:child_process";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -9,6 +9,7 @@ const SUBJECT = pathToFileURL(resolve("dist/bench/soak/subject.js")).href;
 
 const FAMILIES = {
   plain: { fill: "pattern", quarantine: { sizeKb: 256, threadLocalSizeKb: 64, maxChunkSize: 2048 } },
+  compiled: { fill: "pattern" },
   tagged: { tagging: "sync" },
   "byte-tracked": { uninitialised: "byte" },
 } as const;
