@@ -38,6 +38,8 @@ export class FirstStores {
   /** The byte that fills a page, or −1: the clean page knows how. */
   private byte = -1;
   private isZeroed = false;
+  /** Whether a page is zeroed before it is filled (R8). */
+  private isDouble = false;
   private readonly space: AddressSpace;
   private readonly vmas: VmaTable;
   private readonly frames: FrameAllocator;
@@ -77,7 +79,6 @@ export class FirstStores {
     const { vmas, frames } = this;
     if ((vmas.flags[id] & DECIDING_FLAGS) !== VM_WRITE || vmas.anonymous[id] === 0 || vmas.anonVma[id] === 0)
       return false;
-    if (frames.policy === "double" && vmas.cleanPages[id] !== zeroPage) return false;
     return this.space.cgroup === null && frames.homeFrames === 0;
   }
 
@@ -89,6 +90,7 @@ export class FirstStores {
     this.clean = clean;
     this.byte = clean.byteOf?.(this.ram) ?? -1;
     this.isZeroed = clean === zeroPage;
+    this.isDouble = this.frames.policy === "double" && !this.isZeroed;
   }
 
   /** The fault of a store at `page`, where no entry is. @returns the new entry; 0: nothing was done */
@@ -109,6 +111,7 @@ export class FirstStores {
     counters.minorFaults++;
     counters.anonymousWriteFaults++;
     counters.ptesSet++;
+    if (this.isDouble) zeroPage.initialise(this.ram, counters, frame);
     if (this.byte < 0) this.clean.initialise(this.ram, counters, frame);
     else this.fill(frame);
     return entry;
@@ -146,5 +149,14 @@ outline(FirstStores, () => ({}));
 
 // Where stores go straight is found again: a state does not differ by it.
 keepClass("FirstStores", FirstStores, {
-  atRest: () => ({ start: 0, end: CLOSED, lastArea: NO_AREA, changes: 0, clean: zeroPage, byte: -1, isZeroed: false }),
+  atRest: () => ({
+    start: 0,
+    end: CLOSED,
+    lastArea: NO_AREA,
+    changes: 0,
+    clean: zeroPage,
+    byte: -1,
+    isZeroed: false,
+    isDouble: false,
+  }),
 });
