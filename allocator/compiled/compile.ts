@@ -5,10 +5,10 @@ import type { HostMemory } from "../../platform/hardware/host-memory.ts";
 import type { UncheckedMemory } from "../../platform/hardware/unchecked-memory.ts";
 import { type EngineMemory, type EngineModule, engine } from "../../platform/host/engine.ts";
 import { leaveOut } from "../../platform/state/kept.ts";
-import { copySums, granuleChecksum, SUM_COUNT } from "../combined/checksum.ts";
-import { HEADER_SIZE, ORIGIN_MALLOC, packLow, STATE_ALLOCATED } from "../combined/chunk-header.ts";
+import { copySums, SUM_COUNT } from "../combined/checksum.ts";
 import type { Allocator } from "../combined/combined.ts";
 import type { CompiledWays, TablePlace } from "../combined/compiled-ways.ts";
+import { fillHeaders } from "../combined/headers-by-size.ts";
 import { FILL_NONE, FILL_PATTERN, fillByteOf } from "../common/fill.ts";
 import type { SizeClassMap } from "../options/size-class-map.ts";
 import { type LocalCache, STAT_COUNT } from "../primary/local-cache.ts";
@@ -16,8 +16,6 @@ import { TaggedAllocator } from "../tagging/tagged-allocator.ts";
 import { SMALLEST_BLOCK } from "./fill-code.ts";
 import { moduleBytes } from "./module.ts";
 import * as places from "./places.ts";
-
-const MIN_ALIGNMENT = 16;
 
 type Allocate = CompiledWays["allocate"];
 type Free = CompiledWays["free"];
@@ -39,12 +37,7 @@ function headersOf(map: SizeClassMap): Int32Array {
   const known = headerTables.get(map);
   if (known !== undefined) return known;
   const words = new Int32Array(2 * (places.LARGEST_IN_TABLE + 1));
-  for (let size = 0; size <= places.LARGEST_IN_TABLE; size++) {
-    const classId = map.classOf(HEADER_SIZE + Math.ceil(size / MIN_ALIGNMENT) * MIN_ALIGNMENT);
-    const low = packLow(classId, STATE_ALLOCATED, ORIGIN_MALLOC, size);
-    words[2 * size] = low;
-    words[2 * size + 1] = granuleChecksum(0, 0, low) << 16;
-  }
+  fillHeaders(words, map, Number.POSITIVE_INFINITY);
   headerTables.set(map, words);
   return words;
 }

@@ -14,9 +14,7 @@ import {
 import {
   OP_BR_IF,
   OP_END,
-  OP_F64_ADD,
   OP_F64_LOAD,
-  OP_F64_STORE,
   OP_I32_ADD,
   OP_I32_AND,
   OP_I32_GT_U,
@@ -28,13 +26,10 @@ import {
   OP_I64_SHR_U,
   OP_IF,
   OP_LOOP,
-  PREFIX_SIMD,
 } from "../wasm/binary/instructions.ts";
 import type { HeapCode } from "./heap-code.ts";
 import * as places from "./places.ts";
 
-const SPLAT_8 = 0x0f;
-const V128_STORE = 0x0b;
 /** What the loop stores at least. */
 export const SMALLEST_BLOCK = 32;
 const FRAME_STEP = 1 << PTE_FRAME_SHIFT;
@@ -46,11 +41,7 @@ export type FillKind = "none" | "heap" | "zero";
 /** Fills the block at `at`, whose page's entry is `entry`, by a loop: one of less than a page. */
 export function fillShortBlock(code: HeapCode, kind: FillKind): void {
   const { at, next, end, vector } = code;
-  code.localGet(at);
-  code.constant(PAGE_SIZE - 1);
-  code.byte(OP_I32_AND);
-  code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
-  code.byte(OP_I32_ADD);
+  code.blockReach();
   code.constant(PAGE_SIZE);
   code.byte(OP_I32_GT_U);
   code.open(OP_IF);
@@ -63,7 +54,7 @@ export function fillShortBlock(code: HeapCode, kind: FillKind): void {
   code.byte(OP_I32_ADD);
   code.localSet(end);
   fillByte(code, kind);
-  code.two(PREFIX_SIMD, SPLAT_8);
+  code.splat();
   code.localSet(vector);
   code.open(OP_LOOP);
   store(code, 0);
@@ -91,11 +82,7 @@ export function fillShortBlock(code: HeapCode, kind: FillKind): void {
 export function fillAnyBlock(code: HeapCode, kind: FillKind): void {
   const { at, end } = code;
   // How far the block reaches from the begin of the page that is looked at.
-  code.localGet(at);
-  code.constant(PAGE_SIZE - 1);
-  code.byte(OP_I32_AND);
-  code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
-  code.byte(OP_I32_ADD);
+  code.blockReach();
   code.localTee(end);
   code.constant(PAGE_SIZE);
   code.byte(OP_I32_GT_U);
@@ -126,20 +113,13 @@ function fillByte(code: HeapCode, kind: FillKind): void {
 }
 
 function countFill(code: HeapCode): void {
-  code.constant(0);
-  code.constant(0);
-  code.memory(OP_F64_LOAD, FILLED);
-  code.fromRow(OP_F64_LOAD, places.BLOCK_SIZE);
-  code.byte(OP_F64_ADD);
-  code.memory(OP_F64_STORE, FILLED);
+  code.addTo(FILLED, () => code.fromRow(OP_F64_LOAD, places.BLOCK_SIZE));
 }
 
 function store(code: HeapCode, offset: number): void {
   code.localGet(code.next);
   code.localGet(code.vector);
-  code.two(PREFIX_SIMD, V128_STORE);
-  code.byte(0);
-  code.u32(RAM_BEGIN + offset);
+  code.storeVector(offset);
 }
 
 /** Keeps in `next` where the entry of the page of `address` is in the page table. */

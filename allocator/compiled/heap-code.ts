@@ -14,22 +14,29 @@ import {
   PTE_WRITE,
 } from "../../platform/hardware/layout.ts";
 import { POINTER_LOW, POINTER_MIDDLE, POINTER_TOP, SIZE_HIGH, SIZE_LOW, WORD_LOW } from "../combined/checksum.ts";
+import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { STAT_ALLOCATED } from "../primary/local-cache.ts";
 import {
   F64,
   I32,
   I64,
   OP_BR_IF,
+  OP_END,
+  OP_F64_ADD,
   OP_F64_LOAD,
+  OP_F64_NE,
   OP_F64_STORE,
+  OP_F64_SUB,
   OP_I32_ADD,
   OP_I32_AND,
+  OP_I32_EQ,
+  OP_I32_EQZ,
   OP_I32_LOAD,
   OP_I32_LOAD16_U,
   OP_I32_NE,
   OP_I32_OR,
-  OP_I32_SHL,
-  OP_I32_SHR_U,
+  OP_I32_STORE,
+  OP_I32_SUB,
   OP_I32_WRAP_I64,
   OP_I32_XOR,
   OP_I64_ADD,
@@ -37,8 +44,14 @@ import {
   OP_I64_EXTEND_I32_U,
   OP_I64_GE_U,
   OP_I64_LOAD,
+  OP_I64_REINTERPRET_F64,
   OP_I64_SHL,
   OP_I64_SHR_U,
+  OP_I64_STORE,
+  OP_I64_SUB,
+  OP_I64_XOR,
+  OP_RETURN,
+  PREFIX_SIMD,
   V128,
 } from "../wasm/binary/instructions.ts";
 import { Code } from "../wasm/rewriting/code.ts";
@@ -51,8 +64,17 @@ const F64_CONST = 0x44;
 /** Both a load and a store may go on, without a fault and without a check. */
 const PLAIN = PTE_READ | PTE_WRITE;
 const PLAIN_MASK = PLAIN | PTE_CHECKED;
+/** Chunks lie below this. */
+const ADDRESS_END = 1n << BigInt(ADDRESS_BITS);
 /** Blocks that begin below this end below 2^38: of a size a header has 20 bits. */
-const BLOCKS_END = (1n << BigInt(ADDRESS_BITS)) - (1n << 20n);
+const BLOCKS_END = ADDRESS_END - (1n << 20n);
+/** A double of this and a whole number below it has the number in its lowest bits, above which it is always the same. */
+const LARGE = 2 ** 52;
+const LARGE_BITS = new BigInt64Array(new Float64Array([LARGE]).buffer)[0];
+/** A class, of a header's low word. */
+const CLASS_MASK = 0xff;
+const SPLAT_8 = 0x0f;
+const V128_STORE = 0x0b;
 /** The granule's place in its page, of an address. */
 const GRANULE_MASK = PAGE_SIZE - GRANULE_SIZE;
 
@@ -99,16 +121,6 @@ export class HeapCode extends Code {
     for (const byte of new Uint8Array(new Float64Array([value]).buffer)) this.byte(byte);
   }
 
-  shiftLeft(bits: number): void {
-    this.constant(bits);
-    this.byte(OP_I32_SHL);
-  }
-
-  shiftRight(bits: number): void {
-    this.constant(bits);
-    this.byte(OP_I32_SHR_U);
-  }
-
   /** Leaves the outermost block, and so answers 0, if what is on the stack is not 0. In no other block. */
   giveUpIf(): void {
     this.branch(OP_BR_IF, 0);
@@ -127,6 +139,47 @@ export class HeapCode extends Code {
     this.constant(1);
     this.byte(OP_I32_AND);
     this.giveUpIf();
+  }
+
+  /**
+   * Pushes the whole number of 64 bits that the operand, a pointer, is, less `less`; gives up if it has a fraction. A sign, or nothing at all,
+   * makes it too large for what follows.
+   */
+  wholePointer(less: bigint): void {
+    const { operand, double } = this;
+    this.localGet(operand);
+    this.constantDouble(LARGE);
+    this.byte(OP_F64_ADD);
+    this.localTee(double);
+    this.constantDouble(LARGE);
+    this.byte(OP_F64_SUB);
+    this.localGet(operand);
+    this.byte(OP_F64_NE);
+    this.giveUpIf();
+    this.localGet(double);
+    this.byte(OP_I64_REINTERPRET_F64);
+    this.constant64(LARGE_BITS + less);
+    this.byte(OP_I64_SUB);
+  }
+
+  /** Takes the `address` of a chunk's header; gives up if no chunk can be there: beyond the end, null's, or in the middle of a granule. */
+  headerAddress(): void {
+    const { address } = this;
+    this.localTee(address);
+    this.constant64(ADDRESS_END - BigInt(HEADER_SIZE));
+    this.byte(OP_I64_GE_U);
+    this.giveUpIf();
+    this.localGet(address);
+    this.byte(OP_I32_WRAP_I64);
+    this.constant(GRANULE_SIZE - 1);
+    this.byte(OP_I32_AND);
+    this.giveUpIf();
+  }
+
+  /** Takes a header's low word, pushes its class. */
+  classOf(): void {
+    this.constant(CLASS_MASK);
+    this.byte(OP_I32_AND);
   }
 
   /** Takes a class: its row and its place in the cache are meant from now on. */
@@ -173,6 +226,81 @@ export class HeapCode extends Code {
     this.constant64(BLOCKS_END);
     this.byte(OP_I64_GE_U);
     this.giveUpIf();
+  }
+
+  /** Takes a class, whose uppermost block gets `address` and whose `count` is without it; gives up if there is none, or where none can be. */
+  popBlock(): void {
+    const { inCache, count } = this;
+    this.toRow();
+    this.localGet(inCache);
+    this.memory(OP_I32_LOAD, places.COUNTS);
+    this.localTee(count);
+    this.byte(OP_I32_EQZ);
+    this.giveUpIf();
+    this.localGet(count);
+    this.constant(1);
+    this.byte(OP_I32_SUB);
+    this.localTee(count);
+    this.toBlock();
+  }
+
+  /** The chunk whose `header` without its sum is on the stack takes the block: RAM, the stack and the statistics say so. */
+  takeBlock(): void {
+    this.memory(OP_I64_STORE, RAM_BEGIN);
+    this.localGet(this.inCache);
+    this.localGet(this.count);
+    this.memory(OP_I32_STORE, places.COUNTS);
+    this.countBlock(OP_F64_ADD);
+  }
+
+  /** Takes a class; gives up if its stack, with `count` blocks, has no room. A class that there is not has none. */
+  roomForBlock(): void {
+    const { inCache, count } = this;
+    this.toRow();
+    this.localGet(inCache);
+    this.memory(OP_I32_LOAD, places.COUNTS);
+    this.localTee(count);
+    this.fromRow(OP_I32_LOAD, places.MOST);
+    this.byte(OP_I32_EQ);
+    this.giveUpIf();
+  }
+
+  /** Ends the chunk at `address`, by what its `header` changes, and the body with the answer 1, or 0 where it gave up. */
+  pushBlock(difference: bigint): void {
+    const { at, header, count, address, inCache } = this;
+    this.localGet(at);
+    this.localGet(header);
+    this.constant64(difference);
+    this.byte(OP_I64_XOR);
+    this.memory(OP_I64_STORE, RAM_BEGIN);
+    this.localGet(count);
+    this.stackEntry();
+    this.localGet(address);
+    this.constant64(BigInt(HEADER_SIZE));
+    this.byte(OP_I64_SUB);
+    this.fromRow(OP_I64_LOAD, places.BEGIN);
+    this.byte(OP_I64_SUB);
+    this.constant64(BigInt(GRANULE_SHIFT));
+    this.plain(OP_I64_SHR_U, OP_I32_WRAP_I64);
+    this.memory(OP_I32_STORE, 0);
+    this.localGet(inCache);
+    this.localGet(count);
+    this.constant(1);
+    this.byte(OP_I32_ADD);
+    this.memory(OP_I32_STORE, places.COUNTS);
+    this.countBlock(OP_F64_SUB);
+    this.constant(1);
+    this.plain(OP_RETURN, OP_END);
+    this.constant(0);
+  }
+
+  /** Pushes how far the block at `at` reaches from the begin of its page. */
+  blockReach(): void {
+    this.localGet(this.at);
+    this.constant(PAGE_SIZE - 1);
+    this.byte(OP_I32_AND);
+    this.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
+    this.byte(OP_I32_ADD);
   }
 
   /** Moves `address` by a granule, up or down. */
@@ -254,6 +382,15 @@ export class HeapCode extends Code {
     this.byte(OP_I64_SHL);
   }
 
+  /** Pushes the header that malloc gives a chunk of the size in a local, but for its pointer's part of the sum. */
+  headerOf(size: number): void {
+    this.localGet(size);
+    this.shiftLeft(3);
+    this.localGet(this.area);
+    this.byte(OP_I32_ADD);
+    this.memory(OP_I64_LOAD, places.HEADERS);
+  }
+
   /** Pushes the header in RAM. */
   loadHeader(): void {
     this.localGet(this.at);
@@ -269,5 +406,27 @@ export class HeapCode extends Code {
     this.fromRow(OP_F64_LOAD, places.BLOCK_SIZE);
     this.byte(operation);
     this.memory(OP_F64_STORE, place);
+  }
+
+  /** Adds the double that `push` pushes to the one at a fixed place. */
+  addTo(place: number, push: () => void): void {
+    this.constant(0);
+    this.constant(0);
+    this.memory(OP_F64_LOAD, place);
+    push();
+    this.byte(OP_F64_ADD);
+    this.memory(OP_F64_STORE, place);
+  }
+
+  /** From a byte to sixteen of it. */
+  splat(): void {
+    this.two(PREFIX_SIMD, SPLAT_8);
+  }
+
+  /** Stores sixteen bytes so far behind a place in RAM. */
+  storeVector(offset: number): void {
+    this.two(PREFIX_SIMD, V128_STORE);
+    this.byte(0);
+    this.u32(RAM_BEGIN + offset);
   }
 }

@@ -1,7 +1,7 @@
 // Steps of the compiled malloc and free of a tagged heap: a granule's tag, a range that gets one with zeroes, a draw, a row in the ring of
 // freed chunks. The bodies are tagged-code.ts.
 
-import { GZVA_BLOCKS, RAM_BEGIN } from "../../platform/hardware/host-memory.ts";
+import { GZVA_BLOCKS } from "../../platform/hardware/host-memory.ts";
 import { GRANULE_SHIFT, GRANULE_SIZE, TAG_UNIT } from "../../platform/hardware/layout.ts";
 import { HEADER_SIZE } from "../combined/chunk-header.ts";
 import { FREED_NEXT, FREED_ROWS, FREED_TOTAL } from "../tagging/freed-chunks.ts";
@@ -37,7 +37,6 @@ import {
   OP_IF,
   OP_LOOP,
   OP_SELECT,
-  PREFIX_SIMD,
 } from "../wasm/binary/instructions.ts";
 import type { HeapCode } from "./heap-code.ts";
 import * as places from "./places.ts";
@@ -47,8 +46,6 @@ export const TAG_SHIFT = Math.log2(TAG_UNIT);
 const MIXER = 0x9e3779b1;
 /** Two granules' tags a byte. */
 const PAIR_SHIFT = GRANULE_SHIFT + 1;
-const V128_STORE = 0x0b;
-export const SPLAT_8 = 0x0f;
 
 /** Keeps in `pair` where the tags of the granule at a place are, and its neighbour's. */
 export function pairOf(code: HeapCode, place: number): void {
@@ -81,12 +78,6 @@ export function loadTag(code: HeapCode): void {
   code.byte(OP_I32_SHR_U);
   code.constant(15);
   code.byte(OP_I32_AND);
-}
-
-export function storeVector(code: HeapCode, offset: number): void {
-  code.two(PREFIX_SIMD, V128_STORE);
-  code.byte(0);
-  code.u32(RAM_BEGIN + offset);
 }
 
 /** FreedChunks.note of the chunk at `address` with `tag`, whose size is in `low`. */
@@ -197,12 +188,12 @@ export function tagAndZero(code: HeapCode): void {
   code.byte(OP_I32_ADD);
   code.localSet(end);
   code.constant(0);
-  code.two(PREFIX_SIMD, SPLAT_8);
+  code.splat();
   code.localSet(vector);
   code.open(OP_LOOP);
   code.localGet(next);
   code.localGet(vector);
-  storeVector(code, 0);
+  code.storeVector(0);
   code.localGet(next);
   code.constant(GRANULE_SIZE);
   code.byte(OP_I32_ADD);
@@ -290,11 +281,9 @@ function countBlocks(code: HeapCode): void {
   code.constant(0);
   code.byte(OP_I32_GT_S);
   code.open(OP_IF);
-  code.constant(0);
-  code.constant(0);
-  code.memory(OP_F64_LOAD, GZVA_BLOCKS);
-  code.localGet(next);
-  code.plain(OP_F64_CONVERT_I32_U, OP_F64_ADD);
-  code.memory(OP_F64_STORE, GZVA_BLOCKS);
+  code.addTo(GZVA_BLOCKS, () => {
+    code.localGet(next);
+    code.byte(OP_F64_CONVERT_I32_U);
+  });
   code.byte(OP_END);
 }

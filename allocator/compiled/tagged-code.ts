@@ -1,10 +1,7 @@
 // The bodies of the compiled malloc and free of a tagged heap: what reuseFast and freeFast of tagging/tagged-allocator.ts do, step by step
 // the same, for chunks inside one page whose headers are in the table of sizes. All others are left to the heap, as in code.ts.
 
-import { RAM_BEGIN } from "../../platform/hardware/host-memory.ts";
 import {
-  ADDRESS_BITS,
-  GRANULE_SHIFT,
   GRANULE_SIZE,
   OFFSET_MASK,
   PAGE_SIZE,
@@ -19,13 +16,9 @@ import { HEADER_SIZE, STATE_ALLOCATED, WAS_ZEROED } from "../combined/chunk-head
 import {
   OP_BLOCK,
   OP_END,
-  OP_F64_ADD,
   OP_F64_CONVERT_I64_S,
-  OP_F64_NE,
-  OP_F64_SUB,
   OP_I32_ADD,
   OP_I32_AND,
-  OP_I32_EQ,
   OP_I32_EQZ,
   OP_I32_GT_S,
   OP_I32_GT_U,
@@ -34,7 +27,6 @@ import {
   OP_I32_LT_U,
   OP_I32_NE,
   OP_I32_SHR_U,
-  OP_I32_STORE,
   OP_I32_STORE8,
   OP_I32_SUB,
   OP_I32_WRAP_I64,
@@ -42,36 +34,20 @@ import {
   OP_I64_AND,
   OP_I64_EXTEND_I32_U,
   OP_I64_GE_U,
-  OP_I64_LOAD,
   OP_I64_NE,
   OP_I64_OR,
-  OP_I64_REINTERPRET_F64,
   OP_I64_SHL,
   OP_I64_SHR_U,
-  OP_I64_STORE,
   OP_I64_SUB,
   OP_I64_XOR,
   OP_IF,
   OP_RETURN,
-  PREFIX_SIMD,
 } from "../wasm/binary/instructions.ts";
 import { finish } from "../wasm/rewriting/helpers.ts";
-import { LARGE, LARGE_BITS } from "./code.ts";
 import { HeapCode } from "./heap-code.ts";
 import * as places from "./places.ts";
-import {
-  drawTag,
-  loadTag,
-  noteFreed,
-  pairOf,
-  SPLAT_8,
-  shiftInPair,
-  storeVector,
-  TAG_SHIFT,
-  tagAndZero,
-} from "./tag-code.ts";
+import { drawTag, loadTag, noteFreed, pairOf, shiftInPair, TAG_SHIFT, tagAndZero } from "./tag-code.ts";
 
-const ADDRESS_END = 1n << BigInt(ADDRESS_BITS);
 /** No tag is above this. */
 const POINTER_END = 16n << BigInt(TAG_SHIFT);
 /** As UncheckedMemory.positionOf wants an entry. */
@@ -84,37 +60,17 @@ const FREED_DIFFERENCE = BigInt(FREED_BITS) | (BigInt(lowBitsDifference(FREED_BI
 /** (area, size) → pointer with its tag, or 0. */
 export function allocateTaggedBody(): Uint8Array {
   const code = new HeapCode();
-  const { operand: size, inCache, count, at, low, address, header, tag, tagBytes, place } = code;
+  const { operand: size, at, low, address, header, tag, tagBytes, place } = code;
   code.open(OP_BLOCK);
   code.enter();
-  // Of no bytes, or not in the table.
   code.localGet(size);
-  code.constant(1);
-  code.byte(OP_I32_SUB);
-  code.constant(places.LARGEST_IN_TABLE);
-  code.plain(OP_I32_LT_U, OP_I32_EQZ);
-  code.giveUpIf();
-  headerOf(code, size);
+  giveUpUnlessTagged(code);
+  code.headerOf(size);
   code.byte(OP_I32_WRAP_I64);
-  code.constant(0xff);
-  code.byte(OP_I32_AND);
-  code.toRow();
-  code.localGet(inCache);
-  code.memory(OP_I32_LOAD, places.COUNTS);
-  code.localTee(count);
-  code.byte(OP_I32_EQZ);
-  code.giveUpIf();
-  code.localGet(count);
-  code.constant(1);
-  code.byte(OP_I32_SUB);
-  code.localTee(count);
-  code.toBlock();
+  code.classOf();
+  code.popBlock();
   code.locate(TAGGED_MASK, TAGGED);
-  code.localGet(at);
-  code.constant(OFFSET_MASK);
-  code.byte(OP_I32_AND);
-  code.fromRow(OP_I32_LOAD, places.BLOCK_BYTES);
-  code.byte(OP_I32_ADD);
+  code.blockReach();
   code.constant(PAGE_SIZE);
   code.byte(OP_I32_GT_U);
   code.giveUpIf();
@@ -129,7 +85,7 @@ export function allocateTaggedBody(): Uint8Array {
   code.byte(OP_I32_GT_U);
   code.giveUpIf();
   code.localGet(header);
-  headerOf(code, low);
+  code.headerOf(low);
   code.constant64(FREED_DIFFERENCE);
   code.byte(OP_I64_XOR);
   code.sum(null);
@@ -184,17 +140,13 @@ export function allocateTaggedBody(): Uint8Array {
   code.byte(OP_END);
   code.localGet(at);
   code.constant(0);
-  code.two(PREFIX_SIMD, SPLAT_8);
-  storeVector(code, HEADER_SIZE);
+  code.splat();
+  code.storeVector(HEADER_SIZE);
   code.localGet(at);
-  headerOf(code, size);
+  code.headerOf(size);
   code.sum(null);
   code.byte(OP_I64_XOR);
-  code.memory(OP_I64_STORE, RAM_BEGIN);
-  code.localGet(inCache);
-  code.localGet(count);
-  code.memory(OP_I32_STORE, places.COUNTS);
-  code.countBlock(OP_F64_ADD);
+  code.takeBlock();
   code.localGet(address);
   code.localGet(tag);
   code.byte(OP_I64_EXTEND_I32_U);
@@ -207,22 +159,10 @@ export function allocateTaggedBody(): Uint8Array {
 /** (area, pointer with its tag) → 1, or 0. */
 export function freeTaggedBody(): Uint8Array {
   const code = new HeapCode();
-  const { operand: pointer, inCache, count, at, low, address, header, double, tag, tagBytes, place } = code;
+  const { at, low, header, tag, tagBytes, place } = code;
   code.open(OP_BLOCK);
   code.enter();
-  code.localGet(pointer);
-  code.constantDouble(LARGE);
-  code.byte(OP_F64_ADD);
-  code.localTee(double);
-  code.constantDouble(LARGE);
-  code.byte(OP_F64_SUB);
-  code.localGet(pointer);
-  code.byte(OP_F64_NE);
-  code.giveUpIf();
-  code.localGet(double);
-  code.byte(OP_I64_REINTERPRET_F64);
-  code.constant64(LARGE_BITS);
-  code.byte(OP_I64_SUB);
+  code.wholePointer(0n);
   code.localTee(header);
   code.constant64(POINTER_END);
   code.byte(OP_I64_GE_U);
@@ -236,15 +176,7 @@ export function freeTaggedBody(): Uint8Array {
   code.byte(OP_I64_AND);
   code.constant64(BigInt(HEADER_SIZE));
   code.byte(OP_I64_SUB);
-  code.localTee(address);
-  code.constant64(ADDRESS_END - BigInt(HEADER_SIZE));
-  code.byte(OP_I64_GE_U);
-  code.giveUpIf();
-  code.localGet(address);
-  code.byte(OP_I32_WRAP_I64);
-  code.constant(GRANULE_SIZE - 1);
-  code.byte(OP_I32_AND);
-  code.giveUpIf();
+  code.headerAddress();
   code.locate(TAGGED_MASK, TAGGED);
   code.moveAddress(OP_I64_ADD);
   code.loadHeader();
@@ -252,12 +184,7 @@ export function freeTaggedBody(): Uint8Array {
   code.byte(OP_I32_WRAP_I64);
   code.shiftRight(12);
   code.localTee(low);
-  // Of no bytes, or not in the table.
-  code.constant(1);
-  code.byte(OP_I32_SUB);
-  code.constant(places.LARGEST_IN_TABLE);
-  code.plain(OP_I32_LT_U, OP_I32_EQZ);
-  code.giveUpIf();
+  giveUpUnlessTagged(code);
   roundUp(code, low);
   code.localTee(tagBytes);
   code.localGet(at);
@@ -271,21 +198,14 @@ export function freeTaggedBody(): Uint8Array {
   code.byte(OP_I32_NE);
   code.giveUpIf();
   code.localGet(header);
-  headerOf(code, low);
+  code.headerOf(low);
   code.sum(null);
   code.plain(OP_I64_XOR, OP_I64_NE);
   code.giveUpIf();
   code.localGet(header);
   code.byte(OP_I32_WRAP_I64);
-  code.constant(0xff);
-  code.byte(OP_I32_AND);
-  code.toRow();
-  code.localGet(inCache);
-  code.memory(OP_I32_LOAD, places.COUNTS);
-  code.localTee(count);
-  code.fromRow(OP_I32_LOAD, places.MOST);
-  code.byte(OP_I32_EQ);
-  code.giveUpIf();
+  code.classOf();
+  code.roomForBlock();
   // From here on nothing is unusual any more.
   noteFreed(code);
   drawTag(code);
@@ -294,40 +214,17 @@ export function freeTaggedBody(): Uint8Array {
   code.byte(OP_I32_ADD);
   code.localSet(place);
   tagAndZero(code);
-  code.localGet(at);
-  code.localGet(header);
-  code.constant64(FREED_DIFFERENCE);
-  code.byte(OP_I64_XOR);
-  code.memory(OP_I64_STORE, RAM_BEGIN);
-  code.localGet(count);
-  code.stackEntry();
-  code.localGet(address);
-  code.constant64(BigInt(HEADER_SIZE));
-  code.byte(OP_I64_SUB);
-  code.fromRow(OP_I64_LOAD, places.BEGIN);
-  code.byte(OP_I64_SUB);
-  code.constant64(BigInt(GRANULE_SHIFT));
-  code.plain(OP_I64_SHR_U, OP_I32_WRAP_I64);
-  code.memory(OP_I32_STORE, 0);
-  code.localGet(inCache);
-  code.localGet(count);
-  code.constant(1);
-  code.byte(OP_I32_ADD);
-  code.memory(OP_I32_STORE, places.COUNTS);
-  code.countBlock(OP_F64_SUB);
-  code.constant(1);
-  code.plain(OP_RETURN, OP_END);
-  code.constant(0);
+  code.pushBlock(FREED_DIFFERENCE);
   return finish(code);
 }
 
-/** Pushes the header that malloc gives a chunk of the size in a local, but for its pointer's part of the sum. */
-function headerOf(code: HeapCode, size: number): void {
-  code.localGet(size);
-  code.shiftLeft(3);
-  code.localGet(code.area);
-  code.byte(OP_I32_ADD);
-  code.memory(OP_I64_LOAD, places.HEADERS);
+/** Takes a size; gives up if it is of no bytes, or not in the table. */
+function giveUpUnlessTagged(code: HeapCode): void {
+  code.constant(1);
+  code.byte(OP_I32_SUB);
+  code.constant(places.LARGEST_IN_TABLE);
+  code.plain(OP_I32_LT_U, OP_I32_EQZ);
+  code.giveUpIf();
 }
 
 /** Pushes the size in a local, rounded up to whole granules. */

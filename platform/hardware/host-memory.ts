@@ -80,11 +80,6 @@ export class HostMemory {
     if (!isThere) throw new Error("parts of the machine are not where they belong in the host's memory");
   }
 
-  /** Where the tags begin. */
-  get tagBegin(): number {
-    return this.tags.byteOffset;
-  }
-
   /** Room for tables, with what was last there. @returns where it begins, or 0: there is none left */
   takeRoom(bytes: ByteCount): number {
     if (bytes >= this.refusedBytes) return 0;

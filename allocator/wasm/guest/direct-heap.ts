@@ -3,12 +3,12 @@
 
 import type { Address, ByteCount } from "../../../platform/hardware/integers.ts";
 import { PAGE_SIZE } from "../../../platform/hardware/layout.ts";
-import { copySums, granuleChecksum, SUM_COUNT } from "../../combined/checksum.ts";
-import { HEADER_SIZE, ORIGIN_MALLOC, packLow, STATE_ALLOCATED } from "../../combined/chunk-header.ts";
+import { copySums, SUM_COUNT } from "../../combined/checksum.ts";
+import { HEADER_SIZE } from "../../combined/chunk-header.ts";
+import { fillHeaders } from "../../combined/headers-by-size.ts";
 import { FILL_NONE } from "../../common/fill.ts";
 import { type Heap, partsOf, wholeCheckerOf } from "../../heap/heap.ts";
 import type { HeapParts } from "../../heap/parts.ts";
-import type { SizeClassMap } from "../../options/size-class-map.ts";
 import { type LocalCache, STAT_COUNT } from "../../primary/local-cache.ts";
 import { isTapped } from "../../record/heap-tap.ts";
 import * as tables from "../rewriting/heap-tables.ts";
@@ -16,8 +16,6 @@ import { GRANULE, type Layout, SHADOW_WRITABLE } from "../rewriting/layout.ts";
 import type { Addressable } from "./addressable.ts";
 
 const ROW_BYTES = 4;
-/** Of chunks, and so of the sizes between two classes. */
-const MIN_ALIGNMENT = 16;
 
 export class DirectHeap {
   private readonly heap: Heap;
@@ -77,29 +75,14 @@ export class DirectHeap {
     const stacks = this.row(tables.STACKS);
     for (let classId = 0; classId < stacks.length; classId++)
       stacks[classId] = base + tables.BLOCKS + classId * stride * ROW_BYTES;
-    this.words[tables.LARGEST / ROW_BYTES] = this.fillHeaders(sizeClassMap);
+    const headerWords = new Int32Array(buffer, base + tables.HEADERS, 2 * tables.LARGEST_BLOCK);
+    this.words[tables.LARGEST / ROW_BYTES] = fillHeaders(headerWords, sizeClassMap, tables.LARGEST_BLOCK);
     copySums(new Uint16Array(buffer, base + tables.SUMS, SUM_COUNT));
     const places = new Uint16Array(buffer, base + tables.PLACE_SUMS, this.limitBytes >>> tables.PLACE_SHIFT);
     for (let place = 0; place < places.length; place++)
       places[place] = headers.granuleSum(place * 2 ** tables.PLACE_SHIFT, 0);
     fillShadows(new Uint8Array(buffer, base + tables.SHADOWS, 8 * (tables.SHADOW_WORD + 1)));
     process.kernel.counters.countFillsIn(new Float64Array(buffer, base + tables.FILLED, 1));
-  }
-
-  /** @returns the largest size that has a header */
-  private fillHeaders(map: SizeClassMap): ByteCount {
-    const words = new Int32Array(this.buffer, this.base + tables.HEADERS, 2 * tables.LARGEST_BLOCK);
-    let size = 0;
-    for (let needed = HEADER_SIZE; needed <= map.maxSize; needed += MIN_ALIGNMENT) {
-      const classId = map.classOf(needed);
-      if (map.sizeOf(classId) > tables.LARGEST_BLOCK) break;
-      for (; size + HEADER_SIZE <= needed; size++) {
-        const low = packLow(classId, STATE_ALLOCATED, ORIGIN_MALLOC, size);
-        words[2 * size] = low;
-        words[2 * size + 1] = granuleChecksum(0, 0, low) << 16;
-      }
-    }
-    return size - 1;
   }
 
   /** A call of the heap begins, or a report: the checker learns that blocks came and went meanwhile. */

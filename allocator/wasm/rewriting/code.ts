@@ -11,6 +11,8 @@ import {
   OP_GLOBAL_GET,
   OP_GLOBAL_SET,
   OP_I32_CONST,
+  OP_I32_SHL,
+  OP_I32_SHR_U,
   OP_I64_CONST,
   OP_LOCAL_GET,
   OP_LOCAL_SET,
@@ -68,6 +70,16 @@ export class Code extends ByteWriter {
     if (type === V128) this.two(PREFIX_SIMD, V128_CONST);
     else this.byte(ZERO_CONSTANTS[type]);
     for (let byte = 0; byte < (ZERO_BYTES[type] ?? 1); byte++) this.byte(0);
+  }
+
+  shiftLeft(bits: number): void {
+    this.constant(bits);
+    this.byte(OP_I32_SHL);
+  }
+
+  shiftRight(bits: number): void {
+    this.constant(bits);
+    this.byte(OP_I32_SHR_U);
   }
 
   call(index: number): void {

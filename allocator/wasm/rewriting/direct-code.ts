@@ -19,8 +19,6 @@ import {
   OP_I32_LOAD16_U,
   OP_I32_LT_U,
   OP_I32_MUL,
-  OP_I32_SHL,
-  OP_I32_SHR_U,
   OP_I32_STORE,
   OP_I32_SUB,
   OP_I32_WRAP_I64,
@@ -114,16 +112,6 @@ export class DirectCode extends Code {
   fromRow(column: number): void {
     this.localGet(this.row);
     this.table(OP_I32_LOAD, column);
-  }
-
-  shiftLeft(bits: number): void {
-    this.constant(bits);
-    this.byte(OP_I32_SHL);
-  }
-
-  shiftRight(bits: number): void {
-    this.constant(bits);
-    this.byte(OP_I32_SHR_U);
   }
 
   pushPointer(): void {
